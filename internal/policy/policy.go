@@ -1,0 +1,158 @@
+// Package policy reads a policy, the YAML file that says how bars are
+// replayed: it parses, merges includes, validates, fills in defaults and
+// applies overrides, keeping where each came from.
+//
+// It never opens anything but the policy file and the files that it names,
+// and computes nothing from bars.
+package policy
+
+import "time"
+
+// Policy is a validated policy with its defaults filled in. Zero values mean
+// what the field says; optional numbers are pointers.
+type Policy struct {
+	Name       string // policy_name, else version, else the file's name
+	Version    string
+	Instrument string
+	Timeframe  string // M5, H1, …
+	WarmupBars int64  // asked for by the policy; features may need more
+
+	Pregate  Pregate
+	Sessions []MarketSession // a partition of the day, in order of Start
+	Features []string
+	Model    *Model // nil where the file has none
+	Entry    Entry
+	Exit     Exit
+	Risk     Risk
+	Replay   Replay
+
+	UnknownKeys []string // dotted paths, sorted
+
+	// SHA256 is the digest (hex) of the policy's meaning after includes and
+	// overrides, whatever the file's layout; SHA256WithoutGate leaves the
+	// pregate out, so that two runs that differ in the gate alone agree.
+	SHA256            string
+	SHA256WithoutGate string
+	// Content is the policy, includes merged and overrides applied, as one
+	// self-contained YAML document: what travels to workers.
+	Content []byte
+}
+
+// Override is a value with where it came from.
+type Source string
+
+// Where pregate_enabled came from, strongest last.
+const (
+	SourceYAML Source = "yaml"
+	SourceEnv  Source = "env"
+	SourceFlag Source = "flag"
+)
+
+// Pregate decides which bars are looked at for an entry, and nothing else.
+type Pregate struct {
+	Enabled       bool
+	EnabledSource Source
+	AllowSessions []string // empty: filters nothing
+	MaxSpreadBps  *float64 // skip above, strictly
+	MinATRBps     *float64 // skip below
+	MaxATRBps     *float64 // skip above
+}
+
+// MarketSession is a part of the UTC day, [StartHour, EndHour); it may run
+// over midnight.
+type MarketSession struct {
+	Name      string
+	StartHour int // 0 to 23
+	EndHour   int // 0 to 24
+}
+
+// Model kinds.
+const (
+	KindLogistic = "logistic"
+	KindXGBoost  = "xgboost"
+	KindLightGBM = "lightgbm"
+)
+
+// Model says how a bar's features become probabilities.
+type Model struct {
+	Kind string
+	// Logistic: p(side) = 1/(1+exp(-(bias + Σ weight·feature))), a set a side.
+	Long    Logistic
+	Short   Logistic
+	Path    string            // a model file for all market sessions
+	Paths   map[string]string // market session → model file
+	Latency time.Duration     // declared artificial cost per call
+}
+
+// Logistic is one linear model. A feature without a weight has weight 0.
+type Logistic struct {
+	Bias    float64
+	Weights map[string]float64 // feature → weight
+}
+
+// Entry says when a model's output is a signal.
+type Entry struct {
+	PSideMin  Sides // a side's p must be at least this
+	MarginMin Sides // and lead the other side's p by at least this
+	Sessions  []string
+	MaxGap    time.Duration // 0: two bar lengths
+}
+
+// Sides holds a number for either side.
+type Sides struct{ Long, Short float64 }
+
+// Exit says how a trade ends. Nil rules do not apply.
+type Exit struct {
+	StopBps   *float64
+	TargetBps *float64
+	BreakEven *BreakEven
+	Trailing  *Trailing
+	RuleA     *RuleA
+	MaxBars   int64 // 0: no limit
+}
+
+// BreakEven moves the stop to entry plus OffsetBps once the trade was
+// ActivateBps in favour.
+type BreakEven struct{ ActivateBps, OffsetBps float64 }
+
+// Trailing keeps the stop DistanceBps behind the best price once the trade
+// was ActivateBps in favour within the first WithinBars bars (0: any time).
+type Trailing struct {
+	ActivateBps, DistanceBps float64
+	WithinBars               int64
+}
+
+// RuleA is the original's exit on small profits.
+type RuleA struct {
+	ProfitMinBps, ProfitMaxBps, AdaptiveThresholdBps float64
+	AdaptiveBars                                     int64
+	TrailingStopBps                                  float64
+}
+
+// Risk limits what the selection takes. Zero or negative limits mean none,
+// except MaxOpenTrades, which is at least 1.
+type Risk struct {
+	MaxOpenTrades           int
+	MaxOpenTradesPerSide    int // 0: not set
+	CooldownBarsAfterEntry  int64
+	CooldownBarsAfterExit   int64
+	CooldownAfterEntryIsSet bool
+	CooldownAfterExitIsSet  bool
+}
+
+// Fill is the rule for entry and exit prices.
+type Fill string
+
+const (
+	FillNextOpen    Fill = "next_open"
+	FillSignalClose Fill = "signal_close"
+)
+
+// Replay says how fills and the data's end are treated.
+type Replay struct {
+	Fill                 Fill
+	FollowBars           int64 // how far past its chunk a signal is followed
+	CloseOpenTradesAtEnd bool
+	EOFCloseReason       string
+	EOFPriceSource       string // mid | bid | ask | side: `side` is the side the trade would leave at
+}

@@ -1,0 +1,230 @@
+package run
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Schema is the version of everything that travels with the header
+// Gx1-Schema. Added fields do not raise it.
+const Schema = 1
+
+// State is how far a run is, as its manifest says.
+type State string
+
+const (
+	// StatePlanning: the plan is stored, its tasks are being published. No
+	// worker starts.
+	StatePlanning State = "planning"
+	// StateRunning: the session's consumer exists; workers may claim.
+	StateRunning State = "running"
+	// StateStopped: a stop was obeyed or the coordinator gave up; no chunk of
+	// this session starts any more.
+	StateStopped State = "stopped"
+	// StateExported: the last export is verified; what is left is cleaning.
+	StateExported State = "exported"
+)
+
+// Data says which bars a run replays.
+type Data struct {
+	SHA256 string `msgpack:"sha256" json:"sha256"` // of the canonical content, hex
+	Bars   int64  `msgpack:"bars" json:"bars"`
+	// FirstTS and LastTS are opening times of bars, RFC 3339 UTC.
+	FirstTS   string  `msgpack:"first_ts" json:"first_ts"`
+	LastTS    string  `msgpack:"last_ts" json:"last_ts"`
+	Source    string  `msgpack:"source" json:"source"`
+	SpreadBps float64 `msgpack:"spread_bps" json:"spread_bps"` // assumed; 0 where the data has bid and ask
+	// BarLength is the commonest distance between two bars.
+	BarLength time.Duration `msgpack:"bar_length_ns" json:"bar_length_ns"`
+	SliceBars int64         `msgpack:"slice_bars" json:"slice_bars"`
+}
+
+// Policy says by which policy, after all overrides, a run is replayed.
+type Policy struct {
+	SHA256            string `msgpack:"sha256" json:"sha256"`
+	SHA256WithoutGate string `msgpack:"sha256_without_gate" json:"sha256_without_gate"`
+	Name              string `msgpack:"name" json:"name"`
+	// Content names the object that holds the policy file, its includes
+	// merged, by its own SHA-256 (hex).
+	Content string `msgpack:"content" json:"content"`
+}
+
+// SessionTimes is one life of a coordinator on a run.
+type SessionTimes struct {
+	Session   int       `msgpack:"session" json:"session"`
+	StartedAt time.Time `msgpack:"started_at" json:"started_at"`
+	EndedAt   time.Time `msgpack:"ended_at" json:"ended_at"` // zero while it lives
+	WallSec   float64   `msgpack:"wall_clock_sec" json:"wall_clock_sec"`
+}
+
+// Manifest is what every participant knows of a run. It stands in the KV
+// bucket GX1_RUNS under the run_id and is written by coordinators only.
+type Manifest struct {
+	Schema  int    `msgpack:"schema" json:"schema"`
+	RunID   ID     `msgpack:"run_id" json:"run_id"`
+	Session int    `msgpack:"session" json:"session"` // 1, 2, …
+	State   State  `msgpack:"state" json:"state"`
+	StopSeq uint64 `msgpack:"stop_seq" json:"stop_seq"` // a stop counts above this sequence
+
+	Data   Data   `msgpack:"data" json:"data"`
+	Plan   Plan   `msgpack:"plan" json:"plan"`
+	Policy Policy `msgpack:"policy" json:"policy"`
+
+	PregateEnabled       bool   `msgpack:"pregate_enabled" json:"pregate_enabled"`
+	PregateEnabledSource string `msgpack:"pregate_enabled_source" json:"pregate_enabled_source"` // env | yaml | flag
+
+	Engine   string `msgpack:"engine" json:"engine"`     // builtin | exec
+	Identity string `msgpack:"identity" json:"identity"` // exec's; empty for builtin
+
+	LeaseDuration time.Duration `msgpack:"lease_duration_ns" json:"lease_duration_ns"`
+	MaxFailures   int           `msgpack:"max_failures" json:"max_failures"`
+
+	Sessions  []SessionTimes `msgpack:"sessions" json:"sessions"`
+	CreatedAt time.Time      `msgpack:"created_at" json:"created_at"`
+
+	ExportSHA256 string `msgpack:"export_sha256" json:"export_sha256"` // of the last verified export
+	ExportFile   string `msgpack:"export_file" json:"export_file"`
+}
+
+// maxManifestBytes bounds what DecodeManifest looks at. A manifest has about
+// 1 kB and 100 bytes a session.
+const maxManifestBytes = 256 << 10
+
+// Encode returns m as msgpack.
+func (m Manifest) Encode() ([]byte, error) {
+	b, err := msgpack.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the manifest of run %s: %w", m.RunID, err)
+	}
+	return b, nil
+}
+
+// DecodeManifest reads a manifest that came from the bus and validates it.
+func DecodeManifest(b []byte) (Manifest, error) {
+	if len(b) > maxManifestBytes {
+		return Manifest{}, fmt.Errorf("manifest has %d bytes (at most %d)", len(b), maxManifestBytes)
+	}
+	var m Manifest
+	if err := decode(b, &m); err != nil {
+		return Manifest{}, fmt.Errorf("decoding a manifest: %w", err)
+	}
+	if err := m.Validate(); err != nil {
+		return Manifest{}, fmt.Errorf("manifest of run %.70q: %w", string(m.RunID), err)
+	}
+	return m, nil
+}
+
+// Validate checks everything that a worker relies on.
+func (m Manifest) Validate() error {
+	if m.Schema != Schema {
+		return fmt.Errorf("schema %d is unknown (want %d)", m.Schema, Schema)
+	}
+	if _, err := ParseID(string(m.RunID)); err != nil {
+		return err
+	}
+	if m.Session < 1 {
+		return fmt.Errorf("session %d (want 1 or more)", m.Session)
+	}
+	switch m.State {
+	case StatePlanning, StateRunning, StateStopped, StateExported:
+	default:
+		return fmt.Errorf("state %q is unknown", m.State)
+	}
+	if err := m.Plan.Validate(); err != nil {
+		return err
+	}
+	if m.Data.Bars != m.Plan.Bars {
+		return fmt.Errorf("the data set has %d bars, the plan %d", m.Data.Bars, m.Plan.Bars)
+	}
+	if m.Data.SliceBars < 1 {
+		return fmt.Errorf("%d bars a slice (want 1 or more)", m.Data.SliceBars)
+	}
+	if m.LeaseDuration < 100*time.Millisecond || m.LeaseDuration > 24*time.Hour {
+		return fmt.Errorf("lease duration %v (want 100ms to 24h)", m.LeaseDuration)
+	}
+	if m.MaxFailures < 1 {
+		return fmt.Errorf("max_failures %d (want 1 or more)", m.MaxFailures)
+	}
+	return nil
+}
+
+// Task is the message that asks for one chunk to be replayed. What is the
+// same for all chunks of a run stands in its manifest.
+type Task struct {
+	Schema   int      `msgpack:"schema"`
+	RunID    ID       `msgpack:"run_id"`
+	ChunkIdx int      `msgpack:"chunk_idx"`
+	Bars     BarRange `msgpack:"bars"`
+	// DataBars is the length of the data set: where it ends, open trades
+	// close; where a chunk or a slice ends, they do not.
+	DataBars int64 `msgpack:"data_bars"`
+}
+
+// maxTaskBytes bounds what DecodeTask looks at; a task has about 100 bytes.
+const maxTaskBytes = 4 << 10
+
+// Encode returns t as msgpack.
+func (t Task) Encode() ([]byte, error) {
+	b, err := msgpack.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the task of chunk %d: %w", t.ChunkIdx, err)
+	}
+	return b, nil
+}
+
+// DecodeTask reads a task that came from the bus and validates it by itself;
+// whether it fits its run, Fits says.
+func DecodeTask(b []byte) (Task, error) {
+	if len(b) > maxTaskBytes {
+		return Task{}, fmt.Errorf("task has %d bytes (at most %d)", len(b), maxTaskBytes)
+	}
+	var t Task
+	if err := decode(b, &t); err != nil {
+		return Task{}, fmt.Errorf("decoding a task: %w", err)
+	}
+	if t.Schema != Schema {
+		return Task{}, fmt.Errorf("task: schema %d is unknown (want %d)", t.Schema, Schema)
+	}
+	if _, err := ParseID(string(t.RunID)); err != nil {
+		return Task{}, fmt.Errorf("task: %w", err)
+	}
+	return t, nil
+}
+
+// NewTask is the task of chunk idx of m's plan.
+func (m Manifest) NewTask(idx int) Task {
+	return Task{Schema: Schema, RunID: m.RunID, ChunkIdx: idx, Bars: m.Plan.Chunk(idx).Bars, DataBars: m.Data.Bars}
+}
+
+// Fits says whether t is the task that m's plan has for its chunk.
+func (t Task) Fits(m Manifest) error {
+	if t.ChunkIdx < 0 || t.ChunkIdx >= m.Plan.Chunks {
+		return fmt.Errorf("task of run %s: chunk_idx %d (want 0 to %d)", m.RunID, t.ChunkIdx, m.Plan.Chunks-1)
+	}
+	if want := m.NewTask(t.ChunkIdx); t != want {
+		return fmt.Errorf("task %+v contradicts the plan of run %s (want %+v)", t, m.RunID, want)
+	}
+	return nil
+}
+
+// decode reads one msgpack value that fills b to its end. The library is
+// trusted to return errors, and nothing that came from the bus may panic.
+func decode(b []byte, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("malformed: %v", p)
+		}
+	}()
+	r := bytes.NewReader(b)
+	if err := msgpack.NewDecoder(r).Decode(v); err != nil {
+		return err
+	}
+	if r.Len() > 0 {
+		return errors.New("bytes follow its end")
+	}
+	return nil
+}

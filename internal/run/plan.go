@@ -1,0 +1,133 @@
+package run
+
+import (
+	"fmt"
+	"iter"
+	"math/bits"
+)
+
+// MaxChunks bounds a plan. It is far above any use and keeps a plan that came
+// from the bus from allocating without bound.
+const MaxChunks = 1 << 20
+
+// BarRange is the half-open range [First, End) of bar indices of a data set.
+type BarRange struct {
+	First int64 `msgpack:"first" json:"first"`
+	End   int64 `msgpack:"end" json:"end"`
+}
+
+// Len is the number of bars in r.
+func (r BarRange) Len() int64 { return r.End - r.First }
+
+// Chunk is a contiguous piece of the data set.
+type Chunk struct {
+	Idx  int
+	Bars BarRange
+}
+
+// Order is the order in which a plan's chunks are published.
+type Order string
+
+const (
+	// OrderSpread publishes chunks in bit-reversed order of time, so that a
+	// run stopped at any moment has covered the whole period evenly.
+	OrderSpread Order = "spread"
+	// OrderTime publishes chunks in order of time.
+	OrderTime Order = "time"
+)
+
+// Plan is the rule that cuts a data set of Bars bars into chunks. It holds
+// the rule and not the borders, so that it is small however many chunks there
+// are. With ChunkBars > 0 every chunk has that many bars (the last one the
+// rest); otherwise the bars are dealt as evenly as whole bars allow.
+type Plan struct {
+	Bars      int64 `msgpack:"bars" json:"bars"`
+	Chunks    int   `msgpack:"chunks" json:"chunks"`
+	ChunkBars int64 `msgpack:"chunk_bars" json:"chunk_bars"`
+	Order     Order `msgpack:"order" json:"order"`
+}
+
+// NewPlan makes the plan that cuts bars bars into the asked number of chunks,
+// or, with chunkBars > 0, into chunks of that many bars (chunks is then
+// ignored). More chunks than bars are reduced to one bar a chunk.
+func NewPlan(bars int64, chunks int, chunkBars int64, order Order) (Plan, error) {
+	if bars < 1 {
+		return Plan{}, fmt.Errorf("a plan needs bars: got %d", bars)
+	}
+	if order != OrderSpread && order != OrderTime {
+		return Plan{}, fmt.Errorf("order %q is unknown (want %s or %s)", order, OrderSpread, OrderTime)
+	}
+	if chunkBars < 0 {
+		return Plan{}, fmt.Errorf("%d bars a chunk (want at least 1)", chunkBars)
+	}
+	if chunkBars > 0 {
+		n := (bars-1)/chunkBars + 1
+		if n > MaxChunks {
+			return Plan{}, fmt.Errorf("%d bars in chunks of %d make %d chunks (at most %d)", bars, chunkBars, n, MaxChunks)
+		}
+		return Plan{Bars: bars, Chunks: int(n), ChunkBars: chunkBars, Order: order}, nil
+	}
+	if chunks < 1 || chunks > MaxChunks {
+		return Plan{}, fmt.Errorf("%d chunks (want 1 to %d)", chunks, MaxChunks)
+	}
+	if int64(chunks) > bars {
+		chunks = int(bars)
+	}
+	return Plan{Bars: bars, Chunks: chunks, Order: order}, nil
+}
+
+// Validate says whether p is a plan that NewPlan could have made; plans from
+// the bus pass through it.
+func (p Plan) Validate() error {
+	want, err := NewPlan(p.Bars, max(p.Chunks, 1), p.ChunkBars, p.Order)
+	if err != nil {
+		return err
+	}
+	if want != p {
+		return fmt.Errorf("plan %+v contradicts itself (want %+v)", p, want)
+	}
+	return nil
+}
+
+// Chunk returns chunk idx, 0 ≤ idx < p.Chunks. Chunks do not overlap and
+// together hold every bar once.
+func (p Plan) Chunk(idx int) Chunk {
+	if p.ChunkBars > 0 {
+		first := int64(idx) * p.ChunkBars
+		return Chunk{Idx: idx, Bars: BarRange{First: first, End: min(first+p.ChunkBars, p.Bars)}}
+	}
+	return Chunk{Idx: idx, Bars: BarRange{First: p.border(idx), End: p.border(idx + 1)}}
+}
+
+// border is floor(i·Bars/Chunks) in 128 bits, so that no data set overflows.
+func (p Plan) border(i int) int64 {
+	hi, lo := bits.Mul64(uint64(i), uint64(p.Bars))
+	q, _ := bits.Div64(hi, lo, uint64(p.Chunks))
+	return int64(q)
+}
+
+// Published yields the chunk indices in the plan's order of publication, each
+// once.
+func (p Plan) Published() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if p.Order == OrderTime {
+			for i := range p.Chunks {
+				if !yield(i) {
+					return
+				}
+			}
+			return
+		}
+		width := bits.Len(uint(p.Chunks - 1))
+		if width == 0 {
+			yield(0)
+			return
+		}
+		for i := range 1 << width {
+			r := int(bits.Reverse64(uint64(i)) >> (64 - width))
+			if r < p.Chunks && !yield(r) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package run
+
+import "time"
+
+// Source is what asked a run to stop.
+type Source string
+
+// The sources of a stop.
+const (
+	SourceSubject Source = "subject"
+	SourceSIGTERM Source = "sigterm"
+	SourceSIGINT  Source = "sigint"
+	SourceTimeout Source = "timeout"
+	SourceWeb     Source = "web"
+)
+
+// MaxReasonLen bounds a stop's reason in bytes; a longer one is cut.
+const MaxReasonLen = 500
+
+// Stop is a request to end a run early. The zero Stop means that none came.
+type Stop struct {
+	Source Source `msgpack:"source" json:"source"`
+	Reason string `msgpack:"reason" json:"reason"`
+	// Seq is the stop's sequence in the stream GX1_STOP; 0 while it is not
+	// known to be stored.
+	Seq         uint64    `msgpack:"seq" json:"seq"`
+	RequestedAt time.Time `msgpack:"requested_at" json:"requested_at"`
+}
+
+// IsZero reports whether there is no stop.
+func (s Stop) IsZero() bool { return s.Source == "" }
+
+// Known reports whether s is one of the sources of this version.
+func (s Source) Known() bool {
+	switch s {
+	case SourceSubject, SourceSIGTERM, SourceSIGINT, SourceTimeout, SourceWeb:
+		return true
+	}
+	return false
+}
