@@ -1,0 +1,126 @@
+package footer
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"gx1replay/internal/run"
+)
+
+// EngineBuiltin is the engine whose counters obey the identities that Check
+// demands.
+const EngineBuiltin = "builtin"
+
+// Check says whether f may speak for a chunk of m's plan: it belongs to the
+// run, its borders are the plan's, it claims no more bars than the chunk has,
+// and its counters agree with one another. The error names field, value and
+// what was expected.
+func (f Footer) Check(m run.Manifest) error {
+	if f.Schema != Schema {
+		return fmt.Errorf("footer: schema %d is unknown (want %d)", f.Schema, Schema)
+	}
+	if f.RunID != string(m.RunID) {
+		return fmt.Errorf("footer: run_id %.70q (want %s)", f.RunID, m.RunID)
+	}
+	if f.ChunkIdx < 0 || f.ChunkIdx >= int64(m.Plan.Chunks) {
+		return fmt.Errorf("footer: chunk_idx %d (want 0 to %d)", f.ChunkIdx, m.Plan.Chunks-1)
+	}
+	if err := f.checkPlan(m.Plan.Chunk(int(f.ChunkIdx)).Bars); err != nil {
+		return fmt.Errorf("footer of chunk %d: %w", f.ChunkIdx, err)
+	}
+	if f.Engine != m.Engine {
+		return fmt.Errorf("footer of chunk %d: engine %.40q (want %s)", f.ChunkIdx, f.Engine, m.Engine)
+	}
+	if err := f.checkCounters(); err != nil {
+		return fmt.Errorf("footer of chunk %d: %w", f.ChunkIdx, err)
+	}
+	return nil
+}
+
+func (f Footer) checkPlan(bars run.BarRange) error {
+	if want := strconv.FormatInt(f.ChunkIdx, 10); f.ChunkID != want {
+		return fmt.Errorf("chunk_id %.40q (want %q)", f.ChunkID, want)
+	}
+	if f.FirstBar != bars.First || f.EndBar != bars.End || f.PlannedBars != bars.Len() {
+		return fmt.Errorf("bars [%d, %d), planned %d (the plan has [%d, %d))", f.FirstBar, f.EndBar, f.PlannedBars, bars.First, bars.End)
+	}
+	if f.BarsProcessed > f.PlannedBars {
+		return fmt.Errorf("bars_processed %d (at most %d are planned)", f.BarsProcessed, f.PlannedBars)
+	}
+	switch f.Status {
+	case StatusOK, StatusPartial, StatusStopped, StatusFailed:
+	default:
+		return fmt.Errorf("status %.40q is not one of an attempt", string(f.Status))
+	}
+	if f.Final != (f.Status == StatusOK) {
+		return fmt.Errorf("final %v with status %s (only ok is final)", f.Final, f.Status)
+	}
+	if f.Attempt < 1 {
+		return fmt.Errorf("attempt %d (want 1 or more)", f.Attempt)
+	}
+	return nil
+}
+
+func (f Footer) checkCounters() error {
+	for _, r := range f.refs() {
+		switch p := r.ptr.(type) {
+		case *int64:
+			if *p < 0 {
+				return fmt.Errorf("%s %d is negative", r.name, *p)
+			}
+		case *float64:
+			if *p < 0 && r.name != "pnl_bps" && r.name != "open_pnl_bps" {
+				return fmt.Errorf("%s %v is negative", r.name, *p)
+			}
+		}
+	}
+	var last Checkpoint
+	for i, c := range f.Checkpoints {
+		for k := range c {
+			if c[k] < last[k] {
+				return fmt.Errorf("checkpoints[%d] %v falls below %v (they are cumulative)", i, c, last)
+			}
+		}
+		last = c
+	}
+	if f.Engine != EngineBuiltin {
+		return nil
+	}
+	return f.checkBuiltin()
+}
+
+// checkBuiltin holds the identities of the built-in engine's counters.
+func (f Footer) checkBuiltin() error {
+	if f.TotalBars != f.BarsProcessed {
+		return fmt.Errorf("total_bars %d (want bars_processed, %d)", f.TotalBars, f.BarsProcessed)
+	}
+	if f.Final && f.BarsProcessed != f.PlannedBars {
+		return fmt.Errorf("bars_processed %d of an ok footer (want planned_bars, %d)", f.BarsProcessed, f.PlannedBars)
+	}
+	gated := f.PregateSkips + f.PregatePasses
+	if gated > 0 && gated+f.BarsSkippedWarmup != f.TotalBars {
+		return fmt.Errorf("bars_skipped_warmup %d + pregate_skips %d + pregate_passes %d do not make total_bars %d",
+			f.BarsSkippedWarmup, f.PregateSkips, f.PregatePasses, f.TotalBars)
+	}
+	if f.BarsSkippedWarmup > f.TotalBars {
+		return fmt.Errorf("bars_skipped_warmup %d (at most total_bars, %d)", f.BarsSkippedWarmup, f.TotalBars)
+	}
+	if f.PregateMissingInputs > f.PregatePasses {
+		return fmt.Errorf("pregate_missing_inputs %d (at most pregate_passes, %d)", f.PregateMissingInputs, f.PregatePasses)
+	}
+	if most := f.TotalBars - f.BarsSkippedWarmup - f.PregateSkips; f.NModelCalls > most {
+		return fmt.Errorf("n_model_calls %d (at most %d bars passed)", f.NModelCalls, most)
+	}
+	var skips int64
+	for _, n := range f.SkipReasons {
+		if n < 0 {
+			return errors.New("skip_reasons: a count is negative")
+		}
+		skips += n
+	}
+	if skips != f.PregateSkips {
+		return fmt.Errorf("skip_reasons add up to %d (want pregate_skips, %d)", skips, f.PregateSkips)
+	}
+	return nil
+}

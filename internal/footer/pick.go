@@ -1,0 +1,47 @@
+package footer
+
+import (
+	"bytes"
+	"crypto/sha256"
+)
+
+// IsOK reports whether f is the final footer of a chunk that was done.
+func (f Footer) IsOK() bool { return f.Final && f.Status == StatusOK }
+
+// Pick returns the one of a and b that speaks for their chunk: an ok footer
+// first; else the one with more bars processed, then the higher attempt, then
+// the higher seq, then the smaller SHA-256 of the encoded bytes. So any order
+// and any repetition of footers gives the same one.
+func Pick(a, b Footer) Footer {
+	if speaksBefore(b, a) {
+		return b
+	}
+	return a
+}
+
+func speaksBefore(a, b Footer) bool {
+	if a.IsOK() != b.IsOK() {
+		return a.IsOK()
+	}
+	if a.BarsProcessed != b.BarsProcessed {
+		return a.BarsProcessed > b.BarsProcessed
+	}
+	if a.Attempt != b.Attempt {
+		return a.Attempt > b.Attempt
+	}
+	if a.Seq != b.Seq {
+		return a.Seq > b.Seq
+	}
+	da, db := a.digest(), b.digest()
+	return bytes.Compare(da[:], db[:]) < 0
+}
+
+// digest is over the encoded bytes; a footer too large to encode has the zero
+// digest and so loses against none, which keeps Pick total.
+func (f Footer) digest() [sha256.Size]byte {
+	b, err := f.Encode()
+	if err != nil {
+		return [sha256.Size]byte{}
+	}
+	return sha256.Sum256(b)
+}
