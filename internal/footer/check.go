@@ -32,7 +32,7 @@ func (f Footer) Check(m run.Manifest) error {
 	if f.Engine != m.Engine {
 		return fmt.Errorf("footer of chunk %d: engine %.40q (want %s)", f.ChunkIdx, f.Engine, m.Engine)
 	}
-	if err := f.checkCounters(); err != nil {
+	if err := f.checkCounters(m.PregateEnabled); err != nil {
 		return fmt.Errorf("footer of chunk %d: %w", f.ChunkIdx, err)
 	}
 	return nil
@@ -62,12 +62,16 @@ func (f Footer) checkPlan(bars run.BarRange) error {
 	return nil
 }
 
-func (f Footer) checkCounters() error {
+// maxCount bounds every counter: it is exact as a JSON number, and sums of a
+// few of them do not overflow.
+const maxCount = 1 << 53
+
+func (f Footer) checkCounters(gate bool) error {
 	for _, r := range f.refs() {
 		switch p := r.ptr.(type) {
 		case *int64:
-			if *p < 0 {
-				return fmt.Errorf("%s %d is negative", r.name, *p)
+			if *p < 0 || *p > maxCount {
+				return fmt.Errorf("%s %d (want 0 to 2^53)", r.name, *p)
 			}
 		case *float64:
 			if *p < 0 && r.name != "pnl_bps" && r.name != "open_pnl_bps" {
@@ -87,11 +91,11 @@ func (f Footer) checkCounters() error {
 	if f.Engine != EngineBuiltin {
 		return nil
 	}
-	return f.checkBuiltin()
+	return f.checkBuiltin(gate)
 }
 
 // checkBuiltin holds the identities of the built-in engine's counters.
-func (f Footer) checkBuiltin() error {
+func (f Footer) checkBuiltin(gate bool) error {
 	if f.TotalBars != f.BarsProcessed {
 		return fmt.Errorf("total_bars %d (want bars_processed, %d)", f.TotalBars, f.BarsProcessed)
 	}
@@ -99,7 +103,10 @@ func (f Footer) checkBuiltin() error {
 		return fmt.Errorf("bars_processed %d of an ok footer (want planned_bars, %d)", f.BarsProcessed, f.PlannedBars)
 	}
 	gated := f.PregateSkips + f.PregatePasses
-	if gated > 0 && gated+f.BarsSkippedWarmup != f.TotalBars {
+	if !gate && gated > 0 {
+		return fmt.Errorf("pregate_skips %d and pregate_passes %d with the pregate off", f.PregateSkips, f.PregatePasses)
+	}
+	if gate && gated+f.BarsSkippedWarmup != f.TotalBars {
 		return fmt.Errorf("bars_skipped_warmup %d + pregate_skips %d + pregate_passes %d do not make total_bars %d",
 			f.BarsSkippedWarmup, f.PregateSkips, f.PregatePasses, f.TotalBars)
 	}
@@ -114,8 +121,8 @@ func (f Footer) checkBuiltin() error {
 	}
 	var skips int64
 	for _, n := range f.SkipReasons {
-		if n < 0 {
-			return errors.New("skip_reasons: a count is negative")
+		if n < 0 || n > maxCount {
+			return errors.New("skip_reasons: a count is out of range")
 		}
 		skips += n
 	}

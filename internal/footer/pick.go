@@ -13,13 +13,15 @@ func (f Footer) IsOK() bool { return f.Final && f.Status == StatusOK }
 // the higher seq, then the smaller SHA-256 of the encoded bytes. So any order
 // and any repetition of footers gives the same one.
 func Pick(a, b Footer) Footer {
-	if speaksBefore(b, a) {
+	if Outranks(b, a) {
 		return b
 	}
 	return a
 }
 
-func speaksBefore(a, b Footer) bool {
+// Outranks reports whether Pick prefers a to b, whatever their order. Equal
+// footers do not outrank each other.
+func Outranks(a, b Footer) bool {
 	if a.IsOK() != b.IsOK() {
 		return a.IsOK()
 	}

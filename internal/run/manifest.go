@@ -17,10 +17,8 @@ const Schema = 1
 type State string
 
 const (
-	// StatePlanning: the plan is stored, its tasks are being published. No
-	// worker starts.
-	StatePlanning State = "planning"
-	// StateRunning: the session's consumer exists; workers may claim.
+	// StateRunning: the session is at work. Workers may claim once its
+	// consumer exists, which is made after the plan is published.
 	StateRunning State = "running"
 	// StateStopped: a stop was obeyed or the coordinator gave up; no chunk of
 	// this session starts any more.
@@ -130,7 +128,7 @@ func (m Manifest) Validate() error {
 		return fmt.Errorf("session %d (want 1 or more)", m.Session)
 	}
 	switch m.State {
-	case StatePlanning, StateRunning, StateStopped, StateExported:
+	case StateRunning, StateStopped, StateExported:
 	default:
 		return fmt.Errorf("state %q is unknown", m.State)
 	}

@@ -1,0 +1,239 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/internal/run"
+)
+
+// Headers of messages.
+const (
+	headerSchema     = "Gx1-Schema"
+	headerWorker     = "Gx1-Worker"
+	headerStopSource = "Gx1-Stop-Source"
+)
+
+// Timings of a connection.
+const (
+	// reconnectWait: a worker is to be back within a second of its server.
+	reconnectWait = 250 * time.Millisecond
+	// pingInterval × two missed pings bounds how long a dead link goes
+	// unnoticed.
+	pingInterval = 2 * time.Second
+	// requestTimeout bounds one request to the server. It is well under a
+	// lease, so that a request that is never answered costs no lease.
+	requestTimeout = 2 * time.Second
+)
+
+// Config says how to connect.
+type Config struct {
+	// URL of the server, or several with commas; ignored with InProcess.
+	URL string
+	// InProcess connects to a server in this process.
+	InProcess nats.InProcessConnProvider
+	// Options carry credentials.
+	Options []nats.Option
+	// Name appears in the server's list of connections.
+	Name string
+	// Worker is the worker_id that goes into the header of what a worker
+	// writes; empty for others.
+	Worker string
+	Logger *slog.Logger
+}
+
+// Bus is a connection to the bus. Its methods may be called from any
+// goroutine; each ends with its context or after a few seconds.
+type Bus struct {
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	worker string
+	log    *slog.Logger
+	breaks atomic.Uint64
+	closed chan struct{}
+
+	mu       sync.Mutex
+	streams  map[string]jetstream.Stream
+	runs     jetstream.KeyValue
+	data     jetstream.ObjectStore
+	hints    map[int]chan struct{}
+	nextHint int
+}
+
+// Connect connects and returns once the server has answered. It does not
+// wait for a server that is not there; later losses are mended for as long
+// as the Bus is open.
+func Connect(ctx context.Context, cfg Config) (*Bus, error) {
+	b := &Bus{
+		worker: cfg.Worker, log: cfg.Logger, closed: make(chan struct{}),
+		streams: map[string]jetstream.Stream{}, hints: map[int]chan struct{}{},
+	}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	opts := []nats.Option{
+		nats.Name(cfg.Name),
+		// Strangers may listen on _INBOX.>, so our answers go elsewhere.
+		nats.CustomInboxPrefix("_INBOX_GX1." + nats.NewInbox()[len(nats.InboxPrefix):]),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2),
+		nats.ReconnectBufSize(-1), // nothing is buffered while disconnected
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(2),
+		nats.Timeout(requestTimeout),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.breaks.Add(1)
+			if err != nil {
+				b.log.Warn("connection to the bus lost", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			b.log.Info("connection to the bus taken up again", "url", nc.ConnectedUrlRedacted())
+			b.wake()
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			b.log.Warn("the bus reports an error", "error", err)
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+	}
+	if cfg.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(cfg.InProcess))
+	}
+	nc, err := nats.Connect(cfg.URL, append(opts, cfg.Options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", cfg.URL, err)
+	}
+	b.nc = nc
+	if b.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("using JetStream at %s: %w", cfg.URL, err)
+	}
+	if err := ctx.Err(); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Close drains what is on its way, for at most a second, and waits until the
+// connection is closed.
+func (b *Bus) Close() {
+	if b.nc.Status() != nats.CONNECTED || b.nc.Drain() != nil {
+		b.nc.Close()
+	}
+	t := time.NewTimer(time.Second)
+	defer t.Stop()
+	select {
+	case <-b.closed:
+		return
+	case <-t.C:
+	}
+	b.nc.Close()
+	<-b.closed
+}
+
+// Connected reports whether the connection stands now.
+func (b *Bus) Connected() bool { return b.nc.IsConnected() }
+
+// Breaks counts the losses of the connection so far. Two equal readings with
+// an answered request after them mean: connected without a break.
+func (b *Bus) Breaks() uint64 { return b.breaks.Load() }
+
+// ServerVersion is the version of the connected server.
+func (b *Bus) ServerVersion() string { return b.nc.ConnectedServerVersion() }
+
+// Hints returns a channel on which a token lies whenever something may have
+// happened while nobody listened: after each reconnect. cancel gives it back.
+func (b *Bus) Hints() (hints <-chan struct{}, cancel func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := make(chan struct{}, 1)
+	k := b.nextHint
+	b.nextHint++
+	b.hints[k] = c
+	return c, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.hints, k)
+	}
+}
+
+func (b *Bus) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.hints {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// stream returns a handle, asking the server once.
+func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	b.mu.Lock()
+	s := b.streams[name]
+	b.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	s, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", name, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.streams[name] = s
+	return s, nil
+}
+
+// message makes a message with the headers that every one of ours carries.
+func (b *Bus) message(subject string, data []byte) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = data
+	m.Header.Set(headerSchema, strconv.Itoa(run.Schema))
+	if b.worker != "" {
+		m.Header.Set(headerWorker, b.worker)
+	}
+	return m
+}
+
+// checkSchema refuses a message whose schema is not ours.
+func checkSchema(h nats.Header) error {
+	if got := h.Get(headerSchema); got != strconv.Itoa(run.Schema) {
+		return fmt.Errorf("header %s is %.20q (want %d)", headerSchema, got, run.Schema)
+	}
+	return nil
+}
+
+// bounded gives a request its deadline.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, requestTimeout)
+}
+
+// apiCode is the JetStream error code in err, 0 if there is none.
+func apiCode(err error) jetstream.ErrorCode {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode
+	}
+	return 0
+}
+
+// Error codes of the server that mean something to us, with what they mean.
+const (
+	codeWrongLastSequence jetstream.ErrorCode = 10071 // a compare-and-set lost
+	codeInFlightConflict  jetstream.ErrorCode = 10164 // the same, against one not yet committed
+	codeDuplicateInFlight jetstream.ErrorCode = 10158 // the same message id is being stored: ask again
+	codeDiscarded         jetstream.ErrorCode = 10077 // one message a subject, and one is there
+)

@@ -1,0 +1,134 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/internal/run"
+)
+
+func (b *Bus) runsBucket(ctx context.Context) (jetstream.KeyValue, error) {
+	b.mu.Lock()
+	kv := b.runs
+	b.mu.Unlock()
+	if kv != nil {
+		return kv, nil
+	}
+	kv, err := b.js.KeyValue(ctx, BucketRuns)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", BucketRuns, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.runs = kv
+	return kv, nil
+}
+
+// ErrNoRun: the bus knows no run of that name.
+var ErrNoRun = errors.New("no such run on the bus")
+
+// Manifest reads a run's manifest and its revision.
+func (b *Bus) Manifest(ctx context.Context, id run.ID) (run.Manifest, uint64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	kv, err := b.runsBucket(ctx)
+	if err != nil {
+		return run.Manifest{}, 0, err
+	}
+	e, err := kv.Get(ctx, string(id))
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return run.Manifest{}, 0, fmt.Errorf("run %s: %w", id, ErrNoRun)
+	}
+	if err != nil {
+		return run.Manifest{}, 0, fmt.Errorf("reading the manifest of run %s: %w", id, err)
+	}
+	m, err := decodeManifest(id, e)
+	return m, e.Revision(), err
+}
+
+func decodeManifest(id run.ID, e jetstream.KeyValueEntry) (run.Manifest, error) {
+	m, err := run.DecodeManifest(e.Value())
+	if err == nil && m.RunID != id {
+		err = fmt.Errorf("the manifest is of run %s", m.RunID)
+	}
+	if err != nil {
+		return run.Manifest{}, &RefusedError{Subject: "$KV." + BucketRuns + "." + string(id), Seq: e.Revision(), Err: err}
+	}
+	return m, nil
+}
+
+// StoreManifest stores m if the last revision is expect (0: there is none)
+// and returns the new one; ErrConflict if another was faster.
+func (b *Bus) StoreManifest(ctx context.Context, m run.Manifest, expect uint64) (uint64, error) {
+	data, err := m.Encode()
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	kv, err := b.runsBucket(ctx)
+	if err != nil {
+		return 0, err
+	}
+	rev, err := kv.Update(ctx, string(m.RunID), data, expect)
+	if code := apiCode(err); code == codeWrongLastSequence || code == codeInFlightConflict {
+		return 0, fmt.Errorf("manifest of run %s: %w", m.RunID, ErrConflict)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("storing the manifest of run %s: %w", m.RunID, err)
+	}
+	return rev, nil
+}
+
+// Manifests reads the manifests of all runs. One that cannot be read is
+// logged and passed over: it must not keep workers from the others.
+func (b *Bus) Manifests(ctx context.Context) ([]run.Manifest, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	kv, err := b.runsBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := kv.ListKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing runs: %w", err)
+	}
+	var list []run.Manifest
+	for key := range keys.Keys() {
+		id, err := run.ParseID(key)
+		if err != nil {
+			continue
+		}
+		m, _, err := b.Manifest(ctx, id)
+		if err != nil {
+			b.log.Warn("passing over a run", "run_id", key, "error", err)
+			continue
+		}
+		list = append(list, m)
+	}
+	return list, ctx.Err()
+}
+
+// ListenRuns calls changed for every write to a manifest, one call at a time:
+// a hint to read it. Losses are possible; readers also poll.
+func (b *Bus) ListenRuns(changed func(run.ID)) (cancel func(), err error) {
+	prefix := "$KV." + BucketRuns + "."
+	sub, err := b.nc.Subscribe(prefix+">", func(m *nats.Msg) {
+		if id, err := run.ParseID(strings.TrimPrefix(m.Subject, prefix)); err == nil {
+			changed(id)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listening for runs: %w", err)
+	}
+	return func() {
+		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			b.log.Warn("unsubscribing from runs", "error", err)
+		}
+	}, nil
+}

@@ -1,0 +1,108 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/internal/run"
+)
+
+// LastStop reads the stored stop of a run; the zero Stop if there is none.
+// RequestedAt is the server's time of storing it.
+func (b *Bus) LastStop(ctx context.Context, id run.ID) (run.Stop, error) {
+	msg, err := b.last(ctx, StreamStop, StopSubject(id))
+	if msg == nil || err != nil {
+		return run.Stop{}, err
+	}
+	return run.Stop{
+		Source: stopSource(msg.Header), Reason: cleanReason(msg.Data), Seq: msg.Sequence, RequestedAt: msg.Time,
+	}, nil
+}
+
+// stopSource is what the header says, else the subject itself: a plain
+// publish carries no header.
+func stopSource(h nats.Header) run.Source {
+	if s := run.Source(h.Get(headerStopSource)); s.Known() {
+		return s
+	}
+	return run.SourceSubject
+}
+
+// StoreStop stores a stop and returns its sequence. Retries of one stop share
+// msgID, so that they store one.
+func (b *Bus) StoreStop(ctx context.Context, id run.ID, s run.Stop, msgID string) (uint64, error) {
+	m := b.message(StopSubject(id), []byte(s.Reason))
+	m.Header.Set(headerStopSource, string(s.Source))
+	for {
+		reqCtx, cancel := bounded(ctx)
+		ack, err := b.js.PublishMsg(reqCtx, m, jetstream.WithMsgID(msgID), jetstream.WithExpectStream(StreamStop))
+		cancel()
+		if err == nil {
+			return ack.Sequence, nil
+		}
+		err = fmt.Errorf("storing a stop of run %s: %w", id, err)
+		if ctx.Err() != nil {
+			return 0, err
+		}
+		if code := apiCode(err); code != 0 && code != codeDuplicateInFlight {
+			return 0, err
+		}
+		if errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx, reconnectWait) {
+			return 0, err
+		}
+	}
+}
+
+// HeardStop is a core message on gx1.stop: a hint to read the stream.
+type HeardStop struct {
+	RunID  run.ID
+	Source run.Source
+	Reason string
+	At     time.Time
+}
+
+// ListenStops calls heard, one call at a time, for every core message on the
+// stops of run id, or of all runs with id "". The subscription is known to
+// the server when ListenStops returns, so a LastStop after it misses none.
+func (b *Bus) ListenStops(id run.ID, heard func(HeardStop)) (cancel func(), err error) {
+	subject := StopSubjects
+	if id != "" {
+		subject = StopSubject(id)
+	}
+	sub, err := b.nc.Subscribe(subject, func(m *nats.Msg) {
+		id, err := parseStopSubject(m.Subject)
+		if err != nil {
+			b.log.Warn("a stop for no run", "error", err)
+			return
+		}
+		heard(HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now()})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", subject, err)
+	}
+	if err := b.nc.FlushTimeout(requestTimeout); err != nil {
+		return nil, errors.Join(fmt.Errorf("listening on %s: %w", subject, err), sub.Unsubscribe())
+	}
+	return func() {
+		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			b.log.Warn("unsubscribing from stops", "error", err)
+		}
+	}, nil
+}
+
+// pause waits for d and reports whether it was not interrupted.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

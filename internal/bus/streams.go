@@ -1,0 +1,77 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Limits of the stop stream: anyone may publish there, so it stays small.
+const (
+	maxStopBytes   = 64 << 10 // a longer payload is heard by core listeners only; the coordinator stores its beginning
+	maxStops       = 10_000
+	maxStopStorage = 64 << 20
+)
+
+// duplicates is how long the server remembers message ids, its default. A
+// retry that comes later finds the footer itself.
+const duplicates = 2 * time.Minute
+
+func streamConfigs(replicas int) []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		{
+			Name: StreamTasks, Subjects: []string{"gx1.task.*.*"}, Description: "GX1 Replay: chunk tasks",
+			Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: replicas,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			MaxConsumers: -1, AllowDirect: true,
+		},
+		{
+			Name: StreamProgress, Subjects: []string{"gx1.progress.*.*"}, Description: "GX1 Replay: lease records",
+			Storage: jetstream.FileStorage, Replicas: replicas,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxConsumers: -1, AllowDirect: true,
+		},
+		{
+			Name: StreamFooters, Subjects: []string{"gx1.footer.*.*"}, Description: "GX1 Replay: final footers",
+			Storage: jetstream.FileStorage, Replicas: replicas, Duplicates: duplicates,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			MaxConsumers: -1, AllowDirect: true,
+		},
+		{
+			Name: StreamArtifacts, Subjects: []string{"gx1.artifact.*.*.*.*"}, Description: "GX1 Replay: what chunks leave beside their footers",
+			Storage: jetstream.FileStorage, Replicas: replicas,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxConsumers: -1, AllowDirect: true,
+		},
+		{
+			Name: StreamStop, Subjects: []string{StopSubjects}, Description: "GX1 Replay: stops",
+			Storage: jetstream.FileStorage, Replicas: replicas, Duplicates: duplicates,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,
+			MaxMsgSize: maxStopBytes, MaxMsgs: maxStops, MaxBytes: maxStopStorage, MaxConsumers: -1, AllowDirect: true,
+		},
+	}
+}
+
+// MakeStreams makes the streams, the bucket of runs and the object store
+// where they are missing. What exists is left as it is.
+func (b *Bus) MakeStreams(ctx context.Context, replicas int) error {
+	for _, cfg := range streamConfigs(replicas) {
+		if _, err := b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return fmt.Errorf("making stream %s: %w", cfg.Name, err)
+		}
+	}
+	_, err := b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: BucketRuns, Description: "GX1 Replay: run manifests", Storage: jetstream.FileStorage, Replicas: replicas,
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
+		return fmt.Errorf("making bucket %s: %w", BucketRuns, err)
+	}
+	_, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: StoreData, Description: "GX1 Replay: data sets, policies, models", Storage: jetstream.FileStorage, Replicas: replicas,
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
+		return fmt.Errorf("making object store %s: %w", StoreData, err)
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/internal/run"
+)
+
+// ErrNoConsumer: the consumer that handed out a task is gone, so its session
+// has ended or its server is coming back.
+var ErrNoConsumer = errors.New("the session's consumer is gone")
+
+// publishWindow bounds the tasks that are on their way unanswered.
+const publishWindow = 1000
+
+// PublishTasks stores tasks. A task whose chunk has one already is passed
+// over: that is how a chunk is asked for again without being asked for twice.
+func (b *Bus) PublishTasks(ctx context.Context, tasks iter.Seq[run.Task]) error {
+	var pending []jetstream.PubAckFuture
+	settle := func() error {
+		for _, f := range pending {
+			t := time.NewTimer(requestTimeout)
+			select {
+			case <-f.Ok():
+			case err := <-f.Err():
+				if apiCode(err) != codeDiscarded {
+					t.Stop()
+					return fmt.Errorf("publishing to %s: %w", f.Msg().Subject, err)
+				}
+			case <-t.C:
+				return fmt.Errorf("publishing to %s: no answer within %v", f.Msg().Subject, requestTimeout)
+			case <-ctx.Done():
+				t.Stop()
+				return context.Cause(ctx)
+			}
+			t.Stop()
+		}
+		pending = pending[:0]
+		return nil
+	}
+	for t := range tasks {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		data, err := t.Encode()
+		if err != nil {
+			return err
+		}
+		f, err := b.js.PublishMsgAsync(b.message(taskSubject(t.RunID, t.ChunkIdx), data))
+		if err != nil {
+			return fmt.Errorf("publishing the task of chunk %d: %w", t.ChunkIdx, err)
+		}
+		if pending = append(pending, f); len(pending) == publishWindow {
+			if err := settle(); err != nil {
+				return err
+			}
+		}
+	}
+	return settle()
+}
+
+// MakeQueue makes the consumer of one session of a run, which lets workers
+// begin.
+func (b *Bus) MakeQueue(ctx context.Context, id run.ID, session int, leaseDuration time.Duration) error {
+	_, err := b.js.CreateConsumer(ctx, StreamTasks, jetstream.ConsumerConfig{
+		Durable: consumerName(id, session), FilterSubject: runSubjects("task", id),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: leaseDuration / 2,
+		MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 1 << 14,
+	})
+	if err != nil {
+		return fmt.Errorf("making the consumer of run %s, session %d: %w", id, session, err)
+	}
+	return nil
+}
+
+// DropQueue deletes the consumer of one session; a missing one is fine.
+func (b *Bus) DropQueue(ctx context.Context, id run.ID, session int) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	err := b.js.DeleteConsumer(ctx, StreamTasks, consumerName(id, session))
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("deleting the consumer of run %s, session %d: %w", id, session, err)
+	}
+	return nil
+}
+
+// DropQueuesBefore deletes the consumers of all sessions of a run before
+// session.
+func (b *Bus) DropQueuesBefore(ctx context.Context, id run.ID, session int) error {
+	for s := 1; s < session; s++ {
+		if err := b.DropQueue(ctx, id, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PurgeTasks removes every task of a run.
+func (b *Bus) PurgeTasks(ctx context.Context, id run.ID) error {
+	s, err := b.stream(ctx, StreamTasks)
+	if err != nil {
+		return err
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSubject(runSubjects("task", id))); err != nil {
+		return fmt.Errorf("purging the tasks of run %s: %w", id, err)
+	}
+	return nil
+}
+
+// PendingTasks returns the chunks of a run that have a task, delivered or
+// not.
+func (b *Bus) PendingTasks(ctx context.Context, id run.ID) (map[int]bool, error) {
+	s, err := b.stream(ctx, StreamTasks)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(runSubjects("task", id)))
+	if err != nil {
+		return nil, fmt.Errorf("asking for the tasks of run %s: %w", id, err)
+	}
+	pending := make(map[int]bool, len(info.State.Subjects))
+	for subject := range info.State.Subjects {
+		if _, idx, err := parseChunkSubject("task", subject); err == nil {
+			pending[idx] = true
+		}
+	}
+	return pending, nil
+}
+
+// Queue hands out the tasks of one session of a run.
+type Queue struct {
+	bus  *Bus
+	cons jetstream.Consumer
+	id   run.ID
+}
+
+// OpenQueue finds a session's consumer; ErrNoConsumer if it is not there.
+func (b *Bus) OpenQueue(ctx context.Context, id run.ID, session int) (*Queue, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	cons, err := b.js.Consumer(ctx, StreamTasks, consumerName(id, session))
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, fmt.Errorf("run %s, session %d: %w", id, session, ErrNoConsumer)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the consumer of run %s, session %d: %w", id, session, err)
+	}
+	return &Queue{bus: b, cons: cons, id: id}, nil
+}
+
+// Next returns a task, or nil if none waits. A malformed one is taken off
+// the queue and returned as a RefusedError.
+func (q *Queue) Next() (*Delivery, error) {
+	batch, err := q.cons.FetchNoWait(1)
+	if err != nil {
+		return nil, fmt.Errorf("fetching a task of run %s: %w", q.id, consumerGone(err))
+	}
+	var got *Delivery
+	var refused error
+	for msg := range batch.Messages() {
+		d, err := q.delivery(msg)
+		if err != nil {
+			refused = err
+			if err := msg.TermWithReason("malformed"); err != nil {
+				return nil, fmt.Errorf("taking a malformed task off the queue: %w", err)
+			}
+			continue
+		}
+		got = d
+	}
+	if got != nil {
+		return got, nil
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
+		return nil, fmt.Errorf("fetching a task of run %s: %w", q.id, consumerGone(err))
+	}
+	return nil, nil
+}
+
+func consumerGone(err error) error {
+	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrConsumerDeleted) {
+		return fmt.Errorf("%w (%w)", ErrNoConsumer, err)
+	}
+	return err
+}
+
+func (q *Queue) delivery(msg jetstream.Msg) (*Delivery, error) {
+	refuse := func(err error) (*Delivery, error) { return nil, &RefusedError{Subject: msg.Subject(), Err: err} }
+	id, idx, err := parseChunkSubject("task", msg.Subject())
+	if err != nil {
+		return refuse(err)
+	}
+	if err := checkSchema(msg.Headers()); err != nil {
+		return refuse(err)
+	}
+	task, err := run.DecodeTask(msg.Data())
+	if err != nil {
+		return refuse(err)
+	}
+	if task.RunID != id || task.ChunkIdx != idx {
+		return refuse(fmt.Errorf("the task is of run %s, chunk %d", task.RunID, task.ChunkIdx))
+	}
+	return &Delivery{Task: task, bus: q.bus, msg: msg}, nil
+}
+
+// RefusedError says that something on the bus was not what its subject
+// promises. Seq is its stream sequence where it is known.
+type RefusedError struct {
+	Subject string
+	Seq     uint64
+	Err     error
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("refused from %s: %v", e.Subject, e.Err) }
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Delivery is a task in hand.
+type Delivery struct {
+	Task run.Task
+	bus  *Bus
+	msg  jetstream.Msg
+}
+
+// InProgress tells the session's consumer that the task is being worked on
+// and returns once it has answered; ErrNoConsumer if there is none. The
+// answer says nothing about who holds the lease.
+func (d *Delivery) InProgress(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if _, err := d.bus.nc.RequestWithContext(ctx, d.msg.Reply(), []byte("+WPI")); err != nil {
+		return fmt.Errorf("in-progress for chunk %d: %w", d.Task.ChunkIdx, consumerGone(err))
+	}
+	return nil
+}
+
+// Ack takes the task off the queue and returns once the server has answered.
+func (d *Delivery) Ack(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if err := d.msg.DoubleAck(ctx); err != nil {
+		return fmt.Errorf("acknowledging the task of chunk %d: %w", d.Task.ChunkIdx, consumerGone(err))
+	}
+	return nil
+}
+
+// Nak gives the task back: at once, or after delay.
+func (d *Delivery) Nak(delay time.Duration) error {
+	var err error
+	if delay > 0 {
+		err = d.msg.NakWithDelay(delay)
+	} else {
+		err = d.msg.Nak()
+	}
+	if err != nil {
+		return fmt.Errorf("giving back the task of chunk %d: %w", d.Task.ChunkIdx, err)
+	}
+	return nil
+}
+
+// cleanReason makes any payload a stop's reason: valid UTF-8, no control
+// characters, bounded.
+func cleanReason(payload []byte) string {
+	if len(payload) > 4*run.MaxReasonLen {
+		payload = payload[:4*run.MaxReasonLen]
+	}
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(payload), ""))
+	text = strings.TrimSpace(text)
+	if len(text) > run.MaxReasonLen {
+		text = strings.ToValidUTF8(text[:run.MaxReasonLen], "")
+	}
+	return text
+}

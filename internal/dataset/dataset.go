@@ -1,0 +1,229 @@
+// Package dataset moves a data set over the bus: it cuts the bars into
+// slices, stores each under the SHA-256 of its content, and gives workers the
+// bars of any range, fetching only the slices that it needs and verifying
+// each.
+//
+// It keeps fetched slices in a directory and knows nothing of runs or
+// leases.
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/run"
+)
+
+// SliceBars is how many bars a slice has: about 5 MB, so that a chunk of a
+// year's M5 bars needs one or two and an object store moves each in a moment.
+const SliceBars = 1 << 16
+
+// maxObject bounds a slice or an index as it comes from the bus.
+const maxObject = 64 << 20
+
+// Store is what this package needs of the object store.
+type Store interface {
+	HasObject(ctx context.Context, name string) (bool, error)
+	PutObject(ctx context.Context, name string, data []byte) error
+	GetObject(ctx context.Context, name string, limit int64) ([]byte, error)
+}
+
+// index lists the slices of a data set. It is stored under the data set's own
+// digest, last, so that an index means that its slices are there.
+type index struct {
+	Schema    int      `msgpack:"schema"`
+	Bars      int64    `msgpack:"bars"`
+	SliceBars int64    `msgpack:"slice_bars"`
+	Slices    []string `msgpack:"slices"` // SHA-256 of each slice's canonical content, hex
+}
+
+func indexName(sha string) string { return "bars." + sha }
+func sliceName(sha string) string { return "slice." + sha }
+
+// Publish stores the data set all, whose digest is sha256Hex, unless it is
+// there already.
+func Publish(ctx context.Context, store Store, sha256Hex string, all []bars.Bar) error {
+	there, err := store.HasObject(ctx, indexName(sha256Hex))
+	if err != nil || there {
+		return err
+	}
+	ix := index{Schema: run.Schema, Bars: int64(len(all)), SliceBars: SliceBars}
+	var buf []byte
+	for first := 0; first < len(all); first += SliceBars {
+		buf = bars.AppendCanonical(buf[:0], all[first:min(first+SliceBars, len(all))])
+		sum := sha256.Sum256(buf)
+		sha := hex.EncodeToString(sum[:])
+		ix.Slices = append(ix.Slices, sha)
+		there, err := store.HasObject(ctx, sliceName(sha))
+		if err != nil {
+			return err
+		}
+		if there {
+			continue
+		}
+		if err := store.PutObject(ctx, sliceName(sha), buf); err != nil {
+			return fmt.Errorf("publishing bars from %d on: %w", first, err)
+		}
+	}
+	data, err := msgpack.Marshal(ix)
+	if err != nil {
+		return fmt.Errorf("encoding the index of data set %s: %w", sha256Hex, err)
+	}
+	return store.PutObject(ctx, indexName(sha256Hex), data)
+}
+
+// Set is a data set as a worker reads it. Its methods may be called from any
+// goroutine.
+type Set struct {
+	store Store
+	dir   string
+	ix    index
+
+	mu     sync.Mutex
+	loaded []loaded // most recently used first
+}
+
+type loaded struct {
+	i    int
+	bars []bars.Bar
+}
+
+// keepLoaded is how many decoded slices a Set keeps, about 5 MB each: a chunk
+// with its warm-up and what follows it spans at most a few.
+const keepLoaded = 4
+
+// Open finds the data set d on the bus. dir, made if missing, keeps fetched
+// slices; several processes may share it.
+func Open(ctx context.Context, store Store, d run.Data, dir string) (*Set, error) {
+	data, err := store.GetObject(ctx, indexName(d.SHA256), maxObject)
+	if err != nil {
+		return nil, fmt.Errorf("opening data set %s: %w", d.SHA256, err)
+	}
+	var ix index
+	if err := msgpack.Unmarshal(data, &ix); err != nil {
+		return nil, fmt.Errorf("opening data set %s: decoding its index: %w", d.SHA256, err)
+	}
+	if ix.Schema != run.Schema || ix.Bars != d.Bars || ix.SliceBars != d.SliceBars || ix.SliceBars < 1 ||
+		int64(len(ix.Slices)) != (ix.Bars-1)/ix.SliceBars+1 {
+		return nil, fmt.Errorf("opening data set %s: its index (schema %d, %d bars, %d slices of %d) contradicts the run's manifest (%d bars, slices of %d)",
+			d.SHA256, ix.Schema, ix.Bars, len(ix.Slices), ix.SliceBars, d.Bars, d.SliceBars)
+	}
+	for i, sha := range ix.Slices {
+		if b, err := hex.DecodeString(sha); err != nil || len(b) != sha256.Size {
+			return nil, fmt.Errorf("opening data set %s: slice %d is named %.80q (want a SHA-256)", d.SHA256, i, sha)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the directory for slices: %w", err)
+	}
+	return &Set{store: store, dir: dir, ix: ix}, nil
+}
+
+// Bars yields the bars of r in order, fetching slices as it comes to them. It
+// ends with an error if r is not within the data set, a slice cannot be had,
+// or ctx ends.
+func (s *Set) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+	return func(yield func(bars.Bar, error) bool) {
+		if r.First < 0 || r.End > s.ix.Bars || r.First > r.End {
+			yield(bars.Bar{}, fmt.Errorf("bars [%d, %d) are not within the data set's %d", r.First, r.End, s.ix.Bars))
+			return
+		}
+		for at := r.First; at < r.End; {
+			i := int(at / s.ix.SliceBars)
+			slice, err := s.slice(ctx, i)
+			if err != nil {
+				yield(bars.Bar{}, err)
+				return
+			}
+			base := int64(i) * s.ix.SliceBars
+			for _, b := range slice[at-base : min(r.End-base, int64(len(slice)))] {
+				if !yield(b, nil) {
+					return
+				}
+				at++
+			}
+		}
+	}
+}
+
+// slice returns slice i from memory, the directory or the bus.
+func (s *Set) slice(ctx context.Context, i int) ([]bars.Bar, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, l := range s.loaded {
+		if l.i == i {
+			copy(s.loaded[1:k+1], s.loaded[:k])
+			s.loaded[0] = l
+			return l.bars, nil
+		}
+	}
+	list, err := s.load(ctx, i)
+	if err != nil {
+		return nil, fmt.Errorf("slice %d of the data set: %w", i, err)
+	}
+	if len(s.loaded) == keepLoaded {
+		s.loaded = s.loaded[:keepLoaded-1]
+	}
+	s.loaded = append([]loaded{{i, list}}, s.loaded...)
+	return list, nil
+}
+
+func (s *Set) load(ctx context.Context, i int) ([]bars.Bar, error) {
+	sha := s.ix.Slices[i]
+	path := filepath.Join(s.dir, sliceName(sha))
+	data, err := os.ReadFile(path)
+	if err != nil || digest(data) != sha {
+		// Missing, or damaged on disk: the bus has it.
+		if data, err = s.store.GetObject(ctx, sliceName(sha), maxObject); err != nil {
+			return nil, err
+		}
+		if got := digest(data); got != sha {
+			return nil, fmt.Errorf("the bus gave content with SHA-256 %s (want %s)", got, sha)
+		}
+		if err := keep(path, data); err != nil {
+			return nil, err
+		}
+	}
+	want := min(s.ix.SliceBars, s.ix.Bars-int64(i)*s.ix.SliceBars)
+	list, err := bars.ParseCanonical(data)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(list)) != want {
+		return nil, fmt.Errorf("it has %d bars (want %d)", len(list), want)
+	}
+	return list, nil
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// keep writes a fetched slice aside and renames it, since other processes
+// read the same directory.
+func keep(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".slice-*")
+	if err != nil {
+		return fmt.Errorf("keeping a slice: %w", err)
+	}
+	_, err = bytes.NewReader(data).WriteTo(f)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping a slice: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package lease
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+)
+
+// State is what a lease record says of its chunk.
+type State string
+
+const (
+	StateClaimed   State = "claimed"
+	StateReleased  State = "released"  // given back in order
+	StateStopped   State = "stopped"   // ended by a stop of the run
+	StateFailed    State = "failed"    // an attempt ended in an error, to be tried again
+	StateExhausted State = "exhausted" // max_failures reached
+	StateDone      State = "done"      // an ok footer is stored
+)
+
+// Holder names who makes a claim: one slot of one process.
+type Holder struct {
+	WorkerID string // unique per process
+	Slot     int
+	Host     string
+}
+
+// Record is the lease record of one chunk.
+type Record struct {
+	State    State
+	RunID    run.ID
+	ChunkIdx int
+	Session  int
+	Holder   Holder
+	Attempt  int
+	// Claim is the sequence at which this attempt's claim was stored, its
+	// token; 0 in the claim itself, whose sequence is not known yet.
+	Claim     uint64
+	Failures  int
+	Releases  int
+	Identity  string // exec: digest of what the worker would run
+	Stop      run.Stop
+	Error     string
+	Traceback string
+	// Own is the attempt's latest footer, nil before the first one. Best is
+	// the better of Own and all that the records before held; nil if nothing
+	// was ever measured.
+	Own  *footer.Footer
+	Best *footer.Footer
+}
+
+// Same reports whether r and other are of one attempt: same session, worker,
+// slot and attempt.
+func (r Record) Same(other Record) bool {
+	return r.RunID == other.RunID && r.ChunkIdx == other.ChunkIdx && r.Session == other.Session &&
+		r.Holder.WorkerID == other.Holder.WorkerID && r.Holder.Slot == other.Holder.Slot && r.Attempt == other.Attempt
+}
+
+// MaxRecordBytes bounds an encoded record: two footers and the rest, within
+// the 1 MiB that a NATS server takes by default.
+const MaxRecordBytes = 2*footer.MaxEncodedBytes + 64<<10
+
+// wire is a Record as it travels. Best is left out where it is Own.
+type wire struct {
+	Schema    int      `msgpack:"schema"`
+	State     State    `msgpack:"state"`
+	RunID     run.ID   `msgpack:"run_id"`
+	ChunkIdx  int      `msgpack:"chunk_idx"`
+	Session   int      `msgpack:"session"`
+	WorkerID  string   `msgpack:"worker_id"`
+	Slot      int      `msgpack:"slot"`
+	Host      string   `msgpack:"host"`
+	Attempt   int      `msgpack:"attempt"`
+	Claim     uint64   `msgpack:"claim"`
+	Failures  int      `msgpack:"failures"`
+	Releases  int      `msgpack:"releases"`
+	Identity  string   `msgpack:"identity"`
+	Stop      run.Stop `msgpack:"stop"`
+	Error     string   `msgpack:"error"`
+	Traceback string   `msgpack:"error_traceback"`
+	Footer    []byte   `msgpack:"footer"`
+	Best      []byte   `msgpack:"best"`
+}
+
+// Encode returns r as msgpack.
+func (r Record) Encode() ([]byte, error) {
+	w := wire{
+		Schema: run.Schema, State: r.State, RunID: r.RunID, ChunkIdx: r.ChunkIdx, Session: r.Session,
+		WorkerID: r.Holder.WorkerID, Slot: r.Holder.Slot, Host: r.Holder.Host, Attempt: r.Attempt, Claim: r.Claim,
+		Failures: r.Failures, Releases: r.Releases, Identity: r.Identity, Stop: r.Stop,
+		Error: r.Error, Traceback: r.Traceback,
+	}
+	var err error
+	if r.Own != nil {
+		if w.Footer, err = r.Own.Encode(); err != nil {
+			return nil, fmt.Errorf("encoding the lease record of chunk %d: %w", r.ChunkIdx, err)
+		}
+	}
+	if r.Best != nil && r.Best != r.Own {
+		if w.Best, err = r.Best.Encode(); err != nil {
+			return nil, fmt.Errorf("encoding the lease record of chunk %d: %w", r.ChunkIdx, err)
+		}
+	}
+	b, err := msgpack.Marshal(w)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the lease record of chunk %d: %w", r.ChunkIdx, err)
+	}
+	return b, nil
+}
+
+// Decode reads a record that came from the bus. Footers in it are decoded,
+// but whether they fit the plan is for Check to say.
+func Decode(b []byte) (rec Record, err error) {
+	if len(b) > MaxRecordBytes {
+		return Record{}, fmt.Errorf("lease record has %d bytes (at most %d)", len(b), MaxRecordBytes)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			rec, err = Record{}, fmt.Errorf("decoding a lease record: malformed: %v", p)
+		}
+	}()
+	var w wire
+	in := bytes.NewReader(b)
+	if err := msgpack.NewDecoder(in).Decode(&w); err != nil {
+		return Record{}, fmt.Errorf("decoding a lease record: %w", err)
+	}
+	if in.Len() > 0 {
+		return Record{}, errors.New("decoding a lease record: bytes follow its end")
+	}
+	r := Record{
+		State: w.State, RunID: w.RunID, ChunkIdx: w.ChunkIdx, Session: w.Session,
+		Holder:  Holder{WorkerID: w.WorkerID, Slot: w.Slot, Host: w.Host},
+		Attempt: w.Attempt, Claim: w.Claim, Failures: w.Failures, Releases: w.Releases,
+		Identity: w.Identity, Stop: w.Stop, Error: w.Error, Traceback: w.Traceback,
+	}
+	if err := w.check(); err != nil {
+		return Record{}, fmt.Errorf("lease record: %w", err)
+	}
+	if len(w.Footer) > 0 {
+		f, err := footer.Decode(w.Footer)
+		if err != nil {
+			return Record{}, fmt.Errorf("lease record of chunk %d: %w", w.ChunkIdx, err)
+		}
+		r.Own, r.Best = &f, &f
+	}
+	if len(w.Best) > 0 {
+		f, err := footer.Decode(w.Best)
+		if err != nil {
+			return Record{}, fmt.Errorf("lease record of chunk %d: best: %w", w.ChunkIdx, err)
+		}
+		r.Best = better(r.Own, &f)
+	}
+	return r, nil
+}
+
+// maxText bounds a text of a record in bytes; a traceback has 5000
+// characters of up to four bytes.
+const maxText = 4 * footer.MaxTraceLen
+
+func (w wire) check() error {
+	if w.Schema != run.Schema {
+		return fmt.Errorf("schema %d is unknown (want %d)", w.Schema, run.Schema)
+	}
+	if _, err := run.ParseID(string(w.RunID)); err != nil {
+		return err
+	}
+	switch w.State {
+	case StateClaimed, StateReleased, StateStopped, StateFailed, StateExhausted, StateDone:
+	default:
+		return fmt.Errorf("state %.40q is unknown", string(w.State))
+	}
+	if w.ChunkIdx < 0 || w.ChunkIdx >= run.MaxChunks {
+		return fmt.Errorf("chunk_idx %d is out of range", w.ChunkIdx)
+	}
+	if w.Session < 1 || w.Attempt < 1 || w.Slot < 0 || w.Failures < 0 || w.Releases < 0 {
+		return fmt.Errorf("session %d, attempt %d, slot %d, failures %d, releases %d: one is out of range",
+			w.Session, w.Attempt, w.Slot, w.Failures, w.Releases)
+	}
+	if w.WorkerID == "" {
+		return errors.New("worker_id is empty")
+	}
+	for _, s := range []string{w.WorkerID, w.Host, w.Identity, w.Error, w.Traceback, w.Stop.Reason} {
+		if len(s) > maxText {
+			return fmt.Errorf("a text of %d bytes (at most %d)", len(s), maxText)
+		}
+	}
+	return nil
+}
+
+// Check says whether r is a record of its chunk in m's plan, its footers
+// included.
+func (r Record) Check(m run.Manifest) error {
+	if r.RunID != m.RunID {
+		return fmt.Errorf("lease record: run_id %s (want %s)", r.RunID, m.RunID)
+	}
+	if r.ChunkIdx >= m.Plan.Chunks {
+		return fmt.Errorf("lease record: chunk_idx %d (want 0 to %d)", r.ChunkIdx, m.Plan.Chunks-1)
+	}
+	for _, f := range []*footer.Footer{r.Own, r.Best} {
+		if f == nil {
+			continue
+		}
+		if f.ChunkIdx != int64(r.ChunkIdx) {
+			return fmt.Errorf("lease record of chunk %d carries a footer of chunk %d", r.ChunkIdx, f.ChunkIdx)
+		}
+		if err := f.Check(m); err != nil {
+			return fmt.Errorf("lease record of chunk %d: %w", r.ChunkIdx, err)
+		}
+	}
+	return nil
+}
+
+// better is footer.Pick where either may be missing.
+func better(a, b *footer.Footer) *footer.Footer {
+	switch {
+	case a == nil:
+		return b
+	case b == nil || a == b:
+		return a
+	}
+	if footer.Outranks(*b, *a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,219 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
+	"gx1replay/internal/run"
+)
+
+// attempt is one delivery and, once claimed, one attempt at its chunk. It is
+// used from one goroutine; the engine's reports come through latest.
+type attempt struct {
+	w     *Worker
+	s     *session
+	d     *bus.Delivery
+	slot  int
+	chunk run.Chunk
+	log   *slog.Logger
+
+	rec     lease.Record // the record as we last stored it
+	seq     uint64       // its sequence
+	started time.Time
+	written time.Time // of the last record
+	footers int64     // footers made so far, the next one's seq
+
+	latest atomic.Pointer[footer.Footer]
+	base   usage
+}
+
+type usage struct{ user, sys float64 }
+
+var errLeaseLost = errors.New("the lease is lost")
+
+// run sees the delivery through: claim, replay, last word.
+func (a *attempt) run(ctx context.Context) {
+	if !a.claim(ctx) {
+		return
+	}
+	a.started = time.Now()
+	a.written = a.started
+	a.base.user, a.base.sys, _ = a.w.cfg.Usage()
+
+	// The engine ends with the session (a stop, another session), with the
+	// worker, or with the lease.
+	engCtx, cancel := context.WithCancelCause(a.s.ctx)
+	defer cancel(nil)
+	unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	defer unhook()
+
+	result := make(chan outcome, 1)
+	go func() { result <- a.replay(engCtx) }()
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		a.keepTask(engCtx, cancel)
+	}()
+	out := a.hold(engCtx, cancel, result)
+	cancel(nil)
+	<-kept
+
+	end := context.WithoutCancel(ctx)
+	limit := lastWords
+	if errors.Is(out.err, ErrOrphaned) {
+		limit = orphanWords
+	}
+	if out.err != nil {
+		var cancelEnd context.CancelFunc
+		end, cancelEnd = context.WithTimeout(end, limit)
+		defer cancelEnd()
+	}
+	a.finish(end, ctx, out)
+}
+
+// orphanWords is the bus's share of the second in which a worker ends when
+// its coordinator is gone.
+const orphanWords = 300 * time.Millisecond
+
+type outcome struct {
+	footer footer.Footer
+	err    error
+	trace  string
+}
+
+// replay runs the engine; a panic in it is an error of the attempt.
+func (a *attempt) replay(ctx context.Context) (out outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			out.err = fmt.Errorf("the engine panicked: %v", p)
+			out.trace = string(debug.Stack())
+			if f := a.latest.Load(); f != nil {
+				out.footer = *f
+			}
+		}
+	}()
+	dir, err := a.makeDir()
+	if err != nil {
+		return outcome{err: err}
+	}
+	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt, Dir: dir}
+	out.footer, out.err = a.w.cfg.Engine.Replay(ctx, job, func(f footer.Footer) { a.latest.Store(&f) })
+	return out
+}
+
+// hold keeps the lease while the engine works and returns what it ended with.
+func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, result <-chan outcome) outcome {
+	t := time.NewTicker(recordEvery)
+	defer t.Stop()
+	for {
+		select {
+		case out := <-result:
+			return out
+		case <-t.C:
+		}
+		f := a.latest.Load()
+		moved := f != nil && (a.rec.Own == nil || f.BarsProcessed > a.rec.Own.BarsProcessed || f.Phase != a.rec.Own.Phase)
+		if !moved && time.Since(a.written) < a.s.m.LeaseDuration/recordsPerLease {
+			continue
+		}
+		if err := a.renew(ctx, a.report(f, footer.StatusPartial)); errors.Is(err, errLeaseLost) {
+			cancel(errLeaseLost)
+			return <-result
+		} else if err != nil && ctx.Err() == nil {
+			a.log.Warn("writing the lease record", "error", err)
+		}
+	}
+}
+
+// keepTask keeps the delivery from being handed to others. When its consumer
+// is twice running not there, the manifest says whether the session is over.
+func (a *attempt) keepTask(ctx context.Context, cancel context.CancelCauseFunc) {
+	t := time.NewTicker(a.s.m.LeaseDuration / inProgressPerLease)
+	defer t.Stop()
+	gone := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		err := a.d.InProgress(ctx)
+		if !errors.Is(err, bus.ErrNoConsumer) {
+			gone = 0
+			continue
+		}
+		if gone++; gone < 2 {
+			continue
+		}
+		m, _, err := a.w.cfg.Bus.Manifest(ctx, a.s.m.RunID)
+		if errors.Is(err, bus.ErrNoRun) || err == nil && (m.Session != a.s.m.Session || m.State != run.StateRunning) {
+			cancel(errSessionOver)
+			return
+		}
+	}
+}
+
+// renew stores the record with footer f (nil: as before) by compare-and-set.
+// A conflict with our own late write is adopted and written over at once;
+// any other means errLeaseLost. Other errors leave the outcome open, and the
+// next call settles it.
+func (a *attempt) renew(ctx context.Context, f *footer.Footer) error {
+	return a.store(ctx, a.rec.Renewed(f))
+}
+
+func (a *attempt) store(ctx context.Context, next lease.Record) error {
+	for {
+		seq, err := a.w.cfg.Bus.StoreLease(ctx, next, a.seq)
+		if err == nil {
+			a.rec, a.seq, a.written = next, seq, time.Now()
+			return nil
+		}
+		if !errors.Is(err, bus.ErrConflict) {
+			return err
+		}
+		stored, seq, err := a.w.cfg.Bus.Lease(ctx, a.s.m.RunID, a.chunk.Idx)
+		var refused *bus.RefusedError
+		if err != nil && !errors.As(err, &refused) {
+			return err
+		}
+		if stored == nil || !stored.Same(a.rec) || !stored.LastWord() == false && stored.State != next.State {
+			return fmt.Errorf("chunk %d: %w", a.chunk.Idx, errLeaseLost)
+		}
+		a.seq = seq // our own write, whose answer was lost
+	}
+}
+
+// report makes the footer of this moment from what the engine measured.
+func (a *attempt) report(f *footer.Footer, status footer.Status) *footer.Footer {
+	var out footer.Footer
+	if f != nil {
+		out = *f
+	}
+	a.footers++
+	now := time.Now()
+	out.Schema = footer.Schema
+	out.RunID = string(a.s.m.RunID)
+	out.ChunkIdx, out.ChunkID = int64(a.chunk.Idx), strconv.Itoa(a.chunk.Idx)
+	out.Status, out.Final = status, status == footer.StatusOK
+	out.Attempt, out.Claim, out.Seq = int64(a.rec.Attempt), a.rec.Claim, a.footers
+	out.WorkerID, out.Host, out.PID, out.Slot = a.w.cfg.ID, a.w.cfg.Host, int64(a.w.cfg.PID), int64(a.slot)
+	out.Engine = a.w.cfg.Engine.Name()
+	out.FirstBar, out.EndBar, out.PlannedBars = a.chunk.Bars.First, a.chunk.Bars.End, a.chunk.Bars.Len()
+	out.WorkerTimeSec = now.Sub(a.started).Seconds()
+	out.Timestamp = now.UTC().Format(time.RFC3339Nano)
+	user, sys, rss := a.w.cfg.Usage()
+	out.CPUUserSec, out.CPUSysSec, out.MaxRSSBytes = max(user-a.base.user, 0), max(sys-a.base.sys, 0), rss
+	if out.Phase == "" {
+		out.Phase = footer.PhaseStartup
+	}
+	return &out
+}

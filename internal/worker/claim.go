@@ -1,0 +1,200 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/lease"
+)
+
+// claim asks the lease rules what to do with the delivery and does it, until
+// the chunk is ours (true) or the delivery is answered or let go (false).
+func (a *attempt) claim(ctx context.Context) bool {
+	for ctx.Err() == nil && a.s.ctx.Err() == nil {
+		del, seq, err := a.situation(ctx)
+		if err != nil {
+			// Without the bus nothing starts; the task comes again.
+			a.log.Warn("reading what is known of the chunk", "error", err)
+			return false
+		}
+		dec := lease.Decide(del)
+		if dec.Action == lease.Watch {
+			if !a.watch(ctx, seq) {
+				continue // it changed, or there was a break: look again
+			}
+			dec = lease.AfterWatch(del)
+		}
+		switch dec.Action {
+		case lease.Ack:
+			a.ack(ctx)
+			return false
+		case lease.LetGo:
+			return false
+		case lease.Defer:
+			a.w.noteDeferred(a.key(), del.Prev.Attempt)
+			a.nak(deferFor)
+			return false
+		case lease.Exhaust:
+			a.log.Error("the chunk has no attempts left", "failures", dec.Next.Failures, "error", dec.Next.Error)
+			if _, err := a.w.cfg.Bus.StoreLease(ctx, dec.Next, seq); err == nil {
+				a.ack(ctx)
+				return false
+			} else if !errors.Is(err, bus.ErrConflict) {
+				a.log.Warn("storing the chunk's end", "error", err)
+				return false
+			}
+		case lease.Claim:
+			return a.take(ctx, dec.Next, seq)
+		}
+	}
+	return false
+}
+
+// situation reads what the rules need to know.
+func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error) {
+	del := lease.Delivery{
+		Me:    lease.Holder{WorkerID: a.w.cfg.ID, Slot: a.slot, Host: a.w.cfg.Host},
+		RunID: a.s.m.RunID, ChunkIdx: a.chunk.Idx, Session: a.s.m.Session,
+		MaxFailures: a.s.m.MaxFailures, Identity: a.w.cfg.Engine.Identity(),
+	}
+	var refused *bus.RefusedError
+	f, _, err := a.w.cfg.Bus.Footer(ctx, a.s.m, a.chunk.Idx)
+	if err != nil && !errors.As(err, &refused) {
+		return del, 0, err
+	}
+	del.OK = f != nil
+	rec, seq, err := a.w.cfg.Bus.Lease(ctx, a.s.m.RunID, a.chunk.Idx)
+	if err == nil && rec != nil {
+		if bad := rec.Check(a.s.m); bad != nil {
+			rec, err = nil, &bus.RefusedError{Seq: seq, Err: bad}
+		}
+	}
+	if err != nil {
+		if !errors.As(err, &refused) {
+			return del, 0, err
+		}
+		a.log.Warn("claiming over a lease record that cannot be used", "error", err)
+	}
+	if rec != nil {
+		del.Prev = rec
+		del.Deferred = a.w.wasDeferred(a.key(), rec.Attempt)
+	}
+	return del, seq, nil
+}
+
+// watch reports whether the lease record with sequence seq stayed as it is
+// for one whole lease, with this worker connected without a break. The
+// delivery is kept meanwhile.
+func (a *attempt) watch(ctx context.Context, seq uint64) bool {
+	a.log.Info("another worker's claim: watching it for one lease")
+	breaks := a.w.cfg.Bus.Breaks()
+	end := time.NewTimer(a.s.m.LeaseDuration)
+	defer end.Stop()
+	keep := time.NewTicker(a.s.m.LeaseDuration / inProgressPerLease)
+	defer keep.Stop()
+	for {
+		over := false
+		select {
+		case <-ctx.Done():
+			return false
+		case <-a.s.ctx.Done():
+			return false
+		case <-keep.C:
+			if err := a.d.InProgress(ctx); err != nil {
+				// Not connected, which is a break, or the session is over:
+				// both are found out by looking again.
+				a.log.Debug("keeping the task while watching", "error", err)
+				pause(a.s.ctx, a.s.m.LeaseDuration/inProgressPerLease)
+				return false
+			}
+		case <-end.C:
+			over = true
+		}
+		_, now, err := a.w.cfg.Bus.Lease(ctx, a.s.m.RunID, a.chunk.Idx)
+		var refused *bus.RefusedError
+		if err != nil && !errors.As(err, &refused) || now != seq || a.w.cfg.Bus.Breaks() != breaks {
+			return false
+		}
+		if over {
+			return true
+		}
+	}
+}
+
+// take stores the claim next over the record with sequence expect.
+func (a *attempt) take(ctx context.Context, next lease.Record, expect uint64) bool {
+	if err := a.d.InProgress(ctx); err != nil {
+		a.log.Debug("the claim is not made", "error", err)
+		return false
+	}
+	// From here on the claim may be stored, whatever we hear: its outcome is
+	// learned even if ctx ends.
+	settle := context.WithoutCancel(ctx)
+	for deadline := time.Now().Add(a.s.m.LeaseDuration); ; {
+		seq, err := a.w.cfg.Bus.StoreLease(settle, next, expect)
+		if err == nil {
+			a.begin(next, seq)
+			break
+		}
+		if errors.Is(err, bus.ErrConflict) {
+			stored, seq, err := a.w.cfg.Bus.Lease(settle, a.s.m.RunID, a.chunk.Idx)
+			if err == nil && (stored == nil || !stored.Same(next)) {
+				return false // another was faster
+			}
+			if err == nil {
+				a.begin(*stored, seq)
+				if a.renew(settle, nil) != nil {
+					return false
+				}
+				break
+			}
+		}
+		a.log.Warn("the outcome of the claim is not known yet", "error", err)
+		if time.Now().After(deadline) || !pause(settle, retryEvery) {
+			return false // the claim, if it is stored, runs out by silence
+		}
+	}
+	if err := a.d.InProgress(settle); err != nil || ctx.Err() != nil {
+		a.release(settle, err)
+		return false
+	}
+	return true
+}
+
+// retryEvery is how soon a write that got no answer is tried again.
+const retryEvery = 100 * time.Millisecond
+
+// begin notes that the claim rec is stored with sequence seq.
+func (a *attempt) begin(rec lease.Record, seq uint64) {
+	rec.Claim = seq
+	a.rec, a.seq = rec, seq
+	a.log = a.log.With("attempt", rec.Attempt)
+}
+
+func (a *attempt) key() chunkKey { return chunkKey{a.s.m.RunID, a.chunk.Idx} }
+
+func (a *attempt) ack(ctx context.Context) {
+	if err := a.d.Ack(ctx); err != nil {
+		a.log.Debug("acknowledging the task", "error", err)
+	}
+}
+
+func (a *attempt) nak(delay time.Duration) {
+	if err := a.d.Nak(delay); err != nil {
+		a.log.Debug("giving the task back", "error", err)
+	}
+}
+
+// pause waits for d and reports whether ctx lasted.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

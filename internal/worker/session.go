@@ -1,0 +1,216 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/run"
+)
+
+// session is one session of a run as this worker sees it. Its context ends
+// when the run is stopped or the session is over; the cause says which.
+type session struct {
+	m      run.Manifest
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	queue   *bus.Queue
+	retryAt time.Time // the queue was not there: not before then again
+}
+
+// stopped is the cause of a session's end by a stop of the run.
+type stopped struct{ run.Stop }
+
+func (s stopped) Error() string { return "the run is stopped (" + string(s.Source) + ")" }
+
+var errSessionOver = errors.New("the run's session is over")
+
+// queueRetry is how soon a session's consumer that was not there is looked
+// for again.
+const queueRetry = 20 * time.Millisecond
+
+func (s *session) openQueue(ctx context.Context, b *bus.Bus) (*bus.Queue, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue != nil {
+		return s.queue, nil
+	}
+	if time.Now().Before(s.retryAt) {
+		return nil, bus.ErrNoConsumer
+	}
+	q, err := b.OpenQueue(ctx, s.m.RunID, s.m.Session)
+	if err != nil {
+		s.retryAt = time.Now().Add(queueRetry)
+		return nil, err
+	}
+	s.queue = q
+	return q, nil
+}
+
+func (s *session) dropQueue() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = nil
+	s.retryAt = time.Now().Add(queueRetry)
+}
+
+// servable lists the sessions that may have tasks, always in the same order,
+// and a channel that is closed when the list changes.
+func (w *Worker) servable() ([]*session, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []*session
+	for _, s := range w.sessions {
+		if s.ctx.Err() == nil {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b *session) int { return strings.Compare(string(a.m.RunID), string(b.m.RunID)) })
+	return list, w.wake
+}
+
+// trackRuns keeps w.sessions as the manifests on the bus say, and reads each
+// session's stop on connecting and once per lease.
+func (w *Worker) trackRuns(ctx context.Context, hint <-chan struct{}) {
+	reconnected, cancel := w.cfg.Bus.Hints()
+	defer cancel()
+	t := time.NewTicker(runsEvery)
+	defer t.Stop()
+	lastStopRead := map[run.ID]time.Time{}
+	for {
+		w.readRuns(ctx)
+		for _, s := range w.open() {
+			if time.Since(lastStopRead[s.m.RunID]) >= s.m.LeaseDuration {
+				lastStopRead[s.m.RunID] = time.Now()
+				w.readStop(ctx, s)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-reconnected:
+			clear(lastStopRead)
+		case <-hint:
+		case <-t.C:
+		}
+	}
+}
+
+func (w *Worker) open() []*session {
+	list, _ := w.servable()
+	return list
+}
+
+func (w *Worker) readRuns(ctx context.Context) {
+	var list []run.Manifest
+	var err error
+	if w.cfg.Run != "" {
+		var m run.Manifest
+		if m, _, err = w.cfg.Bus.Manifest(ctx, w.cfg.Run); err == nil {
+			list = append(list, m)
+		}
+		if errors.Is(err, bus.ErrNoRun) {
+			err = nil
+		}
+	} else {
+		list, err = w.cfg.Bus.Manifests(ctx)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Debug("reading the list of runs", "error", err)
+		}
+		return
+	}
+	w.applyRuns(ctx, list)
+}
+
+func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changed := false
+	listed := map[run.ID]bool{}
+	for _, m := range list {
+		listed[m.RunID] = true
+		old := w.sessions[m.RunID]
+		mine := m.State == run.StateRunning && m.Engine == w.cfg.Engine.Name()
+		switch {
+		case old != nil && old.m.Session == m.Session && mine:
+			continue
+		case old != nil:
+			old.cancel(errSessionOver)
+			delete(w.sessions, m.RunID)
+			changed = true
+		}
+		if mine {
+			// A session outlives ctx: attempts are let go in order, by Run.
+			s := &session{m: m}
+			s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+			w.sessions[m.RunID] = s
+			changed = true
+		}
+	}
+	for id, s := range w.sessions {
+		if !listed[id] {
+			s.cancel(errSessionOver)
+			delete(w.sessions, id)
+			changed = true
+		}
+	}
+	if changed {
+		close(w.wake)
+		w.wake = make(chan struct{})
+	}
+}
+
+func (w *Worker) endSessions() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sessions {
+		s.cancel(errSessionOver)
+	}
+}
+
+// readStop ends s if a stop that counts is stored for it.
+func (w *Worker) readStop(ctx context.Context, s *session) (found bool) {
+	stop, err := w.cfg.Bus.LastStop(ctx, s.m.RunID)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Debug("reading the run's stop", "run_id", s.m.RunID, "error", err)
+		}
+		return false
+	}
+	if stop.IsZero() || stop.Seq <= s.m.StopSeq {
+		return false
+	}
+	s.cancel(stopped{stop})
+	return true
+}
+
+// hintStop answers a core message on a run's stops: it may come before the
+// stop is stored, so the stream is read a few times.
+func (w *Worker) hintStop(id run.ID) {
+	w.mu.Lock()
+	s := w.sessions[id]
+	w.mu.Unlock()
+	if s == nil {
+		return
+	}
+	const tries, between = 5, 20 * time.Millisecond
+	for range tries {
+		if s.ctx.Err() != nil || w.readStop(s.ctx, s) {
+			return
+		}
+		t := time.NewTimer(between)
+		select {
+		case <-s.ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}

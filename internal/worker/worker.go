@@ -1,0 +1,244 @@
+// Package worker is the life of a chunk worker: it finds runs, takes tasks in
+// turn, claims chunks by their leases, has an engine replay them, and reports
+// what was measured.
+//
+// It holds no more tasks than it has slots. It decides nothing about leases
+// itself: package lease does. It never reports for a lease that it lost.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+)
+
+// Timings of a worker.
+const (
+	// recordEvery is how often a record is written while bars move: often
+	// enough that a kill loses little, seldom enough to cost nothing.
+	recordEvery = 250 * time.Millisecond
+	// A record is written at least each quarter of a lease, and the task is
+	// kept by an in-progress each sixth of it, well within the ack-wait of
+	// half a lease.
+	recordsPerLease    = 4
+	inProgressPerLease = 6
+	// Idle slots look for tasks again after a wait that grows from idleFirst
+	// to idleMost: a run's start is not noticed, and idling costs nothing.
+	idleFirst = 20 * time.Millisecond
+	idleMost  = 100 * time.Millisecond
+	// runsEvery is how often the list of runs is read without a hint.
+	runsEvery = time.Second
+	// lastWords bounds how long a worker that has to go tries to tell the bus.
+	lastWords = 5 * time.Second
+	// deferFor is how long a worker leaves a chunk that it failed itself to
+	// others, before it takes it again.
+	deferFor = 500 * time.Millisecond
+)
+
+// ErrShutdown as the cause of the context of Run means an ordered end:
+// attempts are released.
+var ErrShutdown = errors.New("the worker was told to go")
+
+// ErrOrphaned as the cause means that the coordinator of this local worker is
+// gone, and its bus most likely too: last footers go to files, and the bus
+// gets one short chance.
+var ErrOrphaned = errors.New("the coordinator is gone")
+
+// Engine replays chunks. Its methods may be called from several goroutines.
+type Engine interface {
+	// Name is the engine's name in manifests and footers.
+	Name() string
+	// Identity is a digest of what it runs; empty for the built-in engine.
+	Identity() string
+	// Replay replays one chunk and calls report, from one goroutine, with
+	// what was measured so far. It ends soon after ctx does, with what was
+	// measured and the cause of ctx's end. The fields that name the attempt
+	// are not its business.
+	Replay(ctx context.Context, job Job, report func(footer.Footer)) (footer.Footer, error)
+}
+
+// Job is one chunk to replay.
+type Job struct {
+	Manifest run.Manifest
+	Chunk    run.Chunk
+	Slot     int
+	Attempt  int
+	Dir      string // the attempt's fresh directory
+}
+
+// Config of a Worker. Bus, ID, Engine, WorkDir and Logger are needed.
+type Config struct {
+	Bus     *bus.Bus
+	ID      string // unique per process
+	Host    string
+	PID     int
+	Slots   int    // chunks at a time; 0 means 1
+	Run     run.ID // the only run to serve; empty: all
+	WorkDir string
+	Engine  Engine
+	Logger  *slog.Logger
+	// Usage gives the process's CPU seconds and largest memory so far.
+	Usage func() (user, sys float64, maxRSSBytes int64)
+}
+
+// Worker serves runs.
+type Worker struct {
+	cfg Config
+	log *slog.Logger
+
+	mu       sync.Mutex
+	sessions map[run.ID]*session
+	busy     map[chunkKey]bool
+	deferred map[chunkKey]int // chunk → attempt whose task was deferred once
+	wake     chan struct{}    // closed and replaced when sessions change
+}
+
+type chunkKey struct {
+	id  run.ID
+	idx int
+}
+
+// New makes a Worker.
+func New(cfg Config) *Worker {
+	if cfg.Slots < 1 {
+		cfg.Slots = 1
+	}
+	return &Worker{
+		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
+		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
+		wake: make(chan struct{}),
+	}
+}
+
+// Run serves runs until ctx ends, then releases what it holds, or, at a
+// run's stop, has given its last word, and returns nil. It takes a few
+// seconds at most after ctx's end.
+func (w *Worker) Run(ctx context.Context) error {
+	cancelStops, err := w.cfg.Bus.ListenStops(w.cfg.Run, func(h bus.HeardStop) { w.hintStop(h.RunID) })
+	if err != nil {
+		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
+	}
+	defer cancelStops()
+	hint := make(chan struct{}, 1)
+	cancelRuns, err := w.cfg.Bus.ListenRuns(func(run.ID) {
+		select {
+		case hint <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
+	}
+	defer cancelRuns()
+
+	var owned sync.WaitGroup
+	for n := range w.cfg.Slots {
+		owned.Go(func() { w.slot(ctx, n) })
+	}
+	owned.Go(func() { w.trackRuns(ctx, hint) })
+	owned.Wait()
+	w.endSessions()
+	return nil
+}
+
+// slot takes tasks one at a time, from the runs in turn.
+func (w *Worker) slot(ctx context.Context, n int) {
+	idle := idleFirst
+	turn := n
+	for ctx.Err() == nil {
+		list, wake := w.servable()
+		worked := false
+		for range list {
+			s := list[turn%len(list)]
+			turn++
+			if worked = w.serve(ctx, s, n); worked || ctx.Err() != nil {
+				break
+			}
+		}
+		if worked {
+			idle = idleFirst
+			continue
+		}
+		t := time.NewTimer(idle)
+		select {
+		case <-ctx.Done():
+		case <-wake:
+			idle = idleFirst
+		case <-t.C:
+			idle = min(2*idle, idleMost)
+		}
+		t.Stop()
+	}
+}
+
+// serve takes one task of s, if one waits, and sees it through.
+func (w *Worker) serve(ctx context.Context, s *session, slot int) bool {
+	q, err := s.openQueue(ctx, w.cfg.Bus)
+	if err != nil {
+		return false // not made yet, or over: the manifest will say
+	}
+	d, err := q.Next()
+	switch {
+	case errors.Is(err, bus.ErrNoConsumer):
+		s.dropQueue()
+		return false
+	case err != nil:
+		w.log.Warn("taking a task", "run_id", s.m.RunID, "error", err)
+		return false
+	case d == nil:
+		return false
+	}
+	if err := d.Task.Fits(s.m); err != nil {
+		w.log.Warn("a task that does not fit its run's plan is taken off the queue", "error", err)
+		if err := d.Ack(ctx); err != nil {
+			w.log.Warn("taking it off", "error", err)
+		}
+		return true
+	}
+	key := chunkKey{s.m.RunID, d.Task.ChunkIdx}
+	if !w.take(key) {
+		return true // this process works on the chunk already: the delivery is let go
+	}
+	defer w.drop(key)
+	a := &attempt{w: w, s: s, d: d, slot: slot, chunk: s.m.Plan.Chunk(d.Task.ChunkIdx)}
+	a.log = w.log.With("run_id", s.m.RunID, "chunk_idx", a.chunk.Idx)
+	a.run(ctx)
+	return true
+}
+
+func (w *Worker) take(key chunkKey) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busy[key] {
+		return false
+	}
+	w.busy[key] = true
+	return true
+}
+
+func (w *Worker) drop(key chunkKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.busy, key)
+}
+
+// wasDeferred reports whether this worker left attempt of the chunk to others
+// before.
+func (w *Worker) wasDeferred(key chunkKey, attempt int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.deferred[key] == attempt
+}
+
+func (w *Worker) noteDeferred(key chunkKey, attempt int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deferred[key] = attempt
+}
