@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/internal/run"
 )
 
 // objectTimeout bounds the transfer of one object; slices have a few MB.
@@ -30,6 +32,9 @@ func (b *Bus) dataStore(ctx context.Context) (jetstream.ObjectStore, error) {
 	b.data = s
 	return s, nil
 }
+
+// PolicyObject names the object that holds a run's policy.
+func PolicyObject(m run.Manifest) string { return "policy." + m.Policy.Content }
 
 // ErrNoObject: the object store has nothing of that name.
 var ErrNoObject = errors.New("no such object on the bus")

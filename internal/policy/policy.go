@@ -26,19 +26,27 @@ type Policy struct {
 	Risk     Risk
 	Replay   Replay
 
-	UnknownKeys []string // dotted paths, sorted
+	// UnknownKeys are keys that this version does not read: dotted paths,
+	// sorted, each once. A key inside an unknown map is not listed by itself.
+	UnknownKeys []string
+	// MissingIncludes are files that entry_config and exit_config name and
+	// that are not there, as they are named; an error where an engine needs
+	// them.
+	MissingIncludes []string
 
 	// SHA256 is the digest (hex) of the policy's meaning after includes and
-	// overrides, whatever the file's layout; SHA256WithoutGate leaves the
-	// pregate out, so that two runs that differ in the gate alone agree.
+	// overrides, whatever the file's layout and name; unknown keys count too.
+	// SHA256WithoutGate leaves the pregate out, so that two runs that differ
+	// in the gate alone agree.
 	SHA256            string
 	SHA256WithoutGate string
 	// Content is the policy, includes merged and overrides applied, as one
-	// self-contained YAML document: what travels to workers.
+	// self-contained YAML document: what travels to workers. Parse makes the
+	// same Policy of it, with EnabledSource yaml unless it is overridden anew.
 	Content []byte
 }
 
-// Override is a value with where it came from.
+// Source says where a value came from.
 type Source string
 
 // Where pregate_enabled came from, strongest last.
@@ -130,7 +138,8 @@ type RuleA struct {
 }
 
 // Risk limits what the selection takes. Zero or negative limits mean none,
-// except MaxOpenTrades, which is at least 1.
+// except MaxOpenTrades, which is at least 1. A cooldown counts where it is set,
+// also with 0 bars.
 type Risk struct {
 	MaxOpenTrades           int
 	MaxOpenTradesPerSide    int // 0: not set

@@ -185,10 +185,20 @@ func (a *attempt) store(ctx context.Context, next lease.Record) error {
 		if err != nil && !errors.As(err, &refused) {
 			return err
 		}
-		if stored == nil || !stored.Same(a.rec) || !stored.LastWord() == false && stored.State != next.State {
+		if stored == nil || !stored.Same(a.rec) {
 			return fmt.Errorf("chunk %d: %w", a.chunk.Idx, errLeaseLost)
 		}
-		a.seq = seq // our own write, whose answer was lost
+		// Our own write, whose answer was lost, unless a watcher took the
+		// attempt for silent and ended the chunk in its name.
+		switch stored.State {
+		case lease.StateClaimed:
+			a.seq = seq
+		case next.State:
+			a.rec, a.seq, a.written = next, seq, time.Now()
+			return nil
+		default:
+			return fmt.Errorf("chunk %d: %w", a.chunk.Idx, errLeaseLost)
+		}
 	}
 }
 

@@ -1,0 +1,167 @@
+package bars
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Set is a data set with where it came from.
+type Set struct {
+	Bars      []Bar
+	SpreadBps float64 // the assumed spread; 0: the data has bid and ask
+	Source    string  // the path or the specification, as it was given
+}
+
+// Describe says what the set holds.
+func (s Set) Describe() Info {
+	info := Describe(s.Bars)
+	info.Source, info.AssumedSpreadBps = s.Source, s.SpreadBps
+	return info
+}
+
+// Open reads the data set of a --data argument: a file (ReadFile), or
+// synthetic:BARS[,seed=S], which is generated.
+func Open(spec string, opt ReadOptions) (Set, error) {
+	if !strings.HasPrefix(spec, syntheticPrefix) {
+		return ReadFile(spec, opt)
+	}
+	n, seed, err := ParseSynthetic(spec)
+	if err != nil {
+		return Set{}, err
+	}
+	return Set{Bars: Generate(n, seed), Source: spec}, nil
+}
+
+// ReadFile reads a data set; the extension chooses the format, .parquet
+// (ReadParquet) or .csv (ReadCSV). Errors name the file.
+func ReadFile(path string, opt ReadOptions) (Set, error) {
+	set, err := readFile(path, opt)
+	if err != nil {
+		return Set{}, fmt.Errorf("reading bars from %s: %w", path, err)
+	}
+	return set, nil
+}
+
+func readFile(path string, opt ReadOptions) (Set, error) {
+	ext, err := extension(path)
+	if err != nil {
+		return Set{}, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Set{}, withoutPath(err)
+	}
+	defer f.Close()
+	set := Set{Source: path}
+	if ext == ".csv" {
+		set.Bars, set.SpreadBps, err = ReadCSV(f, opt)
+		return set, err
+	}
+	stat, err := f.Stat()
+	if err != nil {
+		return Set{}, withoutPath(err)
+	}
+	set.Bars, err = ReadParquet(f, stat.Size())
+	return set, err
+}
+
+// WriteFile writes a data set; the extension chooses the format, .parquet
+// (WriteParquet) or .csv (WriteCSV). Bars that are not valid are refused:
+// nobody could read them back. The file is written aside, synced and
+// renamed, so on an error what was at path is untouched. Errors name the
+// file.
+func WriteFile(path string, bars []Bar) error {
+	if err := writeFile(path, bars); err != nil {
+		return fmt.Errorf("writing bars to %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeFile(path string, bars []Bar) error {
+	ext, err := extension(path)
+	if err != nil {
+		return err
+	}
+	if err := Validate(bars); err != nil {
+		return err
+	}
+	write := WriteParquet
+	if ext == ".csv" {
+		write = WriteCSV
+	}
+	return replace(path, func(w io.Writer) error { return write(w, bars) })
+}
+
+// replace puts at path what write writes, or leaves path as it was.
+func replace(path string, write func(io.Writer) error) error {
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	// Not os.CreateTemp: its files can be read by their owner alone.
+	aside := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", name, rand.Uint64()))
+	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	err = fill(f, write)
+	if err == nil {
+		err = os.Rename(aside, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(aside))
+	}
+	// The rename itself is only on the disk when the directory is.
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("syncing the directory: %w", err)
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("syncing the directory: %w", err)
+	}
+	return nil
+}
+
+// fill writes f, syncs it and closes it in any case.
+func fill(f *os.File, write func(io.Writer) error) error {
+	bw := bufio.NewWriterSize(f, 1<<18)
+	err := write(bw)
+	if err == nil {
+		err = bw.Flush()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// extension is the path's, in lower case, if it names a format of ours.
+func extension(path string) (string, error) {
+	switch ext := strings.ToLower(filepath.Ext(path)); ext {
+	case ".parquet", ".csv":
+		return ext, nil
+	default:
+		return "", fmt.Errorf("extension %s names no format (want .parquet or .csv)", shorten(ext))
+	}
+}
+
+// withoutPath takes the path out of an error that will be wrapped with it.
+func withoutPath(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,182 @@
+// Package cli is the command lines of both programs: verbs, flags, their
+// environment, help, and what is printed.
+//
+// It decides nothing about a run; it turns flags into configurations, and
+// results into words and exit codes.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"gx1replay/internal/export"
+	"gx1replay/internal/worker"
+)
+
+// Exit codes; see the contracts in docs.
+const (
+	exitOK    = 0
+	exitUsage = 1 // bad usage or input; nothing was run
+)
+
+// Hooks are what tests put into a program, and into the local workers that it
+// starts of itself. The zero Hooks is the product.
+type Hooks struct {
+	// OnBar is called for each bar of an attempt before it is counted.
+	OnBar func(job worker.Job) func(bar int64) error
+	// Engine wraps the engine of a worker.
+	Engine func(worker.Engine) worker.Engine
+	// Export is given to every export.
+	Export export.Config
+	// Hold is called by the session's goroutine before it goes to work.
+	Hold func()
+}
+
+// Program is one of the two programs, with everything that it is given from
+// outside.
+type Program struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Hooks          Hooks
+}
+
+// Coordinator runs the program `coordinator` with args, its name left out,
+// and returns its exit code.
+func (p Program) Coordinator(ctx context.Context, args []string) int {
+	root := &cobra.Command{
+		Use:   "coordinator",
+		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
+		Long: `coordinator cuts a data set into chunks, has workers replay them through a
+policy, and writes perf_<run_id>.json. A run may be stopped at any moment, by
+Ctrl-C, SIGTERM, a time-box or a message; the perf JSON then holds what was
+replayed, and says what is missing.`,
+		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
+  coordinator run --policy gated.yaml --data XAUUSD_M5.parquet --workers 7 --timeout 1200
+  coordinator stop 20260102_150405_1a2b --reason "pilot is long enough"`,
+		Args: cobra.NoArgs,
+	}
+	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.dataCommand(), p.versionCommand(), p.workerCommand("worker", true))
+	// The original's command line has no verb.
+	if len(args) > 0 && strings.HasPrefix(args[0], "--") && args[0] != "--help" {
+		args = append([]string{"run"}, args...)
+	}
+	return p.execute(ctx, root, args)
+}
+
+// ChunkWorker runs the program `chunkworker`.
+func (p Program) ChunkWorker(ctx context.Context, args []string) int {
+	return p.execute(ctx, p.workerCommand("chunkworker", false), args)
+}
+
+func (p Program) execute(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	err := root.ExecuteContext(ctx)
+	var code exitCode
+	if err == nil || errors.As(err, &code) && code.err == nil {
+		return int(code.code)
+	}
+	fmt.Fprintf(p.Stderr, "error: %v\n", err)
+	var usage *usageError
+	if errors.As(err, &usage) && usage.hint != "" {
+		fmt.Fprintf(p.Stderr, "try:   %s\n", usage.hint)
+	}
+	if code.code != 0 {
+		return code.code
+	}
+	return exitUsage
+}
+
+// exitCode ends a program with a code of its own.
+type exitCode struct {
+	code int
+	err  error // printed; nil: all was said
+}
+
+func (e exitCode) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+// usageError is a bad command line, with what to try.
+type usageError struct {
+	msg  string
+	hint string
+}
+
+func (e *usageError) Error() string { return e.msg }
+
+// envPrefix: users' own replay code owns GX1_.
+const envPrefix = "GX1R_"
+
+// foreignEnv names the flags that take their value from a variable of another
+// name: the original's, or NATS's own.
+var foreignEnv = map[string]string{
+	"timeout": "GX1_MASTER_WAIT_TIMEOUT_SEC",
+	"nats":    "NATS_URL", "creds": "NATS_CREDS", "nkey": "NATS_NKEY",
+	"tlsca": "NATS_CA", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY",
+}
+
+func envName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// bindEnv lets every flag of cmd be given by its environment variable, and
+// says so in its help. An error in a value names the variable.
+func (p Program) bindEnv(cmd *cobra.Command) {
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" {
+			return
+		}
+		name := envName(f.Name)
+		if other, ok := foreignEnv[f.Name]; ok {
+			name += ", $" + other
+		}
+		f.Usage += " [$" + name + "]"
+		names = append(names, f.Name)
+	})
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		for _, name := range names {
+			if cmd.Flags().Changed(name) {
+				continue
+			}
+			for _, env := range []string{envName(name), foreignEnv[name]} {
+				if env == "" {
+					continue
+				}
+				value := p.Getenv(env)
+				if value == "" {
+					continue
+				}
+				if err := cmd.Flags().Set(name, value); err != nil {
+					return &usageError{msg: fmt.Sprintf("environment variable %s=%q: %v", env, value, err)}
+				}
+				break
+			}
+		}
+		return nil
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{msg: err.Error(), hint: cmd.CommandPath() + " --help"}
+	})
+}
+
+// Main makes the Program of this process.
+func Main(stdin io.Reader, stdout, stderr io.Writer) Program {
+	return Program{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv}
+}

@@ -1,0 +1,189 @@
+package progress
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+)
+
+// SummaryState is what is said at the end of a run. Empty texts and zero
+// counts are left out, unless a line would be without its point.
+type SummaryState struct {
+	RunID   string
+	Outcome string // complete | stopped | failed
+	// StopSource and StopReason say what stopped the run; empty if nothing
+	// did.
+	StopSource, StopReason string
+	Wall                   time.Duration // of this session or of all, as the perf JSON has it
+	Workers                int           // that took part
+
+	BarsPlanned, BarsReplayed int64
+	BarsPerSec                float64 // over Wall; 0 or not finite: not known
+
+	ChunksTotal int
+	// Chunks counts the chunks by status, in the order in which they are to
+	// be read.
+	Chunks []StatusCount
+	// LastError is one line of the worst that happened to a chunk.
+	LastError string
+
+	// Phases say where the workers' time went, in the order in which they
+	// are to be read; shares are of their sum.
+	Phases []Phase
+
+	Trades, TradesOpen int64
+	PnlBps             float64
+
+	File string // the perf JSON, or the stub
+	// ExportError says why there is a stub and no perf JSON.
+	ExportError string
+	// Next is the command that goes on from here; NextWhy says in a few
+	// words what it does.
+	Next, NextWhy string
+}
+
+// StatusCount is a number of chunks of one status.
+type StatusCount struct {
+	Status string
+	N      int
+}
+
+// Phase is the time that one phase took, added over all workers.
+type Phase struct {
+	Name string
+	Sec  float64
+}
+
+// Summary writes the end of a run for a person to read in five seconds: the
+// outcome, what was done and how fast, where the time went, and last the
+// coverage, the file and the command that goes on. With color, escape
+// sequences mark the outcome and what went wrong. It returns the writer's
+// error.
+func Summary(w io.Writer, s SummaryState, color bool) error {
+	var b strings.Builder
+	row := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "  %-9s %s\n", name, text)
+		}
+	}
+	b.WriteString(s.headline(color) + "\n")
+	row("speed", s.speed())
+	row("time", s.shares())
+	row("chunks", s.chunks(color))
+	row("error", paint(oneLine(s.LastError), red, color))
+	row("trades", s.trades())
+	row("covered", s.covered(color))
+	if s.ExportError != "" {
+		row("export", paint("failed: "+oneLine(s.ExportError), red, color))
+		row("stub", oneLine(s.File))
+	} else {
+		row("file", paint(oneLine(s.File), bold, color))
+	}
+	if s.Next != "" {
+		next := oneLine(s.Next)
+		if s.NextWhy != "" {
+			next += paint("   # "+oneLine(s.NextWhy), dim, color)
+		}
+		row("next", next)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("writing the summary of run %s: %w", s.RunID, err)
+	}
+	return nil
+}
+
+func (s SummaryState) headline(color bool) string {
+	mark := map[string]style{"complete": green, "stopped": yellow, "failed": red}[s.Outcome]
+	line := "run " + oneLine(s.RunID) + " " + paint(oneLine(s.Outcome), mark, color) + " after " + Duration(s.Wall)
+	if s.StopSource != "" {
+		line += " (" + oneLine(s.StopSource)
+		if s.StopReason != "" {
+			line += ": " + oneLine(s.StopReason)
+		}
+		line += ")"
+	}
+	return line
+}
+
+func (s SummaryState) speed() string {
+	text := Count(s.BarsReplayed) + " bars"
+	if known(s.BarsPerSec) {
+		text += ", " + rate(s.BarsPerSec)
+	}
+	if s.Workers > 0 {
+		text += ", " + plural(int64(s.Workers), "worker")
+	}
+	return text
+}
+
+// shares says in whole percent where the time went; what rounds to 0 is left
+// out.
+func (s SummaryState) shares() string {
+	sum := 0.0
+	for _, p := range s.Phases {
+		sum += counted(p.Sec)
+	}
+	if sum == 0 {
+		return ""
+	}
+	var shares []string
+	for _, p := range s.Phases {
+		if share := int(math.Round(counted(p.Sec) / sum * 100)); share > 0 {
+			shares = append(shares, fmt.Sprintf("%s %d%%", oneLine(p.Name), share))
+		}
+	}
+	return strings.Join(shares, ", ")
+}
+
+// counted is a time that can be added up: others count as none.
+func counted(sec float64) float64 {
+	if !known(sec) {
+		return 0
+	}
+	return min(sec, 1e15)
+}
+
+func (s SummaryState) chunks(color bool) string {
+	if s.ChunksTotal == 0 {
+		return "none: the run ended before it had a plan"
+	}
+	var counts []string
+	for _, c := range s.Chunks {
+		if c.N == 0 {
+			continue
+		}
+		text := Count(int64(c.N)) + " " + oneLine(c.Status)
+		if c.Status == "failed" || c.Status == "parse_error" {
+			text = paint(text, red, color)
+		}
+		counts = append(counts, text)
+	}
+	return Count(int64(s.ChunksTotal)) + ": " + strings.Join(counts, ", ")
+}
+
+func (s SummaryState) trades() string {
+	if s.Trades == 0 && s.TradesOpen == 0 {
+		return "none"
+	}
+	text := Count(s.Trades)
+	if !math.IsNaN(s.PnlBps) && !math.IsInf(s.PnlBps, 0) {
+		text += fmt.Sprintf(", %+.1f bps", s.PnlBps)
+	}
+	if s.TradesOpen > 0 {
+		text += ", " + Count(s.TradesOpen) + " open"
+	}
+	return text
+}
+
+func (s SummaryState) covered(color bool) string {
+	if s.BarsPlanned == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s of the data: %s of %s bars", percent(s.BarsReplayed, s.BarsPlanned), Count(s.BarsReplayed), Count(s.BarsPlanned))
+	if missing := s.BarsPlanned - s.BarsReplayed; missing > 0 {
+		text += ", " + paint(Count(missing)+" missing", yellow, color)
+	}
+	return text
+}

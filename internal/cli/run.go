@@ -1,0 +1,281 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+)
+
+// defaultOutputDir is the original's.
+const defaultOutputDir = "reports/replay_eval/GATED"
+
+type runFlags struct {
+	policy, data, runID, outputDir, fallbackDir string
+	workers, chunks                             int
+	chunkBars                                   int64
+	order, engine, listen                       string
+	spreadBps                                   float64
+	timeout                                     seconds
+	drain, lease                                time.Duration
+	maxFailures, exitOnStop                     int
+	pregate                                     string
+	strict, stopAuth, keepBus, quiet            bool
+}
+
+// seconds is a duration flag: a plain number is seconds, as in the original,
+// and a Go duration is taken too.
+type seconds time.Duration
+
+func (s *seconds) String() string { return time.Duration(*s).String() }
+func (s *seconds) Type() string   { return "seconds" }
+func (s *seconds) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if f, ferr := strconv.ParseFloat(text, 64); ferr == nil {
+		d, err = time.Duration(f*float64(time.Second)), nil
+	}
+	if err != nil || d <= 0 || d > 10*365*24*time.Hour {
+		return fmt.Errorf("%q is not a time-box (want seconds, as 1200 or 0.5, or a duration, as 20m)", text)
+	}
+	*s = seconds(d)
+	return nil
+}
+
+func (p Program) runCommand() *cobra.Command {
+	f := runFlags{timeout: seconds(coordinator.DefaultTimeBox)}
+	cmd := &cobra.Command{
+		Use:   "run --policy POLICY --data DATA",
+		Short: "Replay a data set through a policy",
+		Long: `run cuts the data set into chunks, starts local workers, and writes
+<output-dir>/perf_<run_id>.json when all chunks are done or the run is stopped:
+by Ctrl-C, SIGTERM, --timeout, or the stop command that it prints.
+
+Exit codes: 0 the perf JSON is there and valid, and no chunk failed (a stopped
+run included); 3 the same, but a chunk failed or no worker could start; 2 the
+export failed, the stub perf_<run_id>_FAILED_EXPORT.json is there; 1 bad usage
+or input, nothing was run. A second Ctrl-C exports at once.`,
+		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
+  coordinator run --policy p.yaml --data XAUUSD_M5.parquet --workers 7 --run-id pilot_on
+  coordinator run --policy p.yaml --data XAUUSD_H1.csv --spread-bps 3 --timeout 20m`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd, f) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.policy, "policy", "", "the policy, a YAML file")
+	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "local worker processes")
+	fl.IntVar(&f.chunks, "chunks", 0, "chunks to cut the data set into (default: one a worker)")
+	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars a chunk, instead of --chunks")
+	fl.StringVar(&f.order, "order", string(run.OrderSpread), "order of the chunks: spread covers the whole period evenly from the start; time")
+	fl.StringVar(&f.runID, "run-id", "", "name of the run: 1 to 64 of A-Z a-z 0-9 _ - (default: made from the time)")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where the perf JSON goes")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
+	fl.Var(&f.timeout, "timeout", "time-box of the run, in seconds or as a duration")
+	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
+	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
+	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "what replays a chunk: builtin")
+	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
+	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
+	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk is given up")
+	fl.IntVar(&f.exitOnStop, "exit-on-stop", 0, "exit code of a stopped run, for schedulers that requeue on non-zero")
+	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; a free port if this one is taken")
+	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
+	fl.BoolVar(&f.keepBus, "keep-bus", false, "keep the embedded bus's files after a complete run")
+	fl.BoolVar(&f.quiet, "quiet", false, "print the result only")
+	p.bindEnv(cmd)
+	return cmd
+}
+
+// run is the verb `run`.
+func (p Program) run(cmd *cobra.Command, f runFlags) error {
+	// From here on a signal stops the run instead of the process.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	id, err := f.id()
+	if err != nil {
+		return err
+	}
+	pol, err := p.policy(f)
+	if err != nil {
+		return err
+	}
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	if f.outputDir, err = filepath.Abs(f.outputDir); err != nil {
+		return fmt.Errorf("--output-dir: %w", err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program, to start workers: %w", err)
+	}
+	logFile, err := openLog(export.Target{Dir: f.outputDir, RunID: id})
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	log := slog.New(slog.NewTextHandler(logFile, nil)).With("run_id", id)
+
+	chunks := f.chunks
+	if chunks == 0 {
+		chunks = max(f.workers, 1)
+		if f.workers == 0 {
+			chunks = runtime.NumCPU()
+		}
+	}
+	ui := newUI(p, f, id)
+	exp := p.Hooks.Export
+	exp.Stderr = p.Stderr
+	cfg := coordinator.Config{
+		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol,
+		Load: func(context.Context) (bars.Set, error) {
+			return bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps})
+		},
+		Engine: f.engine, Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
+		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
+			return process.Spec{Path: exe, Args: []string{exe, "worker", "--run", string(w.RunID), "--nats", w.URL,
+				"--nkey", w.KeyFile, "--work-dir", w.WorkDir}}
+		},
+		Listen: f.listen, StopAuth: f.stopAuth, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
+		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
+		Signals: signals, Version: version(), Export: exp, Hold: p.Hooks.Hold,
+		Logger: log, WorkerLog: logFile, Ready: ui.ready,
+	}
+	if cfg.Register, err = process.OpenRegister(""); err != nil {
+		log.Warn("no register of runs on this machine", "error", err)
+	}
+	out, err := coordinator.Run(cfg, ui.start)
+	ui.end()
+	var again *coordinator.AlreadyRun
+	if errors.As(err, &again) {
+		return p.alreadyRun(again)
+	}
+	if err != nil {
+		return err
+	}
+	ui.summary(out)
+	if out.Code == 0 && !out.Stop.IsZero() && out.Result.Totals.Outcome != perf.OutcomeComplete {
+		out.Code = f.exitOnStop
+	}
+	if out.Code != 0 {
+		return exitCode{code: out.Code}
+	}
+	return nil
+}
+
+func (f runFlags) id() (run.ID, error) {
+	if f.runID != "" {
+		return run.ParseID(f.runID)
+	}
+	var random [2]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", fmt.Errorf("making a run_id: %w", err)
+	}
+	return run.NewID(time.Now(), random), nil
+}
+
+func (p Program) policy(f runFlags) (policy.Policy, error) {
+	if f.policy == "" {
+		return policy.Policy{}, &usageError{"--policy is missing: which policy?", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
+	}
+	opt := policy.Options{Strict: f.strict, NeedModel: f.engine == footer.EngineBuiltin}
+	if v := p.Getenv(policy.PregateEnv); v != "" {
+		opt.PregateEnv = &v
+	}
+	if f.pregate != "" {
+		on, err := strconv.ParseBool(f.pregate)
+		if err != nil {
+			return policy.Policy{}, &usageError{msg: fmt.Sprintf("--pregate %q (want true or false)", f.pregate)}
+		}
+		opt.PregateFlag = &on
+	}
+	pol, err := policy.Load(f.policy, opt)
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	if len(pol.UnknownKeys) > 0 && !f.quiet {
+		fmt.Fprintf(p.Stderr, "warning: %s: keys that this program does not use: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
+	}
+	return pol, nil
+}
+
+// check finds what is wrong with the flags before anything is started.
+func (f *runFlags) check(cmd *cobra.Command) error {
+	bad := func(format string, args ...any) error {
+		return &usageError{msg: fmt.Sprintf(format, args...), hint: "coordinator run --help"}
+	}
+	if f.data == "" {
+		return &usageError{"--data is missing: which bars?", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
+	}
+	switch {
+	case f.engine != footer.EngineBuiltin:
+		return bad("--engine %q (this version has builtin)", f.engine)
+	case f.workers < 0 || f.workers > 10_000:
+		return bad("--workers %d (want 0 to 10000)", f.workers)
+	case f.chunks < 0 || cmd.Flags().Changed("chunks") && f.chunks < 1:
+		return bad("--chunks %d (want 1 or more)", f.chunks)
+	case f.chunkBars < 0 || cmd.Flags().Changed("chunk-bars") && f.chunkBars < 1:
+		return bad("--chunk-bars %d (want 1 or more)", f.chunkBars)
+	case f.chunks > 0 && f.chunkBars > 0:
+		return bad("--chunks and --chunk-bars exclude each other")
+	case f.order != string(run.OrderSpread) && f.order != string(run.OrderTime):
+		return bad("--order %q (want %s or %s)", f.order, run.OrderSpread, run.OrderTime)
+	case f.drain < 100*time.Millisecond || f.drain > time.Hour:
+		return bad("--drain-timeout %v (want 100ms to 1h)", f.drain)
+	case f.lease < time.Second || f.lease > time.Hour:
+		return bad("--lease-duration %v (want 1s to 1h)", f.lease)
+	case f.maxFailures < 1:
+		return bad("--max-failures %d (want 1 or more)", f.maxFailures)
+	case f.exitOnStop < 0 || f.exitOnStop > 125:
+		return bad("--exit-on-stop %d (want 0 to 125)", f.exitOnStop)
+	}
+	return nil
+}
+
+// openLog opens the run's log, which a run of the same name goes on with.
+func openLog(t export.Target) (*os.File, error) {
+	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
+		return nil, fmt.Errorf("making the run's directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(t.RunDir(), "run.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("opening the run's log: %w", err)
+	}
+	return f, nil
+}
+
+// alreadyRun answers a run whose name is taken by an export.
+func (p Program) alreadyRun(a *coordinator.AlreadyRun) error {
+	if a.File.Totals.Outcome == perf.OutcomeComplete {
+		fmt.Fprintf(p.Stdout, "run %s is complete already: %s\nnothing was run\n", a.RunID, a.Path)
+		return nil
+	}
+	return &usageError{
+		msg:  a.Error() + "; this version cannot go on with it",
+		hint: "another --run-id",
+	}
+}

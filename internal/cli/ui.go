@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"gx1replay/internal/cli/progress"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+)
+
+const (
+	drawEvery = 200 * time.Millisecond // the live line on a terminal
+	logEvery  = 10 * time.Second       // a log line elsewhere
+	// rateOver is what bars/s is averaged over: long enough to be calm.
+	rateOver = 5 * time.Second
+)
+
+// ui shows a run to whoever started it.
+type ui struct {
+	p      Program
+	f      runFlags
+	id     run.ID
+	live   *progress.Live // nil off a terminal
+	color  bool
+	log    *slog.Logger // nil on a terminal
+	s      *coordinator.Session
+	stop   atomic.Pointer[string] // the stop command, once the bus is up
+	done   chan struct{}
+	drawn  sync.WaitGroup
+	marks  []mark
+	begun  time.Time
+	closed sync.Once
+}
+
+// mark is how far the run was at a moment.
+type mark struct {
+	at   time.Time
+	bars int64
+}
+
+func newUI(p Program, f runFlags, id run.ID) *ui {
+	u := &ui{p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(), marks: []mark{{at: time.Now()}}}
+	if file, ok := p.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
+		u.live = progress.NewLive(file, u.color)
+	} else {
+		u.log = slog.New(slog.NewTextHandler(p.Stderr, nil))
+	}
+	return u
+}
+
+// say prints a line that must not be lost in the live one.
+func (u *ui) say(format string, args ...any) {
+	if u.f.quiet {
+		return
+	}
+	var w io.Writer = u.p.Stderr
+	if u.live != nil {
+		w = u.live
+	}
+	fmt.Fprintf(w, format+"\n", args...)
+}
+
+// start is called before the session begins: from now on a stop leaves a perf
+// JSON.
+func (u *ui) start(s *coordinator.Session) {
+	u.s = s
+	u.say("run_id %s", u.id)
+	if u.f.quiet {
+		return
+	}
+	u.drawn.Go(u.show)
+}
+
+// ready is called when the bus is up.
+func (u *ui) ready(i coordinator.Info) {
+	cmd := "nats pub " + "gx1.stop." + string(i.RunID) + " ''"
+	if i.URL != "nats://"+coordinator.DefaultListen {
+		cmd = "nats --server " + i.URL + " pub gx1.stop." + string(i.RunID) + " ''"
+	}
+	u.stop.Store(&cmd)
+	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
+}
+
+// end takes the live line away.
+func (u *ui) end() {
+	u.closed.Do(func() { close(u.done) })
+	u.drawn.Wait()
+	if u.live != nil {
+		u.live.Clear()
+	}
+}
+
+// show draws until end.
+func (u *ui) show() {
+	every := drawEvery
+	if u.live == nil {
+		every = logEvery
+	}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	if u.live != nil {
+		u.live.Draw(u.state())
+	}
+	for {
+		select {
+		case <-u.done:
+			return
+		case <-t.C:
+		}
+		s := u.state()
+		if u.live != nil {
+			u.live.Draw(s)
+			continue
+		}
+		attrs := make([]any, 0, 16)
+		for _, a := range progress.Line(s) {
+			attrs = append(attrs, a)
+		}
+		u.log.Info("progress", attrs...)
+	}
+}
+
+func (u *ui) state() progress.State {
+	p := u.s.Progress()
+	s := progress.State{
+		RunID: string(u.id), ChunksDone: p.Done, ChunksRunning: p.Running, ChunksFailed: p.Failed, ChunksTotal: p.Chunks,
+		BarsDone: p.Bars, BarsTotal: p.BarsTotal, Left: -1, Trades: p.Trades, Taken: p.Claims > 0, Stopping: p.Stopping,
+	}
+	if cmd := u.stop.Load(); cmd != nil {
+		s.StopCommand = *cmd
+	}
+	now := time.Now()
+	u.marks = append(u.marks, mark{now, p.Bars})
+	for len(u.marks) > 2 && now.Sub(u.marks[1].at) >= rateOver {
+		u.marks = u.marks[1:]
+	}
+	if first := u.marks[0]; p.Bars > first.bars {
+		s.BarsPerSec = float64(p.Bars-first.bars) / now.Sub(first.at).Seconds()
+		s.Left = time.Duration(float64(p.BarsTotal-p.Bars) / s.BarsPerSec * float64(time.Second))
+	}
+	return s
+}
+
+// statusOrder is how chunks are counted at the end: the good ones first.
+var statusOrder = [...]footer.Status{
+	footer.StatusOK, footer.StatusStopped, footer.StatusUnresponsive, footer.StatusFailed, footer.StatusParseError, footer.StatusMissing,
+}
+
+// summary prints how the run ended.
+func (u *ui) summary(out export.Outcome) {
+	t := out.Result.Totals
+	wall := time.Since(u.begun)
+	s := progress.SummaryState{
+		RunID: string(u.id), Outcome: string(t.Outcome),
+		StopSource: string(out.Stop.Source), StopReason: out.Stop.Reason,
+		Wall: wall, Workers: u.f.workers,
+		BarsPlanned: t.Coverage.PlannedBars, BarsReplayed: t.Coverage.ReplayedBars,
+		ChunksTotal: t.ChunksTotal, Trades: t.TotalTrades, TradesOpen: t.TradesOpen, PnlBps: t.TotalPnlBps,
+		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
+	}
+	if wall > 0 {
+		s.BarsPerSec = float64(s.BarsReplayed) / wall.Seconds()
+	}
+	for _, status := range statusOrder {
+		if n := t.Coverage.ByStatus[status].Chunks; n > 0 {
+			s.Chunks = append(s.Chunks, progress.StatusCount{Status: string(status), N: n})
+		}
+	}
+	p := u.s.Phases()
+	s.Phases = []progress.Phase{
+		{Name: "startup", Sec: p.Startup}, {Name: "warm-up", Sec: p.Warmup}, {Name: "pregate", Sec: p.Pregate},
+		{Name: "features", Sec: p.Features}, {Name: "model", Sec: p.Model}, {Name: "policy", Sec: p.Policy}, {Name: "i/o", Sec: p.IO},
+	}
+	if out.Err != nil {
+		s.LastError = out.Err.Error()
+	}
+	if out.Code == 2 {
+		s.Outcome = string(perf.OutcomeFailed)
+		s.ExportError = out.Err.Error()
+		if n := len(out.Fallbacks); n > 0 {
+			s.File = out.Fallbacks[n-1]
+		}
+	}
+	if err := progress.Summary(u.p.Stdout, s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
+		u.log.Warn("printing the summary", "error", err)
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// relative shortens a path below the working directory.
+func relative(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || len(rel) > len(path) || !filepath.IsLocal(rel) {
+		return path
+	}
+	return rel
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+	"gx1replay/internal/worker"
+)
+
+type workerFlags struct {
+	connect     connectFlags
+	concurrency int
+	runID       string
+	workDir     string
+}
+
+// workerCommand is the program `chunkworker` and, hidden, the verb by which
+// the coordinator starts its own local workers.
+func (p Program) workerCommand(name string, hidden bool) *cobra.Command {
+	var f workerFlags
+	cmd := &cobra.Command{
+		Use: name, Hidden: hidden,
+		Short: "Replay chunks of runs on a JetStream bus",
+		Long: `chunkworker takes chunk tasks from a bus, replays them, and reports what it
+measured. It may be started before the coordinator. On SIGTERM or Ctrl-C it
+gives back what it holds, so that another worker takes it at once.`,
+		Example: "  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.work(cmd.Context(), f) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	f.connect.bind(fl)
+	fl.IntVar(&f.concurrency, "concurrency", 1, "chunks to replay at a time")
+	fl.StringVar(&f.runID, "run", "", "serve this run only")
+	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts and fetched bars are kept")
+	p.bindEnv(cmd)
+	return cmd
+}
+
+// work is the life of a worker process.
+func (p Program) work(ctx context.Context, f workerFlags) error {
+	// Before anything else opens files: the lifeline's descriptor is fixed.
+	lifeline, local := process.InheritedLifeline(p.Getenv)
+	log := slog.New(slog.NewTextHandler(p.Stderr, nil))
+	if f.concurrency < 1 || f.concurrency > 1024 {
+		return &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to 1024)", f.concurrency)}
+	}
+	var only run.ID
+	if f.runID != "" {
+		id, err := run.ParseID(f.runID)
+		if err != nil {
+			return fmt.Errorf("--run: %w", err)
+		}
+		only = id
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("finding this host's name: %w", err)
+	}
+	var random [4]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return fmt.Errorf("making a worker_id: %w", err)
+	}
+	id := fmt.Sprintf("%s-%d-%x", host, os.Getpid(), random)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	var gone <-chan struct{}
+	if local {
+		gone = process.Lifeline(lifeline)
+	}
+	go func() { // ends with ctx
+		told := 0
+		for {
+			select {
+			case <-ctx.Done():
+				if told > 0 {
+					select { // the second signal means now
+					case <-signals:
+						os.Exit(130)
+					case <-gone:
+					}
+				}
+				return
+			case <-signals:
+				told++
+				cancel(worker.ErrShutdown)
+			case <-gone:
+				cancel(worker.ErrOrphaned)
+			}
+		}
+	}()
+
+	opts, err := f.connect.options()
+	if err != nil {
+		return err
+	}
+	b, err := bus.Connect(ctx, bus.Config{URL: f.connect.url, Options: opts, Name: "gx1 worker " + id, Worker: id, Logger: log.With("worker_id", id)})
+	if err != nil {
+		if errors.Is(context.Cause(ctx), worker.ErrOrphaned) {
+			return nil
+		}
+		return err
+	}
+	defer b.Close()
+	var engine worker.Engine = &worker.Builtin{Objects: b, CacheDir: f.workDir, Usage: process.SelfCPU, OnBar: p.Hooks.OnBar}
+	if p.Hooks.Engine != nil {
+		engine = p.Hooks.Engine(engine)
+	}
+	w := worker.New(worker.Config{
+		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: f.concurrency, Run: only, WorkDir: f.workDir,
+		Engine: engine, Logger: log, Usage: process.SelfCPU,
+	})
+	return w.Run(ctx)
+}

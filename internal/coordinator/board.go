@@ -1,0 +1,235 @@
+package coordinator
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+)
+
+// board is what this coordinator knows of its run: for each chunk the footer
+// that speaks for it and the last lease record. Writers take turns; readers,
+// the watchdog above all, load one pointer a chunk and wait for nobody.
+type board struct {
+	m      run.Manifest
+	chunks []atomic.Pointer[chunkState]
+	crew   atomic.Pointer[crew]
+
+	refused atomic.Int64 // footers and records that could not be used
+	ok      atomic.Int64 // chunks with an ok footer
+	ended   atomic.Int64 // chunks that are ok or exhausted
+	claimed atomic.Int64 // chunks that somebody is replaying
+	claims  atomic.Int64 // claims ever seen, in this session
+
+	mu      sync.Mutex
+	leases  uint64 // sequences followed so far
+	footers uint64
+	changed chan struct{} // closed and replaced at every change
+	onStop  func(run.Stop)
+	onBad   func(seq uint64) // a stored final footer that must go
+}
+
+// chunkState is immutable.
+type chunkState struct {
+	line    perf.Encoded
+	rec     *lease.Record // without its footers
+	refused int
+	lastErr string
+}
+
+// crew is who was heard of; immutable.
+type crew struct {
+	workers []string
+	hosts   []string
+}
+
+func newBoard(m run.Manifest) *board {
+	b := &board{
+		m: m, chunks: make([]atomic.Pointer[chunkState], m.Plan.Chunks), changed: make(chan struct{}),
+		onStop: func(run.Stop) {}, onBad: func(uint64) {},
+	}
+	for i := range b.chunks {
+		b.chunks[i].Store(&chunkState{})
+	}
+	b.crew.Store(&crew{})
+	return b
+}
+
+// TakeLease notes a lease record; package bus calls it.
+func (b *board) TakeLease(r *lease.Record, seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.announce()
+	b.leases = max(b.leases, seq)
+	old := b.chunks[r.ChunkIdx].Load()
+	next := *old
+	if r.Best != nil {
+		next.line = better(old.line, *r.Best)
+	}
+	slim := *r
+	slim.Own, slim.Best = nil, nil
+	next.rec = &slim
+	b.store(r.ChunkIdx, old, &next)
+	b.meet(r.Holder.WorkerID, r.Holder.Host)
+	if r.Session != b.m.Session {
+		return
+	}
+	if r.State == lease.StateClaimed && (old.rec == nil || old.rec.Attempt != r.Attempt) {
+		b.claims.Add(1)
+	}
+	if r.State == lease.StateStopped {
+		b.onStop(r.Stop)
+	}
+}
+
+// TakeFooter notes an ok footer; package bus calls it.
+func (b *board) TakeFooter(f *footer.Footer, seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.announce()
+	b.footers = max(b.footers, seq)
+	idx := int(f.ChunkIdx)
+	old := b.chunks[idx].Load()
+	next := *old
+	next.line = better(old.line, *f)
+	b.store(idx, old, &next)
+	b.meet(f.WorkerID, f.Host)
+}
+
+// TakeRefused counts what could not be read. A final footer that cannot be
+// used keeps a good one out, so it is handed on to be deleted.
+func (b *board) TakeRefused(idx int, isFooter bool, err *bus.RefusedError) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.announce()
+	b.refused.Add(1)
+	if isFooter {
+		b.footers = max(b.footers, err.Seq)
+		b.onBad(err.Seq)
+	} else {
+		b.leases = max(b.leases, err.Seq)
+	}
+	if idx >= 0 {
+		old := b.chunks[idx].Load()
+		next := *old
+		next.refused++
+		next.lastErr = err.Error()
+		b.store(idx, old, &next)
+	}
+}
+
+// better is the one of a stored line and a new footer that speaks.
+func better(old perf.Encoded, f footer.Footer) perf.Encoded {
+	if !old.IsZero() && !footer.Outranks(f, old.Footer()) {
+		return old
+	}
+	e, err := perf.EncodeChunk(f)
+	if err != nil {
+		return old // Check has passed it, so this is a footer of odd contents; what was held stands
+	}
+	return e
+}
+
+// store replaces a chunk's state and keeps the counts in step.
+func (b *board) store(idx int, old, next *chunkState) {
+	b.chunks[idx].Store(next)
+	count := func(c *atomic.Int64, was, is bool) {
+		if is && !was {
+			c.Add(1)
+		}
+		if was && !is {
+			c.Add(-1)
+		}
+	}
+	count(&b.ok, old.line.IsOK(), next.line.IsOK())
+	count(&b.ended, old.ended(), next.ended())
+	count(&b.claimed, old.held(b.m.Session), next.held(b.m.Session))
+}
+
+// ended: nobody needs to work on the chunk any more.
+func (c *chunkState) ended() bool {
+	return c.line.IsOK() || c.rec != nil && c.rec.State == lease.StateExhausted
+}
+
+// held: somebody claimed the chunk in this session and has not let go.
+func (c *chunkState) held(session int) bool {
+	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.LastWord()
+}
+
+func (b *board) meet(worker, host string) {
+	old := b.crew.Load()
+	if slices.Contains(old.workers, worker) || len(old.workers) >= maxCrew {
+		return
+	}
+	next := &crew{workers: append(slices.Clone(old.workers), worker), hosts: old.hosts}
+	if !slices.Contains(old.hosts, host) {
+		next.hosts = append(slices.Clone(old.hosts), host)
+		slices.Sort(next.hosts)
+	}
+	b.crew.Store(next)
+}
+
+// maxCrew bounds the names that are kept: they come from the bus.
+const maxCrew = 10_000
+
+func (b *board) announce() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// following returns how far the streams were followed, and a channel that is
+// closed at the next change.
+func (b *board) following() (leases, footers uint64, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.leases, b.footers, b.changed
+}
+
+// done reports whether every chunk has an end.
+func (b *board) done() bool { return b.ended.Load() == int64(len(b.chunks)) }
+
+// snapshot lists every chunk as an export needs it. It takes no lock.
+func (b *board) snapshot() []perf.Chunk {
+	list := make([]perf.Chunk, len(b.chunks))
+	for i := range b.chunks {
+		c := b.chunks[i].Load()
+		list[i] = perf.Chunk{
+			Idx: i, Planned: b.m.Plan.Chunk(i).Bars.Len(),
+			Status: lease.Status(c.line.IsOK(), c.rec, c.refused), Line: c.line,
+		}
+		switch {
+		case c.line.IsOK():
+		case c.rec != nil:
+			list[i].Error, list[i].Trace = c.rec.Error, c.rec.Traceback
+		case c.refused > 0:
+			list[i].Error = c.lastErr
+		}
+	}
+	return list
+}
+
+// tally adds up what the lease records say of attempts.
+type tally struct {
+	redeliveries, releases, failures int64
+	partial                          bool // a claimed chunk has not given its last word
+}
+
+func (b *board) tally() tally {
+	var t tally
+	for i := range b.chunks {
+		c := b.chunks[i].Load()
+		if c.rec == nil {
+			continue
+		}
+		t.redeliveries += int64(c.rec.Attempt - 1)
+		t.releases += int64(c.rec.Releases)
+		t.failures += int64(c.rec.Failures)
+		t.partial = t.partial || c.held(b.m.Session)
+	}
+	return t
+}

@@ -1,0 +1,79 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+)
+
+// WriteChunkFooters writes `chunk_<i>/chunk_footer.json` of every chunk that
+// something was heard of, each aside and renamed, and leaves alone what holds
+// these bytes already. They are not synced: the perf JSON holds them all. It
+// returns how many files it wrote, and ends at the first error or with ctx.
+func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk) (int, error) {
+	if err := t.validate(); err != nil {
+		return 0, fmt.Errorf("writing chunk footers: %w", err)
+	}
+	lines, err := perf.Lines(t.RunID, chunks)
+	if err != nil {
+		return 0, fmt.Errorf("writing chunk footers: %w", err)
+	}
+	written := 0
+	for i, line := range lines {
+		if err := context.Cause(ctx); err != nil {
+			return written, fmt.Errorf("writing the footer of chunk %d of run %s: %w", i, t.RunID, err)
+		}
+		if c := chunks[i]; c.Line.IsZero() && c.Status == footer.StatusMissing {
+			continue
+		}
+		path := t.ChunkFooter(i)
+		line = append(line, '\n')
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, line) {
+			continue
+		}
+		// One directory after the other: an output directory that was deleted
+		// is not made again.
+		err := errors.Join(mkdir(t.RunDir()), mkdir(filepath.Dir(path)))
+		if err == nil {
+			err = writePlain(path, line)
+		}
+		if err != nil {
+			return written, fmt.Errorf("writing the footer of chunk %d of run %s: %w", i, t.RunID, err)
+		}
+		written++
+	}
+	return written, nil
+}
+
+func mkdir(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// writePlain writes b aside and renames it, without a sync. The name aside is
+// always the same, so that what a crash leaves is overwritten.
+func writePlain(path string, b []byte) error {
+	aside := path + asideSuffix
+	if err := os.WriteFile(aside, b, 0o644); err != nil {
+		return errors.Join(err, removeIfThere(aside))
+	}
+	if err := os.Rename(aside, path); err != nil {
+		return errors.Join(err, removeIfThere(aside))
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

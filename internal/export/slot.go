@@ -1,0 +1,221 @@
+package export
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+)
+
+// slot is one name that exports of a run are written under, with what is
+// known of the file there. Its methods are for one goroutine at a time; state
+// may be read by any.
+type slot struct {
+	path string
+	id   run.ID
+	cfg  Config
+
+	enc   perf.Encoder
+	state atomic.Pointer[state]
+}
+
+// state is what a slot knows. It is never changed, only replaced.
+type state struct {
+	info    os.FileInfo // of the file; nil: there is none
+	sha256  string      // of the file, hex
+	foreign error       // why the file is no export of this run; nil: it is one, or none is there
+
+	known bool      // file holds an export, be it that its file is gone
+	file  perf.File // chunks: of all exports that were read or written
+	own   bool      // the file was written here
+	final bool      // and was the last one
+}
+
+// complete reports whether the file on the disk holds a complete run.
+func (s *state) complete() bool {
+	return s.info != nil && s.foreign == nil && s.file.Totals.Outcome == perf.OutcomeComplete
+}
+
+// refresh looks whether the file is the one that is known, and reads it if
+// not.
+func (s *slot) refresh() error {
+	old := s.state.Load()
+	if old == nil {
+		old = &state{}
+	}
+	info, err := os.Lstat(s.path)
+	if errors.Is(err, os.ErrNotExist) {
+		s.state.Store(&state{known: old.known, file: old.file})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if old.info != nil && sameFile(old.info, info) {
+		return nil
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is %s (want a plain file, or nothing)", s.path, kindOf(info.Mode()))
+	}
+	now := &state{info: info, known: old.known, file: old.file}
+	if now.foreign = s.read(now); errors.Is(now.foreign, perf.ErrSchema) {
+		return fmt.Errorf("%s: %w", s.path, now.foreign)
+	}
+	if errIO := (*fs.PathError)(nil); errors.As(now.foreign, &errIO) {
+		return errIO
+	}
+	s.state.Store(now)
+	return nil
+}
+
+// read adds the file at s.path to now.
+func (s *slot) read(now *state) error {
+	if now.info.Size() > perf.MaxBytes {
+		return fmt.Errorf("it has %d bytes (at most %d)", now.info.Size(), perf.MaxBytes)
+	}
+	b, err := os.ReadFile(s.path)
+	if err != nil {
+		return err
+	}
+	if err := perf.Verify(b); err != nil {
+		return err
+	}
+	f, err := perf.Parse(b)
+	if err != nil {
+		return err
+	}
+	if f.Report.RunID != s.id {
+		return fmt.Errorf("it is of run %s: %w", f.Report.RunID, perf.ErrOtherRun)
+	}
+	if now.known {
+		if err := perf.SameRun(now.file.Report, f.Report); err != nil {
+			return err
+		}
+		if f.Chunks, err = perf.Merge(now.file.Chunks, f.Chunks); err != nil {
+			return err
+		}
+	}
+	now.known, now.file, now.sha256 = true, f, digest(b)
+	return nil
+}
+
+func digest(b []byte) string {
+	d := sha256.Sum256(b)
+	return hex.EncodeToString(d[:])
+}
+
+// sameFile compares identity, size and time of change, so that a file that
+// somebody else wrote or edited is seen.
+func sameFile(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+func kindOf(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&os.ModeSymlink != 0:
+		return "a symbolic link"
+	}
+	return "a special file"
+}
+
+// export is Exporter.Export without the lock.
+func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, final bool) (Result, error) {
+	res := Result{Path: s.path}
+	start := time.Now()
+	if err := context.Cause(ctx); err != nil {
+		return res, err
+	}
+	if r.RunID != s.id {
+		return res, fmt.Errorf("the report is of run %q: %w", r.RunID, perf.ErrOtherRun)
+	}
+	if err := s.refresh(); err != nil {
+		return res, err
+	}
+	old := s.state.Load()
+	if old.complete() && (!old.own || old.final) {
+		res.Bytes, res.SHA256, res.Totals = old.info.Size(), old.sha256, old.file.Totals
+		return res, fmt.Errorf("%s: %w", s.path, ErrComplete)
+	}
+	if old.known {
+		if err := perf.SameRun(old.file.Report, r); err != nil {
+			return res, err
+		}
+		r = r.Inherit(old.file.Report)
+	}
+	merged, err := perf.Merge(old.file.Chunks, chunks)
+	if err != nil {
+		return res, err
+	}
+	res.Totals = perf.Count(r.Outcome, merged)
+	if got, had := res.Totals.Coverage.ReplayedBars, old.file.Totals.Coverage.ReplayedBars; got < had {
+		return res, fmt.Errorf("%d bars (%s holds %d): %w", got, s.path, had, ErrFewer)
+	}
+	res.Took.Merge = time.Since(start)
+
+	info, err := s.cfg.replace(s.path, s.id, func(w io.Writer) error { return s.enc.Write(w, r, merged) }, &res.Took, func() (err error) {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if old.foreign != nil {
+			res.WhySetAside = old.foreign
+			res.SetAside, err = setAside(s.path)
+		}
+		return err
+	})
+	if err != nil {
+		return res, err
+	}
+	now := &state{info: info, known: true, file: perf.File{Report: r, Totals: res.Totals, Chunks: merged}, own: true}
+	s.state.Store(now)
+	res.Bytes = info.Size()
+	return res, s.settle(&res, now, final)
+}
+
+// settle does what may wait until the file is visible.
+func (s *slot) settle(res *Result, now *state, final bool) error {
+	start := time.Now()
+	if err := syncDir(filepath.Dir(s.path)); err != nil {
+		return fmt.Errorf("syncing the directory: %w", err)
+	}
+	res.Took.SyncDir = time.Since(start)
+	start = time.Now()
+	defer func() { res.Took.Check = time.Since(start) }()
+	b, err := os.ReadFile(s.path)
+	if err != nil {
+		return fmt.Errorf("reading it back: %w", err)
+	}
+	// The same report and chunks make the same bytes.
+	c := comparer{want: b}
+	if err := s.enc.Write(&c, now.file.Report, now.file.Chunks); err != nil {
+		return fmt.Errorf("reading %s back: %w", s.path, err)
+	}
+	if len(c.want) > 0 {
+		return fmt.Errorf("reading %s back: %d bytes follow what was written", s.path, len(c.want))
+	}
+	if !json.Valid(b) {
+		return fmt.Errorf("reading %s back: it is not JSON", s.path)
+	}
+	if final {
+		if err := perf.Verify(b); err != nil {
+			return fmt.Errorf("verifying %s: %w", s.path, err)
+		}
+	}
+	res.SHA256 = digest(b)
+	done := *now
+	done.sha256, done.final = res.SHA256, final
+	s.state.Store(&done)
+	return nil
+}

@@ -1,0 +1,320 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+)
+
+// Timings of the watchdog.
+const (
+	// exportEvery is how often an export is written during a drain, so that a
+	// kill in it loses a second of last words at most.
+	exportEvery = time.Second
+	// diskGrace is what the disk gets at the deadline for the last export,
+	// before the fallback directory is used. With the default drain of 8 s
+	// and the fallback it stays within the 10 s that supervisors grant.
+	diskGrace = 1200 * time.Millisecond
+	// fallbackGrace is what the fallback directory gets.
+	fallbackGrace = 600 * time.Millisecond
+)
+
+// ErrAbandoned given to Ended means that nothing was run and nothing is to be
+// exported, unless a stop came first.
+var ErrAbandoned = errors.New("nothing was run")
+
+// WatchdogConfig is what a Watchdog needs. Everything but TimeBox is
+// required.
+type WatchdogConfig struct {
+	Exporter *Exporter
+	// Snapshot returns what is known now. It takes no lock that is held
+	// across I/O and is called from several goroutines. Stop, Drain, Mode,
+	// Timestamp and, for a stopped run, Outcome are the watchdog's to fill.
+	Snapshot func() (perf.Report, []perf.Chunk)
+	Signals  <-chan os.Signal // SIGTERM and SIGINT
+	TimeBox  time.Duration    // 0: none
+	Drain    time.Duration    // from a stop to the hard deadline
+	// OnStop is called once, with the first stop. It must not block.
+	OnStop func(run.Stop)
+	Logger *slog.Logger
+}
+
+// Watchdog owns a run's end: signals, time-box, stops, the hard deadline and
+// every export. It depends on nothing that the rest of the process does: a
+// coordinator that hangs, or a disk that does, ends with an export all the
+// same.
+type Watchdog struct {
+	cfg   WatchdogConfig
+	stops chan run.Stop
+	ended chan error
+	begun time.Time
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	// Code is the process's exit code: 0, 2 or 3; 1 if nothing was run.
+	Code   int
+	Result Result // of the last export, if it succeeded
+	Stop   run.Stop
+	// Err is why the last export failed, or why the run ended by itself
+	// before it was done.
+	Err       error
+	Fallbacks []string // files written because the export failed
+	// First is when the first export after a stop was visible, from the stop.
+	First time.Duration
+}
+
+// NewWatchdog starts the time-box.
+func NewWatchdog(cfg WatchdogConfig) *Watchdog {
+	return &Watchdog{cfg: cfg, stops: make(chan run.Stop, 16), ended: make(chan error, 1), begun: time.Now()}
+}
+
+// Stop tells of a stop that was heard on the bus. It may be told again, with
+// the sequence under which it is stored. It never blocks.
+func (w *Watchdog) Stop(s run.Stop) {
+	select {
+	case w.stops <- s:
+	default: // one of sixteen is enough
+	}
+}
+
+// Ended tells that the run has ended: nil when every chunk has an end or,
+// after a stop, every worker has given its last word. The first call counts.
+func (w *Watchdog) Ended(err error) {
+	select {
+	case w.ended <- err:
+	default:
+	}
+}
+
+// watch is the state of one Run.
+type watch struct {
+	*Watchdog
+	stop    run.Stop
+	stopAt  time.Time
+	running chan exported // the export under way, nil if there is none
+	startAt time.Time     // of the export under way
+	first   time.Duration
+}
+
+type exported struct {
+	res   Result
+	err   error
+	trace string
+}
+
+// Run watches until the last export is written or has failed, and says how it
+// went. It ends by itself: at the latest a moment after the deadline of a
+// stop.
+func (w *Watchdog) Run() Outcome {
+	s := &watch{Watchdog: w}
+	var timeBox, every, deadline <-chan time.Time
+	if w.cfg.TimeBox > 0 {
+		t := time.NewTimer(w.cfg.TimeBox)
+		defer t.Stop()
+		timeBox = t.C
+	}
+	begin := func(stop run.Stop) {
+		s.stop, s.stopAt = stop, time.Now()
+		s.export(false)
+		w.cfg.Logger.Info("stopping the run", "source", stop.Source, "reason", stop.Reason)
+		w.cfg.OnStop(stop)
+		ticker := time.NewTicker(exportEvery)
+		every = ticker.C
+		timer := time.NewTimer(w.cfg.Drain)
+		deadline = timer.C
+	}
+	signals := 0
+	for {
+		select {
+		case sig := <-w.cfg.Signals:
+			if signals++; signals > 1 {
+				return s.finish(nil, diskGrace)
+			}
+			if s.stop.IsZero() {
+				begin(run.Stop{Source: signalSource(sig), Reason: sig.String(), RequestedAt: time.Now()})
+			}
+		case <-timeBox:
+			if s.stop.IsZero() {
+				begin(run.Stop{Source: run.SourceTimeout, Reason: fmt.Sprintf("the time-box of %v is over", w.cfg.TimeBox), RequestedAt: time.Now()})
+			}
+		case stop := <-w.stops:
+			if s.stop.IsZero() {
+				begin(stop)
+			}
+			s.stop.Seq = max(s.stop.Seq, stop.Seq)
+		case done := <-s.running:
+			s.settle(done)
+		case <-every:
+			if s.running == nil {
+				s.export(false)
+			}
+		case err := <-w.ended:
+			if errors.Is(err, ErrAbandoned) && s.stop.IsZero() {
+				return Outcome{Code: 1, Err: err}
+			}
+			patience := w.cfg.Drain
+			if !s.stopAt.IsZero() {
+				patience = max(w.cfg.Drain-time.Since(s.stopAt), diskGrace)
+			}
+			return s.finish(err, patience)
+		case <-deadline:
+			return s.finish(nil, diskGrace)
+		}
+	}
+}
+
+func signalSource(sig os.Signal) run.Source {
+	if sig == syscall.SIGINT {
+		return run.SourceSIGINT
+	}
+	return run.SourceSIGTERM
+}
+
+// report is the snapshot with what the watchdog knows.
+func (s *watch) report(lifeErr error) (perf.Report, []perf.Chunk) {
+	r, chunks := s.cfg.Snapshot()
+	r.Timestamp = time.Now().UTC()
+	r.Stop = s.stop
+	r.Mode = perf.ModeNormal
+	switch s.stop.Source {
+	case "":
+	case run.SourceSIGTERM, run.SourceSIGINT:
+		r.Mode = perf.ModeSignal
+	case run.SourceTimeout:
+		r.Mode = perf.ModeTimeout
+	default:
+		r.Mode = perf.ModeStopSubject
+	}
+	switch {
+	case !s.stop.IsZero():
+		r.Outcome = perf.OutcomeStopped
+		r.Drain = time.Since(s.stopAt)
+	case lifeErr != nil:
+		r.Outcome = perf.OutcomeFailed
+	}
+	return r, chunks
+}
+
+// export starts an export in the background.
+func (s *watch) export(final bool) { s.start(final, nil) }
+
+func (s *watch) start(final bool, lifeErr error) {
+	// s is not touched by the goroutine: it may outlive the watch.
+	r, chunks := s.report(lifeErr)
+	done := make(chan exported, 1)
+	s.running, s.startAt = done, time.Now()
+	go func() {
+		var e exported
+		defer func() {
+			if p := recover(); p != nil {
+				e.err, e.trace = fmt.Errorf("the export panicked: %v", p), string(debug.Stack())
+			}
+			done <- e
+		}()
+		if final {
+			e.res, e.err = s.cfg.Exporter.ExportFinal(context.Background(), r, chunks)
+		} else {
+			e.res, e.err = s.cfg.Exporter.Export(context.Background(), r, chunks)
+		}
+		if errors.Is(e.err, ErrComplete) {
+			e.err = nil // what stands says more than this one would
+		}
+	}()
+}
+
+// settle takes the result of an export that was not the last.
+func (s *watch) settle(done exported) {
+	s.running = nil
+	if done.err != nil {
+		s.cfg.Logger.Error("an export failed; the last one is still to come", "error", done.err)
+		return
+	}
+	if s.first == 0 {
+		s.first = time.Since(s.stopAt) - done.res.Took.SyncDir - done.res.Took.Check
+	}
+	s.cfg.Logger.Debug("exported", "bytes", done.res.Bytes, "visible_after", done.res.Took.Visible())
+}
+
+// finish writes the last export. The disk gets patience for it; after that,
+// or if it fails, the stub is written, and what cannot be written beside the
+// perf JSON goes to the fallback directory.
+func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
+	out := Outcome{Stop: s.stop, Err: lifeErr, First: s.first}
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	hung := func() Outcome {
+		return s.fallback(out, fmt.Errorf("the disk has not taken the export within %v", time.Since(s.startAt).Round(time.Millisecond)))
+	}
+	if s.running != nil {
+		select {
+		case done := <-s.running:
+			s.settle(done)
+		case <-limit.C:
+			return hung()
+		}
+	}
+	s.start(true, lifeErr)
+	select {
+	case done := <-s.running:
+		if done.err != nil {
+			return s.stub(out, done)
+		}
+		out.First = s.first
+		out.Result = done.res
+		if done.res.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0 || lifeErr != nil {
+			out.Code = 3
+		}
+		return out
+	case <-limit.C:
+		return hung()
+	}
+}
+
+// stub writes the stub of an export that failed.
+func (s *watch) stub(out Outcome, failed exported) Outcome {
+	f := s.failure(out.Err, failed.err, failed.trace)
+	return s.bounded(out, failed.err, func() ([]string, error) { return s.cfg.Exporter.Fail(f) })
+}
+
+// fallback writes perf JSON and stub where the disk does answer.
+func (s *watch) fallback(out Outcome, cause error) Outcome {
+	f := s.failure(out.Err, cause, "")
+	return s.bounded(out, cause, func() ([]string, error) { return s.cfg.Exporter.WriteFallback(f) })
+}
+
+func (s *watch) failure(lifeErr, cause error, trace string) Failure {
+	r, chunks := s.report(lifeErr)
+	return Failure{Report: r, Chunks: chunks, Cause: cause, Trace: trace}
+}
+
+func (s *watch) bounded(out Outcome, cause error, write func() ([]string, error)) Outcome {
+	out.Code, out.Err = 2, errors.Join(out.Err, cause)
+	type written struct {
+		paths []string
+		err   error
+	}
+	done := make(chan written, 1)
+	go func() {
+		paths, err := write()
+		done <- written{paths, err}
+	}()
+	t := time.NewTimer(fallbackGrace + s.cfg.Drain/10)
+	defer t.Stop()
+	select {
+	case d := <-done:
+		out.Fallbacks, out.Err = d.paths, errors.Join(out.Err, d.err)
+	case <-t.C:
+		out.Err = errors.Join(out.Err, errors.New("the stub could not be written in time either"))
+	}
+	return out
+}

@@ -1,0 +1,244 @@
+package perf
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"unicode/utf8"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+)
+
+// Append appends the perf JSON of r and its chunks to dst: small fields
+// indented for people, then chunks_statuses, then one chunk a line. No chunks
+// means that there is no plan yet. It is an error if chunks does not hold
+// every chunk once, in order.
+func Append(dst []byte, r Report, chunks []Chunk) ([]byte, error) {
+	return emit(dst, r, chunks, func(b []byte) ([]byte, error) { return b, nil })
+}
+
+// blockBytes is how much Encoder.Write collects for one write: enough to make
+// few of them, little enough to stay in a processor's cache.
+const blockBytes = 256 << 10
+
+// Encoder writes what Append appends, in blocks: it copies encoded footers
+// and computes little, so that writing the bytes to a disk takes longer than
+// making them however many chunks there are. The zero Encoder is ready; one
+// that is used again takes no new memory. It is for one goroutine at a time.
+type Encoder struct{ block []byte }
+
+// Write writes the perf JSON of r and its chunks to w.
+func (e *Encoder) Write(w io.Writer, r Report, chunks []Chunk) error {
+	b, err := emit(e.block[:0], r, chunks, func(b []byte) ([]byte, error) {
+		if len(b) < blockBytes {
+			return b, nil
+		}
+		_, err := w.Write(b)
+		return b[:0], err
+	})
+	if err != nil {
+		return err
+	}
+	e.block = b
+	_, err = w.Write(b)
+	return err
+}
+
+// emit appends the perf JSON to dst and hands it to spill at every chunk,
+// which may take it away.
+func emit(dst []byte, r Report, chunks []Chunk, spill func([]byte) ([]byte, error)) ([]byte, error) {
+	if err := checkPlan(chunks); err != nil {
+		return dst, fmt.Errorf("perf JSON of run %s: %w", r.RunID, err)
+	}
+	blank, err := newBlank(r.RunID)
+	if err != nil {
+		return dst, fmt.Errorf("perf JSON of run %s: %w", r.RunID, err)
+	}
+	if dst, err = appendHead(dst, newHeader(r, Count(r.Outcome, chunks))); err != nil {
+		return dst, fmt.Errorf("perf JSON of run %s: %w", r.RunID, err)
+	}
+	dst = appendStatuses(dst, chunks)
+	dst = append(dst, ",\n  \"chunks\": ["...)
+	first := int64(0)
+	for i, c := range chunks {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, "\n    "...)
+		dst = blank.appendChunk(dst, c, first)
+		first += c.Planned
+		if dst, err = spill(dst); err != nil {
+			return dst, err
+		}
+	}
+	if len(chunks) > 0 {
+		dst = append(dst, "\n  "...)
+	}
+	return append(dst, "]\n}\n"...), nil
+}
+
+// Lines returns each chunk's place in chunks with its JSON object, as Append
+// writes it, without a line end. The bytes are good until the next one.
+func Lines(id run.ID, chunks []Chunk) (iter.Seq2[int, []byte], error) {
+	if err := checkPlan(chunks); err != nil {
+		return nil, fmt.Errorf("chunks of run %s: %w", id, err)
+	}
+	blank, err := newBlank(id)
+	if err != nil {
+		return nil, fmt.Errorf("chunks of run %s: %w", id, err)
+	}
+	return func(yield func(int, []byte) bool) {
+		var buf []byte
+		first := int64(0)
+		for i, c := range chunks {
+			buf = blank.appendChunk(buf[:0], c, first)
+			if !yield(i, buf) {
+				return
+			}
+			first += c.Planned
+		}
+	}, nil
+}
+
+// appendHead appends the object v, indented, without its end.
+func appendHead(dst []byte, v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return dst, err
+	}
+	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n}\n"))...), nil
+}
+
+// appendStatuses appends the field chunks_statuses, a few to a line.
+func appendStatuses(dst []byte, chunks []Chunk) []byte {
+	const perLine = 8
+	dst = append(dst, ",\n  \"chunks_statuses\": {"...)
+	first := int64(0)
+	for i, c := range chunks {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if i%perLine == 0 {
+			dst = append(dst, "\n    "...)
+		} else {
+			dst = append(dst, ' ')
+		}
+		dst = append(dst, '"')
+		dst = strconv.AppendInt(dst, int64(c.Idx), 10)
+		dst = append(dst, `": "`...)
+		dst = append(dst, c.settled(first).Status...)
+		dst = append(dst, '"')
+		first += c.Planned
+	}
+	if len(chunks) > 0 {
+		dst = append(dst, "\n  "...)
+	}
+	return append(dst, '}')
+}
+
+// blank is the JSON of a footer that measured nothing, cut where a chunk's
+// own values go. Encoding one for each chunk that nothing was heard of would
+// take far longer than writing it.
+type blank struct{ parts [5][]byte }
+
+func newBlank(id run.ID) (blank, error) {
+	const (
+		chunkID  = `"chunk_id":"`
+		chunkIdx = `"chunk_idx":`
+		planned  = `"planned_bars":`
+	)
+	b, err := footer.Footer{RunID: string(id), Schema: footer.Schema}.AppendJSON(nil)
+	if err != nil {
+		return blank{}, err
+	}
+	var cut blank
+	// After each marker stands a value that is left out: nothing, the three
+	// undecided fields, 0, and the range of bars.
+	for i, m := range []struct{ keep, drop string }{
+		{chunkID, ""},
+		{"", undecided},
+		{chunkIdx, "0"},
+		{planned, `0,"first_bar":0,"end_bar":0`},
+	} {
+		head, tail, found := bytes.Cut(b, []byte(m.keep+m.drop))
+		if !found {
+			return blank{}, fmt.Errorf("an empty footer has no %s in its JSON", m.keep+m.drop)
+		}
+		cut.parts[i] = append(head[:len(head):len(head)], m.keep...)
+		b = tail
+	}
+	cut.parts[4] = b
+	return cut, nil
+}
+
+// appendChunk appends the object of a chunk that begins at bar first.
+func (b *blank) appendChunk(dst []byte, c Chunk, first int64) []byte {
+	c = c.settled(first)
+	if l := c.Line.l; l != nil {
+		dst = append(dst, l.json[:l.cut]...)
+		dst = c.appendDecided(dst)
+		return append(dst, l.json[l.cut:]...)
+	}
+	dst = append(dst, b.parts[0]...)
+	dst = strconv.AppendInt(dst, int64(c.Idx), 10)
+	dst = append(dst, b.parts[1]...)
+	dst = c.appendDecided(dst)
+	dst = append(dst, b.parts[2]...)
+	dst = strconv.AppendInt(dst, int64(c.Idx), 10)
+	dst = append(dst, b.parts[3]...)
+	dst = strconv.AppendInt(dst, c.Planned, 10)
+	dst = append(dst, `,"first_bar":`...)
+	dst = strconv.AppendInt(dst, first, 10)
+	dst = append(dst, `,"end_bar":`...)
+	dst = strconv.AppendInt(dst, first+c.Planned, 10)
+	return append(dst, b.parts[4]...)
+}
+
+// appendDecided appends the three fields that are decided at export.
+func (c Chunk) appendDecided(dst []byte) []byte {
+	dst = append(dst, `"status":"`...)
+	dst = append(dst, c.Status...)
+	dst = append(dst, `","error":`...)
+	dst = appendText(dst, lastRunes(c.Error, footer.MaxTraceLen))
+	dst = append(dst, `,"error_traceback":`...)
+	dst = appendText(dst, lastRunes(c.Trace, footer.MaxTraceLen))
+	return append(dst, ',')
+}
+
+// appendText appends s as a JSON string; bytes that are not UTF-8 become
+// U+FFFD.
+func appendText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			b, err := json.Marshal(s)
+			if err != nil { // a string always has a JSON
+				return append(dst, `""`...)
+			}
+			return append(dst, b...)
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
+
+// lastRunes returns the last n characters of s: a traceback ends with what
+// went wrong.
+func lastRunes(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	at := len(s)
+	for ; n > 0 && at > 0; n-- {
+		_, size := utf8.DecodeLastRuneInString(s[:at])
+		at -= size
+	}
+	return s[at:]
+}

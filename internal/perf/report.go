@@ -1,0 +1,134 @@
+package perf
+
+import (
+	"time"
+
+	"gx1replay/internal/run"
+)
+
+// Schema is the version of the perf JSON's own fields. Added fields do not
+// raise it.
+const Schema = 1
+
+// SchemaVersion is the text that the original's comparison demands under
+// schema_version.
+const SchemaVersion = "perf_v1"
+
+// exportSeq is what the same comparison demands under export_seq.
+const exportSeq = 1
+
+// Outcome is how a run ended, or stands so far.
+type Outcome string
+
+const (
+	// OutcomeComplete: every chunk is ok. Such a file is never replaced.
+	OutcomeComplete Outcome = "complete"
+	// OutcomeStopped: chunks are missing or partial, none has failed.
+	OutcomeStopped Outcome = "stopped"
+	// OutcomeFailed: a chunk has failed, or the run was given up.
+	OutcomeFailed Outcome = "failed"
+)
+
+// Mode is what made the coordinator export.
+type Mode string
+
+const (
+	ModeNormal      Mode = "normal"
+	ModeSignal      Mode = "watchdog_sigterm" // SIGTERM or SIGINT; the original's word
+	ModeStopSubject Mode = "stop_subject"
+	ModeTimeout     Mode = "timeout"
+	ModeRecovered   Mode = "recovered" // by another process than the run's coordinator
+)
+
+// Scope says over which signals the selection of trades ran.
+type Scope string
+
+const (
+	ScopeRun       Scope = "run"
+	ScopeStretches Scope = "stretches"
+	ScopeChunks    Scope = "chunks" // each chunk as if nothing was open at its start
+)
+
+// Report is all of the perf JSON that does not follow from its chunks. Zero
+// values are written as they are: nothing is ever null. A field whose JSON
+// name is not the obvious one names it.
+type Report struct {
+	RunID     run.ID
+	Timestamp time.Time // of this export, written in UTC to the millisecond
+	WriterPID int
+
+	// Outcome counts only where the chunks leave it open: see OutcomeOf.
+	Outcome Outcome
+	Mode    Mode // export_mode
+	// Partial (export_partial): a claimed chunk has not given its last word.
+	Partial bool
+
+	PregateEnabled       bool
+	PregateEnabledSource string // env, yaml or flag
+
+	RequestedWorkers     int
+	ActualWorkersStarted int
+	Workers              int
+	Wall                 time.Duration // total_wall_clock_sec, measured, over all sessions
+
+	Scope          Scope // selection.scope; empty is written as chunks
+	Trades         TradesFile
+	Fill           string // next_open or signal_close
+	BusUnreachable bool
+
+	Stop  run.Stop      // the zero Stop: none came
+	Drain time.Duration // stop.drain_ms: from the stop to the end of the drain
+
+	Data    run.Data
+	Policy  run.Policy
+	Model   Model
+	Command Command
+
+	Sessions       []run.SessionTimes
+	WorkersSeen    int // processes that were ever heard of
+	Hosts          []string
+	Redeliveries   int64 // attempts beyond the first of each chunk
+	Releases       int64
+	Failures       int64
+	FootersRefused int64
+	BordersExact   bool
+
+	Env EnvInfo // env_info
+}
+
+// TradesFile names the CSV of the run's trades. Without one File is empty.
+type TradesFile struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"` // hex
+	// WithoutRows counts trades whose rows were lost in a crash.
+	WithoutRows int64 `json:"without_rows"`
+}
+
+// Model says what turned features into probabilities; zero with exec.
+type Model struct {
+	Kind    string            `json:"kind"`       // logistic | xgboost | lightgbm
+	Latency time.Duration     `json:"latency_ns"` // declared artificial cost of a call
+	Digests map[string]string `json:"digests"`    // model file → SHA-256, hex
+}
+
+// Command is the user's command with exec; empty with the built-in engine.
+type Command struct {
+	Argv    []string          `json:"argv"`
+	Digests map[string]string `json:"digests"` // file → SHA-256, hex
+}
+
+// EnvInfo says where and with what the coordinator ran.
+type EnvInfo struct {
+	GoVersion         string `json:"go_version"`
+	ModuleVersion     string `json:"module_version"`
+	GitCommit         string `json:"git_commit"`
+	NATSServerVersion string `json:"nats_server_version"`
+	OS                string `json:"os"`
+	Arch              string `json:"arch"`
+	CPUs              int    `json:"cpus"`
+	GOMAXPROCS        int    `json:"gomaxprocs"`
+	Host              string `json:"host"`
+	Engine            string `json:"engine"`
+	PregateEnabled    bool   `json:"pregate_enabled"`
+	QuietMode         bool   `json:"quiet_mode"`
+}

@@ -1,0 +1,261 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// PregateEnv is the variable whose value Options.PregateEnv carries.
+const PregateEnv = "GX1_REPLAY_PREGATE_ENABLED"
+
+// Options say how strictly a policy is read and what overrides it. The zero
+// Options validate every key and ask for no model.
+type Options struct {
+	// PregateEnv is the value of GX1_REPLAY_PREGATE_ENABLED, nil if it is not
+	// set: 0, 1, false or true in any case, anything else is an error. It is
+	// not looked at where PregateFlag is set.
+	PregateEnv *string
+	// PregateFlag is the value of --pregate, nil if it was not given.
+	PregateFlag *bool
+	// Strict makes each unknown key an error.
+	Strict bool
+	// NeedModel is for the engine that replays by itself (builtin): a missing
+	// model, a model that this version cannot replay, and a missing include
+	// are errors.
+	NeedModel bool
+	// GateOnly is for the engine that runs a user's command (exec): only the
+	// name and the gate are this program's, so keys of the built-in engine
+	// that have another shape or meaning are unknown keys and no errors.
+	GateOnly bool
+	// ReadFile reads the policy file and its includes; nil: os.ReadFile.
+	ReadFile func(string) ([]byte, error)
+}
+
+// Load reads the policy file at path and the files that it includes. Whatever
+// is wrong with their content comes as one Errors; a policy file that cannot
+// be read is an error of ReadFile, wrapped.
+func Load(path string, opt Options) (Policy, error) {
+	if opt.ReadFile == nil {
+		opt.ReadFile = os.ReadFile
+	}
+	content, err := opt.ReadFile(path)
+	if err != nil {
+		return Policy{}, fmt.Errorf("reading the policy: %w", err)
+	}
+	d := newDocument(path, opt)
+	if d.root = parseTree(path, content, &d.r.errs); d.root != nil {
+		d.mergeIncludes(filepath.Dir(path))
+	}
+	return d.finish()
+}
+
+// Parse reads a self-contained document, such as a Policy's Content; name
+// stands for it in errors. It reads no file: an include that is still named is
+// an error with NeedModel, and otherwise one of MissingIncludes.
+func Parse(name string, content []byte, opt Options) (Policy, error) {
+	d := newDocument(name, opt)
+	if d.root = parseTree(name, content, &d.r.errs); d.root != nil {
+		d.namedIncludes()
+	}
+	return d.finish()
+}
+
+// document is a policy on its way from bytes to Policy.
+type document struct {
+	name  string
+	opt   Options
+	files []string // the policy file, then its includes
+	root  *node
+	// partial: an include could not be read, so what it would have brought
+	// is not missing.
+	partial bool
+	r       *reader
+	top     *section
+	p       Policy
+}
+
+func newDocument(name string, opt Options) *document {
+	return &document{name: name, opt: opt, files: []string{name}, r: &reader{refuse: !opt.GateOnly}}
+}
+
+// finish validates the merged document and makes the Policy of it.
+func (d *document) finish() (Policy, error) {
+	if d.root != nil {
+		d.read()
+		d.strict()
+	}
+	d.override()
+	if len(d.r.errs) > 0 {
+		return Policy{}, d.r.errs.sorted(d.files)
+	}
+	d.p.SHA256, d.p.SHA256WithoutGate = d.p.digests(d.r.others)
+	if err := d.write(); err != nil {
+		return Policy{}, err
+	}
+	return d.p, nil
+}
+
+// mergeIncludes replaces entry_config by the keys of the file that it names
+// (shallowly, the policy's own keys win) and exit_config by that file's map.
+func (d *document) mergeIncludes(dir string) {
+	if v := d.root.get(entryConfig); d.isPath(v, entryConfig) {
+		if inc := d.include(dir, v, entryConfig, d.opt.NeedModel); inc != nil {
+			d.root.remove(entryConfig)
+			own := map[string]bool{strconv.Quote(entryConfig): true}
+			for _, p := range d.root.pairs {
+				own[p.key.canonical()] = true
+			}
+			for _, p := range inc.pairs {
+				if !own[p.key.canonical()] {
+					d.root.pairs = append(d.root.pairs, p)
+				}
+			}
+		}
+	}
+	if v := d.root.get(exitConfig); d.isPath(v, exitConfig) {
+		need := d.opt.NeedModel && d.root.get("exit").absent()
+		if inc := d.include(dir, v, exitConfig, need); inc != nil {
+			d.root.set(exitConfig, inc)
+		}
+	}
+}
+
+// namedIncludes is mergeIncludes for a document that has to hold everything.
+func (d *document) namedIncludes() {
+	for _, key := range []string{entryConfig, exitConfig} {
+		v := d.root.get(key)
+		if !d.isPath(v, key) {
+			continue
+		}
+		if d.opt.NeedModel && (key == entryConfig || d.root.get("exit").absent()) {
+			d.partial = true
+			d.r.fail(v, key, "file %s is not part of this document (want its content)", v.shown())
+			continue
+		}
+		d.missing(key, v)
+	}
+}
+
+// isPath reports whether an include's value names a file. Where it should and
+// does not, it says so; with GateOnly it is one more unknown key.
+func (d *document) isPath(v *node, key string) bool {
+	switch {
+	case v.absent(), key == exitConfig && v.kind != scalar:
+		return false
+	case v.kind == scalar && v.text != "":
+		return true
+	case d.opt.GateOnly:
+		d.r.others = append(d.r.others, other{path: key, key: v, val: v})
+	default:
+		d.r.fail(v, key, "%s is not a path (want the name of a YAML file)", v.shown())
+	}
+	return false
+}
+
+// missing keeps an include that could not be merged: by name for whoever
+// warns, and as it stands for the digest.
+func (d *document) missing(key string, v *node) {
+	d.p.MissingIncludes = append(d.p.MissingIncludes, v.text)
+	d.r.others = append(d.r.others, other{path: key, key: v, val: v, harmless: true})
+}
+
+// include reads the file that v names: relative to dir, where the policy file
+// is, or else to the working directory.
+func (d *document) include(dir string, v *node, key string, need bool) *node {
+	paths := []string{v.text}
+	if joined := filepath.Join(dir, v.text); !filepath.IsAbs(v.text) && joined != filepath.Clean(v.text) {
+		paths = []string{joined, v.text}
+	}
+	for _, path := range paths {
+		content, err := d.opt.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			d.partial = true
+			d.r.fail(v, key, "cannot be read: %v", err)
+			return nil
+		}
+		d.files = append(d.files, path)
+		tree := parseTree(path, content, &d.r.errs)
+		d.partial = d.partial || tree == nil
+		return tree
+	}
+	if need {
+		d.partial = true
+		d.r.fail(v, key, "no such file (looked for %s)", strings.Join(paths, " and "))
+		return nil
+	}
+	d.missing(key, v)
+	return nil
+}
+
+// override applies the environment and the flag to the gate.
+func (d *document) override() {
+	g := &d.p.Pregate
+	switch {
+	case d.opt.PregateFlag != nil:
+		g.Enabled, g.EnabledSource = *d.opt.PregateFlag, SourceFlag
+	case d.opt.PregateEnv != nil:
+		g.EnabledSource = SourceEnv
+		switch strings.ToLower(*d.opt.PregateEnv) {
+		case "1", "true":
+			g.Enabled = true
+		case "0", "false":
+			g.Enabled = false
+		default:
+			d.r.errs = append(d.r.errs, Error{File: "environment", Key: PregateEnv,
+				Msg: fmt.Sprintf("%q is not a boolean (want 0, 1, false or true)", *d.opt.PregateEnv)})
+		}
+	}
+}
+
+// strict turns what nobody read into UnknownKeys, and with Strict into errors.
+func (d *document) strict() {
+	for _, o := range d.r.others {
+		if o.harmless {
+			continue
+		}
+		d.p.UnknownKeys = append(d.p.UnknownKeys, o.path)
+		if d.opt.Strict {
+			d.r.fail(o.key, o.path, "is not a key that this version reads (want it removed, or no --strict)")
+		}
+	}
+	slices.Sort(d.p.UnknownKeys)
+	d.p.UnknownKeys = slices.Compact(d.p.UnknownKeys)
+}
+
+// write makes Content: the merged document with the gate's effective switch
+// and the policy's name in it. It is read back, because a worker will.
+func (d *document) write() error {
+	if v := d.root.get("policy_name"); v.absent() || v.text != d.p.Name {
+		d.root.set("policy_name", &node{file: d.name, tag: "!!str", text: d.p.Name})
+	}
+	gate := d.root
+	for _, key := range []string{"replay_config", "replay_pregate"} {
+		next := gate.get(key)
+		if next.absent() {
+			next = &node{file: d.name, kind: mapping, tag: "!!map"}
+			gate.set(key, next)
+		}
+		gate = next
+	}
+	gate.set("enabled", d.root.word("!!bool", fmt.Sprint(d.p.Pregate.Enabled)))
+
+	d.p.Content = d.root.content()
+	var errs Errors
+	back := parseTree(d.name+" (merged)", d.p.Content, &errs)
+	if back == nil || len(errs) > 0 {
+		return errs
+	}
+	if back.canonical() != d.root.canonical() {
+		return fmt.Errorf("writing policy %s as one document: what was read back differs", d.name)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package policy
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// modelExample is what an error about a missing model shows to paste.
+const modelExample = `
+  model:
+    kind: logistic
+    long:  {bias: -3.0, weights: {roc20: 1000}}
+    short: {bias: -3.0, weights: {roc20: -1000}}
+    latency: 0s`
+
+// featureName is a well-formed feature; which ones exist, internal/feature
+// says.
+var featureName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+func (d *document) checkFeature(s *section, key string, it *node) {
+	if reason, ok := refusedFeature(it.text); ok {
+		s.fail(it, key, "%s: %s (want it removed, or replay with --engine exec)", it.text, reason)
+	} else if !featureName.MatchString(it.text) {
+		s.bad(it, key, "a feature", wantFeature)
+	}
+}
+
+// model reads features and model.
+func (d *document) model() {
+	listed := d.top.has("features")
+	d.p.Features = d.top.words("features", "names of features", func(it *node) { d.checkFeature(d.top, "features", it) })
+	if len(d.p.Features) > maxFeatures {
+		d.top.fail(d.top.take("features"), "features", "lists %d features (want at most %d)", len(d.p.Features), maxFeatures)
+	}
+	s := d.top.sub("model")
+	if s.n == nil {
+		if d.opt.NeedModel && !d.partial && !d.top.has("model") {
+			d.top.fail(d.root, "model", "is missing, and the built-in engine needs one (want, for example, these lines)%s", modelExample)
+		}
+		return
+	}
+	m := &Model{}
+	d.p.Model = m
+	m.Kind = s.oneOf("kind", "a kind of model", "", KindLogistic, KindXGBoost, KindLightGBM)
+	if !s.has("kind") {
+		s.missing("kind", KindLogistic+", "+KindXGBoost+" or "+KindLightGBM)
+	}
+	m.Latency = s.duration("latency", maxLatency)
+	switch m.Kind {
+	case KindLogistic:
+		m.Long = d.logistic(s, "long", listed)
+		m.Short = d.logistic(s, "short", listed)
+		for _, key := range []string{"weights", "bias"} {
+			if v := s.take(key); v != nil {
+				s.fail(v, key, "stands for no side (want it under long and under short)")
+			}
+		}
+	case KindXGBoost, KindLightGBM:
+		d.modelFiles(s, m)
+		if d.opt.NeedModel {
+			s.fail(s.take("kind"), "kind", "%s models are not replayed by this version (want %s)", m.Kind, KindLogistic)
+		}
+	}
+	s.done()
+	if !listed {
+		d.p.Features = weighted(m)
+	}
+}
+
+// logistic is the model of one side.
+func (d *document) logistic(model *section, side string, listed bool) Logistic {
+	s := model.sub(side)
+	if s.n == nil {
+		if !model.has(side) {
+			model.missing(side, "{bias: …, weights: {feature: …}}")
+		}
+		return Logistic{}
+	}
+	if !s.has("bias") && !s.has("weights") {
+		model.fail(s.n, side, "has neither bias nor weights (want {bias: …, weights: {feature: …}})")
+	}
+	l := Logistic{Bias: s.numberOr("bias", 0, "a bias", "a finite number", anyNumber), Weights: map[string]float64{}}
+	w := s.sub("weights")
+	if w.n != nil {
+		for _, p := range w.n.pairs {
+			name := p.key.text
+			d.checkFeature(w, name, p.key)
+			if listed && !slices.Contains(d.p.Features, name) {
+				w.fail(p.key, name, "is not among the listed features (want one of features, or no features list)")
+			}
+			v, ok := p.val.number()
+			if !ok {
+				w.bad(p.val, name, "a weight", "a finite number")
+			}
+			l.Weights[name] = v
+		}
+	}
+	s.done()
+	return l
+}
+
+// modelFiles reads path, paths and <session>_model_path.
+func (d *document) modelFiles(s *section, m *Model) {
+	m.Path = s.text("path")
+	m.Paths = map[string]string{}
+	if paths := s.sub("paths"); paths.n != nil {
+		for _, p := range paths.n.pairs {
+			switch {
+			case !d.isSession(p.key.text):
+				paths.bad(p.key, p.key.text, "a market session", strings.Join(d.sessionNames(), ", "))
+			case p.val.kind != scalar || p.val.absent() || p.val.text == "":
+				paths.bad(p.val, p.key.text, "a path", "the name of a model file")
+			default:
+				m.Paths[p.key.text] = p.val.text
+			}
+		}
+	}
+	for _, name := range d.sessionNames() {
+		key := strings.ToLower(name) + "_model_path"
+		path := s.text(key)
+		if path == "" {
+			continue
+		}
+		if m.Paths[name] != "" {
+			s.fail(s.take(key), key, "names a second model for %s (want it here or in paths)", name)
+		}
+		m.Paths[name] = path
+	}
+	if m.Path == "" && len(m.Paths) == 0 {
+		s.missing("path", "a model file in path or paths")
+	}
+}
+
+// weighted is the names that m's weights use, sorted.
+func weighted(m *Model) []string {
+	all := map[string]bool{}
+	for _, l := range []Logistic{m.Long, m.Short} {
+		for name := range l.Weights {
+			all[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}

@@ -1,0 +1,23 @@
+// Package process starts and ends the worker processes of this machine and
+// keeps the register of the runs that are under way on it.
+//
+// A Pool runs a fixed number of workers, each in a process group of its own,
+// starts one again with back-off when it dies, and ends them all in order or
+// at once. A worker learns through its lifeline that its coordinator is gone,
+// however it went. A Register holds one small file a run, so that other
+// commands on this machine find the run's server.
+//
+// The package never knows what a worker does, never reads the bus, and never
+// signals a process that it did not start. A process that leaves its group
+// (setsid, setpgid) is out of its reach.
+//
+// Invariants, which tests carry by their number:
+//
+//  1. After Run has returned, no process of any group that it started is
+//     left, and no child is left unreaped.
+//  2. A process group is signalled only while its leader is not reaped: until
+//     then the kernel gives its number to nobody else.
+//  3. After Kill nothing is started again.
+//  4. A worker whose coordinator died reads the end of its lifeline.
+//  5. A run_id that is not valid never reaches a path.
+package process

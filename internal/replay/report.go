@@ -1,0 +1,112 @@
+package replay
+
+import (
+	"slices"
+	"time"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/trade"
+)
+
+// enter notes a phase for the next report.
+func (e *engine) enter(p footer.Phase) { e.phase = p }
+
+// reportIfDue reports if ReportEvery has passed since the last report. It is
+// called after bars, when all time up to now is charged.
+func (e *engine) reportIfDue() {
+	if e.report == nil || e.clock.seen < e.nextReport || e.next == e.reported {
+		return
+	}
+	e.reported = e.next
+	f := e.footer()
+	e.report(f)
+	e.clock.lap(phaseIO)
+	e.nextReport = e.clock.seen + int64(e.job.ReportEvery)
+}
+
+// result ends the replay.
+func (e *engine) result() Result {
+	f := e.footer()
+	for k := range e.active {
+		e.signals[e.active[k].at] = e.active[k].Leave()
+	}
+	return Result{Footer: f, Signals: e.signals}
+}
+
+// footer is everything measured up to now. The chunk-local selection is done
+// anew and charged to the policy's time.
+func (e *engine) footer() footer.Footer {
+	c := e.counts
+	f := footer.Footer{
+		Engine:               footer.EngineBuiltin,
+		Phase:                e.phase,
+		PlannedBars:          e.job.Bars.Len(),
+		FirstBar:             e.job.Bars.First,
+		EndBar:               e.job.Bars.End,
+		TotalBars:            c.bars,
+		BarsProcessed:        c.bars,
+		BarsSkippedWarmup:    c.warmup,
+		NModelCalls:          c.calls,
+		PregateMissingInputs: c.missing,
+		NSignals:             int64(len(e.signals)),
+		SkipReasons:          footer.Counts{},
+		DropReasons:          footer.Counts{},
+		Checkpoints:          slices.Clone(e.rows.rows),
+	}
+	if e.gate.on {
+		f.PregateSkips, f.PregatePasses = c.skipped, c.passes
+	}
+	for v, n := range c.skips {
+		if n > 0 {
+			f.SkipReasons[reasonNames[v]] = n
+		}
+	}
+	if c.bars > 0 {
+		f.StartTS, f.EndTS = timestamp(c.firstNS), timestamp(c.lastNS)
+	}
+	e.selectTrades(&f)
+	e.clock.lap(phasePolicy)
+
+	f.TStartupSec = e.clock.sec(phaseStartup)
+	f.TWarmupSec = e.clock.sec(phaseWarmup)
+	f.TIOTotalSec = e.clock.sec(phaseIO)
+	f.TFeatureBuildSec = e.clock.sec(phaseFeature)
+	f.TPregateTotalSec = e.clock.sec(phasePregate)
+	f.TModelTotalSec = e.clock.sec(phaseModel)
+	f.TPolicyTotalSec = e.clock.sec(phasePolicy)
+	f.WallClockSec = float64(e.clock.now()) / 1e9
+	if c.passes > 0 {
+		f.FeatureTimeMeanMS = 1000 * f.TFeatureBuildSec / float64(c.passes)
+	}
+	if f.WallClockSec > 0 {
+		f.BarsPerSec = float64(c.bars) / f.WallClockSec
+	}
+	return f
+}
+
+// selectTrades fills in the trades of the chunk's own signals as if nothing
+// was open at its start.
+func (e *engine) selectTrades(f *footer.Footer) {
+	for k := range e.active {
+		e.signals[e.active[k].at] = e.active[k].Signal
+	}
+	sel := trade.NewSelector(e.job.Policy.Risk)
+	for i := range e.signals {
+		s := &e.signals[i]
+		if !sel.Offer(s) {
+			continue
+		}
+		if s.Closed() {
+			f.NTradesClosed++
+			f.PnlBps += s.PnlBps()
+		} else {
+			f.TradesOpen++
+			f.OpenPnlBps += s.PnlBps()
+		}
+	}
+	for _, d := range sel.Dropped() {
+		f.DropReasons[d.Reason] = d.N
+	}
+}
+
+func timestamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }

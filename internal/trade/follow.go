@@ -1,0 +1,219 @@
+package trade
+
+import "gx1replay/internal/bars"
+
+// Follower follows one signal bar by bar, from the bar after the signal's.
+// Its Signal is up to date after every step.
+type Follower struct {
+	Signal Signal
+	rules  *Rules
+	state  State
+	target float64 // price; only if the rules have a target
+}
+
+// Follow starts to follow a signal for side at bar i, whose data is b. The
+// rules must outlive the follower.
+func Follow(rules *Rules, i int64, b *bars.Bar, side Side, score float64) Follower {
+	f := Follower{rules: rules}
+	f.Signal = Signal{
+		Bar: i, TimeNS: b.TimeNS, Side: side, Score: score,
+		EntryBar: NoBar, ExitBar: NoBar, MarkBar: NoBar,
+	}
+	f.state.ClosePrice = b.AskClose
+	if side == Short {
+		f.state.ClosePrice = b.BidClose
+	}
+	return f
+}
+
+// Resume goes on with a signal that another follower left: one that has Left.
+// The next bar to give is the one after those that it had seen.
+func Resume(rules *Rules, s Signal) Follower {
+	f := Follower{Signal: s, rules: rules, state: *s.Left}
+	f.Signal.Left = nil
+	f.setTarget()
+	return f
+}
+
+// Leave is the signal as it stands, with the state that Resume needs if it is
+// pending or open.
+func (f *Follower) Leave() Signal {
+	s := f.Signal
+	if s.Open || s.Pending() {
+		left := f.state
+		s.Left = &left
+	}
+	return s
+}
+
+// Step gives the next bar, i with data b, and says whether the signal has
+// come to its end: closed or expired. The order within a bar: entry, an exit
+// that the last close decided, stop, target, then excursions, the levels for
+// the next bar, and the rules that are judged at the close.
+func (f *Follower) Step(i int64, b *bars.Bar) (done bool) {
+	s := &f.Signal
+	if s.Pending() && !f.enter(i, b) {
+		s.Expired = true
+		return true
+	}
+	q := leavingSide(s.Side, b)
+	n := s.BarsHeld + 1
+	if f.state.Exit != "" {
+		return f.leaveAt(i, b, n, q.open, f.state.Exit)
+	}
+	s.BarsHeld = n
+	worst, best := q.low, q.high
+	if s.Side == Short {
+		worst, best = q.high, q.low
+	}
+	if f.state.StopReason != "" && !f.better(worst, f.state.Stop) {
+		return f.leaveAt(i, b, n, f.worse(f.state.Stop, q.open), f.state.StopReason)
+	}
+	if f.rules.exit.TargetBps != nil && !f.better(f.target, best) {
+		price := f.target
+		if f.better(q.open, price) {
+			price = q.open
+		}
+		return f.leaveAt(i, b, n, price, ExitTarget)
+	}
+	f.excursion(worst, n)
+	f.excursion(best, n)
+	f.moveStop(best, n)
+	s.MarkBar, s.MarkPrice = i, q.close
+	reason := f.judge(q.close, n)
+	if reason == "" {
+		return false
+	}
+	if f.rules.atClose {
+		return f.leaveAt(i, b, n, q.close, reason)
+	}
+	f.state.Exit = reason
+	return false
+}
+
+// End says that bar i, the one of the last Step (or the signal's own), was
+// the data's last: what is pending expires, what is open closes if the policy
+// says so. It says whether the signal has come to its end.
+func (f *Follower) End(i int64, b *bars.Bar) (done bool) {
+	s := &f.Signal
+	if s.Pending() {
+		s.Expired = true
+		return true
+	}
+	if !f.rules.closeAtEnd {
+		return false
+	}
+	return f.leaveAt(i, b, s.BarsHeld, f.rules.endPrice(s.Side, b), f.rules.endReason)
+}
+
+// enter enters at the bar after the signal's if that came in time.
+func (f *Follower) enter(i int64, b *bars.Bar) bool {
+	s := &f.Signal
+	if b.TimeNS-s.TimeNS > f.rules.maxGapNS {
+		return false
+	}
+	s.EntryBar, s.EntryTimeNS, s.EntryPrice = i, b.TimeNS, b.AskOpen
+	if s.Side == Short {
+		s.EntryPrice = b.BidOpen
+	}
+	if f.rules.atClose {
+		s.EntryBar, s.EntryTimeNS, s.EntryPrice = s.Bar, s.TimeNS, f.state.ClosePrice
+	}
+	s.Open = true
+	f.state.Best = s.EntryPrice
+	f.setTarget()
+	if x := f.rules.exit.StopBps; x != nil {
+		f.state.Stop = level(s.Side, s.EntryPrice, -*x)
+		f.state.StopReason = ExitStop
+	}
+	return true
+}
+
+func (f *Follower) setTarget() {
+	if x := f.rules.exit.TargetBps; x != nil {
+		f.target = level(f.Signal.Side, f.Signal.EntryPrice, *x)
+	}
+}
+
+// leaveAt closes the trade at bar i, bar number n of the trade.
+func (f *Follower) leaveAt(i int64, b *bars.Bar, n int64, price float64, reason string) bool {
+	s := &f.Signal
+	s.ExitBar, s.ExitTimeNS, s.ExitPrice, s.ExitReason = i, b.TimeNS, price, reason
+	f.excursion(price, n)
+	s.Open, s.MarkBar, s.MarkPrice = false, NoBar, 0
+	return true
+}
+
+// better says whether price a is strictly more favourable than b.
+func (f *Follower) better(a, b float64) bool {
+	if f.Signal.Side == Long {
+		return a > b
+	}
+	return a < b
+}
+
+func (f *Follower) worse(a, b float64) float64 {
+	if f.better(a, b) {
+		return b
+	}
+	return a
+}
+
+func (f *Follower) excursion(price float64, n int64) {
+	s := &f.Signal
+	bps := pnlBps(s.Side, s.EntryPrice, price)
+	if bps > s.MFEBps {
+		s.MFEBps, s.MFEBars = bps, n
+	}
+	if bps < s.MAEBps {
+		s.MAEBps, s.MAEBars = bps, n
+	}
+}
+
+// moveStop sets the stop for the next bar; a stop only ever tightens.
+func (f *Follower) moveStop(best float64, n int64) {
+	s, x := &f.Signal, &f.rules.exit
+	if f.better(best, f.state.Best) {
+		f.state.Best = best
+	}
+	if x.BreakEven != nil && s.MFEBps >= x.BreakEven.ActivateBps {
+		f.tighten(level(s.Side, s.EntryPrice, x.BreakEven.OffsetBps), ExitBreakEven)
+	}
+	if t := x.Trailing; t != nil {
+		if (t.WithinBars <= 0 || n <= t.WithinBars) && s.MFEBps >= t.ActivateBps {
+			f.state.TrailingOn = true
+		}
+		if f.state.TrailingOn {
+			f.tighten(f.state.Best-float64(float64(s.Side)*s.EntryPrice*(t.DistanceBps/1e4)), ExitTrailing)
+		}
+	}
+}
+
+func (f *Follower) tighten(stop float64, reason string) {
+	if f.state.StopReason == "" || f.better(stop, f.state.Stop) {
+		f.state.Stop, f.state.StopReason = stop, reason
+	}
+}
+
+// judge applies the rules of a close: RULE A, then the most bars held.
+func (f *Follower) judge(price float64, n int64) string {
+	s, x := &f.Signal, &f.rules.exit
+	if a := x.RuleA; a != nil {
+		pnl := pnlBps(s.Side, s.EntryPrice, price)
+		if f.state.RuleAOn {
+			f.state.RuleABest = max(f.state.RuleABest, pnl)
+		} else if n <= a.AdaptiveBars && pnl >= a.AdaptiveThresholdBps {
+			f.state.RuleAOn, f.state.RuleABest = true, pnl
+		}
+		switch {
+		case f.state.RuleAOn && pnl <= f.state.RuleABest-a.TrailingStopBps:
+			return ExitRuleATrailing
+		case !f.state.RuleAOn && a.ProfitMinBps <= pnl && pnl <= a.ProfitMaxBps:
+			return ExitRuleAProfit
+		}
+	}
+	if x.MaxBars > 0 && n >= x.MaxBars {
+		return ExitMaxBars
+	}
+	return ""
+}

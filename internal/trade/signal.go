@@ -1,0 +1,108 @@
+package trade
+
+// Side is the direction of a trade.
+type Side int8
+
+// The sides. The values are the factors of pnl.
+const (
+	Long  Side = 1
+	Short Side = -1
+)
+
+func (s Side) String() string {
+	switch s {
+	case Long:
+		return "long"
+	case Short:
+		return "short"
+	}
+	return "none"
+}
+
+// Exit reasons. The reason at the data's end is the policy's
+// eof_close_reason. RULE A's two have the original's names.
+const (
+	ExitStop          = "stop"
+	ExitTarget        = "target"
+	ExitBreakEven     = "break_even"
+	ExitTrailing      = "trailing"
+	ExitRuleAProfit   = "RULE_A_PROFIT"
+	ExitRuleATrailing = "RULE_A_TRAILING"
+	ExitMaxBars       = "max_bars"
+)
+
+// NoBar stands for a bar that was not reached.
+const NoBar int64 = -1
+
+// Signal is an entry wish at a bar with what became of it so far. Bars are
+// indices into the data set, times are opening times of bars in nanoseconds
+// since 1970 UTC, prices are those of the data, excursions are in bps of the
+// entry price.
+//
+// It is in one of four states: pending (EntryBar is NoBar, Expired false),
+// expired, open (Open true), or closed (ExitBar is not NoBar).
+type Signal struct {
+	Bar    int64
+	TimeNS int64
+	Side   Side
+	Score  float64 // the model's probability for Side
+
+	EntryBar    int64 // NoBar until entered
+	EntryTimeNS int64
+	EntryPrice  float64
+
+	ExitBar    int64 // NoBar until closed
+	ExitTimeNS int64
+	ExitPrice  float64
+	ExitReason string
+
+	BarsHeld int64   // bars whose range the trade has lived through; the first is 1
+	MAEBps   float64 // worst excursion, ≤ 0
+	MFEBps   float64 // best excursion, ≥ 0
+	MAEBars  int64   // the number of the bar that brought it; 0: none did
+	MFEBars  int64
+
+	Open    bool
+	Expired bool // no next bar, or one that came too late
+
+	MarkBar   int64   // while open: the last bar it was followed to
+	MarkPrice float64 // and the price at which it could be left at that bar's close
+
+	Left *State // set by Follower.Leave for what is pending or open
+}
+
+// Pending says that the bar after the signal was not seen yet.
+func (s *Signal) Pending() bool { return s.EntryBar == NoBar && !s.Expired }
+
+// Closed says that the trade has an exit.
+func (s *Signal) Closed() bool { return s.ExitBar != NoBar }
+
+// PnlBps is side · (exit - entry) / entry · 10^4 of a closed signal, the same
+// with the mark price of an open one, and 0 where there was no entry.
+func (s *Signal) PnlBps() float64 {
+	switch {
+	case s.Closed():
+		return pnlBps(s.Side, s.EntryPrice, s.ExitPrice)
+	case s.Open:
+		return pnlBps(s.Side, s.EntryPrice, s.MarkPrice)
+	}
+	return 0
+}
+
+func pnlBps(side Side, entry, price float64) float64 {
+	return float64(float64(side) * ((price - entry) / entry) * 1e4)
+}
+
+// State is what a follower knows of a signal beyond the Signal itself. It is
+// kept with a signal that was left pending or open, so that it can be
+// followed on elsewhere.
+type State struct {
+	ClosePrice float64 // of the signal bar, on the entering side
+	Stop       float64 // the tightest stop that acts from the next bar on
+	StopReason string  // which rule set it; empty: there is none
+	Best       float64 // best price seen on the leaving side
+	TrailingOn bool    // the trailing rule was activated
+	Exit       string  // judged at the last close: leaves at the next open
+	RuleAOn    bool    // RULE A's trailing is active
+	RuleABest  float64 // best pnl at a close since then, bps
+}

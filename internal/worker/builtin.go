@@ -1,0 +1,124 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/policy"
+	"gx1replay/internal/replay"
+	"gx1replay/internal/run"
+)
+
+const (
+	// reportEvery is how often the engine hands over what it has measured:
+	// a few times a record, so that records are fresh.
+	reportEvery = recordEvery / 4
+	// checkpointEvery is the finest distance between checkpoints in bars;
+	// the engine doubles it when a chunk has more than its share.
+	checkpointEvery = 64
+	// runCheckpoints is how many checkpoints a whole run may keep, and
+	// chunkCheckpoints one chunk, so that its record stays small.
+	runCheckpoints   = 65_536
+	chunkCheckpoints = 1024
+	// maxPolicyBytes bounds a policy from the bus.
+	maxPolicyBytes = 4 << 20
+)
+
+// Builtin is the engine `builtin`: package replay on bars and policies that
+// come from the bus by their digests.
+type Builtin struct {
+	// Objects holds data sets and policies.
+	Objects Objects
+	// CacheDir keeps fetched slices.
+	CacheDir string
+	// Usage gives this process's CPU seconds, for checkpoints.
+	Usage func() (user, sys float64, maxRSSBytes int64)
+	// OnBar, if not nil, makes what is called for each bar of an attempt
+	// before the bar is counted; a test's log.
+	OnBar func(job Job) func(bar int64) error
+
+	mu   sync.Mutex
+	runs map[run.ID]*inputs
+}
+
+// Objects is the object store as the engine needs it.
+type Objects interface {
+	dataset.Store
+}
+
+// inputs are what all chunks of a run share.
+type inputs struct {
+	data   *dataset.Set
+	policy policy.Policy
+}
+
+// Name is the engine's name.
+func (*Builtin) Name() string { return footer.EngineBuiltin }
+
+// Identity is empty: every worker of one version runs the same engine.
+func (*Builtin) Identity() string { return "" }
+
+// Replay replays one chunk.
+func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer)) (footer.Footer, error) {
+	in, err := e.inputs(ctx, job.Manifest)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return footer.Footer{}, err
+	}
+	r := replay.Job{
+		Bars: job.Chunk.Bars, DataBars: job.Manifest.Data.Bars, BarLength: job.Manifest.Data.BarLength,
+		Policy: in.policy, CheckpointEvery: checkpointEvery, ReportEvery: reportEvery,
+		MaxCheckpoints: min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks),
+	}
+	if e.Usage != nil {
+		r.CPU = func() time.Duration {
+			user, sys, _ := e.Usage()
+			return time.Duration((user + sys) * float64(time.Second))
+		}
+	}
+	if e.OnBar != nil {
+		r.OnBar = e.OnBar(job)
+	}
+	res, err := replay.Run(ctx, r, in.data, report)
+	return res.Footer, err
+}
+
+// inputs fetches what the run's chunks share, once.
+func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if in := e.runs[m.RunID]; in != nil {
+		return in, nil
+	}
+	content, err := e.Objects.GetObject(ctx, bus.PolicyObject(m), maxPolicyBytes)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the policy: %w", err)
+	}
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != m.Policy.Content {
+		return nil, fmt.Errorf("fetching the policy: its content has SHA-256 %x (want %s)", sum, m.Policy.Content)
+	}
+	p, err := policy.Parse(m.Policy.Name, content, policy.Options{NeedModel: true, PregateFlag: &m.PregateEnabled})
+	if err != nil {
+		return nil, fmt.Errorf("reading the run's policy: %w", err)
+	}
+	data, err := dataset.Open(ctx, e.Objects, m.Data, filepath.Join(e.CacheDir, "slices"))
+	if err != nil {
+		return nil, err
+	}
+	if e.runs == nil {
+		e.runs = map[run.ID]*inputs{}
+	}
+	in := &inputs{data: data, policy: p}
+	e.runs[m.RunID] = in
+	return in, nil
+}
