@@ -232,7 +232,7 @@ func TestReadParquetAsPandasWrites(t *testing.T) {
 	}
 }
 
-// Floats are widened: the double that is nearest to none but itself.
+// Floats are widened, not rounded to decimals.
 func TestReadParquetFloats(t *testing.T) {
 	bars := Generate(200, 6)
 	tb := pandasTable(bars)
@@ -327,8 +327,8 @@ func TestReadParquetDamaged(t *testing.T) {
 	}
 }
 
-// Files of DuckDB 1.x, a writer that is not ours, of Generate(50, 7): one
-// with snappy and PLAIN_DICTIONARY, one with zstd, DELTA_BINARY_PACKED,
+// Files of DuckDB 1.5, a writer that is not ours, of Generate(50, 7): one
+// plain with snappy, one with zstd, DELTA_BINARY_PACKED,
 // BYTE_STREAM_SPLIT and times in us without a zone.
 func TestReadParquetOfDuckDB(t *testing.T) {
 	want := Digest(Generate(50, 7))

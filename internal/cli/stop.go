@@ -8,10 +8,9 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
-	"gx1replay/internal/bus"
+	"gx1replay/internal/coordinator"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
@@ -64,26 +63,12 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	seq, err := storeStop(ctx, e, run.Stop{Source: run.SourceSubject, Reason: reason}, fmt.Sprintf("cli.%x", random))
+	seq, err := coordinator.SendStop(ctx, e, run.Stop{Source: run.SourceSubject, Reason: reason}, fmt.Sprintf("cli.%x", random))
 	if err != nil {
 		return fmt.Errorf("run %s: %w", id, err)
 	}
 	fmt.Fprintf(p.Stdout, "stop of run %s is stored (sequence %d); the perf JSON will be in %s\n", id, seq, e.OutputDir)
 	return nil
-}
-
-// storeStop stores a stop on the bus of a run of the register.
-func storeStop(ctx context.Context, e process.Entry, s run.Stop, msgID string) (uint64, error) {
-	key, err := nats.NkeyOptionFromSeed(e.KeyFile)
-	if err != nil {
-		return 0, fmt.Errorf("the run's key: %w", err)
-	}
-	b, err := bus.Connect(ctx, bus.Config{URL: e.URL, Options: []nats.Option{key}, Name: "gx1 stop"})
-	if err != nil {
-		return 0, err
-	}
-	defer b.Close()
-	return b.StoreStop(ctx, e.RunID, s, msgID)
 }
 
 // oneArg demands one argument and says which.

@@ -28,6 +28,9 @@ type Life struct {
 	// HeardStop is called for every stop of this run that counts, perhaps
 	// more than once; it must not block.
 	HeardStop func(run.Stop)
+	// Foreign is called for stops of other runs that come over this bus; it
+	// must not block. Nil: they are nobody's business.
+	Foreign func(bus.HeardStop)
 
 	board    *board
 	revision uint64
@@ -217,6 +220,9 @@ func (l *Life) readStop(ctx context.Context) {
 // it has not is stored.
 func (l *Life) heard(h bus.HeardStop) {
 	if h.RunID != l.Manifest.RunID {
+		if l.Foreign != nil {
+			l.Foreign(h)
+		}
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hearing)

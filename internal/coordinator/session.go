@@ -297,6 +297,9 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	s.pool.Store(pool)
 	leave := s.enter(server, life.Manifest)
 	defer leave()
+	others := newPasser(s)
+	defer others.wait()
+	life.Foreign = others.pass
 
 	poolCtx, endPool := context.WithCancel(context.Background())
 	var owned sync.WaitGroup

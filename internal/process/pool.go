@@ -23,7 +23,7 @@ const (
 	// no part of a crash loop.
 	DefaultStableAfter = 30 * time.Second
 	// DefaultGrace fits, with what ending a group may cost on top (at most
-	// 1.6 s), into the coordinator's default drain deadline of 8 s.
+	// 1.5 s), into the coordinator's default drain deadline of 8 s.
 	DefaultGrace = 5 * time.Second
 )
 
@@ -172,7 +172,7 @@ func New(cfg Config) (*Pool, error) {
 //
 // When ctx ends, each group gets SIGTERM, after Grace SIGKILL; what is left
 // of a group when its leader has ended gets SIGKILL at once. Run then waits
-// at most 1.1 s for the rest of a group and 0.5 s for the end of its output,
+// at most 1 s for the rest of a group and 0.5 s for the end of its output,
 // which a process that left the group may hold open. A leader in an
 // uninterruptible system call holds Run up for as long as the kernel takes.
 //

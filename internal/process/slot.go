@@ -113,7 +113,7 @@ func (s *slot) live(ctx context.Context, out *sink, restarts int) exit {
 	exited := make(chan error, 1)
 	go func() { exited <- waitExited(pid) }()
 	waitErr := s.end(ctx, exited)
-	lived := time.Since(started)
+	lived := time.Since(started).Round(time.Millisecond)
 
 	// The leader is dead but not reaped, so its number still means this group
 	// (invariant 2). Whoever is left in it goes now.
