@@ -100,7 +100,11 @@ func (l *Life) publish(ctx context.Context) error {
 	if err := dataset.Publish(ctx, l.Bus, l.Manifest.Data.SHA256, l.Bars); err != nil {
 		return fmt.Errorf("storing the data set: %w", err)
 	}
-	if err := l.Bus.PutObject(ctx, bus.PolicyObject(l.Manifest), l.Policy); err != nil {
+	there, err := l.Bus.HasObject(ctx, bus.PolicyObject(l.Manifest))
+	if err == nil && !there {
+		err = l.Bus.PutObject(ctx, bus.PolicyObject(l.Manifest), l.Policy)
+	}
+	if err != nil {
 		return fmt.Errorf("storing the policy: %w", err)
 	}
 	rev, err := l.Bus.StoreManifest(ctx, l.Manifest, l.Revision)

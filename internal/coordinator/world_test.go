@@ -1,0 +1,647 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
+	"gx1replay/internal/embedded"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
+	"gx1replay/internal/run"
+	"gx1replay/internal/worker"
+)
+
+// world is a coordinator's life, workers and a bus in one bubble of virtual
+// time, with faults on the links between them and a record of every bar that
+// an engine stepped over, kept outside of everything that is tested.
+type world struct {
+	t      *testing.T
+	server *embedded.Server
+	dir    string
+	m      run.Manifest
+	life   *Life
+	bus    *bus.Bus
+
+	mu       sync.Mutex
+	attempts []*logged
+	best     map[int]int64 // chunk → most bars that any record held
+	history  []string
+	begun    time.Time
+	workers  []*crewman
+	owned    sync.WaitGroup
+}
+
+// logged is one attempt as the engine saw it.
+type logged struct {
+	worker  string
+	chunk   int
+	attempt int
+	bars    []int64
+	last    time.Time
+	ended   bool
+}
+
+const (
+	testLease   = 10 * time.Second
+	testBar     = 200 * time.Millisecond
+	testChunk   = 10 // bars
+	testPatient = 20 * time.Minute
+)
+
+// startBus starts a server without a port and its streams.
+func startBus(t *testing.T, dir string) *embedded.Server {
+	t.Helper()
+	srv, err := embedded.Start(t.Context(), embedded.Config{Dir: dir, Prepare: func(ctx context.Context, s *embedded.Server) error {
+		b, err := dial(ctx, s, nil, "")
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		return b.MakeStreams(ctx, 1)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return srv
+}
+
+// dial connects through link, or directly.
+func dial(ctx context.Context, srv *embedded.Server, l *link, name string) (*bus.Bus, error) {
+	public, sign, err := srv.Nkey()
+	if err != nil {
+		return nil, err
+	}
+	var in nats.InProcessConnProvider = srv
+	if l != nil {
+		in = l
+	}
+	return bus.Connect(ctx, bus.Config{InProcess: in, Name: name, Worker: name, Options: []nats.Option{nats.Nkey(public, sign)}})
+}
+
+// maxTestChunks is the largest number of chunks of a test's run.
+const maxTestChunks = 8
+
+func testBars(chunks int) []bars.Bar { return bars.Generate(int64(chunks*testChunk), 1) }
+
+// testPolicy is no policy: the engines of these tests read none.
+var testPolicy = []byte("none")
+
+// storeObjects stores the data sets and the policy of all tests' runs in a
+// store that a later server takes up.
+func storeObjects(t *testing.T, dir string) {
+	t.Helper()
+	srv := startBus(t, dir)
+	b, err := dial(t.Context(), srv, nil, "objects")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= maxTestChunks; n++ {
+		list := testBars(n)
+		if err := dataset.Publish(t.Context(), b, bars.Digest(list), list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.PutObject(t.Context(), bus.PolicyObject(run.Manifest{Policy: run.Policy{Content: "none"}}), testPolicy); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newWorld prepares a run of the given number of chunks on srv.
+func newWorld(t *testing.T, srv *embedded.Server, dir string, id run.ID, chunks int) *world {
+	t.Helper()
+	w := &world{t: t, server: srv, dir: dir, best: map[int]int64{}, begun: time.Now()}
+	list := testBars(chunks)
+	plan, err := run.NewPlan(int64(len(list)), chunks, 0, run.OrderSpread)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.m = run.Manifest{
+		Schema: run.Schema, RunID: id, Session: 1, State: run.StateRunning,
+		Data:   run.Data{SHA256: bars.Digest(list), Bars: int64(len(list)), SliceBars: 1 << 16},
+		Plan:   plan,
+		Policy: run.Policy{Content: "none"},
+		Engine: footer.EngineBuiltin, LeaseDuration: testLease, MaxFailures: 3,
+	}
+	if w.bus, err = dial(t.Context(), srv, nil, "coordinator"); err != nil {
+		t.Fatal(err)
+	}
+	w.life = &Life{Bus: w.bus, Manifest: w.m, Bars: list, Policy: testPolicy, Logger: slog.New(slog.DiscardHandler)}
+	w.life.Prepare()
+	return w
+}
+
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.history = append(w.history, fmt.Sprintf("%9.3fs ", time.Since(w.begun).Seconds())+fmt.Sprintf(format, args...))
+}
+
+// result is how a life ended.
+type result struct {
+	stop    run.Stop
+	stopped bool
+	err     error
+	drained bool // before the drain's deadline
+	at      time.Time
+}
+
+// live runs the life as the watchdog does: a stop ends its work, and a
+// deadline its drain.
+func (w *world) live(ctx context.Context, drainFor time.Duration) result {
+	work, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	drain, over := context.WithCancel(ctx)
+	defer over()
+	var r result
+	var mu sync.Mutex
+	w.life.HeardStop = func(s run.Stop) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !r.stopped {
+			r.stop, r.stopped = s, true
+			w.note("the coordinator obeys a stop (%s)", s.Source)
+			stop(Stopped{s})
+			time.AfterFunc(drainFor, over)
+		}
+	}
+	err := w.life.Run(work, drain)
+	mu.Lock()
+	defer mu.Unlock()
+	r.err, r.drained, r.at = err, drain.Err() == nil, time.Now()
+	w.note("the life ended: %v", err)
+	return r
+}
+
+// crewman is one worker process.
+type crewman struct {
+	id     string
+	link   *link
+	cancel context.CancelCauseFunc
+	dead   bool
+	engine *fakeEngine
+}
+
+// hire starts a worker.
+func (w *world) hire(id string, script func(chunk, attempt int) script) *crewman {
+	c := &crewman{id: id, link: &link{server: w.server}}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c.cancel = cancel
+	c.engine = &fakeEngine{w: w, id: id, script: script}
+	w.mu.Lock()
+	w.workers = append(w.workers, c)
+	w.mu.Unlock()
+	w.owned.Go(func() {
+		defer cancel(nil)
+		var b *bus.Bus
+		for b == nil {
+			var err error
+			if b, err = dial(ctx, w.server, c.link, id); err != nil && !pause(ctx, time.Second) {
+				return
+			}
+		}
+		defer b.Close()
+		wk := worker.New(worker.Config{
+			Bus: b, ID: id, Host: "test", PID: 1, Slots: 1, Run: w.m.RunID, WorkDir: filepath.Join(w.dir, "work", id),
+			Engine: c.engine, Logger: slog.New(slog.DiscardHandler),
+			Usage: func() (float64, float64, int64) { return 0, 0, 0 },
+		})
+		if err := wk.Run(ctx); err != nil && ctx.Err() == nil {
+			w.t.Errorf("worker %s: %v", id, err)
+		}
+	})
+	return c
+}
+
+// crash cuts the worker off for good, as a kill -9 would.
+func (w *world) crash(c *crewman) {
+	w.note("%s crashes", c.id)
+	w.mu.Lock()
+	c.dead = true
+	w.mu.Unlock()
+	c.link.destroy()
+	c.cancel(worker.ErrOrphaned)
+}
+
+// dismiss tells a worker to go in order.
+func (w *world) dismiss(c *crewman) {
+	w.note("%s is told to go", c.id)
+	c.cancel(worker.ErrShutdown)
+}
+
+// close ends everything that the world started.
+func (w *world) close() {
+	for _, c := range w.workers {
+		c.link.mend()
+		c.cancel(worker.ErrOrphaned)
+	}
+	w.owned.Wait()
+	w.bus.Close()
+	os.RemoveAll(filepath.Join(w.dir, "work"))
+}
+
+// script is what an attempt does.
+type script struct {
+	failAt  int // bar of the chunk at which it fails with an error; 0: never
+	panicAt int
+	hangAt  int // bar at which nothing moves any more until it is ended
+	pace    time.Duration
+}
+
+// fakeEngine steps over bars in virtual time and logs each outside.
+type fakeEngine struct {
+	w      *world
+	id     string
+	script func(chunk, attempt int) script
+}
+
+func (*fakeEngine) Name() string     { return footer.EngineBuiltin }
+func (*fakeEngine) Identity() string { return "" }
+
+var errScripted = errors.New("an error by the script")
+
+func (e *fakeEngine) Replay(ctx context.Context, job worker.Job, report func(footer.Footer)) (footer.Footer, error) {
+	var s script
+	if e.script != nil {
+		s = e.script(job.Chunk.Idx, job.Attempt)
+	}
+	if s.pace == 0 {
+		s.pace = testBar
+	}
+	l := e.w.begin(e.id, job)
+	defer e.w.end(l)
+	f := footer.Footer{Phase: footer.PhaseReplay}
+	for bar := job.Chunk.Bars.First; bar < job.Chunk.Bars.End; bar++ {
+		if !pause(ctx, s.pace) {
+			return f, context.Cause(ctx)
+		}
+		switch n := int(bar-job.Chunk.Bars.First) + 1; n {
+		case s.failAt:
+			return f, errScripted
+		case s.panicAt:
+			panic("by the script")
+		case s.hangAt:
+			<-ctx.Done()
+			return f, context.Cause(ctx)
+		}
+		e.w.step(l, bar)
+		f.BarsProcessed++
+		f.TotalBars++
+		report(f)
+	}
+	return f, nil
+}
+
+func (w *world) begin(id string, job worker.Job) *logged {
+	w.note("%s begins chunk %d, attempt %d", id, job.Chunk.Idx, job.Attempt)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := &logged{worker: id, chunk: job.Chunk.Idx, attempt: job.Attempt, last: time.Now()}
+	w.attempts = append(w.attempts, l)
+	return l
+}
+
+func (w *world) step(l *logged, bar int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.bars = append(l.bars, bar)
+	l.last = time.Now()
+}
+
+func (w *world) end(l *logged) {
+	w.note("%s ends chunk %d, attempt %d, after %d bars", l.worker, l.chunk, l.attempt, len(l.bars))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.ended = true
+	l.last = time.Now()
+}
+
+// watchBest follows the records beside the coordinator and fails the test if
+// what they hold of a chunk ever falls.
+type watchBest struct{ w *world }
+
+func (s watchBest) TakeLease(r *lease.Record, _ uint64) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	var bars int64
+	if r.Best != nil {
+		bars = r.Best.BarsProcessed
+	}
+	if bars < s.w.best[r.ChunkIdx] {
+		s.w.t.Errorf("invariant 3: the record of chunk %d fell from %d bars to %d (%s by %s)", r.ChunkIdx, s.w.best[r.ChunkIdx], bars, r.State, r.Holder.WorkerID)
+	}
+	s.w.best[r.ChunkIdx] = bars
+	s.w.history = append(s.w.history, fmt.Sprintf("%9.3fs   record of chunk %d: %s by %s, attempt %d, failures %d, releases %d, best %d",
+		time.Since(s.w.begun).Seconds(), r.ChunkIdx, r.State, r.Holder.WorkerID, r.Attempt, r.Failures, r.Releases, bars))
+}
+func (watchBest) TakeFooter(*footer.Footer, uint64) {}
+func (s watchBest) TakeRefused(idx int, _ bool, err *bus.RefusedError) {
+	s.w.t.Errorf("chunk %d: %v", idx, err)
+}
+
+// judge holds the coordinator's snapshot against what engines really did.
+func (w *world) judge(r result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.t
+	for _, c := range w.life.board.snapshot() {
+		f := c.Line.Footer()
+		if c.Line.IsZero() {
+			continue
+		}
+		var mine *logged
+		for _, l := range w.attempts {
+			if l.chunk == c.Idx && l.attempt == int(f.Attempt) && l.worker == f.WorkerID {
+				mine = l
+			}
+		}
+		if mine == nil {
+			if f.BarsProcessed > 0 {
+				t.Errorf("chunk %d: %d bars of attempt %d by %s, which no engine made", c.Idx, f.BarsProcessed, f.Attempt, f.WorkerID)
+			}
+			continue
+		}
+		if int(f.BarsProcessed) > len(mine.bars) {
+			t.Errorf("chunk %d: %d bars reported, %d stepped over", c.Idx, f.BarsProcessed, len(mine.bars))
+		}
+		for i, bar := range mine.bars {
+			if want := w.m.Plan.Chunk(c.Idx).Bars.First + int64(i); bar != want {
+				t.Errorf("chunk %d: bar %d stepped over in place of %d", c.Idx, bar, want)
+			}
+		}
+		if c.Status == footer.StatusOK && int64(len(mine.bars)) != c.Planned {
+			t.Errorf("chunk %d is ok with %d of %d bars", c.Idx, len(mine.bars), c.Planned)
+		}
+		if r.stopped && r.drained && c.Status == footer.StatusStopped && w.sound(mine.worker) && int(f.BarsProcessed) != len(mine.bars) {
+			t.Errorf("chunk %d: %s, %d bars reported, %d stepped over: measured and lost", c.Idx, c.Status, f.BarsProcessed, len(mine.bars))
+		}
+	}
+	if !r.stopped || !r.drained {
+		return
+	}
+	for _, l := range w.attempts {
+		if w.sound(l.worker) && l.last.After(r.at) && len(l.bars) > 0 {
+			t.Errorf("schedule 1: %s stepped over bars of chunk %d after the drain had ended", l.worker, l.chunk)
+		}
+	}
+}
+
+// sound reports whether the worker's link never failed.
+func (w *world) sound(id string) bool {
+	for _, c := range w.workers {
+		if c.id == id {
+			return !c.dead && !c.link.everBroken()
+		}
+	}
+	return false
+}
+
+// link is a worker's connection, which a test can stall, cut and destroy.
+type link struct {
+	server *embedded.Server
+
+	mu      sync.Mutex
+	stalled bool
+	dead    bool
+	touched bool
+	conns   []*stallable
+}
+
+func (l *link) everBroken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.touched
+}
+
+// InProcessConn makes the client's next connection. A stalled link makes
+// none: the client holds a lock in the handshake, and nobody waits durably
+// for a lock.
+func (l *link) InProcessConn() (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead || l.stalled {
+		return nil, errors.New("the link is down")
+	}
+	c, err := l.server.InProcessConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &stallable{Conn: c, out: newPipe(), in: newPipe()}
+	go s.pump()
+	go s.drain()
+	l.conns = append(l.conns, s)
+	return s, nil
+}
+
+// cut closes the connection at this moment; the client may connect again.
+func (l *link) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.touched = true
+	for _, c := range l.conns {
+		c.Close()
+	}
+	l.conns = nil
+}
+
+// stall lets nothing through until mend.
+func (l *link) stall() {
+	synctest.Wait() // no handshake is under way
+	l.set(true)
+}
+
+func (l *link) mend() { l.set(false) }
+
+func (l *link) set(stalled bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = stalled
+	l.touched = l.touched || stalled
+	for _, c := range l.conns {
+		c.in.hold(stalled)
+		c.out.hold(stalled)
+	}
+}
+
+func (l *link) destroy() {
+	l.mu.Lock()
+	l.dead = true
+	l.mu.Unlock()
+	l.mend()
+	l.cut()
+}
+
+// stallable is a connection with a buffer either way, as a network has, so
+// that neither side blocks while it is stalled.
+type stallable struct {
+	net.Conn
+	out, in *pipe
+	mu      sync.Mutex
+	until   time.Time // the read deadline
+}
+
+// drain writes what the client wrote; pump reads what it will read.
+func (s *stallable) drain() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := s.out.read(buf, time.Time{})
+		if err == nil {
+			_, err = s.Conn.Write(buf[:n])
+		}
+		if err != nil {
+			s.Close()
+			return
+		}
+	}
+}
+
+func (s *stallable) pump() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := s.Conn.Read(buf)
+		s.in.write(buf[:n])
+		if err != nil {
+			s.Close()
+			return
+		}
+	}
+}
+
+func (s *stallable) Write(p []byte) (int, error) { return s.out.write(p) }
+
+func (s *stallable) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	until := s.until
+	s.mu.Unlock()
+	return s.in.read(p, until)
+}
+
+func (s *stallable) Close() error {
+	s.out.close()
+	s.in.close()
+	return s.Conn.Close()
+}
+
+func (s *stallable) SetDeadline(t time.Time) error { return s.SetReadDeadline(t) }
+func (s *stallable) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = t
+	return nil
+}
+func (*stallable) SetWriteDeadline(time.Time) error { return nil }
+
+// pipe is an unbounded buffer that can be held shut.
+type pipe struct {
+	mu     sync.Mutex
+	buf    []byte
+	held   bool
+	closed bool
+	wake   chan struct{}
+}
+
+func newPipe() *pipe { return &pipe{wake: make(chan struct{})} }
+
+func (p *pipe) change(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+	close(p.wake)
+	p.wake = make(chan struct{})
+}
+
+func (p *pipe) hold(held bool) { p.change(func() { p.held = held }) }
+func (p *pipe) close()         { p.change(func() { p.closed = true }) }
+
+func (p *pipe) write(b []byte) (int, error) {
+	err := error(nil)
+	p.change(func() {
+		if p.closed {
+			err = net.ErrClosed
+			return
+		}
+		p.buf = append(p.buf, b...)
+	})
+	return len(b), err
+}
+
+func (p *pipe) read(b []byte, until time.Time) (int, error) {
+	var expired <-chan time.Time
+	if !until.IsZero() {
+		t := time.NewTimer(time.Until(until))
+		defer t.Stop()
+		expired = t.C
+	}
+	for {
+		p.mu.Lock()
+		if len(p.buf) > 0 && !p.held {
+			n := copy(b, p.buf)
+			p.buf = p.buf[n:]
+			p.mu.Unlock()
+			return n, nil
+		}
+		if p.closed {
+			p.mu.Unlock()
+			return 0, net.ErrClosed
+		}
+		wake := p.wake
+		p.mu.Unlock()
+		select {
+		case <-wake:
+		case <-expired:
+			return 0, os.ErrDeadlineExceeded
+		}
+	}
+}
+
+// newRand makes a schedule's own source.
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x6778315f)) }
+
+// follow reads the records beside the coordinator until end is called; done
+// is closed when it has.
+func (w *world) follow() (done <-chan struct{}, end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := make(chan struct{})
+	go func() {
+		defer close(c)
+		if err := w.bus.Follow(ctx, w.m, watchBest{w}); ctx.Err() == nil {
+			w.t.Errorf("following: %v", err)
+		}
+	}()
+	return c, cancel
+}
+
+// publishStop does what a plain `nats pub` does.
+func (w *world) publishStop(reason string) error {
+	public, sign, err := w.server.Nkey()
+	if err != nil {
+		return err
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(w.server), nats.Nkey(public, sign))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := nc.Publish(bus.StopSubject(w.m.RunID), []byte(reason)); err != nil {
+		return err
+	}
+	return nc.Flush()
+}
