@@ -1,6 +1,7 @@
 package bars
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -34,7 +35,7 @@ func (e *CellError) Error() string {
 }
 
 // ErrEmpty says that a data set holds no bar.
-var ErrEmpty = fmt.Errorf("no bars (want at least one)")
+var ErrEmpty = errors.New("no bars (want at least one)")
 
 // Validate tells whether the bars are a data set: at least one, times that
 // rise strictly and lie in the years 1900 to 2189, finite prices above 0,

@@ -54,7 +54,6 @@ func ReadCSV(r io.Reader, opt ReadOptions) (bars []Bar, spreadBps float64, err e
 	cr.ReuseRecord = true
 	cr.FieldsPerRecord = -1 // counted below, where bar and line are known
 	header, err := cr.Read()
-	fields := len(header)
 	if errors.Is(err, io.EOF) {
 		return nil, 0, fmt.Errorf("no header line: %w", ErrEmpty)
 	}
@@ -68,6 +67,7 @@ func ReadCSV(r io.Reader, opt ReadOptions) (bars []Bar, spreadBps float64, err e
 		}
 		return nil, 0, err
 	}
+	fields := len(header)
 	factor := 0.0
 	if l.bidForm {
 		if spreadBps, err = opt.spreadBps(); err != nil {

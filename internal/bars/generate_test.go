@@ -1,6 +1,7 @@
 package bars
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -82,24 +83,34 @@ func TestGenerateRange(t *testing.T) {
 	}
 }
 
-// At its greatest length the generator stays within the times and prices
-// that a data set may have. It is stepped, not stored: 10 million bars.
-func TestGenerateLongest(t *testing.T) {
-	if testing.Short() {
-		t.Skip("2 s")
-	}
+// The last bar of the longest data set is still a valid time.
+func TestGenerateLongestEndsInTime(t *testing.T) {
 	m := newMarket(11)
-	var c checker
-	lowest, highest := 1e9, 0.0
-	for range MaxSynthetic {
-		b := m.bar()
-		if err := c.next(&b); err != nil {
-			t.Fatal(err)
-		}
-		lowest, highest = min(lowest, b.BidLow), max(highest, b.AskHigh)
+	for range MaxSynthetic - 1 {
+		m.step()
 	}
-	if lowest < 500 || highest > 8000 {
-		t.Errorf("prices from %v to %v, want them within 500 to 8000", lowest, highest)
+	if m.timeNS >= maxTimeNS || m.timeNS < syntheticStartNS {
+		t.Errorf("the last bar opens at %s, want before 2190", formatTime(m.timeNS))
+	}
+}
+
+// Over years every bar is valid and the price stays near its middle. The
+// bars are stepped, not stored.
+func TestGenerateStaysValid(t *testing.T) {
+	for seed := range uint64(3) {
+		m := newMarket(seed)
+		var c checker
+		lowest, highest := math.Inf(1), 0.0
+		for range 300_000 {
+			b := m.bar()
+			if err := c.next(&b); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			lowest, highest = min(lowest, b.BidLow), max(highest, b.AskHigh)
+		}
+		if lowest < 800 || highest > 4500 {
+			t.Errorf("seed %d: prices from %v to %v, want them within 800 to 4500", seed, lowest, highest)
+		}
 	}
 }
 

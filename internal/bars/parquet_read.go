@@ -44,6 +44,9 @@ func ReadParquet(r io.ReaderAt, size int64) (bars []Bar, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkCodecs(f.Metadata()); err != nil {
+		return nil, err
+	}
 	// The row count is a claim of the file: believed only so far.
 	bars = make([]Bar, 0, max(0, min(f.NumRows(), 1<<20)))
 	for g, group := range f.RowGroups() {
@@ -187,6 +190,24 @@ func isNumber(kind parquet.Kind, t *format.LogicalType) bool {
 		return ok
 	}
 	return false
+}
+
+// checkCodecs refuses LZ4: given a damaged page, its decoder doubles its
+// buffer until the process is out of memory, which nothing can recover.
+func (p *parquetColumns) checkCodecs(meta *format.FileMetaData) error {
+	for _, group := range meta.RowGroups {
+		for c, leaf := range p.leaves {
+			if leaf >= len(group.Columns) {
+				return fmt.Errorf("damaged parquet file: a row group of %d columns", len(group.Columns))
+			}
+			switch codec := group.Columns[leaf].MetaData.Codec; codec {
+			case format.Uncompressed, format.Snappy, format.Gzip, format.Brotli, format.Zstd:
+			default:
+				return fmt.Errorf("column %s: compressed by %s (want snappy, gzip, brotli, zstd or none)", p.layout.name[c], codec)
+			}
+		}
+	}
+	return nil
 }
 
 // asInFile gives an error the names and the nulls of the file: a null was

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -58,7 +58,6 @@ type Bus struct {
 	js     jetstream.JetStream
 	worker string
 	log    *slog.Logger
-	breaks atomic.Uint64
 	closed chan struct{}
 
 	mu       sync.Mutex
@@ -92,7 +91,6 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(requestTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			b.breaks.Add(1)
 			if err != nil {
 				b.log.Warn("connection to the bus lost", "error", err)
 			}
@@ -145,9 +143,24 @@ func (b *Bus) Close() {
 // Connected reports whether the connection stands now.
 func (b *Bus) Connected() bool { return b.nc.IsConnected() }
 
-// Breaks counts the losses of the connection so far. Two equal readings with
-// an answered request after them mean: connected without a break.
-func (b *Bus) Breaks() uint64 { return b.breaks.Load() }
+// Breaks rises with every loss of the connection. Two equal readings with an
+// answered request between them mean: connected without a break.
+//
+// The client's own count is read, not one that a handler keeps: handlers run
+// one after the other, and one that hangs in a log would hide a break.
+func (b *Bus) Breaks() uint64 {
+	for {
+		n := b.nc.Stats().Reconnects
+		up := b.nc.IsConnected()
+		if b.nc.Stats().Reconnects != n {
+			continue // taken up again meanwhile: up may be older or newer than n
+		}
+		if !up {
+			n++
+		}
+		return n
+	}
+}
 
 // ServerVersion is the version of the connected server.
 func (b *Bus) ServerVersion() string { return b.nc.ConnectedServerVersion() }
@@ -230,10 +243,19 @@ func apiCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
+// discarded reports whether a message was not stored because its subject has
+// one already. The server gives every failure to store the same code, a full
+// disk too; only the text tells them apart.
+func discarded(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, textDiscarded)
+}
+
 // Error codes of the server that mean something to us, with what they mean.
 const (
 	codeWrongLastSequence jetstream.ErrorCode = 10071 // a compare-and-set lost
 	codeInFlightConflict  jetstream.ErrorCode = 10164 // the same, against one not yet committed
 	codeDuplicateInFlight jetstream.ErrorCode = 10158 // the same message id is being stored: ask again
-	codeDiscarded         jetstream.ErrorCode = 10077 // one message a subject, and one is there
+	codeStoreFailed       jetstream.ErrorCode = 10077 // the text says why
+	textDiscarded                             = "maximum messages per subject exceeded"
 )

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/footer"
@@ -17,6 +18,13 @@ import (
 // followHeartbeat is how soon a stalled reader is noticed and set up anew:
 // pull consumers were seen to stall without an error.
 const followHeartbeat = time.Second
+
+const (
+	// followPull is how long one pull request stands.
+	followPull = 5 * time.Second
+	// followBatch is how many messages one pull request takes.
+	followBatch = 500
+)
 
 // Sink takes what Follow reads, one call at a time a stream; calls for
 // different streams may come at once.
@@ -93,39 +101,74 @@ func (b *Bus) follow(ctx context.Context, stream, subjects string, take func(*je
 	}
 }
 
+// followOnce reads from sequence *next on until something fails. The
+// library's own ordered consumer holds a lock while it sets itself up anew,
+// so that stopping it can hang; and a message that is lost on the way must
+// show, so the consumer's own sequence is watched.
 func (b *Bus) followOnce(ctx context.Context, stream, subjects string, next *uint64, take func(*jetstream.RawStreamMsg)) error {
 	setup, cancel := bounded(ctx)
 	defer cancel()
-	cons, err := b.js.OrderedConsumer(setup, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subjects}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *next,
-		InactiveThreshold: 30 * time.Second, MaxResetAttempts: 1,
+	cons, err := b.js.CreateConsumer(setup, stream, jetstream.ConsumerConfig{
+		FilterSubject: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *next,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 6 * followPull,
 	})
 	if err != nil {
 		return fmt.Errorf("setting up a reader of %s: %w", stream, err)
 	}
-	msgs, err := cons.Messages(jetstream.PullHeartbeat(followHeartbeat), jetstream.PullExpiry(5*followHeartbeat))
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", stream, err)
-	}
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer stop()
-	defer msgs.Stop()
-	for {
-		msg, err := msgs.Next()
+	defer func() {
+		// It would go by itself; a bus that is gone takes it along.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), followHeartbeat)
+		defer cancel()
+		if b.Connected() {
+			if err := b.js.DeleteConsumer(end, stream, cons.CachedInfo().Name); err != nil {
+				b.log.Debug("deleting a reader", "stream", stream, "error", err)
+			}
+		}
+	}()
+	delivered := uint64(0)
+	for ctx.Err() == nil {
+		if err := b.pull(ctx, cons, &delivered, next, take); err != nil {
+			return fmt.Errorf("reading %s: %w", stream, err)
+		}
+		// A message that was sent as the request expired is lost, and if it
+		// was the last one, no later one shows it.
+		ask, cancel := bounded(ctx)
+		info, err := cons.Info(ask)
+		cancel()
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", stream, err)
 		}
+		if info.Delivered.Consumer != delivered {
+			return fmt.Errorf("reading %s: %d messages were sent, %d have come", stream, info.Delivered.Consumer, delivered)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// pull takes what comes within one pull request.
+func (b *Bus) pull(ctx context.Context, cons jetstream.Consumer, delivered, next *uint64, take func(*jetstream.RawStreamMsg)) error {
+	ctx, cancel := context.WithTimeout(ctx, followPull)
+	defer cancel()
+	batch, err := cons.Fetch(followBatch, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(followHeartbeat))
+	if err != nil {
+		return err
+	}
+	for msg := range batch.Messages() {
 		meta, err := msg.Metadata()
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", stream, err)
+			return err
+		}
+		if *delivered++; meta.Sequence.Consumer != *delivered {
+			return fmt.Errorf("message %d of the reader came in place of %d", meta.Sequence.Consumer, *delivered)
 		}
 		seq := meta.Sequence.Stream
-		if seq < *next {
-			continue
-		}
 		*next = seq + 1
 		take(&jetstream.RawStreamMsg{Subject: msg.Subject(), Sequence: seq, Header: msg.Headers(), Data: msg.Data(), Time: meta.Timestamp})
 	}
+	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) && !errors.Is(err, nats.ErrTimeout) {
+		return err
+	}
+	return nil
 }
 
 // Fence reads how far the lease records and the footers of a run reach now:

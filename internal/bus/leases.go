@@ -107,18 +107,21 @@ func (b *Bus) StoreFooter(ctx context.Context, f footer.Footer) error {
 	defer cancel()
 	_, err = b.js.PublishMsg(reqCtx, b.message(footerSubject(id, idx), data),
 		jetstream.WithMsgID(msgID), jetstream.WithExpectStream(StreamFooters))
-	if apiCode(err) != codeDiscarded {
-		if err != nil {
-			return fmt.Errorf("storing the footer of chunk %d: %w", idx, err)
-		}
+	if err == nil {
 		return nil
+	}
+	if !discarded(err) {
+		return fmt.Errorf("storing the footer of chunk %d: %w", idx, err)
 	}
 	// One is there. After the duplicate window it may still be this one.
 	msg, err := b.last(ctx, StreamFooters, footerSubject(id, idx))
 	if err != nil {
 		return err
 	}
-	if msg != nil && msg.Header.Get(jetstream.MsgIDHeader) == msgID {
+	if msg == nil {
+		return fmt.Errorf("storing the footer of chunk %d: another one was there and is deleted: try again", idx)
+	}
+	if msg.Header.Get(jetstream.MsgIDHeader) == msgID {
 		return nil
 	}
 	return fmt.Errorf("chunk %d: %w", idx, ErrKept)
@@ -175,8 +178,13 @@ func (b *Bus) DeleteFooter(ctx context.Context, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := s.DeleteMsg(ctx, seq); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return fmt.Errorf("deleting footer %d: %w", seq, err)
+	err = s.DeleteMsg(ctx, seq)
+	if err == nil {
+		return nil
 	}
-	return nil
+	// The server's refusal has one code for all reasons, so look.
+	if _, gone := s.GetMsg(ctx, seq); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return fmt.Errorf("deleting footer %d: %w", seq, err)
 }

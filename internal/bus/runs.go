@@ -85,8 +85,9 @@ func (b *Bus) StoreManifest(ctx context.Context, m run.Manifest, expect uint64) 
 	return rev, nil
 }
 
-// Manifests reads the manifests of all runs. One that cannot be read is
-// logged and passed over: it must not keep workers from the others.
+// Manifests reads the manifests of all runs. One that is malformed is logged
+// and passed over: it must not keep workers from the others. A bus that does
+// not answer is an error: no run is left out for that.
 func (b *Bus) Manifests(ctx context.Context) ([]run.Manifest, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -105,6 +106,10 @@ func (b *Bus) Manifests(ctx context.Context) ([]run.Manifest, error) {
 			continue
 		}
 		m, _, err := b.Manifest(ctx, id)
+		var refused *RefusedError
+		if err != nil && !errors.As(err, &refused) && !errors.Is(err, ErrNoRun) {
+			return nil, err
+		}
 		if err != nil {
 			b.log.Warn("passing over a run", "run_id", key, "error", err)
 			continue

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -93,6 +95,25 @@ func (b *Bus) ListenStops(id run.ID, heard func(HeardStop)) (cancel func(), err 
 			b.log.Warn("unsubscribing from stops", "error", err)
 		}
 	}, nil
+}
+
+// cleanReason makes any payload a stop's reason: valid UTF-8, bounded, on one
+// line, and without what makes a terminal do or show something else.
+func cleanReason(payload []byte) string {
+	if len(payload) > 4*run.MaxReasonLen {
+		payload = payload[:4*run.MaxReasonLen]
+	}
+	text := strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(payload), ""))
+	text = strings.TrimSpace(text)
+	if len(text) > run.MaxReasonLen {
+		text = strings.TrimSpace(strings.ToValidUTF8(text[:run.MaxReasonLen], ""))
+	}
+	return text
 }
 
 // pause waits for d and reports whether it was not interrupted.

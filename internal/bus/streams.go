@@ -16,6 +16,10 @@ const (
 	maxStopStorage = 64 << 20
 )
 
+// maxConsumers is above any number of runs on one bus. No limit (-1) would
+// mean the server's own, 1000 since 2.15.
+const maxConsumers = 100_000
+
 // duplicates is how long the server remembers message ids, its default. A
 // retry that comes later finds the footer itself.
 const duplicates = 2 * time.Minute
@@ -26,29 +30,29 @@ func streamConfigs(replicas int) []jetstream.StreamConfig {
 			Name: StreamTasks, Subjects: []string{"gx1.task.*.*"}, Description: "GX1 Replay: chunk tasks",
 			Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: replicas,
 			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
-			MaxConsumers: -1, AllowDirect: true,
+			MaxConsumers: maxConsumers, AllowDirect: true,
 		},
 		{
 			Name: StreamProgress, Subjects: []string{"gx1.progress.*.*"}, Description: "GX1 Replay: lease records",
 			Storage: jetstream.FileStorage, Replicas: replicas,
-			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxConsumers: -1, AllowDirect: true,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxConsumers: maxConsumers, AllowDirect: true,
 		},
 		{
 			Name: StreamFooters, Subjects: []string{"gx1.footer.*.*"}, Description: "GX1 Replay: final footers",
 			Storage: jetstream.FileStorage, Replicas: replicas, Duplicates: duplicates,
 			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
-			MaxConsumers: -1, AllowDirect: true,
+			MaxConsumers: maxConsumers, AllowDirect: true,
 		},
 		{
 			Name: StreamArtifacts, Subjects: []string{"gx1.artifact.*.*.*.*"}, Description: "GX1 Replay: what chunks leave beside their footers",
 			Storage: jetstream.FileStorage, Replicas: replicas,
-			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxConsumers: -1, AllowDirect: true,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxConsumers: maxConsumers, AllowDirect: true,
 		},
 		{
 			Name: StreamStop, Subjects: []string{StopSubjects}, Description: "GX1 Replay: stops",
 			Storage: jetstream.FileStorage, Replicas: replicas, Duplicates: duplicates,
 			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,
-			MaxMsgSize: maxStopBytes, MaxMsgs: maxStops, MaxBytes: maxStopStorage, MaxConsumers: -1, AllowDirect: true,
+			MaxMsgSize: maxStopBytes, MaxMsgs: maxStops, MaxBytes: maxStopStorage, MaxConsumers: maxConsumers, AllowDirect: true,
 		},
 	}
 }

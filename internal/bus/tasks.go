@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,7 +30,7 @@ func (b *Bus) PublishTasks(ctx context.Context, tasks iter.Seq[run.Task]) error 
 			select {
 			case <-f.Ok():
 			case err := <-f.Err():
-				if apiCode(err) != codeDiscarded {
+				if !discarded(err) {
 					t.Stop()
 					return fmt.Errorf("publishing to %s: %w", f.Msg().Subject, err)
 				}
@@ -156,9 +155,14 @@ func (b *Bus) OpenQueue(ctx context.Context, id run.ID, session int) (*Queue, er
 	return &Queue{bus: b, cons: cons, id: id}, nil
 }
 
-// Next returns a task, or nil if none waits. A malformed one is taken off
-// the queue and returned as a RefusedError.
+// Next returns a task, or nil if none waits; for a moment after one is
+// published the server may still say so. A malformed one is taken off the
+// queue and returned as a RefusedError.
 func (q *Queue) Next() (*Delivery, error) {
+	if !q.bus.Connected() {
+		// The library would leave a subscription behind at every try.
+		return nil, fmt.Errorf("fetching a task of run %s: %w", q.id, nats.ErrDisconnected)
+	}
 	batch, err := q.cons.FetchNoWait(1)
 	if err != nil {
 		return nil, fmt.Errorf("fetching a task of run %s: %w", q.id, consumerGone(err))
@@ -266,23 +270,4 @@ func (d *Delivery) Nak(delay time.Duration) error {
 		return fmt.Errorf("giving back the task of chunk %d: %w", d.Task.ChunkIdx, err)
 	}
 	return nil
-}
-
-// cleanReason makes any payload a stop's reason: valid UTF-8, no control
-// characters, bounded.
-func cleanReason(payload []byte) string {
-	if len(payload) > 4*run.MaxReasonLen {
-		payload = payload[:4*run.MaxReasonLen]
-	}
-	text := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(string(payload), ""))
-	text = strings.TrimSpace(text)
-	if len(text) > run.MaxReasonLen {
-		text = strings.ToValidUTF8(text[:run.MaxReasonLen], "")
-	}
-	return text
 }

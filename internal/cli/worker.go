@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,14 @@ import (
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 	"gx1replay/internal/worker"
+)
+
+const (
+	// orphanLimit is when a local worker ends whose coordinator is gone: it
+	// has a second, less what the end of a process takes.
+	orphanLimit = 800 * time.Millisecond
+	// exitOrphaned is read by nobody but a person who traces a worker's end.
+	exitOrphaned = 1
 )
 
 type workerFlags struct {
@@ -78,6 +87,9 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// Whoever reads the log may die before this process: a write must fail
+	// then, and not end it with its footers unwritten.
+	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -103,6 +115,9 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 				cancel(worker.ErrShutdown)
 			case <-gone:
 				cancel(worker.ErrOrphaned)
+				// Footers are written at once. What may take longer is the
+				// answer of a bus that has most likely died, too.
+				time.AfterFunc(orphanLimit, func() { os.Exit(exitOrphaned) })
 			}
 		}
 	}()

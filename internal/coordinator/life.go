@@ -64,6 +64,13 @@ func (l *Life) Prepare() {
 // caller's deadline for that is drain's end. Any other error means that the
 // bus could not be used.
 func (l *Life) Run(ctx, drain context.Context) error {
+	// Before the stored stop is read: one that comes in between would not be
+	// seen for a whole lease.
+	cancelStops, err := l.Bus.ListenStops("", l.heard)
+	if err != nil {
+		return fmt.Errorf("listening for stops: %w", err)
+	}
+	defer cancelStops()
 	if err := l.publish(ctx); err != nil {
 		if ctx.Err() == nil {
 			return err
@@ -80,11 +87,6 @@ func (l *Life) Run(ctx, drain context.Context) error {
 			l.Logger.Error("following the run ended", "error", err)
 		}
 	})
-	cancelStops, err := l.Bus.ListenStops("", l.heard)
-	if err != nil {
-		return fmt.Errorf("listening for stops: %w", err)
-	}
-	defer cancelStops()
 	if err := l.reconcileUntilDone(ctx); err != nil {
 		return err
 	}

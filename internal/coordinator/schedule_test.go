@@ -3,6 +3,7 @@ package coordinator
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,18 +40,33 @@ func bubble(t *testing.T, f func(t *testing.T, newRun func(chunks int) *world)) 
 	dir := t.TempDir()
 	// Objects are stored outside: the client's goroutine for it can outlive
 	// its connection, for which a bubble does not forgive.
+	emptyPools()
 	storeObjects(t, dir)
+	emptyPools()
 	synctest.Test(t, func(t *testing.T) {
 		srv := startBus(t, dir)
+		var last *world
 		n := 0
 		f(t, func(chunks int) *world {
+			if last != nil {
+				srv = last.running()
+			}
 			n++
-			return newWorld(t, srv, dir, run.ID("r"+strconv.Itoa(n)), chunks)
+			last = newWorld(t, srv, dir, run.ID("r"+strconv.Itoa(n)), chunks)
+			return last
 		})
-		if err := srv.Close(); err != nil {
+		if err := last.running().Close(); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// emptyPools empties the process's sync.Pools, which takes two collections:
+// the client keeps timers in one, and a timer made in a bubble must not be
+// used outside of it.
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
 }
 
 // TestRandomSchedules draws schedules of workers that come, go, crash, hang,

@@ -36,6 +36,7 @@ type world struct {
 	m      run.Manifest
 	life   *Life
 	bus    *bus.Bus
+	link   *link // of the coordinator
 
 	mu       sync.Mutex
 	attempts []*logged
@@ -82,6 +83,9 @@ func startBus(t *testing.T, dir string) *embedded.Server {
 
 // dial connects through link, or directly.
 func dial(ctx context.Context, srv *embedded.Server, l *link, name string) (*bus.Bus, error) {
+	if srv == nil {
+		return nil, errors.New("the server is down")
+	}
 	public, sign, err := srv.Nkey()
 	if err != nil {
 		return nil, err
@@ -141,7 +145,8 @@ func newWorld(t *testing.T, srv *embedded.Server, dir string, id run.ID, chunks 
 		Policy: run.Policy{Content: "none"},
 		Engine: footer.EngineBuiltin, LeaseDuration: testLease, MaxFailures: 3,
 	}
-	if w.bus, err = dial(t.Context(), srv, nil, "coordinator"); err != nil {
+	w.link = &link{world: w}
+	if w.bus, err = dial(t.Context(), srv, w.link, "coordinator"); err != nil {
 		t.Fatal(err)
 	}
 	w.life = &Life{Bus: w.bus, Manifest: w.m, Bars: list, Policy: testPolicy, Logger: slog.New(slog.DiscardHandler)}
@@ -200,9 +205,40 @@ type crewman struct {
 	engine *fakeEngine
 }
 
+// running is the server as it runs now, nil while it is down.
+func (w *world) running() *embedded.Server {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.server
+}
+
+// outage takes the server down for d, as a clean restart does.
+func (w *world) outage(d time.Duration) {
+	w.t.Helper()
+	w.note("the server goes down for %v", d)
+	srv := w.running()
+	w.mu.Lock()
+	w.server = nil
+	w.mu.Unlock()
+	if err := srv.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	<-time.After(d)
+	srv = startBus(w.t, w.dir)
+	w.mu.Lock()
+	w.server = srv
+	w.mu.Unlock()
+	w.note("the server is back")
+}
+
 // hire starts a worker.
 func (w *world) hire(id string, script func(chunk, attempt int) script) *crewman {
-	c := &crewman{id: id, link: &link{server: w.server}}
+	return w.hireSlots(id, 1, script)
+}
+
+// hireSlots starts a worker with several slots.
+func (w *world) hireSlots(id string, slots int, script func(chunk, attempt int) script) *crewman {
+	c := &crewman{id: id, link: &link{world: w}}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c.cancel = cancel
 	c.engine = &fakeEngine{w: w, id: id, script: script}
@@ -214,13 +250,13 @@ func (w *world) hire(id string, script func(chunk, attempt int) script) *crewman
 		var b *bus.Bus
 		for b == nil {
 			var err error
-			if b, err = dial(ctx, w.server, c.link, id); err != nil && !pause(ctx, time.Second) {
+			if b, err = dial(ctx, w.running(), c.link, id); err != nil && !pause(ctx, time.Second) {
 				return
 			}
 		}
 		defer b.Close()
 		wk := worker.New(worker.Config{
-			Bus: b, ID: id, Host: "test", PID: 1, Slots: 1, Run: w.m.RunID, WorkDir: filepath.Join(w.dir, "work", id),
+			Bus: b, ID: id, Host: "test", PID: 1, Slots: slots, Run: w.m.RunID, WorkDir: filepath.Join(w.dir, "work", id),
 			Engine: c.engine, Logger: slog.New(slog.DiscardHandler),
 			Usage: func() (float64, float64, int64) { return 0, 0, 0 },
 		})
@@ -416,7 +452,7 @@ func (w *world) sound(id string) bool {
 
 // link is a worker's connection, which a test can stall, cut and destroy.
 type link struct {
-	server *embedded.Server
+	world *world
 
 	mu      sync.Mutex
 	stalled bool
@@ -440,7 +476,11 @@ func (l *link) InProcessConn() (net.Conn, error) {
 	if l.dead || l.stalled {
 		return nil, errors.New("the link is down")
 	}
-	c, err := l.server.InProcessConn()
+	srv := l.world.running()
+	if srv == nil {
+		return nil, errors.New("the server is down")
+	}
+	c, err := srv.InProcessConn()
 	if err != nil {
 		return nil, err
 	}

@@ -110,19 +110,9 @@ func Open(ctx context.Context, store Store, d run.Data, dir string) (*Set, error
 	if err != nil {
 		return nil, fmt.Errorf("opening data set %s: %w", d.SHA256, err)
 	}
-	var ix index
-	if err := msgpack.Unmarshal(data, &ix); err != nil {
-		return nil, fmt.Errorf("opening data set %s: decoding its index: %w", d.SHA256, err)
-	}
-	if ix.Schema != run.Schema || ix.Bars != d.Bars || ix.SliceBars != d.SliceBars || ix.SliceBars < 1 ||
-		int64(len(ix.Slices)) != (ix.Bars-1)/ix.SliceBars+1 {
-		return nil, fmt.Errorf("opening data set %s: its index (schema %d, %d bars, %d slices of %d) contradicts the run's manifest (%d bars, slices of %d)",
-			d.SHA256, ix.Schema, ix.Bars, len(ix.Slices), ix.SliceBars, d.Bars, d.SliceBars)
-	}
-	for i, sha := range ix.Slices {
-		if b, err := hex.DecodeString(sha); err != nil || len(b) != sha256.Size {
-			return nil, fmt.Errorf("opening data set %s: slice %d is named %.80q (want a SHA-256)", d.SHA256, i, sha)
-		}
+	ix, err := decodeIndex(data, d)
+	if err != nil {
+		return nil, fmt.Errorf("opening data set %s: %w", d.SHA256, err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the directory for slices: %w", err)
@@ -130,9 +120,37 @@ func Open(ctx context.Context, store Store, d run.Data, dir string) (*Set, error
 	return &Set{store: store, dir: dir, ix: ix}, nil
 }
 
+// decodeIndex reads an index that came from the bus and holds it against the
+// run's manifest.
+func decodeIndex(data []byte, d run.Data) (ix index, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			ix, err = index{}, fmt.Errorf("decoding its index: malformed: %v", p)
+		}
+	}()
+	r := bytes.NewReader(data)
+	if err := msgpack.NewDecoder(r).Decode(&ix); err != nil {
+		return index{}, fmt.Errorf("decoding its index: %w", err)
+	}
+	if r.Len() > 0 {
+		return index{}, errors.New("decoding its index: bytes follow its end")
+	}
+	if ix.Schema != run.Schema || ix.Bars != d.Bars || ix.SliceBars != d.SliceBars || ix.SliceBars < 1 || ix.Bars < 1 ||
+		int64(len(ix.Slices)) != (ix.Bars-1)/ix.SliceBars+1 {
+		return index{}, fmt.Errorf("its index (schema %d, %d bars, %d slices of %d) contradicts the run's manifest (%d bars, slices of %d)",
+			ix.Schema, ix.Bars, len(ix.Slices), ix.SliceBars, d.Bars, d.SliceBars)
+	}
+	for i, sha := range ix.Slices {
+		if b, err := hex.DecodeString(sha); err != nil || len(b) != sha256.Size {
+			return index{}, fmt.Errorf("slice %d is named %.80q (want a SHA-256)", i, sha)
+		}
+	}
+	return ix, nil
+}
+
 // Bars yields the bars of r in order, fetching slices as it comes to them. It
 // ends with an error if r is not within the data set, a slice cannot be had,
-// or ctx ends.
+// or ctx has ended when it comes to a slice.
 func (s *Set) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
 	return func(yield func(bars.Bar, error) bool) {
 		if r.First < 0 || r.End > s.ix.Bars || r.First > r.End {
@@ -140,6 +158,10 @@ func (s *Set) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, erro
 			return
 		}
 		for at := r.First; at < r.End; {
+			if ctx.Err() != nil {
+				yield(bars.Bar{}, context.Cause(ctx))
+				return
+			}
 			i := int(at / s.ix.SliceBars)
 			slice, err := s.slice(ctx, i)
 			if err != nil {

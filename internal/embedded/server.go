@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -47,6 +46,9 @@ const (
 	// startTimeout bounds the recovery of the store; 100,000 messages take a
 	// second.
 	startTimeout = 30 * time.Second
+	// readyStep is how soon a server that failed to start is noticed; it is
+	// asked every 25 ms.
+	readyStep = 100 * time.Millisecond
 	// JetStream's own limits, instead of shares of the machine: streams are
 	// in files, and a run fills the disk before it fills this.
 	maxMemory = 64 << 20
@@ -87,34 +89,35 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 func (s *Server) start(ctx context.Context, cfg Config) error {
 	store := filepath.Join(cfg.Dir, storeDir)
+	var host string
+	var port int
+	if cfg.Listen != "" {
+		var err error
+		if host, port, err = splitListen(cfg.Listen); err != nil {
+			return err
+		}
+	}
 	if cfg.Prepare != nil {
-		if err := s.serve(store, "", 0, nil); err != nil {
+		if err := s.serve(ctx, store, "", 0, nil); err != nil {
 			return err
 		}
 		if err := cfg.Prepare(ctx, s); err != nil {
 			s.stop()
 			return err
 		}
-		if cfg.Listen == "" {
+		if host == "" {
 			return nil
 		}
 		s.stop()
-	}
-	if cfg.Listen == "" {
-		return s.serve(store, "", 0, nil)
-	}
-	host, port, err := splitListen(cfg.Listen)
-	if err != nil {
-		return err
 	}
 	strangers := cfg.Strangers
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 		strangers = nil
 	}
-	err = s.serve(store, host, port, strangers)
+	err := s.serve(ctx, store, host, port, strangers)
 	if errors.Is(err, errPortTaken) && port != server.RANDOM_PORT {
 		s.log.Info("the port is taken, using a free one", "listen", cfg.Listen)
-		err = s.serve(store, host, server.RANDOM_PORT, strangers)
+		err = s.serve(ctx, store, host, server.RANDOM_PORT, strangers)
 	}
 	return err
 }
@@ -128,7 +131,10 @@ func splitListen(listen string) (host string, port int, err error) {
 	if err != nil || port < 0 || port > 65535 {
 		return "", 0, fmt.Errorf("listen address %q: port %q (want 0 to 65535)", listen, text)
 	}
-	if host == "localhost" {
+	switch host {
+	case "":
+		host = "0.0.0.0" // as every server reads ":4222"
+	case "localhost":
 		host = "127.0.0.1"
 	}
 	if port == 0 {
@@ -140,7 +146,7 @@ func splitListen(listen string) (host string, port int, err error) {
 var errPortTaken = errors.New("the port is taken")
 
 // serve runs the server on the store; host "" means without a port.
-func (s *Server) serve(store, host string, port int, strangers []string) error {
+func (s *Server) serve(ctx context.Context, store, host string, port int, strangers []string) error {
 	public, err := s.pair.PublicKey()
 	if err != nil {
 		return fmt.Errorf("the run's key: %w", err)
@@ -156,39 +162,57 @@ func (s *Server) serve(store, host string, port int, strangers []string) error {
 		}
 	}
 	if len(strangers) > 0 {
-		password, err := nkeys.CreateUser() // random enough, and nobody ever needs it
+		// A client without credentials is taken for this nkey, whose seed
+		// nobody keeps: so nobody can log in as it.
+		stranger, err := nkeys.CreateUser()
 		if err != nil {
-			return fmt.Errorf("making a password: %w", err)
+			return fmt.Errorf("making the strangers' key: %w", err)
 		}
-		seed, err := password.Seed()
-		if err != nil {
-			return fmt.Errorf("making a password: %w", err)
+		if opts.NoAuthUser, err = stranger.PublicKey(); err != nil {
+			return fmt.Errorf("making the strangers' key: %w", err)
 		}
-		opts.Users = []*server.User{{
-			Username: "stop", Password: string(seed),
+		opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{
+			Nkey: opts.NoAuthUser,
 			Permissions: &server.Permissions{
 				Publish:   &server.SubjectPermission{Allow: strangers},
 				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}}, // the answer to a request
 			},
-		}}
-		opts.NoAuthUser = "stop"
+		})
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return fmt.Errorf("configuring the bus: %w", err)
 	}
-	fatal := &fatalFlag{}
+	fatal := fatalText(make(chan string, 1))
 	srv.SetLoggerV2(logAdapter{s.log, fatal}, false, false, false)
 	srv.Start()
 	s.srv = srv
-	if !srv.ReadyForConnections(startTimeout) {
+	if err := ready(ctx, srv, fatal); err != nil {
 		s.stop()
-		if text := fatal.text.Load(); text != nil {
-			return fmt.Errorf("starting the bus: %s", *text)
+		if host != "" && !portFree(host, port) {
+			err = fmt.Errorf("%s: %w (%w)", net.JoinHostPort(host, strconv.Itoa(port)), errPortTaken, err)
 		}
-		return fmt.Errorf("starting the bus: not ready within %v", startTimeout)
+		return err
 	}
 	return nil
+}
+
+// ready waits until srv takes connections. A server that failed says so in
+// its log only, and is never ready.
+func ready(ctx context.Context, srv *server.Server, fatal fatalText) error {
+	for end := time.Now().Add(startTimeout); time.Now().Before(end); {
+		if srv.ReadyForConnections(readyStep) {
+			return nil
+		}
+		select {
+		case text := <-fatal:
+			return fmt.Errorf("starting the bus: %s", text)
+		case <-ctx.Done():
+			return fmt.Errorf("starting the bus: %w", context.Cause(ctx))
+		default:
+		}
+	}
+	return fmt.Errorf("starting the bus: not ready within %v", startTimeout)
 }
 
 // portFree tries the port: a server whose port is busy only never gets ready.
@@ -234,7 +258,7 @@ func loadKey(path string) (nkeys.KeyPair, error) {
 	if seed, err = pair.Seed(); err != nil {
 		return nil, fmt.Errorf("making the run's key: %w", err)
 	}
-	if err := os.WriteFile(path, seed, 0o600); err != nil {
+	if err := writePrivate(path, seed); err != nil {
 		return nil, fmt.Errorf("writing the run's key: %w", err)
 	}
 	return pair, nil
@@ -275,13 +299,13 @@ func (s *Server) stop() {
 	s.srv.WaitForShutdown()
 }
 
-// fatalFlag keeps what the server called fatal. Its stock logger would end
-// the process.
-type fatalFlag struct{ text atomic.Pointer[string] }
+// fatalText takes the first thing that the server called fatal. Its stock
+// logger would end the process.
+type fatalText chan string
 
 type logAdapter struct {
 	log   *slog.Logger
-	fatal *fatalFlag
+	fatal fatalText
 }
 
 func (l logAdapter) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
@@ -291,6 +315,9 @@ func (l logAdapter) Debugf(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v..
 func (l logAdapter) Tracef(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
 func (l logAdapter) Fatalf(f string, v ...any) {
 	text := fmt.Sprintf(f, v...)
-	l.fatal.text.CompareAndSwap(nil, &text)
 	l.log.Error(text)
+	select {
+	case l.fatal <- text:
+	default:
+	}
 }

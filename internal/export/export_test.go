@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -310,10 +311,11 @@ func TestExportHeedsCtx(t *testing.T) {
 func TestHungDisk(t *testing.T) {
 	tg := target(t)
 	hang, hung := make(chan struct{}), make(chan string, 1)
-	var once sync.Once
+	var hangs atomic.Int32
 	cfg := export.Config{BeforeSync: func(aside string) error {
-		if filepath.Dir(aside) == tg.Dir {
-			once.Do(func() { hung <- aside; <-hang })
+		if filepath.Dir(aside) == tg.Dir && hangs.Add(1) == 1 {
+			hung <- aside
+			<-hang
 		}
 		return nil
 	}}

@@ -160,6 +160,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 		return res, err
 	}
 	res.Totals = perf.Count(r.Outcome, merged)
+	// Merge sees to this already; it is the promise that matters most.
 	if got, had := res.Totals.Coverage.ReplayedBars, old.file.Totals.Coverage.ReplayedBars; got < had {
 		return res, fmt.Errorf("%d bars (%s holds %d): %w", got, s.path, had, ErrFewer)
 	}

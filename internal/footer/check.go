@@ -1,7 +1,6 @@
 package footer
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -77,6 +76,17 @@ func (f Footer) checkCounters(gate bool) error {
 			if *p < 0 && r.name != "pnl_bps" && r.name != "open_pnl_bps" {
 				return fmt.Errorf("%s %v is negative", r.name, *p)
 			}
+		case *Counts:
+			for name, n := range *p {
+				if n < 0 || n > maxCount {
+					return fmt.Errorf("%s: %.40q %d (want 0 to 2^53)", r.name, name, n)
+				}
+			}
+		}
+	}
+	for i, a := range f.Artifacts {
+		if a.Bytes < 0 || a.Bytes > maxCount || a.Parts < 0 {
+			return fmt.Errorf("artifacts[%d]: %d bytes in %d parts (want 0 or more)", i, a.Bytes, a.Parts)
 		}
 	}
 	var last Checkpoint
@@ -121,9 +131,6 @@ func (f Footer) checkBuiltin(gate bool) error {
 	}
 	var skips int64
 	for _, n := range f.SkipReasons {
-		if n < 0 || n > maxCount {
-			return errors.New("skip_reasons: a count is out of range")
-		}
 		skips += n
 	}
 	if skips != f.PregateSkips {

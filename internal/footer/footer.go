@@ -9,7 +9,8 @@
 //
 //  1. Pick is commutative, associative, idempotent and total.
 //  2. A footer that Check accepts never claims more bars than its chunk has.
-//  3. What Encode or AppendJSON writes holds no NaN, no infinity and no null.
+//  3. What Encode or AppendJSON writes holds no NaN, no infinity and no null,
+//     but for what a command itself wrote into its own footer (child).
 //  4. Decode of any bytes returns a footer or an error; it never panics and
 //     allocates at most a small multiple of the input.
 package footer
@@ -38,7 +39,7 @@ const (
 	PhaseReplay  Phase = "replay"
 )
 
-// MaxTraceLen bounds error_traceback in characters.
+// MaxTraceLen bounds error and error_traceback in characters.
 const MaxTraceLen = 5000
 
 // Checkpoint is one row of cumulative counters: bars, wall nanoseconds, CPU

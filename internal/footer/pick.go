@@ -3,6 +3,8 @@ package footer
 import (
 	"bytes"
 	"crypto/sha256"
+
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // IsOK reports whether f is the final footer of a chunk that was done.
@@ -38,10 +40,11 @@ func Outranks(a, b Footer) bool {
 	return bytes.Compare(da[:], db[:]) < 0
 }
 
-// digest is over the encoded bytes; a footer too large to encode has the zero
-// digest and so loses against none, which keeps Pick total.
+// digest is over the encoded bytes, also of a footer too large for Encode, so
+// that Pick is total. The zero digest stands for one that msgpack cannot
+// write, of which there is none.
 func (f Footer) digest() [sha256.Size]byte {
-	b, err := f.Encode()
+	b, err := msgpack.Marshal(f.Normalize())
 	if err != nil {
 		return [sha256.Size]byte{}
 	}

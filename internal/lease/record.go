@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -87,13 +86,19 @@ type wire struct {
 	Best      []byte   `msgpack:"best"`
 }
 
-// Encode returns r as msgpack.
+// Encode returns r as msgpack. Error and Traceback are shortened as a
+// footer's are, so that no text of a failure makes a record that Decode
+// refuses; whatever else it would refuse is an error.
 func (r Record) Encode() ([]byte, error) {
+	texts := footer.Footer{Error: r.Error, ErrorTraceback: r.Traceback}.Normalize()
 	w := wire{
 		Schema: run.Schema, State: r.State, RunID: r.RunID, ChunkIdx: r.ChunkIdx, Session: r.Session,
 		WorkerID: r.Holder.WorkerID, Slot: r.Holder.Slot, Host: r.Holder.Host, Attempt: r.Attempt, Claim: r.Claim,
 		Failures: r.Failures, Releases: r.Releases, Identity: r.Identity, Stop: r.Stop,
-		Error: r.Error, Traceback: r.Traceback,
+		Error: texts.Error, Traceback: texts.ErrorTraceback,
+	}
+	if err := w.check(); err != nil {
+		return nil, fmt.Errorf("encoding the lease record of chunk %d: %w", r.ChunkIdx, err)
 	}
 	var err error
 	if r.Own != nil {
@@ -115,22 +120,13 @@ func (r Record) Encode() ([]byte, error) {
 
 // Decode reads a record that came from the bus. Footers in it are decoded,
 // but whether they fit the plan is for Check to say.
-func Decode(b []byte) (rec Record, err error) {
+func Decode(b []byte) (Record, error) {
 	if len(b) > MaxRecordBytes {
 		return Record{}, fmt.Errorf("lease record has %d bytes (at most %d)", len(b), MaxRecordBytes)
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			rec, err = Record{}, fmt.Errorf("decoding a lease record: malformed: %v", p)
-		}
-	}()
 	var w wire
-	in := bytes.NewReader(b)
-	if err := msgpack.NewDecoder(in).Decode(&w); err != nil {
+	if err := run.Unmarshal(b, &w); err != nil {
 		return Record{}, fmt.Errorf("decoding a lease record: %w", err)
-	}
-	if in.Len() > 0 {
-		return Record{}, errors.New("decoding a lease record: bytes follow its end")
 	}
 	r := Record{
 		State: w.State, RunID: w.RunID, ChunkIdx: w.ChunkIdx, Session: w.Session,
@@ -162,6 +158,10 @@ func Decode(b []byte) (rec Record, err error) {
 // characters of up to four bytes.
 const maxText = 4 * footer.MaxTraceLen
 
+// maxCount bounds every count of a record; no run comes near it. Without it
+// one more would overflow.
+const maxCount = 1 << 30
+
 func (w wire) check() error {
 	if w.Schema != run.Schema {
 		return fmt.Errorf("schema %d is unknown (want %d)", w.Schema, run.Schema)
@@ -177,17 +177,27 @@ func (w wire) check() error {
 	if w.ChunkIdx < 0 || w.ChunkIdx >= run.MaxChunks {
 		return fmt.Errorf("chunk_idx %d is out of range", w.ChunkIdx)
 	}
-	if w.Session < 1 || w.Attempt < 1 || w.Slot < 0 || w.Failures < 0 || w.Releases < 0 {
-		return fmt.Errorf("session %d, attempt %d, slot %d, failures %d, releases %d: one is out of range",
-			w.Session, w.Attempt, w.Slot, w.Failures, w.Releases)
+	for _, n := range []struct {
+		field     string
+		is, least int
+	}{
+		{"session", w.Session, 1}, {"attempt", w.Attempt, 1}, {"slot", w.Slot, 0},
+		{"failures", w.Failures, 0}, {"releases", w.Releases, 0},
+	} {
+		if n.is < n.least || n.is > maxCount {
+			return fmt.Errorf("%s %d is out of range (want %d to %d)", n.field, n.is, n.least, maxCount)
+		}
 	}
 	if w.WorkerID == "" {
 		return errors.New("worker_id is empty")
 	}
-	for _, s := range []string{w.WorkerID, w.Host, w.Identity, w.Error, w.Traceback, w.Stop.Reason} {
+	for _, s := range []string{w.WorkerID, w.Host, w.Identity, w.Error, w.Traceback, string(w.Stop.Source), w.Stop.Reason} {
 		if len(s) > maxText {
 			return fmt.Errorf("a text of %d bytes (at most %d)", len(s), maxText)
 		}
+	}
+	if w.State == StateStopped && w.Stop.IsZero() {
+		return errors.New("state stopped without the stop's source")
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func Decide(d Delivery) Decision {
 	earlier := d.Prev.Session < d.Session
 	switch d.Prev.State {
 	case StateClaimed:
+		if !earlier && d.deferFirst() {
+			return Decision{Action: Defer} // if the watch ends in silence, another shall have counted it
+		}
 		return Decision{Action: Watch}
 	case StateExhausted:
 		if !earlier {
@@ -84,17 +87,27 @@ func Decide(d Delivery) Decision {
 		if d.Prev.Failures >= d.MaxFailures {
 			return Decision{Action: Exhaust, Next: exhausted(*d.Prev, d.Session)}
 		}
-		if !d.Deferred && d.Prev.Holder.WorkerID == d.Me.WorkerID {
+		if d.deferFirst() {
 			return Decision{Action: Defer}
 		}
 	}
 	return Decision{Action: Claim, Next: d.claim()}
 }
 
+// deferFirst reports whether another worker shall have the chunk before this
+// one, whose own attempt at it went wrong.
+func (d Delivery) deferFirst() bool {
+	return !d.Deferred && d.Prev.Holder.WorkerID == d.Me.WorkerID
+}
+
 // AfterWatch answers a delivery whose record, somebody's claim, did not
 // change for one whole lease: silence, which is a failure, or, in an earlier
-// session, a release.
+// session, a release. d.OK is to be read anew after the watch: the holder may
+// have stored its footer and died before its record said so.
 func AfterWatch(d Delivery) Decision {
+	if d.OK {
+		return Decision{Action: Ack}
+	}
 	prev := *d.Prev
 	if prev.Session < d.Session {
 		prev.Releases++
@@ -120,7 +133,7 @@ func (d Delivery) claim() Record {
 		next.Attempt = p.Attempt + 1
 		next.Failures, next.Releases = p.Failures, p.Releases
 		next.Error, next.Traceback = p.Error, p.Traceback
-		next.Best = p.Best
+		next.Best = better(p.Own, p.Best)
 	}
 	return next
 }

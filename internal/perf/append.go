@@ -182,9 +182,12 @@ func newBlank(id run.ID) (blank, error) {
 func (b *blank) appendChunk(dst []byte, c Chunk, first int64) []byte {
 	c = c.settled(first)
 	if l := c.Line.l; l != nil {
+		if c.Status == l.usual && c.Error == "" && c.Trace == "" {
+			return append(dst, l.json...)
+		}
 		dst = append(dst, l.json[:l.cut]...)
 		dst = c.appendDecided(dst)
-		return append(dst, l.json[l.cut:]...)
+		return append(dst, l.json[l.rest:]...)
 	}
 	dst = append(dst, b.parts[0]...)
 	dst = strconv.AppendInt(dst, int64(c.Idx), 10)

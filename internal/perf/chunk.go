@@ -36,11 +36,13 @@ type line struct {
 	ok                             bool
 	total, calls, trades, open     int64
 	pnl                            float64
-	// json is the footer's object without its status, error and traceback,
-	// which are decided at export and stand at cut.
-	json []byte
-	cut  int
-	f    footer.Footer // normalized; its status is ok or partial, its error empty
+	// json is the footer's object. Its status, error and traceback, which are
+	// decided at export, stand in json[cut:rest]; they are put in as they
+	// nearly always are, so that most lines are copied whole: usual, no error.
+	json      []byte
+	cut, rest int
+	usual     footer.Status
+	f         footer.Footer // normalized; its status is ok or partial, its error empty
 }
 
 // undecided is how the three fields look that EncodeChunk leaves open. A
@@ -84,12 +86,14 @@ func EncodeChunk(f footer.Footer) (Encoded, error) {
 	l := &line{
 		idx: f.ChunkIdx, planned: f.PlannedBars, first: f.FirstBar, end: f.EndBar, bars: f.BarsProcessed, ok: ok,
 		total: f.TotalBars, calls: f.NModelCalls, trades: f.NTradesClosed, open: f.TradesOpen, pnl: f.PnlBps,
-		json: slices.Concat(head, tail), cut: len(head), f: f,
+		cut: len(head), usual: footer.StatusStopped, f: f,
 	}
 	l.f.Status = footer.StatusPartial
 	if ok {
-		l.f.Status = footer.StatusOK
+		l.f.Status, l.usual = footer.StatusOK, footer.StatusOK
 	}
+	decided := Chunk{Status: l.usual}.appendDecided(nil)
+	l.json, l.rest = slices.Concat(head, decided, tail), l.cut+len(decided)
 	return Encoded{l}, nil
 }
 

@@ -17,6 +17,7 @@
 //     merges do not change the bytes that Append writes.
 //  4. What Append and AppendStub write is valid JSON without null, NaN or
 //     infinity, whatever the report and the chunks hold; Verify accepts what
-//     Append wrote.
+//     Append wrote, if the footers are of the report's run and its data set
+//     has the plan's bars.
 //  5. Parse and Verify of any bytes return; they never panic.
 package perf

@@ -240,3 +240,18 @@ func TestTraceIsCutAtItsBeginning(t *testing.T) {
 		t.Errorf("%d characters: …%s", len(got), string(got[len(got)-20:]))
 	}
 }
+
+// Where every chunk is done, nobody's last word is outstanding.
+func TestCompleteIsNotPartial(t *testing.T) {
+	r := aReport(2)
+	r.Partial = true
+	ok, stopped := aChunk(t, 0, 100, footer.StatusOK), aChunk(t, 1, 40, footer.StatusStopped)
+	for want, chunks := range map[string][]perf.Chunk{
+		`"export_partial": true`:  {ok, stopped},
+		`"export_partial": false`: {ok, aChunk(t, 1, 100, footer.StatusOK)},
+	} {
+		if b := appended(t, r, chunks); !bytes.Contains(b, []byte(want)) {
+			t.Errorf("no %s in %s", want, b[:300])
+		}
+	}
+}

@@ -65,9 +65,11 @@ type Config struct {
 
 	// LogWriter returns where standard output and error of a slot's
 	// processes go, in the order in which they wrote. It is called once a
-	// slot; the writer is used by one goroutine at a time. A writer that
-	// fails loses what was written and holds up nobody; a writer that blocks
-	// blocks its worker once the pipe is full. Nil: both are discarded.
+	// slot; within a slot writes come one at a time, and they are pieces of
+	// the output, not lines. One writer given to several slots must allow
+	// writes at the same time. A writer that fails loses what was written and
+	// holds up nobody; a writer that blocks blocks its worker once the pipe
+	// is full. Nil: both are discarded.
 	LogWriter func(slot int) io.Writer
 
 	// Notify is told each event. Events of one slot come in order, those of

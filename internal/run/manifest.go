@@ -1,9 +1,8 @@
 package run
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -107,7 +106,7 @@ func DecodeManifest(b []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("manifest has %d bytes (at most %d)", len(b), maxManifestBytes)
 	}
 	var m Manifest
-	if err := decode(b, &m); err != nil {
+	if err := Unmarshal(b, &m); err != nil {
 		return Manifest{}, fmt.Errorf("decoding a manifest: %w", err)
 	}
 	if err := m.Validate(); err != nil {
@@ -147,6 +146,36 @@ func (m Manifest) Validate() error {
 	if m.MaxFailures < 1 {
 		return fmt.Errorf("max_failures %d (want 1 or more)", m.MaxFailures)
 	}
+	return m.checkJSON()
+}
+
+// checkJSON says whether every value of m can be written as JSON, which has no
+// NaN and no infinity, and whose times end with the year 9999 of any zone.
+func (m Manifest) checkJSON() error {
+	if s := m.Data.SpreadBps; math.IsNaN(s) || math.IsInf(s, 0) || s < 0 {
+		return fmt.Errorf("spread_bps %v (want a finite number, 0 or more)", s)
+	}
+	if err := checkTime("created_at", m.CreatedAt); err != nil {
+		return err
+	}
+	for i, s := range m.Sessions {
+		if math.IsNaN(s.WallSec) || math.IsInf(s.WallSec, 0) {
+			return fmt.Errorf("sessions[%d]: wall_clock_sec %v (want a finite number)", i, s.WallSec)
+		}
+		if err := checkTime("started_at", s.StartedAt); err != nil {
+			return fmt.Errorf("sessions[%d]: %w", i, err)
+		}
+		if err := checkTime("ended_at", s.EndedAt); err != nil {
+			return fmt.Errorf("sessions[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func checkTime(name string, t time.Time) error {
+	if y := t.UTC().Year(); y < 1 || y > 9998 {
+		return fmt.Errorf("%s is in the year %d (want 1 to 9998)", name, y)
+	}
 	return nil
 }
 
@@ -181,7 +210,7 @@ func DecodeTask(b []byte) (Task, error) {
 		return Task{}, fmt.Errorf("task has %d bytes (at most %d)", len(b), maxTaskBytes)
 	}
 	var t Task
-	if err := decode(b, &t); err != nil {
+	if err := Unmarshal(b, &t); err != nil {
 		return Task{}, fmt.Errorf("decoding a task: %w", err)
 	}
 	if t.Schema != Schema {
@@ -205,24 +234,6 @@ func (t Task) Fits(m Manifest) error {
 	}
 	if want := m.NewTask(t.ChunkIdx); t != want {
 		return fmt.Errorf("task %+v contradicts the plan of run %s (want %+v)", t, m.RunID, want)
-	}
-	return nil
-}
-
-// decode reads one msgpack value that fills b to its end. The library is
-// trusted to return errors, and nothing that came from the bus may panic.
-func decode(b []byte, v any) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("malformed: %v", p)
-		}
-	}()
-	r := bytes.NewReader(b)
-	if err := msgpack.NewDecoder(r).Decode(v); err != nil {
-		return err
-	}
-	if r.Len() > 0 {
-		return errors.New("bytes follow its end")
 	}
 	return nil
 }

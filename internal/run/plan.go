@@ -94,7 +94,7 @@ func (p Plan) Validate() error {
 func (p Plan) Chunk(idx int) Chunk {
 	if p.ChunkBars > 0 {
 		first := int64(idx) * p.ChunkBars
-		return Chunk{Idx: idx, Bars: BarRange{First: first, End: min(first+p.ChunkBars, p.Bars)}}
+		return Chunk{Idx: idx, Bars: BarRange{First: first, End: first + min(p.ChunkBars, p.Bars-first)}}
 	}
 	return Chunk{Idx: idx, Bars: BarRange{First: p.border(idx), End: p.border(idx + 1)}}
 }

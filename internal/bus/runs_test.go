@@ -1,0 +1,202 @@
+package bus
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/internal/run"
+)
+
+func TestManifestIsStoredByCompareAndSet(t *testing.T) {
+	b := newRig(t, "").bus()
+	m := testManifest("r1", 4)
+	if _, _, err := b.Manifest(t.Context(), m.RunID); !errors.Is(err, ErrNoRun) {
+		t.Errorf("before the first: %v (want ErrNoRun)", err)
+	}
+	first, err := b.StoreManifest(t.Context(), m, 0)
+	must(t, err)
+	for _, expect := range []uint64{0, first + 1} {
+		if _, err := b.StoreManifest(t.Context(), m, expect); !errors.Is(err, ErrConflict) {
+			t.Errorf("expect %d: %v (want ErrConflict)", expect, err)
+		}
+	}
+	// Another run's write does not disturb.
+	_, err = b.StoreManifest(t.Context(), testManifest("r2", 1), 0)
+	must(t, err)
+	m.Session, m.State, m.StopSeq = 2, run.StateStopped, 17
+	second, err := b.StoreManifest(t.Context(), m, first)
+	must(t, err)
+	got, rev, err := b.Manifest(t.Context(), m.RunID)
+	must(t, err)
+	if rev != second || got.Session != 2 || got.State != run.StateStopped || got.StopSeq != 17 || got.Plan != m.Plan {
+		t.Errorf("%+v at %d (want %+v at %d)", got, rev, m, second)
+	}
+}
+
+// putKey stores raw bytes in the bucket of runs.
+func putKey(t *testing.T, b *Bus, key string, value []byte) uint64 {
+	t.Helper()
+	kv, err := b.runsBucket(t.Context())
+	must(t, err)
+	rev, err := kv.Put(t.Context(), key, value)
+	must(t, err)
+	return rev
+}
+
+func TestManifestsPassesGarbageOver(t *testing.T) {
+	b := newRig(t, "").bus()
+	list, err := b.Manifests(t.Context())
+	if err != nil || len(list) != 0 {
+		t.Errorf("an empty bucket: %v, %v", list, err)
+	}
+	good := encode(t, testManifest("good", 2))
+	_, err = b.StoreManifest(t.Context(), testManifest("also_good", 1), 0)
+	must(t, err)
+	putKey(t, b, "good", good)
+	bad := testManifest("bad", 2)
+	bad.Session = 0
+	for key, value := range map[string][]byte{
+		"empty": nil, "text": []byte("hello"), "truncated": good[:len(good)/2], "follows": append(slices.Clone(good), 0),
+		"null": {0xc0}, "list": {0xdd, 0xff, 0xff, 0xff, 0xff}, "oversize": make([]byte, 300<<10),
+		"another": good, "bad": encode(t, bad), "dotted.key": good, "slash/key": good, "equals=key": good,
+	} {
+		rev := putKey(t, b, key, value)
+		id, err := run.ParseID(key)
+		if err != nil {
+			continue
+		}
+		_, _, err = b.Manifest(t.Context(), id)
+		var refused *RefusedError
+		if !errors.As(err, &refused) || refused.Seq != rev || !strings.HasSuffix(refused.Subject, key) {
+			t.Errorf("%s: %v (want a RefusedError with %d)", key, err, rev)
+		}
+	}
+	kv, err := b.runsBucket(t.Context())
+	must(t, err)
+	putKey(t, b, "deleted", encode(t, testManifest("deleted", 1)))
+	must(t, kv.Delete(t.Context(), "deleted"))
+	if _, _, err := b.Manifest(t.Context(), "deleted"); !errors.Is(err, ErrNoRun) {
+		t.Errorf("a deleted one: %v (want ErrNoRun)", err)
+	}
+
+	if list, err = b.Manifests(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, m := range list {
+		ids = append(ids, string(m.RunID))
+	}
+	slices.Sort(ids)
+	if !slices.Equal(ids, []string{"also_good", "good"}) {
+		t.Errorf("runs %v (want also_good and good)", ids)
+	}
+}
+
+// A worker ends what it works on when its run is not in the list, so a run
+// whose manifest could not be read just now must not be left out silently.
+func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{
+		ServerName: "test", NoSigs: true, NoLog: true, DontListen: true, JetStream: true, StoreDir: t.TempDir(),
+		NoAuthUser: "worker",
+		Users: []*server.User{{Username: "worker", Password: "x", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.GET.KV_GX1_RUNS.$KV.GX1_RUNS.silent"}},
+		}}},
+	})
+	must(t, err)
+	srv.Start()
+	defer func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	}()
+	if !srv.ReadyForConnections(patience) {
+		t.Fatal("the server did not start")
+	}
+	b, err := Connect(t.Context(), Config{InProcess: srv})
+	must(t, err)
+	defer b.Close()
+	must(t, b.MakeStreams(t.Context(), 1))
+	for _, id := range []run.ID{"good", "silent"} {
+		_, err = b.StoreManifest(t.Context(), testManifest(id, 1), 0)
+		must(t, err)
+	}
+	if list, err := b.Manifests(t.Context()); err == nil {
+		t.Errorf("%d runs and no error (want one: a manifest could not be read)", len(list))
+	}
+}
+
+func TestListenRuns(t *testing.T) {
+	b := newRig(t, "").bus()
+	changed := make(chan run.ID, 10)
+	cancel, err := b.ListenRuns(func(id run.ID) { changed <- id })
+	must(t, err)
+	must(t, b.nc.Flush())
+	putKey(t, b, "no.run", nil)
+	rev, err := b.StoreManifest(t.Context(), testManifest("r1", 1), 0)
+	must(t, err)
+	if id := receive(t, "a change", changed); id != "r1" {
+		t.Errorf("%s changed (want r1)", id)
+	}
+	cancel()
+	_, err = b.StoreManifest(t.Context(), testManifest("r1", 1), rev)
+	must(t, err)
+	must(t, b.nc.Flush())
+	if len(changed) != 0 {
+		t.Error("heard after the cancel")
+	}
+}
+
+func TestObjects(t *testing.T) {
+	b := newRig(t, "").bus()
+	big := make([]byte, 3<<20)
+	for i := range big {
+		big[i] = byte(i * i >> 8)
+	}
+	for name, data := range map[string][]byte{"small": []byte("x"), "big": big, "empty": {}, "slice.with.dots": []byte("y")} {
+		if there, err := b.HasObject(t.Context(), name); there || err != nil {
+			t.Errorf("%s before: %v, %v", name, there, err)
+		}
+		if _, err := b.GetObject(t.Context(), name, 1<<30); !errors.Is(err, ErrNoObject) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s before: %v (want ErrNoObject and the name)", name, err)
+		}
+		for range 2 { // again is fine
+			must(t, b.PutObject(t.Context(), name, data))
+		}
+		if there, err := b.HasObject(t.Context(), name); !there || err != nil {
+			t.Errorf("%s: %v, %v", name, there, err)
+		}
+		got, err := b.GetObject(t.Context(), name, int64(len(data)))
+		if err != nil || !slices.Equal(got, data) {
+			t.Errorf("%s: %d bytes, %v (want %d)", name, len(got), err, len(data))
+		}
+		if len(data) > 0 {
+			if _, err := b.GetObject(t.Context(), name, int64(len(data))-1); err == nil || !strings.Contains(err.Error(), "more than") {
+				t.Errorf("%s: above the limit: %v", name, err)
+			}
+		}
+	}
+}
+
+// A chunk of an object that was changed on the server's disk, or by another
+// client, does not get through.
+func TestADamagedObjectIsAnError(t *testing.T) {
+	b := newRig(t, "").bus()
+	must(t, b.PutObject(t.Context(), "o", []byte("what was stored")))
+	s, err := b.js.Stream(t.Context(), "OBJ_"+StoreData)
+	must(t, err)
+	store, err := b.dataStore(t.Context())
+	must(t, err)
+	info, err := store.GetInfo(t.Context(), "o")
+	must(t, err)
+	subject := "$O." + StoreData + ".C." + info.NUID
+	must(t, s.Purge(t.Context(), jetstream.WithPurgeSubject(subject)))
+	_, err = b.js.Publish(t.Context(), subject, []byte("what was st0red"))
+	must(t, err)
+	if data, err := b.GetObject(t.Context(), "o", 1<<20); err == nil {
+		t.Errorf("got %q", data)
+	}
+}

@@ -1,0 +1,195 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"gx1replay/test/check"
+	"gx1replay/test/drive"
+)
+
+// orphanLimit is how long local workers may outlive their coordinator.
+const orphanLimit = time.Second
+
+// killDelays lie between SIGTERM and SIGKILL. From mustHave on a valid file
+// has to be there. withoutTerm is SIGKILL alone, which leaves none, and the
+// workers on their own in the middle of their bars.
+var killDelays = [...]time.Duration{withoutTerm, 5 * time.Millisecond, 50 * time.Millisecond, 500 * time.Millisecond}
+
+const (
+	withoutTerm = time.Duration(-1)
+	mustHave    = 50 * time.Millisecond
+)
+
+func killName(delay time.Duration) string {
+	if delay == withoutTerm {
+		return "SIGKILL alone"
+	}
+	return fmt.Sprintf("SIGKILL %v after SIGTERM", delay)
+}
+
+// runKills is the campaign `kill`: whoever stops a run may not wait for its
+// end.
+func runKills(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) error {
+	runs := fs.Int("runs", 30, "runs for each delay")
+	seed := fs.Uint64("seed", 1, "seed of everything that is drawn")
+	bars := fs.Int("bars", 3000, "bars of the data set")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	s := &stops{campaign: c, seed: *seed, bars: *bars, chunks: []int{2, 7, 64}}
+	done, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if s.listen, err = freeAddress(); err != nil {
+		return err
+	}
+	wrong := false
+	for i, delay := range killDelays {
+		var k kills
+		for n := range *runs {
+			if ctx.Err() != nil {
+				return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+			}
+			if err := s.killOne(ctx, i**runs+n, delay, &k); err != nil {
+				fmt.Fprintf(s.out, "run %d of seed %d, %s: %v\n", i**runs+n, s.seed, killName(delay), err)
+				k.wrong++
+			}
+		}
+		fmt.Fprintf(s.out, "%s: a valid file in %d of %d, ended by itself before it %d; workers gone after: median %v, worst %v; bars in the file: %.1f %% of those stepped over; wrong %d\n",
+			killName(delay), k.valid, *runs, k.ended, quantile(k.gone, 0.5).Round(time.Millisecond), quantile(k.gone, 1).Round(time.Millisecond),
+			100*float64(k.held)/float64(max(k.logged, 1)), k.wrong)
+		wrong = wrong || k.wrong > 0
+	}
+	if wrong {
+		return errWrong
+	}
+	return nil
+}
+
+// kills counts over one delay.
+type kills struct {
+	valid, ended, wrong int
+	gone                []time.Duration
+	held, logged        int64
+}
+
+func (s *stops) killOne(ctx context.Context, n int, delay time.Duration, k *kills) error {
+	p := s.plan(n)
+	p.workers = 1 + p.workers%2 // two processors are enough to be shared
+	id := fmt.Sprintf("kill_%d_%d", s.seed, n)
+	cfg, err := s.config(id, p.shape, p.order)
+	if err != nil {
+		return err
+	}
+	r, err := drive.Start(cfg)
+	if err != nil {
+		return err
+	}
+	defer r.End()
+	ctx, cancel := context.WithTimeout(ctx, hangAfter)
+	defer cancel()
+	if err := r.Until(ctx, "a third of the bars are done", func() bool { return r.Bars() > s.bars/3 }); err != nil {
+		return err
+	}
+	if delay != withoutTerm {
+		if err := r.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+	}
+	wait := time.NewTimer(delay)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-r.Exited():
+		k.ended++
+	}
+	if err := r.Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	killed := time.Now()
+	if err := r.Reaped(ctx); err != nil {
+		return err
+	}
+	limit, cancelLimit := context.WithDeadline(ctx, killed.Add(5*orphanLimit))
+	defer cancelLimit()
+	if err := r.Gone(limit); err != nil {
+		return err
+	}
+	gone := time.Since(killed)
+	k.gone = append(k.gone, gone)
+	if err := s.killed(r, delay, k); err != nil {
+		return fmt.Errorf("%w; kept in %s", err, r.Dir)
+	}
+	if gone > orphanLimit {
+		return fmt.Errorf("the workers outlived their coordinator by %v (at most %v); kept in %s", gone.Round(time.Millisecond), orphanLimit, r.Dir)
+	}
+	s.clean(r.Dir)
+	return nil
+}
+
+// killed judges what a killed run left: its file, and the footers on the
+// workers' disk.
+func (s *stops) killed(r *drive.Run, delay time.Duration, k *kills) error {
+	logs, err := check.ReadLogs(r.BarLog())
+	if err != nil {
+		return err
+	}
+	rep, err := check.File(r.Perf(), check.Options{
+		BarLog: r.BarLog(), RunID: r.RunID, Bars: int64(s.bars), WallSec: r.Lived().Seconds(), Stop: []string{"sigterm"}, MaxUnreported: -1,
+	})
+	switch {
+	case err == nil && rep.OK():
+		k.valid++
+		k.held, k.logged = k.held+rep.Replayed, k.logged+rep.Logged
+	case err == nil: // a file that is wrong is worse than none
+		return fmt.Errorf("the file is wrong:\n  %s", strings.Join(rep.Violations, "\n  "))
+	case !errors.Is(err, os.ErrNotExist):
+		return err
+	case delay >= mustHave:
+		return fmt.Errorf("there is no file")
+	}
+	for _, a := range logs.Attempts() {
+		if err := onDisk(r, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onDisk says whether the worker left its attempt's footer with all the bars
+// that it stepped over. A run that completed has cleaned them away.
+func onDisk(r *drive.Run, a check.Attempt) error {
+	work := filepath.Join(r.State(), "work")
+	if _, err := os.Stat(work); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	path := filepath.Join(work, r.RunID, "chunk_"+strconv.FormatInt(a.Chunk, 10), "attempt_"+strconv.FormatInt(a.N, 10), "chunk_footer.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("the footer of a worker whose coordinator died: %w", err)
+	}
+	var f struct {
+		Bars int64 `json:"bars_processed"`
+	}
+	if err := json.Unmarshal(b, &f); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if f.Bars != a.Bars {
+		return fmt.Errorf("%s: bars_processed is %d (%d were stepped over)", path, f.Bars, a.Bars)
+	}
+	return nil
+}

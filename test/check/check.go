@@ -1,0 +1,134 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Options say what is known of the run from elsewhere.
+type Options struct {
+	// BarLog is the directory of the bar logs; empty: they are not judged.
+	BarLog string
+	// RunID is what the file must say; empty: anything.
+	RunID string
+	// Bars is the size of the data set; 0: not known. A run stopped before it
+	// had a plan may have none.
+	Bars int64
+	// WallSec is how long the run's process lived, in seconds; 0: not known.
+	WallSec float64
+	// Stop lists the sources of a stop that are possible; empty: any. A
+	// complete run may have none: its stop came too late.
+	Stop []string
+	// Outcome is what the file must say; empty: anything.
+	Outcome string
+	// MaxUnreported bounds the bars that chunks without a last word have
+	// stepped over and the file does not hold; below 0: not bounded. Chunks
+	// that are `ok` or `stopped` have none, whatever it says.
+	MaxUnreported int64
+}
+
+// Report is the judgement on one file.
+type Report struct {
+	// Violations, each a sentence with the field, its value and what was
+	// expected. None: the file is true as far as can be seen.
+	Violations []string
+
+	Outcome    string
+	StopSource string
+	Planned    int64
+	Replayed   int64
+	// Statuses counts chunks by status.
+	Statuses map[string]int
+	// Logged is the number of distinct (chunk, bar) pairs in the logs, and
+	// Unreported how many of them the file does not hold.
+	Logged, Unreported int64
+}
+
+// maxViolations keeps a file that is wrong everywhere readable.
+const maxViolations = 50
+
+// OK reports whether nothing is wrong.
+func (r *Report) OK() bool { return len(r.Violations) == 0 }
+
+func (r *Report) fail(format string, args ...any) {
+	switch n := len(r.Violations); {
+	case n < maxViolations:
+		r.Violations = append(r.Violations, fmt.Sprintf(format, args...))
+	case n == maxViolations:
+		r.Violations = append(r.Violations, "… and more")
+	}
+}
+
+// File judges the perf JSON at path. An error means that there is nothing to
+// judge: the file or the logs cannot be read.
+func File(path string, o Options) (*Report, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a perf JSON: %w", err)
+	}
+	var logs *Logs
+	if o.BarLog != "" {
+		if logs, err = ReadLogs(o.BarLog); err != nil {
+			return nil, err
+		}
+	}
+	return Judge(b, logs, o), nil
+}
+
+// Judge judges the perf JSON b against logs, nil if there are none.
+func Judge(b []byte, logs *Logs, o Options) *Report {
+	r := &Report{Statuses: map[string]int{}}
+	root, err := parse(b)
+	if err != nil {
+		r.fail("%v", err)
+		return r
+	}
+	d := &doc{r: r, m: root}
+	r.Outcome, r.StopSource = d.text("outcome"), d.sub("stop").text("source")
+	judgeHeader(d, o)
+	chunks := judgeChunks(d, o)
+	judgeTotals(d, chunks, o)
+	if logs != nil {
+		judgeLogs(r, chunks, logs, o)
+	}
+	return r
+}
+
+// judgeHeader holds what stands once in the file.
+func judgeHeader(d *doc, o Options) {
+	r := d.r
+	if id := d.text("run_id"); o.RunID != "" && id != o.RunID {
+		r.fail("run_id is %q (expected %q)", id, o.RunID)
+	}
+	if v := d.text("schema_version"); v != "perf_v1" {
+		r.fail("schema_version is %q (expected perf_v1)", v)
+	}
+	if n := d.whole("export_seq"); n != 1 {
+		r.fail("export_seq is %d (expected 1)", n)
+	}
+	if !slices.Contains([]string{"complete", "stopped", "failed"}, r.Outcome) {
+		r.fail("outcome is %q (expected complete, stopped or failed)", r.Outcome)
+	}
+	if o.Outcome != "" && r.Outcome != o.Outcome {
+		r.fail("outcome is %q (expected %q)", r.Outcome, o.Outcome)
+	}
+	late := r.Outcome == "complete" && r.StopSource == ""
+	if len(o.Stop) > 0 && !late && !slices.Contains(o.Stop, r.StopSource) {
+		r.fail("stop.source is %q of an outcome %q (expected one of %q)", r.StopSource, r.Outcome, o.Stop)
+	}
+	if r.Outcome == "stopped" && r.StopSource == "" {
+		r.fail("outcome is stopped and stop.source is empty")
+	}
+	modes := map[string][]string{
+		"": {"normal"}, "sigterm": {"watchdog_sigterm"}, "sigint": {"watchdog_sigterm"},
+		"subject": {"stop_subject"}, "web": {"stop_subject"}, "timeout": {"timeout"},
+	}
+	if mode := d.text("export_mode"); mode != "recovered" && !slices.Contains(modes[r.StopSource], mode) {
+		r.fail("export_mode is %q with stop.source %q (expected one of %q)", mode, r.StopSource, modes[r.StopSource])
+	}
+	wall := d.number("total_wall_clock_sec")
+	if wall < 0 || o.WallSec > 0 && wall > o.WallSec {
+		r.fail("total_wall_clock_sec is %v (expected 0 to %v, the life of the process)", wall, o.WallSec)
+	}
+}

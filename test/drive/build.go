@@ -1,0 +1,66 @@
+//go:build linux
+
+package drive
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Root finds the module's root directory from the working directory.
+func Root() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the module: %w", err)
+	}
+	mod := strings.TrimSpace(string(out))
+	if mod == "" || mod == os.DevNull {
+		return "", fmt.Errorf("finding the module: not in one")
+	}
+	return filepath.Dir(mod), nil
+}
+
+// Build builds gx1test into dir and returns its path.
+func Build(ctx context.Context, dir string) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "gx1test")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./test/gx1test")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building gx1test: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+var latencyLine = regexp.MustCompile(`(?m)^  latency: .*$`)
+
+// WritePolicy writes the first example policy with another latency of the
+// model to path.
+func WritePolicy(path string, latency time.Duration) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(root, "examples", "policies", "gated.yaml"))
+	if err != nil {
+		return fmt.Errorf("reading the example policy: %w", err)
+	}
+	if len(latencyLine.FindAll(text, -1)) != 1 {
+		return fmt.Errorf("the example policy has no line for the model's latency, or several")
+	}
+	text = latencyLine.ReplaceAll(bytes.Clone(text), []byte("  latency: "+latency.String()))
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return fmt.Errorf("writing a policy: %w", err)
+	}
+	return nil
+}

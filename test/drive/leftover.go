@@ -1,0 +1,55 @@
+//go:build linux
+
+package drive
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// pause lets a few milliseconds pass, or what is left of ctx.
+func pause(ctx context.Context) {
+	t := time.NewTimer(5 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// Leftovers lists what an ended run should not have left: files that were
+// written aside and never renamed, and its entry in the register. The bus's
+// own files are not looked at.
+func (r *Run) Leftovers() []string {
+	var list []string
+	bus := filepath.Join(r.State(), "bus")
+	for _, dir := range []string{r.Out, r.Fallback(), filepath.Join(r.Runtime, "gx1-replay")} {
+		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return nil // not there
+			case path == bus:
+				return fs.SkipDir
+			case d.IsDir():
+			case strings.HasSuffix(path, ".tmp"), strings.HasPrefix(d.Name(), "."), path == r.Entry():
+				list = append(list, path)
+			}
+			return nil
+		})
+	}
+	return list
+}
+
+// Tail returns the last lines of a file, for a person to read.
+func Tail(path string, lines int) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,147 @@
+//go:build linux
+
+package drive
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Process is one process as /proc shows it.
+type Process struct {
+	PID, Parent, Session int
+	State                string // R, S, T, Z, …
+	Args                 []string
+}
+
+func (p Process) String() string {
+	return fmt.Sprintf("%d (parent %d, state %s) %s", p.PID, p.Parent, p.State, strings.Join(p.Args, " "))
+}
+
+// Processes lists what is there of the run: the processes of its session,
+// dead ones that nobody has reaped too, and all that carry its run_id in
+// command line or environment.
+func (r *Run) Processes() []Process {
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil
+	}
+	var list []Process
+	for _, dir := range dirs {
+		p, ok := readProcess(dir)
+		if ok && (p.Session == r.PID || r.marks(dir)) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Workers lists the run's local workers that live.
+func (r *Run) Workers() []Process {
+	var list []Process
+	for _, p := range r.Alive() {
+		if p.PID != r.PID && len(p.Args) > 1 && p.Args[1] == "worker" {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func readProcess(dir string) (Process, bool) {
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return Process{}, false // gone meanwhile
+	}
+	// The name, in parentheses, may hold anything; fields count from its end.
+	_, rest, ok := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
+	f := strings.Fields(string(rest))
+	if !ok || len(f) < 4 {
+		return Process{}, false
+	}
+	p := Process{State: f[0]}
+	for _, n := range []struct {
+		to   *int
+		text string
+	}{{&p.PID, filepath.Base(dir)}, {&p.Parent, f[1]}, {&p.Session, f[3]}} {
+		if *n.to, err = strconv.Atoi(n.text); err != nil {
+			return Process{}, false
+		}
+	}
+	args, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	if err == nil && len(args) > 0 {
+		p.Args = strings.Split(strings.TrimRight(string(args), "\x00"), "\x00")
+	}
+	return p, true
+}
+
+// marks reports whether the process in dir carries the run_id as one argument
+// of its own or in the run's variable.
+func (r *Run) marks(dir string) bool {
+	for file, want := range map[string]string{"cmdline": r.RunID, "environ": marker + r.RunID} {
+		b, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			continue
+		}
+		for item := range bytes.SplitSeq(b, []byte{0}) {
+			if string(item) == want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Alive lists what lives of the run. A dead process that the machine's init
+// has not reaped yet is not the run's fault once its coordinator was killed.
+func (r *Run) Alive() []Process {
+	return slices.DeleteFunc(r.Processes(), func(p Process) bool { return p.State == "Z" || p.State == "X" })
+}
+
+// Gone waits until nothing of the run lives.
+func (r *Run) Gone(ctx context.Context) error {
+	for {
+		left := r.Alive()
+		if len(left) == 0 {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("run %s: processes are left: %v", r.RunID, left)
+		}
+		pause(ctx)
+	}
+}
+
+// End kills what is left of the run's session, which is this package's own
+// doing, and of nothing else.
+func (r *Run) End() {
+	for _, p := range r.Alive() {
+		if p.Session == r.PID && p.PID > 1 {
+			_ = syscall.Kill(p.PID, syscall.SIGKILL)
+		}
+	}
+}
+
+// DumpStacks has the coordinator write its goroutines to its standard error,
+// which ends it.
+func (r *Run) DumpStacks() {
+	if r.Signal(syscall.SIGQUIT) != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dumpPatience)
+	defer cancel()
+	select {
+	case <-r.exited:
+	case <-ctx.Done():
+	}
+}
+
+// dumpPatience is what writing the stacks may take.
+const dumpPatience = 5 * time.Second
