@@ -1,0 +1,253 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/goleak"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/embedded"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
+	"gx1replay/internal/run"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a bus with one run of one chunk, whose task is in hand.
+type bench struct {
+	t *testing.T
+	b *bus.Bus
+	m run.Manifest
+	a *attempt
+}
+
+// stillEngine replays nothing; the tests of a claim never get that far.
+type stillEngine struct{}
+
+func (stillEngine) Name() string     { return footer.EngineBuiltin }
+func (stillEngine) Identity() string { return "" }
+func (stillEngine) Replay(ctx context.Context, _ Job, _ func(footer.Footer)) (footer.Footer, error) {
+	<-ctx.Done()
+	return footer.Footer{}, context.Cause(ctx)
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	srv, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	public, sign, err := srv.Nkey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bus.Connect(t.Context(), bus.Config{InProcess: srv, Name: "test", Worker: "w1", Options: []nats.Option{nats.Nkey(public, sign)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	if err := b.MakeStreams(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := run.NewPlan(10, 1, 0, run.OrderTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := run.Manifest{
+		Schema: run.Schema, RunID: "r", Session: 1, State: run.StateRunning, Plan: plan,
+		Data: run.Data{Bars: 10, SliceBars: 10}, Engine: footer.EngineBuiltin, LeaseDuration: 2 * time.Second, MaxFailures: 3,
+	}
+	if _, err := b.StoreManifest(t.Context(), m, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.PublishTasks(t.Context(), func(yield func(run.Task) bool) { yield(m.NewTask(0)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.MakeQueue(t.Context(), "r", 1, m.LeaseDuration); err != nil {
+		t.Fatal(err)
+	}
+	q, err := b.OpenQueue(t.Context(), "r", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d *bus.Delivery
+	for d == nil {
+		if d, err = q.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := New(Config{
+		Bus: b, ID: "w1", Host: "h", Slots: 1, WorkDir: t.TempDir(), Engine: stillEngine{}, Logger: slog.New(slog.DiscardHandler),
+		Usage: func() (float64, float64, int64) { return 0, 0, 0 },
+	})
+	s := &session{m: m}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	t.Cleanup(func() { s.cancel(nil) })
+	return &bench{t, b, m, &attempt{w: w, s: s, d: d, chunk: m.Plan.Chunk(0), log: w.log}}
+}
+
+// claimRecord is the claim that the bench's worker would make now.
+func (x *bench) claimRecord() lease.Record {
+	x.t.Helper()
+	del, _, err := x.a.situation(x.t.Context())
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	dec := lease.Decide(del)
+	if dec.Action != lease.Claim {
+		x.t.Fatalf("the rules say %q (want a claim)", dec.Action)
+	}
+	return dec.Next
+}
+
+func (x *bench) record() (*lease.Record, uint64) {
+	x.t.Helper()
+	r, seq, err := x.b.Lease(x.t.Context(), "r", 0)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return r, seq
+}
+
+func TestSchedule01_StopBetweenDeliveryAndClaim(t *testing.T) {
+	x := newBench(t)
+	next := x.claimRecord()
+	// The coordinator obeys a stop: tasks purged, consumer deleted.
+	if err := x.b.PurgeTasks(t.Context(), "r"); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.b.DropQueue(t.Context(), "r", 1); err != nil {
+		t.Fatal(err)
+	}
+	if x.a.take(t.Context(), next, 0) {
+		t.Error("the chunk was claimed after the stop was obeyed")
+	}
+	if r, _ := x.record(); r != nil {
+		t.Errorf("a record is stored: %+v", r)
+	}
+}
+
+func TestSchedule09_AdoptedClaimIsWrittenOverAtOnce(t *testing.T) {
+	x := newBench(t)
+	next := x.claimRecord()
+	// The claim was stored, its answer lost.
+	first, err := x.b.StoreLease(t.Context(), next, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !x.a.take(t.Context(), next, 0) {
+		t.Fatal("our own claim was taken for another's")
+	}
+	r, seq := x.record()
+	if seq <= first || x.a.seq != seq || r.State != lease.StateClaimed || r.Claim != first {
+		t.Errorf("record %+v at %d, held at %d (want it written again after %d, with that as its token)", r, seq, x.a.seq, first)
+	}
+}
+
+func TestSchedule10_ToldToGoWithAClaimOfUnknownOutcome(t *testing.T) {
+	x := newBench(t)
+	next := x.claimRecord()
+	if _, err := x.b.StoreLease(t.Context(), next, 0); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	// SIGTERM comes as the adopted claim is written.
+	stop, err := x.b.ListenStops("", func(bus.HeardStop) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	follow, end := context.WithCancel(t.Context())
+	defer end()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		if err := x.b.Follow(follow, x.m, onLease(func(r *lease.Record) {
+			if r.Claim != 0 {
+				cancel(ErrShutdown)
+			}
+		})); follow.Err() == nil {
+			t.Errorf("following: %v", err)
+		}
+	}()
+	took := x.a.take(ctx, next, 0)
+	if took {
+		// The signal came a moment later: the attempt ends by its usual way.
+		<-ctx.Done()
+		x.a.started = time.Now()
+		x.a.finish(t.Context(), ctx, outcome{err: context.Cause(ctx)})
+	}
+	r, _ := x.record()
+	if r.State != lease.StateReleased || r.Failures != 0 || r.Releases != 1 {
+		t.Errorf("record %s, failures %d, releases %d (want released, none, one)", r.State, r.Failures, r.Releases)
+	}
+	end()
+	<-followed
+}
+
+type onLease func(*lease.Record)
+
+func (f onLease) TakeLease(r *lease.Record, _ uint64)    { f(r) }
+func (onLease) TakeFooter(*footer.Footer, uint64)        {}
+func (onLease) TakeRefused(int, bool, *bus.RefusedError) {}
+
+func TestOwnLateWriteIsAdopted(t *testing.T) {
+	x := newBench(t)
+	if !x.a.take(t.Context(), x.claimRecord(), 0) {
+		t.Fatal("not claimed")
+	}
+	x.a.started = time.Now()
+	f := x.a.report(&footer.Footer{BarsProcessed: 3, TotalBars: 3}, footer.StatusPartial)
+	// A write whose answer was lost moves the record on under us.
+	if _, err := x.b.StoreLease(t.Context(), x.a.rec.Renewed(f), x.a.seq); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.a.renew(t.Context(), f); err != nil {
+		t.Errorf("our own late write was taken for a lost lease: %v", err)
+	}
+}
+
+func TestAnotherClaimMeansTheLeaseIsLost(t *testing.T) {
+	x := newBench(t)
+	if !x.a.take(t.Context(), x.claimRecord(), 0) {
+		t.Fatal("not claimed")
+	}
+	other := x.a.rec
+	other.Holder.WorkerID, other.Attempt = "w2", other.Attempt+1
+	if _, err := x.b.StoreLease(t.Context(), other, x.a.seq); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.a.renew(t.Context(), nil); !errors.Is(err, errLeaseLost) {
+		t.Errorf("renewing over another's claim: %v (want errLeaseLost)", err)
+	}
+	if r, _ := x.record(); r.Holder.WorkerID != "w2" {
+		t.Errorf("the other's claim was written over by %s", r.Holder.WorkerID)
+	}
+}
+
+func TestWatcherMayEndAnAttemptInItsName(t *testing.T) {
+	x := newBench(t)
+	if !x.a.take(t.Context(), x.claimRecord(), 0) {
+		t.Fatal("not claimed")
+	}
+	ended := x.a.rec
+	ended.State = lease.StateExhausted
+	if _, err := x.b.StoreLease(t.Context(), ended, x.a.seq); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.a.renew(t.Context(), nil); !errors.Is(err, errLeaseLost) {
+		t.Errorf("renewing an attempt that a watcher ended: %v (want errLeaseLost)", err)
+	}
+}
