@@ -102,10 +102,6 @@ func TestManifestsPassesGarbageOver(t *testing.T) {
 func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "test", NoSigs: true, NoLog: true, DontListen: true, JetStream: true, StoreDir: t.TempDir(),
-		NoAuthUser: "worker",
-		Users: []*server.User{{Username: "worker", Password: "x", Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.GET.KV_GX1_RUNS.$KV.GX1_RUNS.silent"}},
-		}}},
 	})
 	must(t, err)
 	srv.Start()
@@ -124,6 +120,13 @@ func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
 		_, err = b.StoreManifest(t.Context(), testManifest(id, 1), 0)
 		must(t, err)
 	}
+	// Whoever asks for that one's value is led to where nobody answers.
+	must(t, srv.GlobalAccount().AddMapping("$JS.API.DIRECT.GET.KV_GX1_RUNS.$KV.GX1_RUNS.silent", "nobody"))
+	b.Close()
+	if b, err = Connect(t.Context(), Config{InProcess: srv}); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
 	if list, err := b.Manifests(t.Context()); err == nil {
 		t.Errorf("%d runs and no error (want one: a manifest could not be read)", len(list))
 	}

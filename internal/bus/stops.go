@@ -70,7 +70,9 @@ type HeardStop struct {
 
 // ListenStops calls heard, one call at a time, for every core message on the
 // stops of run id, or of all runs with id "". The subscription is known to
-// the server when ListenStops returns, so a LastStop after it misses none.
+// the server when ListenStops returns. A stop that came just before is in the
+// stream a moment later, and not always at once: the server stores it beside
+// delivering it. So read LastStop after, and again in a while.
 func (b *Bus) ListenStops(id run.ID, heard func(HeardStop)) (cancel func(), err error) {
 	subject := StopSubjects
 	if id != "" {

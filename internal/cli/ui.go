@@ -22,7 +22,7 @@ import (
 
 const (
 	drawEvery = 200 * time.Millisecond // the live line on a terminal
-	logEvery  = 10 * time.Second       // a log line elsewhere
+	logEvery  = 10 * time.Second       // a log line elsewhere, after the first
 	// rateOver is what bars/s is averaged over: long enough to be calm.
 	rateOver = 5 * time.Second
 )
@@ -103,17 +103,15 @@ func (u *ui) end() {
 	}
 }
 
-// show draws until end.
+// show draws until end. Off a terminal it logs: a line as soon as bars move,
+// which scripts wait for, and one each logEvery.
 func (u *ui) show() {
-	every := drawEvery
-	if u.live == nil {
-		every = logEvery
-	}
-	t := time.NewTicker(every)
+	t := time.NewTicker(drawEvery)
 	defer t.Stop()
 	if u.live != nil {
 		u.live.Draw(u.state())
 	}
+	moving, logged := false, u.begun
 	for {
 		select {
 		case <-u.done:
@@ -125,6 +123,11 @@ func (u *ui) show() {
 			u.live.Draw(s)
 			continue
 		}
+		first := !moving && s.BarsDone > 0
+		if !first && time.Since(logged) < logEvery {
+			continue
+		}
+		moving, logged = moving || first, time.Now()
 		attrs := make([]any, 0, 16)
 		for _, a := range progress.Line(s) {
 			attrs = append(attrs, a)

@@ -117,6 +117,7 @@ type Info struct {
 type Session struct {
 	cfg     Config
 	target  export.Target
+	lock    *export.Lock
 	started time.Time
 	dog     *export.Watchdog
 
@@ -154,6 +155,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 		return export.Outcome{}, err
 	}
 	defer lock.Close() // its loss is of no consequence: the process ends
+	s.lock = lock
 	exporter, err := export.Open(lock, s.target, cfg.Export)
 	if err != nil {
 		return export.Outcome{}, err
@@ -310,6 +312,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 			s.dog.Ended(fmt.Errorf("local workers: %w", err))
 		}
 	})
+	owned.Go(func() { s.watchOutput(poolCtx) })
 	if s.cfg.Ready != nil {
 		s.cfg.Ready(Info{RunID: s.cfg.RunID, URL: server.URL(), KeyFile: server.KeyFile(), Plan: life.Manifest.Plan})
 	}

@@ -251,3 +251,34 @@ func TestWatcherMayEndAnAttemptInItsName(t *testing.T) {
 		t.Errorf("renewing an attempt that a watcher ended: %v (want errLeaseLost)", err)
 	}
 }
+
+// TestInvariant1_WatchIsAWholeLease: a claim that stays as it is is watched
+// for one whole lease, one that is renewed is let be.
+func TestInvariant1_WatchIsAWholeLease(t *testing.T) {
+	x := newBench(t)
+	other := x.claimRecord()
+	other.Holder.WorkerID = "w2"
+	seq, err := x.b.StoreLease(t.Context(), other, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if !x.a.watch(t.Context(), seq) {
+		t.Error("a record that did not change was not watched to the end")
+	}
+	if took := time.Since(begun); took < x.m.LeaseDuration {
+		t.Errorf("watched for %v (want at least the lease, %v)", took, x.m.LeaseDuration)
+	}
+	// The holder renews in mid-watch.
+	renewed := make(chan error, 1)
+	time.AfterFunc(x.m.LeaseDuration/2, func() {
+		_, err := x.b.StoreLease(context.Background(), other.Renewed(nil), seq)
+		renewed <- err
+	})
+	if x.a.watch(t.Context(), seq) {
+		t.Error("a record that was renewed was taken for silent")
+	}
+	if err := <-renewed; err != nil {
+		t.Fatal(err)
+	}
+}

@@ -86,7 +86,8 @@ func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
 func (a *attempt) done(ctx, life context.Context, measured footer.Footer) {
 	f := a.report(&measured, footer.StatusOK)
 	f.Phase = footer.PhaseReplay
-	if err := f.Check(a.s.m); err != nil {
+	// As it will be written: a number that is none costs that number only.
+	if err := f.Normalize().Check(a.s.m); err != nil {
 		a.failed(ctx, outcome{footer: measured, err: fmt.Errorf("the engine's result is not valid: %w", err)})
 		return
 	}
@@ -137,10 +138,15 @@ func (a *attempt) attemptDir() string {
 		"chunk_"+strconv.Itoa(a.chunk.Idx), "attempt_"+strconv.Itoa(a.rec.Attempt))
 }
 
+// makeDir makes the attempt's directory below WorkDir. WorkDir itself is not
+// made again if it was deleted: with local workers it stands in the run's
+// output directory, which must not come back as if nothing had happened.
 func (a *attempt) makeDir() (string, error) {
 	dir := a.attemptDir()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("making the attempt's directory: %w", err)
+	for _, d := range []string{filepath.Dir(filepath.Dir(dir)), filepath.Dir(dir), dir} {
+		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return "", fmt.Errorf("making the attempt's directory: %w", err)
+		}
 	}
 	return dir, nil
 }

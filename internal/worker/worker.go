@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -121,6 +122,9 @@ func New(cfg Config) *Worker {
 // run's stop, has given its last word, and returns nil. It takes a few
 // seconds at most after ctx's end.
 func (w *Worker) Run(ctx context.Context) error {
+	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
+		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
+	}
 	cancelStops, err := w.cfg.Bus.ListenStops(w.cfg.Run, func(h bus.HeardStop) { w.hintStop(h.RunID) })
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
