@@ -69,7 +69,7 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	old := b.chunks[r.ChunkIdx].Load()
 	next := *old
 	if r.Best != nil {
-		next.line = better(old.line, *r.Best)
+		next.line = b.better(old.line, *r.Best)
 	}
 	slim := *r
 	slim.Own, slim.Best = nil, nil
@@ -96,7 +96,7 @@ func (b *board) TakeFooter(f *footer.Footer, seq uint64) {
 	idx := int(f.ChunkIdx)
 	old := b.chunks[idx].Load()
 	next := *old
-	next.line = better(old.line, *f)
+	next.line = b.better(old.line, *f)
 	b.store(idx, old, &next)
 	b.meet(f.WorkerID, f.Host)
 }
@@ -124,13 +124,15 @@ func (b *board) TakeRefused(idx int, isFooter bool, err *bus.RefusedError) {
 }
 
 // better is the one of a stored line and a new footer that speaks.
-func better(old perf.Encoded, f footer.Footer) perf.Encoded {
+func (b *board) better(old perf.Encoded, f footer.Footer) perf.Encoded {
 	if !old.IsZero() && !footer.Outranks(f, old.Footer()) {
 		return old
 	}
 	e, err := perf.EncodeChunk(f)
 	if err != nil {
-		return old // Check has passed it, so this is a footer of odd contents; what was held stands
+		// It could not be read back from a perf JSON; what was held stands.
+		b.refused.Add(1)
+		return old
 	}
 	return e
 }

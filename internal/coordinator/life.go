@@ -43,6 +43,8 @@ const (
 	// lastRetry is how soon a step of the end is tried again when the bus
 	// does not answer.
 	lastRetry = 100 * time.Millisecond
+	// stopOnItsWay is how long a published stop may take into its stream.
+	stopOnItsWay = 100 * time.Millisecond
 )
 
 // Prepare makes the session ready to be looked at; call it before anything
@@ -142,6 +144,10 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	defer cancel()
 	t := time.NewTicker(l.Manifest.LeaseDuration)
 	defer t.Stop()
+	// The first reading of the stop may have been overtaken by one that was
+	// on its way into the stream while nobody listened yet.
+	soon := time.NewTimer(stopOnItsWay)
+	defer soon.Stop()
 	for {
 		_, _, changed := l.board.following()
 		if l.board.done() {
@@ -154,6 +160,8 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 		case seq := <-l.bad:
 			l.deleteFooter(ctx, seq)
 		case <-reconnected:
+			l.readStop(ctx)
+		case <-soon.C:
 			l.readStop(ctx)
 		case <-t.C:
 			l.readStop(ctx)

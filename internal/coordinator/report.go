@@ -116,7 +116,7 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 // removeState removes the bus of a complete run and what its local workers
 // left; the lock stays.
 func (s *Session) removeState() {
-	for _, name := range []string{"bus", "work", "run.nk"} {
+	for _, name := range []string{"bus", "work", "nats", "run.nk"} {
 		if err := os.RemoveAll(filepath.Join(s.target.StateDir(), name)); err != nil {
 			s.cfg.Logger.Warn("cleaning up", "error", err)
 		}

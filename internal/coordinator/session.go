@@ -299,6 +299,9 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	s.pool.Store(pool)
 	leave := s.enter(server, life.Manifest)
 	defer leave()
+	if _, err := server.WriteContext(s.target.StateDir(), string(s.cfg.RunID)); err != nil {
+		log.Warn("no context file for the stock client", "error", err)
+	}
 	others := newPasser(s)
 	defer others.wait()
 	life.Foreign = others.pass

@@ -24,7 +24,16 @@ func (a *attempt) claim(ctx context.Context) bool {
 			if !a.watch(ctx, seq) {
 				continue // it changed, or there was a break: look again
 			}
-			dec = lease.AfterWatch(del)
+			// The holder may have stored its ok footer meanwhile and died.
+			again, now, err := a.situation(ctx)
+			if err != nil {
+				a.log.Warn("reading what is known of the chunk", "error", err)
+				return false
+			}
+			if now != seq {
+				continue
+			}
+			dec = lease.AfterWatch(again)
 		}
 		switch dec.Action {
 		case lease.Ack:

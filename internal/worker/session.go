@@ -86,9 +86,16 @@ func (w *Worker) trackRuns(ctx context.Context, hint <-chan struct{}) {
 	for {
 		w.readRuns(ctx)
 		for _, s := range w.open() {
-			if time.Since(lastStopRead[s.m.RunID]) >= s.m.LeaseDuration {
-				lastStopRead[s.m.RunID] = time.Now()
-				w.readStop(ctx, s)
+			last, known := lastStopRead[s.m.RunID]
+			if time.Since(last) < s.m.LeaseDuration {
+				continue
+			}
+			w.readStop(ctx, s)
+			lastStopRead[s.m.RunID] = time.Now()
+			if !known {
+				// A stop from before we listened may have been on its way
+				// into the stream: the first reading does not count.
+				lastStopRead[s.m.RunID] = time.Time{}
 			}
 		}
 		select {
