@@ -319,12 +319,6 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	if s.cfg.Ready != nil {
 		s.cfg.Ready(Info{RunID: s.cfg.RunID, URL: server.URL(), KeyFile: server.KeyFile(), Plan: life.Manifest.Plan})
 	}
-	owned.Go(func() {
-		if err := watchDisk(poolCtx, s.target.StateDir()); err != nil {
-			log.Error("giving the run up", "error", err)
-			s.dog.Ended(err)
-		}
-	})
 	err = life.Run(ctx, over)
 	if err != nil {
 		log.Error("the run ended by itself", "error", err)
