@@ -74,14 +74,16 @@ func (u *ui) say(format string, args ...any) {
 }
 
 // start is called before the session begins: from now on a stop leaves a perf
-// JSON.
+// JSON. It does not wait for the terminal, which may be held.
 func (u *ui) start(s *coordinator.Session) {
 	u.s = s
-	u.say("run_id %s", u.id)
 	if u.f.quiet {
 		return
 	}
-	u.drawn.Go(u.show)
+	u.drawn.Go(func() {
+		u.say("run_id %s", u.id)
+		u.show()
+	})
 }
 
 // ready is called when the bus is up.
