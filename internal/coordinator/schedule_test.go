@@ -73,7 +73,7 @@ func emptyPools() {
 // fail and lose their links, with or without a stop, and judges each from
 // outside. GX1R_SCHEDULES sets their number, GX1R_SEED the first seed.
 func TestRandomSchedules(t *testing.T) {
-	n, first := uint64(150), uint64(1)
+	n, first := uint64(100), uint64(1)
 	if testing.Short() {
 		n = 40
 	}
