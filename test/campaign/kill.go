@@ -4,13 +4,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -173,23 +170,14 @@ func (s *stops) killed(r *drive.Run, delay time.Duration, k *kills) error {
 // onDisk says whether the worker left its attempt's footer with all the bars
 // that it stepped over. A run that completed has cleaned them away.
 func onDisk(r *drive.Run, a check.Attempt) error {
-	work := filepath.Join(r.State(), "work")
-	if _, err := os.Stat(work); errors.Is(err, os.ErrNotExist) {
+	bars, err := r.FooterOnDisk(a.Chunk, a.N)
+	switch {
+	case errors.Is(err, drive.ErrCleaned):
 		return nil
-	}
-	path := filepath.Join(work, r.RunID, "chunk_"+strconv.FormatInt(a.Chunk, 10), "attempt_"+strconv.FormatInt(a.N, 10), "chunk_footer.json")
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("the footer of a worker whose coordinator died: %w", err)
-	}
-	var f struct {
-		Bars int64 `json:"bars_processed"`
-	}
-	if err := json.Unmarshal(b, &f); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if f.Bars != a.Bars {
-		return fmt.Errorf("%s: bars_processed is %d (%d were stepped over)", path, f.Bars, a.Bars)
+	case err != nil:
+		return err
+	case bars != a.Bars:
+		return fmt.Errorf("chunk %d, attempt %d: bars_processed is %d on the disk (%d were stepped over)", a.Chunk, a.N, bars, a.Bars)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func runLatency(ctx context.Context, fs *flag.FlagSet, args []string, c *campaig
 	defer done()
 	wrong := false
 	for i, chunks := range latencyChunks {
-		var visible, bare []time.Duration
+		var visible, bare, busy []time.Duration
 		var ratios []float64
 		size := 0
 		for n := range counts[i] {
@@ -49,13 +49,14 @@ func runLatency(ctx context.Context, fs *flag.FlagSet, args []string, c *campaig
 				wrong = true
 				continue
 			}
-			visible, bare, size = append(visible, m.visible), append(bare, m.bare), m.bytes
+			visible, bare, busy, size = append(visible, m.visible), append(bare, m.bare), append(busy, m.busy), m.bytes
 			ratios = append(ratios, float64(m.visible)/float64(m.bare))
 		}
 		v, b := quantile(visible, 0.5), quantile(bare, 0.5)
-		fmt.Fprintf(c.out, "%6d chunks (%d bytes), %d runs: signal to visible file median %v, worst %v; bare write+fsync+rename+fsync median %v, worst %v; ratio of medians %.2f, median of ratios %.2f\n",
+		fmt.Fprintf(c.out, "%6d chunks (%d bytes), %d runs: signal to visible file median %v, worst %v; bare write+fsync+rename+fsync median %v, worst %v; ratio of medians %.2f, median of ratios %.2f; bare while the run was going on: median %v, ratio %.2f\n",
 			chunks, size, len(visible), round(v), round(quantile(visible, 1)), round(b), round(quantile(bare, 1)),
-			float64(v)/float64(max(b, 1)), quantile(ratios, 0.5))
+			float64(v)/float64(max(b, 1)), quantile(ratios, 0.5),
+			round(quantile(busy, 0.5)), float64(v)/float64(max(quantile(busy, 0.5), 1)))
 	}
 	if wrong {
 		return errWrong
@@ -67,8 +68,11 @@ func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond
 
 // measured is one run's figures.
 type measured struct {
-	visible, bare time.Duration
-	bytes         int
+	visible time.Duration
+	// bare is what the disk takes for the same bytes once the run has ended;
+	// busy, for about as many while workers and bus go on writing.
+	bare, busy time.Duration
+	bytes      int
 }
 
 // measure lets a run do most of its chunks, stops it, and watches for its
@@ -101,6 +105,10 @@ func (c *campaign) measure(ctx context.Context, id string, chunks, workers int) 
 	if err := r.Until(ctx, "nine tenths of the bars are done", func() bool { return r.Bars() > bars*9/10 }); err != nil {
 		return measured{}, err
 	}
+	var m measured
+	if m.busy, err = bareWrite(filepath.Join(r.Out, "busy.json"), make([]byte, 4000+1250*chunks)); err != nil {
+		return m, err
+	}
 	w, err := watchFor(r.Perf())
 	if err != nil {
 		return measured{}, err
@@ -110,7 +118,6 @@ func (c *campaign) measure(ctx context.Context, id string, chunks, workers int) 
 	if err := r.Signal(syscall.SIGTERM); err != nil {
 		return measured{}, err
 	}
-	var m measured
 	if m.visible, err = w.wait(begun, hangAfter); err != nil {
 		return m, err
 	}

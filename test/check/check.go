@@ -40,6 +40,8 @@ type Report struct {
 	Replayed   int64
 	// Statuses counts chunks by status.
 	Statuses map[string]int
+	// Failures and Redeliveries are what the file counts of attempts.
+	Failures, Redeliveries int64
 	// Logged is the number of distinct (chunk, bar) pairs in the logs, and
 	// Unreported how many of them the file does not hold.
 	Logged, Unreported int64
@@ -127,6 +129,7 @@ func judgeHeader(d *doc, o Options) {
 	if mode := d.text("export_mode"); mode != "recovered" && !slices.Contains(modes[r.StopSource], mode) {
 		r.fail("export_mode is %q with stop.source %q (expected one of %q)", mode, r.StopSource, modes[r.StopSource])
 	}
+	r.Failures, r.Redeliveries = d.whole("failures"), d.whole("redeliveries")
 	wall := d.number("total_wall_clock_sec")
 	if wall < 0 || o.WallSec > 0 && wall > o.WallSec {
 		r.fail("total_wall_clock_sec is %v (expected 0 to %v, the life of the process)", wall, o.WallSec)

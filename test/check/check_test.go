@@ -36,6 +36,7 @@ func good() map[string]any {
 		"run_id": "r1", "schema_version": "perf_v1", "export_seq": 1, "outcome": "stopped",
 		"export_mode": "watchdog_sigterm", "export_partial": false, "pregate_enabled": true,
 		"stop": map[string]any{"source": "sigterm"}, "total_wall_clock_sec": 1.5,
+		"failures": 0, "redeliveries": 2,
 		"coverage": map[string]any{
 			"planned_bars": 30, "replayed_bars": 14, "missing_bars": 16,
 			"by_status": map[string]any{
@@ -100,7 +101,7 @@ func TestGoodRunPasses(t *testing.T) {
 	if !r.OK() {
 		t.Fatalf("violations of a good run:\n%s", strings.Join(r.Violations, "\n"))
 	}
-	if r.Planned != 30 || r.Replayed != 14 || r.Logged != 14 || r.Unreported != 0 || r.StopSource != "sigterm" || r.Statuses["ok"] != 1 {
+	if r.Planned != 30 || r.Replayed != 14 || r.Logged != 14 || r.Unreported != 0 || r.StopSource != "sigterm" || r.Redeliveries != 2 || r.Statuses["ok"] != 1 {
 		t.Errorf("the report is %+v", r)
 	}
 }
@@ -149,6 +150,8 @@ func TestDoctoredFilesAreCaught(t *testing.T) {
 		{"stopped by nobody", set("stop.source", ""), "outcome is stopped and stop.source is empty"},
 		{"mode", set("export_mode", "normal"), "export_mode"},
 		{"wall above the process's life", set("total_wall_clock_sec", 2.5), "total_wall_clock_sec is 2.5"},
+		{"failures", set("failures", -1), "failures is no count"},
+		{"redeliveries", set("redeliveries", nil), "redeliveries is no count"},
 		{"wall negative", set("total_wall_clock_sec", -1), "total_wall_clock_sec is -1"},
 		{"partial", set("export_partial", true), "export_partial is true"},
 		{"planned", set("coverage.planned_bars", 31), "planned_bars 31 is not replayed_bars 14 + missing_bars 16"},

@@ -66,13 +66,16 @@ func (l *Logs) read(name string, r io.Reader) error {
 }
 
 // Attempt is one attempt as the logs tell it.
-type Attempt struct{ Chunk, N, Bars int64 }
+type Attempt struct {
+	Chunk, N, Bars int64
+	File           string // the log that it stands in
+}
 
 // Attempts lists all attempts that stepped over a bar.
 func (l *Logs) Attempts() []Attempt {
 	var list []Attempt
 	for a, bars := range l.bars {
-		list = append(list, Attempt{a.chunk, a.n, int64(len(bars))})
+		list = append(list, Attempt{a.chunk, a.n, int64(len(bars)), a.file})
 	}
 	slices.SortFunc(list, func(a, b Attempt) int {
 		if a.Chunk != b.Chunk {

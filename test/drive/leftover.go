@@ -4,6 +4,9 @@ package drive
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,6 +45,30 @@ func (r *Run) Leftovers() []string {
 		})
 	}
 	return list
+}
+
+// ErrCleaned: the run was complete and has cleaned its workers' directories.
+var ErrCleaned = errors.New("the workers' directory is cleaned away")
+
+// FooterOnDisk returns the bars_processed of the footer that an attempt left
+// on its worker's disk.
+func (r *Run) FooterOnDisk(chunk, attempt int64) (bars int64, err error) {
+	work := filepath.Join(r.State(), "work")
+	if _, err := os.Stat(work); errors.Is(err, os.ErrNotExist) {
+		return 0, ErrCleaned
+	}
+	path := filepath.Join(work, r.RunID, fmt.Sprintf("chunk_%d", chunk), fmt.Sprintf("attempt_%d", attempt), "chunk_footer.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("the footer on a worker's disk: %w", err)
+	}
+	var f struct {
+		Bars int64 `json:"bars_processed"`
+	}
+	if err := json.Unmarshal(b, &f); err != nil {
+		return 0, fmt.Errorf("the footer on a worker's disk, %s: %w", path, err)
+	}
+	return f.Bars, nil
 }
 
 // Tail returns the last lines of a file, for a person to read.

@@ -48,7 +48,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if !r.OK() {
 		return 1
 	}
-	fmt.Fprintf(stdout, "outcome=%s stop=%s planned=%d replayed=%d chunks=%v unreported=%d\n",
-		r.Outcome, r.StopSource, r.Planned, r.Replayed, r.Statuses, r.Unreported)
+	fmt.Fprintf(stdout, "outcome=%s stop=%s planned=%d replayed=%d chunks=%v\n", r.Outcome, r.StopSource, r.Planned, r.Replayed, r.Statuses)
+	if o.BarLog != "" {
+		fmt.Fprintf(stdout, "logged=%d unreported=%d\n", r.Logged, r.Unreported)
+	}
 	return 0
 }
