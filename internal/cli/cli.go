@@ -123,28 +123,30 @@ func (e *usageError) Error() string { return e.msg }
 // envPrefix: users' own replay code owns GX1_.
 const envPrefix = "GX1R_"
 
-// foreignEnv names the flags that take their value from a variable of another
-// name: the original's, or NATS's own.
-var foreignEnv = map[string]string{
-	"timeout": "GX1_MASTER_WAIT_TIMEOUT_SEC",
-	"nats":    "NATS_URL", "creds": "NATS_CREDS", "nkey": "NATS_NKEY",
-	"tlsca": "NATS_CA", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY",
-}
+// Flags that take their value from a variable of another name, too: the
+// original's, and NATS's own.
+var (
+	originalEnv = map[string]string{"timeout": "GX1_MASTER_WAIT_TIMEOUT_SEC"}
+	natsEnv     = map[string]string{
+		"nats": "NATS_URL", "creds": "NATS_CREDS", "nkey": "NATS_NKEY",
+		"tlsca": "NATS_CA", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY",
+	}
+)
 
 func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// bindEnv lets every flag of cmd be given by its environment variable, and
-// says so in its help. An error in a value names the variable.
-func (p Program) bindEnv(cmd *cobra.Command) {
+// bindEnv lets every flag of cmd be given by its environment variable, those
+// in foreign by that one too, and says so in its help. An error in a value names the variable.
+func (p Program) bindEnv(cmd *cobra.Command, foreign map[string]string) {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {
 			return
 		}
 		name := envName(f.Name)
-		if other, ok := foreignEnv[f.Name]; ok {
+		if other, ok := foreign[f.Name]; ok {
 			name += ", $" + other
 		}
 		f.Usage += " [$" + name + "]"
@@ -155,7 +157,7 @@ func (p Program) bindEnv(cmd *cobra.Command) {
 			if cmd.Flags().Changed(name) {
 				continue
 			}
-			for _, env := range []string{envName(name), foreignEnv[name]} {
+			for _, env := range []string{envName(name), foreign[name]} {
 				if env == "" {
 					continue
 				}

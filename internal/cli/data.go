@@ -44,7 +44,7 @@ The output's extension, .parquet or .csv, chooses the format.`,
 	cmd.Flags().Int64Var(&n, "bars", 0, "how many bars")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "which bars")
 	cmd.Flags().StringVar(&output, "output", "", "the file to write")
-	p.bindEnv(cmd)
+	p.bindEnv(cmd, nil)
 	return cmd
 }
 
@@ -72,7 +72,7 @@ func (p Program) dataInfoCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every gap")
 	cmd.Flags().Float64Var(&spread, "spread-bps", 0, fmt.Sprintf("spread to assume where the file has none, in bps (default %v)", bars.DefaultSpreadBps))
-	p.bindEnv(cmd)
+	p.bindEnv(cmd, nil)
 	return cmd
 }
 
@@ -105,6 +105,6 @@ func (p Program) dataConvertCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().Float64Var(&spread, "spread-bps", 0, fmt.Sprintf("spread to assume where the input has none, in bps (default %v)", bars.DefaultSpreadBps))
-	p.bindEnv(cmd)
+	p.bindEnv(cmd, nil)
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -104,7 +105,7 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
 	fl.BoolVar(&f.keepBus, "keep-bus", false, "keep the embedded bus's files after a complete run")
 	fl.BoolVar(&f.quiet, "quiet", false, "print the result only")
-	p.bindEnv(cmd)
+	p.bindEnv(cmd, originalEnv)
 	return cmd
 }
 
@@ -158,7 +159,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		Engine: f.engine, Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
 		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
 			return process.Spec{Path: exe, Args: []string{exe, "worker", "--run", string(w.RunID), "--nats", w.URL,
-				"--nkey", w.KeyFile, "--work-dir", w.WorkDir}}
+				"--nkey", w.KeyFile, "--work-dir", w.WorkDir}, Env: localEnv(os.Environ())}
 		},
 		Listen: f.listen, StopAuth: f.stopAuth, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
 		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
@@ -174,7 +175,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 	if errors.As(err, &again) {
 		return p.alreadyRun(again)
 	}
+	var left *coordinator.LeftBehind
+	if errors.As(err, &left) {
+		return &usageError{msg: left.Error() + "; this version cannot go on with it", hint: "another --run-id"}
+	}
 	if err != nil {
+		forgetLog(logFile)
 		return err
 	}
 	ui.summary(out)
@@ -185,6 +191,14 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		return exitCode{code: out.Code}
 	}
 	return nil
+}
+
+// localEnv is the environment of local workers: this process's own without
+// what would be taken for their flags, such as credentials for another bus.
+func localEnv(environ []string) []string {
+	return slices.DeleteFunc(environ, func(v string) bool {
+		return strings.HasPrefix(v, envPrefix) || strings.HasPrefix(v, "NATS_")
+	})
 }
 
 func (f runFlags) id() (run.ID, error) {
@@ -266,6 +280,17 @@ func openLog(t export.Target) (*os.File, error) {
 		return nil, fmt.Errorf("opening the run's log: %w", err)
 	}
 	return f, nil
+}
+
+// forgetLog removes the log of a run that never was, and its directory, if
+// nothing is in them.
+func forgetLog(f *os.File) {
+	if info, err := f.Stat(); err != nil || info.Size() > 0 {
+		return
+	}
+	if os.Remove(f.Name()) == nil {
+		_ = os.Remove(filepath.Dir(f.Name())) // not empty: not ours
+	}
 }
 
 // alreadyRun answers a run whose name is taken by an export.

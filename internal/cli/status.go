@@ -32,7 +32,7 @@ func (p Program) statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	p.bindEnv(cmd)
+	p.bindEnv(cmd, nil)
 	return cmd
 }
 

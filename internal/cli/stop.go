@@ -34,7 +34,7 @@ stored. It returns then; the run drains and exports by itself.`,
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it stands in the perf JSON")
 	cmd.Flags().DurationVar(&timeout, "timeout", stopPatience, "how long to try")
-	p.bindEnv(cmd)
+	p.bindEnv(cmd, nil)
 	return cmd
 }
 

@@ -43,8 +43,8 @@ func (p Program) workerCommand(name string, hidden bool) *cobra.Command {
 		Use: name, Hidden: hidden,
 		Short: "Replay chunks of runs on a JetStream bus",
 		Long: `chunkworker takes chunk tasks from a bus, replays them, and reports what it
-measured. It may be started before the coordinator. On SIGTERM or Ctrl-C it
-gives back what it holds, so that another worker takes it at once.`,
+measured. On SIGTERM or Ctrl-C it gives back what it holds, so that another
+worker takes it at once.`,
 		Example: "  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.work(cmd.Context(), f) },
@@ -55,7 +55,7 @@ gives back what it holds, so that another worker takes it at once.`,
 	fl.IntVar(&f.concurrency, "concurrency", 1, "chunks to replay at a time")
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts and fetched bars are kept")
-	p.bindEnv(cmd)
+	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
 

@@ -141,9 +141,20 @@ func (e *AlreadyRun) Error() string {
 	return fmt.Sprintf("run %s has been run: %s holds %d of its %d bars (%s)", e.RunID, e.Path, t.Coverage.ReplayedBars, t.Coverage.PlannedBars, t.Outcome)
 }
 
+// LeftBehind says that an earlier session of the run ended without an export
+// and left its bus.
+type LeftBehind struct {
+	RunID run.ID
+	Store string
+}
+
+func (e *LeftBehind) Error() string {
+	return fmt.Sprintf("run %s was begun before and ended without an export; what it left is in %s", e.RunID, e.Store)
+}
+
 // Run runs the session until its perf JSON is written, or has failed to be,
 // and everything that it started has ended. An error means that nothing was
-// run: bad input, another session of the run, or an *AlreadyRun. onSession,
+// run: bad input, another session of the run, an *AlreadyRun or *LeftBehind. onSession,
 // if not nil, is called with the session before it begins.
 func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	s := &Session{
@@ -162,6 +173,9 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	}
 	if file, ok := exporter.Last(); ok {
 		return export.Outcome{}, &AlreadyRun{RunID: cfg.RunID, Path: s.target.Perf(), File: file}
+	}
+	if left := embedded.Store(s.target.StateDir()); left != "" {
+		return export.Outcome{}, &LeftBehind{RunID: cfg.RunID, Store: left}
 	}
 	// work ends with a stop, which is its cause; over when the watchdog has
 	// had its say, whatever still hangs.

@@ -64,6 +64,15 @@ type Server struct {
 	log  *slog.Logger
 }
 
+// Store returns the store that a server has left in dir; "" if there is none.
+func Store(dir string) string {
+	path := filepath.Join(dir, storeDir)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
 // Start starts a server in dir and returns when it takes connections. A store
 // that another process serves is an error.
 func Start(ctx context.Context, cfg Config) (*Server, error) {

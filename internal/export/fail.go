@@ -18,7 +18,7 @@ type Failure struct {
 	Chunks []perf.Chunk
 	Cause  error
 	Trace  string // stack or steps, for whoever looks into it
-	Note   string // empty: the command that tries again
+	Note   string // empty: what can be done now
 }
 
 func (f Failure) stub() ([]byte, error) {
@@ -27,7 +27,7 @@ func (f Failure) stub() ([]byte, error) {
 		s.Error = f.Cause.Error()
 	}
 	if s.Note == "" {
-		s.Note = fmt.Sprintf("The export failed. `coordinator export %s` tries again from what the bus or the files hold.", f.Report.RunID)
+		s.Note = fmt.Sprintf("The export of run %s failed. What its workers measured is in their chunk_footer.json files and, where there is one, in the perf JSON in the fallback directory.", f.Report.RunID)
 	}
 	return perf.AppendStub(nil, s, f.Chunks)
 }

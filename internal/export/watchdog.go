@@ -62,8 +62,10 @@ type Watchdog struct {
 // Outcome is how a run ended.
 type Outcome struct {
 	// Code is the process's exit code: 0, 2 or 3; 1 if nothing was run.
-	Code   int
-	Result Result // of the last export, if it succeeded
+	Code int
+	// Result of the last export; if it failed, its Totals say what would have
+	// been in it.
+	Result Result
 	Stop   run.Stop
 	// Err is why the last export failed, or why the run ended by itself
 	// before it was done.
@@ -282,18 +284,20 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 
 // stub writes the stub of an export that failed.
 func (s *watch) stub(out Outcome, failed exported) Outcome {
-	f := s.failure(out.Err, failed.err, failed.trace)
+	f := s.failure(&out, failed.err, failed.trace)
 	return s.bounded(out, failed.err, func() ([]string, error) { return s.cfg.Exporter.Fail(f) })
 }
 
 // fallback writes perf JSON and stub where the disk does answer.
 func (s *watch) fallback(out Outcome, cause error) Outcome {
-	f := s.failure(out.Err, cause, "")
+	f := s.failure(&out, cause, "")
 	return s.bounded(out, cause, func() ([]string, error) { return s.cfg.Exporter.WriteFallback(f) })
 }
 
-func (s *watch) failure(lifeErr, cause error, trace string) Failure {
-	r, chunks := s.report(lifeErr)
+// failure is what could not be exported; its totals go into out.
+func (s *watch) failure(out *Outcome, cause error, trace string) Failure {
+	r, chunks := s.report(out.Err)
+	out.Result.Totals = perf.Count(r.Outcome, chunks)
 	return Failure{Report: r, Chunks: chunks, Cause: cause, Trace: trace}
 }
 

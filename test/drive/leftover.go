@@ -3,7 +3,6 @@
 package drive
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,18 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
-
-// pause lets a few milliseconds pass, or what is left of ctx.
-func pause(ctx context.Context) {
-	t := time.NewTimer(5 * time.Millisecond)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
 
 // Leftovers lists what an ended run should not have left: files that were
 // written aside and never renamed, and its entry in the register. The bus's

@@ -119,6 +119,16 @@ func (r *Run) Gone(ctx context.Context) error {
 	}
 }
 
+// pause lets a few milliseconds pass, or what is left of ctx.
+func pause(ctx context.Context) {
+	t := time.NewTimer(5 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
 // End kills what is left of the run's session, which is this package's own
 // doing, and of nothing else.
 func (r *Run) End() {
