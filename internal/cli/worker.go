@@ -59,7 +59,11 @@ worker takes it at once.`,
 	return cmd
 }
 
-// work is the life of a worker process.
+// exitSecondSignal is a shell's code for a program that a signal ended.
+const exitSecondSignal = 130
+
+// work is the life of a worker process. The first signal asks it to go, the
+// second means now.
 func (p Program) work(ctx context.Context, f workerFlags) error {
 	// Before anything else opens files: the lifeline's descriptor is fixed.
 	lifeline, local := process.InheritedLifeline(p.Getenv)
@@ -97,29 +101,30 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 	if local {
 		gone = process.Lifeline(lifeline)
 	}
-	go func() { // ends with ctx
-		told := 0
+	over := make(chan struct{})
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		told := false
 		for {
 			select {
-			case <-ctx.Done():
-				if told > 0 {
-					select { // the second signal means now
-					case <-signals:
-						os.Exit(130)
-					case <-gone:
-					}
-				}
+			case <-over:
 				return
 			case <-signals:
-				told++
+				if told {
+					os.Exit(exitSecondSignal)
+				}
+				told = true
 				cancel(worker.ErrShutdown)
 			case <-gone:
+				gone = nil
 				cancel(worker.ErrOrphaned)
-				// Footers are written at once. What may take longer is the
-				// answer of a bus that has most likely died, too.
-				time.AfterFunc(orphanLimit, func() { os.Exit(exitOrphaned) })
 			}
 		}
+	}()
+	defer func() {
+		close(over)
+		<-heard
 	}()
 
 	opts, err := f.connect.options()
