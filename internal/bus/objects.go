@@ -3,11 +3,13 @@ package bus
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
+	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/run"
@@ -39,22 +41,6 @@ func PolicyObject(m run.Manifest) string { return "policy." + m.Policy.Content }
 // ErrNoObject: the object store has nothing of that name.
 var ErrNoObject = errors.New("no such object on the bus")
 
-// impatient is a context whose deadline is always near. The client's reader of
-// objects waits until its context's deadline without looking whether it was
-// cancelled, and looks after each wait.
-type impatient struct{ context.Context }
-
-func (i impatient) Deadline() (time.Time, bool) {
-	near := time.Now().Add(lookEvery)
-	if end, ok := i.Context.Deadline(); ok && end.Before(near) {
-		return end, true
-	}
-	return near, true
-}
-
-// lookEvery is how late a transfer may notice that it was cancelled.
-const lookEvery = 100 * time.Millisecond
-
 // HasObject reports whether an object is there, whole.
 func (b *Bus) HasObject(ctx context.Context, name string) (bool, error) {
 	s, err := b.dataStore(ctx)
@@ -85,7 +71,8 @@ func (b *Bus) PutObject(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
-// GetObject reads an object of at most limit bytes.
+// GetObject reads an object of at most limit bytes. It ends soon after ctx
+// does.
 func (b *Bus) GetObject(ctx context.Context, name string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
 	defer cancel()
@@ -93,19 +80,91 @@ func (b *Bus) GetObject(ctx context.Context, name string, limit int64) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Get(impatient{ctx}, name)
+	info, err := s.GetInfo(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, fmt.Errorf("object %s: %w", name, ErrNoObject)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading object %s: %w", name, err)
 	}
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err = errors.Join(err, r.Close()); err != nil {
+	if info.Size > uint64(limit) {
+		return nil, fmt.Errorf("object %s has %d bytes (more than %d)", name, info.Size, limit)
+	}
+	data, err := b.chunks(ctx, info)
+	if err != nil {
 		return nil, fmt.Errorf("reading object %s: %w", name, err)
 	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("object %s has more than %d bytes", name, limit)
+	want, err := jetstream.DecodeObjectDigest(info.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("reading object %s: its digest: %w", name, err)
+	}
+	if sum := sha256.Sum256(data); !bytes.Equal(sum[:], want) {
+		return nil, fmt.Errorf("reading object %s: its content has SHA-256 %x (want %x)", name, sum, want)
+	}
+	return data, nil
+}
+
+const (
+	// batchChunks is how many of an object's chunks, of 128 KiB each, one
+	// request asks for.
+	batchChunks = 32
+	// chunkPatience is how long a chunk may be on its way before the rest is
+	// asked for again.
+	chunkPatience = 5 * time.Second
+)
+
+// chunks reads an object's content straight from its stream. The library's
+// own reader makes a consumer, which a worker may not be allowed to, and
+// waits until its deadline whatever happens to its context.
+func (b *Bus) chunks(ctx context.Context, info *jetstream.ObjectInfo) ([]byte, error) {
+	inbox := b.nc.NewInbox()
+	sub, err := b.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			b.log.Debug("unsubscribing from an object's chunks", "error", err)
+		}
+	}()
+	data := make([]byte, 0, info.Size)
+	for next := uint64(1); uint64(len(data)) < info.Size; {
+		request := fmt.Sprintf(`{"seq":%d,"next_by_subj":"$O.%s.C.%s","batch":%d}`, next, StoreData, info.NUID, batchChunks)
+		if err := b.nc.PublishRequest("$JS.API.DIRECT.GET.OBJ_"+StoreData, inbox, []byte(request)); err != nil {
+			return nil, err
+		}
+		before := next
+		for ended := false; !ended; {
+			wait, cancel := context.WithTimeout(ctx, chunkPatience)
+			msg, err := sub.NextMsgWithContext(wait)
+			cancel()
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if err != nil {
+				break // ask for the rest again
+			}
+			switch status := msg.Header.Get("Status"); status {
+			case "":
+				seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
+				if err != nil || seq < next {
+					continue // of an earlier request
+				}
+				if uint64(len(data)+len(msg.Data)) > info.Size {
+					return nil, fmt.Errorf("its chunks have more than the %d bytes that it is said to have", info.Size)
+				}
+				data, next = append(data, msg.Data...), seq+1
+			case "204": // the end of this batch
+				ended = true
+				if next == before {
+					return nil, fmt.Errorf("it ends after %d of %d bytes", len(data), info.Size)
+				}
+			case "404":
+				return nil, fmt.Errorf("it ends after %d of %d bytes", len(data), info.Size)
+			default:
+				return nil, fmt.Errorf("the server answers %s %s", status, msg.Header.Get("Description"))
+			}
+		}
 	}
 	return data, nil
 }

@@ -47,6 +47,18 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+func TestDelays(t *testing.T) {
+	got, err := parseDelays("alone,5ms,1s")
+	if err != nil || !slices.Equal(got, []time.Duration{withoutTerm, 5 * time.Millisecond, time.Second}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"", "5", "-1ms", "alone,"} {
+		if _, err := parseDelays(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	list := []time.Duration{5, 1, 4, 2, 3}
 	for q, want := range map[float64]time.Duration{0: 1, 0.5: 3, 1: 5} {

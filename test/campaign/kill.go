@@ -19,15 +19,28 @@ import (
 // orphanLimit is how long local workers may outlive their coordinator.
 const orphanLimit = time.Second
 
-// killDelays lie between SIGTERM and SIGKILL. From mustHave on a valid file
-// has to be there. withoutTerm is SIGKILL alone, which leaves none, and the
-// workers on their own in the middle of their bars.
-var killDelays = [...]time.Duration{withoutTerm, 5 * time.Millisecond, 50 * time.Millisecond, 500 * time.Millisecond}
-
 const (
+	// killDelays lie between SIGTERM and SIGKILL.
+	killDelays = "alone,5ms,50ms,500ms"
+	// withoutTerm, "alone", is SIGKILL without SIGTERM, which leaves no file,
+	// and the workers on their own in the middle of their bars.
 	withoutTerm = time.Duration(-1)
-	mustHave    = 50 * time.Millisecond
+	// From mustHave on a valid file has to be there.
+	mustHave = 50 * time.Millisecond
 )
+
+func parseDelays(text string) (list []time.Duration, err error) {
+	for item := range strings.SplitSeq(text, ",") {
+		d := withoutTerm
+		if item != "alone" {
+			if d, err = time.ParseDuration(item); err != nil || d < 0 {
+				return nil, fmt.Errorf("--delays %s (want durations, or alone, separated by commas)", text)
+			}
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
 
 func killName(delay time.Duration) string {
 	if delay == withoutTerm {
@@ -42,7 +55,12 @@ func runKills(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 	runs := fs.Int("runs", 30, "runs for each delay")
 	seed := fs.Uint64("seed", 1, "seed of everything that is drawn")
 	bars := fs.Int("bars", 3000, "bars of the data set")
+	text := fs.String("delays", killDelays, "from SIGTERM to SIGKILL; alone: no SIGTERM")
 	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	delays, err := parseDelays(*text)
+	if err != nil {
 		return err
 	}
 	s := &stops{campaign: c, seed: *seed, bars: *bars, chunks: []int{2, 7, 64}}
@@ -55,7 +73,7 @@ func runKills(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 		return err
 	}
 	wrong := false
-	for i, delay := range killDelays {
+	for i, delay := range delays {
 		var k kills
 		for n := range *runs {
 			if ctx.Err() != nil {
