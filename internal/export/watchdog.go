@@ -244,7 +244,9 @@ func (s *watch) settle(done exported) {
 	if s.first == 0 {
 		s.first = time.Since(s.stopAt) - done.res.Took.SyncDir - done.res.Took.Check
 	}
-	s.cfg.Logger.Debug("exported", "bytes", done.res.Bytes, "visible_after", done.res.Took.Visible())
+	t := done.res.Took
+	s.cfg.Logger.Info("exported what is known so far", "bytes", done.res.Bytes, "since_stop", time.Since(s.stopAt),
+		"merge", t.Merge, "write", t.Write, "sync", t.Sync, "rename", t.Rename, "sync_dir", t.SyncDir, "check", t.Check)
 }
 
 // finish writes the last export. The disk gets patience for it; after that,
