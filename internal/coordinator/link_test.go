@@ -210,4 +210,3 @@ func (p *pipe) read(b []byte, until time.Time) (int, error) {
 		}
 	}
 }
-
