@@ -106,6 +106,7 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 	go func() {
 		defer close(heard)
 		told := false
+		var late <-chan time.Time
 		for {
 			select {
 			case <-over:
@@ -119,6 +120,11 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 			case <-gone:
 				gone = nil
 				cancel(worker.ErrOrphaned)
+				// Footers are written at once. What may take longer is the
+				// answer of a bus that has most likely died, too.
+				late = time.After(orphanLimit)
+			case <-late:
+				os.Exit(exitOrphaned)
 			}
 		}
 	}()

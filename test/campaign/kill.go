@@ -164,7 +164,7 @@ func (s *stops) killed(r *drive.Run, delay time.Duration, k *kills) error {
 		return err
 	}
 	rep, err := check.File(r.Perf(), check.Options{
-		BarLog: r.BarLog(), RunID: r.RunID, Bars: int64(s.bars), WallSec: r.Lived().Seconds(), Stop: []string{"sigterm"}, MaxUnreported: -1,
+		BarLog: r.BarLog(), RunID: r.RunID, Bars: int64(s.bars), WallSec: r.Lived().Seconds(), Stop: []string{"sigterm"}, Early: true, MaxUnreported: -1,
 	})
 	switch {
 	case err == nil && rep.OK():

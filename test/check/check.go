@@ -22,6 +22,9 @@ type Options struct {
 	Stop []string
 	// Outcome is what the file must say; empty: anything.
 	Outcome string
+	// Early says that the file was written while the run was still ending, as
+	// when its coordinator was killed: a chunk may have been begun after it.
+	Early bool
 	// MaxUnreported bounds the bars that chunks without a last word have
 	// stepped over and the file does not hold; below 0: not bounded. Chunks
 	// that are `ok` or `stopped` have none, whatever it says.

@@ -284,6 +284,22 @@ func TestKilledAttemptBeforeTheLastIsForgiven(t *testing.T) {
 	}
 }
 
+// A file that was written while the run was still ending knows nothing of a
+// chunk that was begun after it; of one that had its last word it knows all.
+func TestEarlyFile(t *testing.T) {
+	o := options
+	o.Early, o.MaxUnreported = true, -1
+	logs := goodLogs()
+	logs["13.log"] = "2 1 20\n2 1 21\n"
+	if r := judge(t, good(), logs, o); !r.OK() || r.Unreported != 2 {
+		t.Errorf("unreported %d, violations:\n%s", r.Unreported, strings.Join(r.Violations, "\n"))
+	}
+	o.MaxUnreported = 1
+	demand(t, judge(t, good(), logs, o), "2 logged bars of chunks without a last word are not in the file (at most 1 may be)")
+	logs["12.log"] += "1 1 14\n"
+	demand(t, judge(t, good(), logs, o), "chunks[1].bars_processed is 4 of a chunk that is stopped")
+}
+
 // A stop that came too late leaves a complete file that knows nothing of it,
 // and a stop before the plan one without chunks.
 func TestEdgesOfARun(t *testing.T) {

@@ -136,8 +136,8 @@ func judgeLogs(r *Report, chunks []chunk, l *Logs, o Options) {
 		r.Logged += most[id]
 		unreported := most[id] - c.bars
 		r.Unreported += max(unreported, 0)
-		switch c.status {
-		case "ok", "stopped", "missing":
+		switch {
+		case c.status == "ok", c.status == "stopped", c.status == "missing" && !o.Early:
 			// The last attempt has had its last word. One before it may have
 			// been killed.
 			if last[id] > c.bars {

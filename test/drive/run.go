@@ -23,7 +23,7 @@ import (
 type Config struct {
 	Binary string // gx1test
 	// Dir is the run's own directory, made if need be: output, bar logs, the
-	// program's output, runtime files. It is kept.
+	// program's output, runtime files. It is kept, and taken by one run only.
 	Dir    string
 	RunID  string
 	Policy string
@@ -60,10 +60,13 @@ func Start(c Config) (*Run, error) {
 		c.Runtime = filepath.Join(c.Dir, "runtime")
 	}
 	r := &Run{Config: c, announced: make(chan struct{}), ready: make(chan struct{}), exited: make(chan struct{})}
-	for _, dir := range []string{r.Out, r.BarLog(), r.Runtime, r.Fallback()} {
+	for _, dir := range []string{c.Dir, r.Out, r.Runtime, r.Fallback()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
 		}
+	}
+	if err := os.Mkdir(r.BarLog(), 0o700); err != nil { // what an earlier run left would be judged with this one
+		return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
 	}
 	stdout, err := os.Create(filepath.Join(c.Dir, "stdout"))
 	if err != nil {

@@ -145,17 +145,38 @@ func TestKilledWorker(t *testing.T) {
 	}
 }
 
-// A coordinator that is killed leaves no worker, and each attempt's footer on
-// the worker's disk, with all that it stepped over.
+// A coordinator that is killed leaves no worker after a second, and each
+// attempt's footer on the worker's disk, with all that it stepped over.
 func TestKilledCoordinator(t *testing.T) {
-	r, ctx := start(t, slow)
-	worker(ctx, t, r)
-	if err := r.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+	t.Parallel()
+	for name, s := range map[string]setup{
+		"in a chunk": slow,
+		// Mostly it meets workers that wait for an answer of the bus.
+		"between chunks": {bars: 6000, latency: time.Millisecond, args: []string{"--chunks", "600", "--workers", "2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, ctx := start(t, s)
+			if err := r.Until(ctx, "some of the bars are done", func() bool { return r.Bars() > s.bars/10 }); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			killed := time.Now()
+			if err := r.Gone(ctx); err != nil {
+				t.Fatal(err)
+			}
+			// Half a second for a machine that is busy with other tests.
+			if d := time.Since(killed); d > 1500*time.Millisecond {
+				t.Errorf("the workers outlived their coordinator by %v (at most 1 s)", d)
+			}
+			footersOnDisk(t, r)
+		})
 	}
-	if err := r.Gone(ctx); err != nil {
-		t.Fatal(err)
-	}
+}
+
+func footersOnDisk(t *testing.T, r *drive.Run) {
+	t.Helper()
 	logs, err := check.ReadLogs(r.BarLog())
 	if err != nil {
 		t.Fatal(err)
