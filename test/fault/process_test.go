@@ -166,9 +166,10 @@ func TestKilledCoordinator(t *testing.T) {
 			if err := r.Gone(ctx); err != nil {
 				t.Fatal(err)
 			}
-			// Half a second for a machine that is busy with other tests.
-			if d := time.Since(killed); d > 1500*time.Millisecond {
-				t.Errorf("the workers outlived their coordinator by %v (at most 1 s)", d)
+			// A second, on a machine with nothing else to do; the campaign
+			// measures that.
+			if d := time.Since(killed); d > 5*time.Second {
+				t.Errorf("the workers outlived their coordinator by %v", d)
 			}
 			footersOnDisk(t, r)
 		})
