@@ -100,6 +100,9 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 	var gone <-chan struct{}
 	if local {
 		gone = process.Lifeline(lifeline)
+		if err := process.YieldToCoordinator(); err != nil {
+			log.Warn("working at the coordinator's own priority", "error", err)
+		}
 	}
 	over := make(chan struct{})
 	heard := make(chan struct{})

@@ -195,9 +195,17 @@ func (b *board) following() (leases, footers uint64, changed <-chan struct{}) {
 // done reports whether every chunk has an end.
 func (b *board) done() bool { return b.ended.Load() == int64(len(b.chunks)) }
 
-// snapshot lists every chunk as an export needs it. It takes no lock.
-func (b *board) snapshot() []perf.Chunk {
+// tally adds up what the lease records say of attempts.
+type tally struct {
+	redeliveries, releases, failures int64
+	partial                          bool // a claimed chunk has not given its last word
+}
+
+// snapshot lists every chunk as an export needs it, with their tally. Each
+// chunk is looked at once, so that both agree. It takes no lock.
+func (b *board) snapshot() ([]perf.Chunk, tally) {
 	list := make([]perf.Chunk, len(b.chunks))
+	var t tally
 	for i := range b.chunks {
 		c := b.chunks[i].Load()
 		list[i] = perf.Chunk{
@@ -211,27 +219,12 @@ func (b *board) snapshot() []perf.Chunk {
 		case c.refused > 0:
 			list[i].Error = c.lastErr
 		}
-	}
-	return list
-}
-
-// tally adds up what the lease records say of attempts.
-type tally struct {
-	redeliveries, releases, failures int64
-	partial                          bool // a claimed chunk has not given its last word
-}
-
-func (b *board) tally() tally {
-	var t tally
-	for i := range b.chunks {
-		c := b.chunks[i].Load()
-		if c.rec == nil {
-			continue
+		t.partial = t.partial || list[i].Status == footer.StatusUnresponsive
+		if c.rec != nil {
+			t.redeliveries += int64(c.rec.Attempt - 1)
+			t.releases += int64(c.rec.Releases)
+			t.failures += int64(c.rec.Failures)
 		}
-		t.redeliveries += int64(c.rec.Attempt - 1)
-		t.releases += int64(c.rec.Releases)
-		t.failures += int64(c.rec.Failures)
-		t.partial = t.partial || c.held(b.m.Session)
 	}
-	return t
+	return list, t
 }

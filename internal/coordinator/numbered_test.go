@@ -68,12 +68,12 @@ func (w *world) allOK(r result) {
 	if r.err != nil || r.stopped {
 		w.t.Errorf("the life ended with %v, stopped %v", r.err, r.stopped)
 	}
-	for _, c := range w.life.board.snapshot() {
+	for _, c := range w.chunks() {
 		if c.Status != footer.StatusOK || c.Line.Footer().Attempt != 1 {
 			w.t.Errorf("chunk %d: %s, attempt %d (want ok, 1)", c.Idx, c.Status, c.Line.Footer().Attempt)
 		}
 	}
-	if t := w.life.board.tally(); t.failures != 0 || t.releases != 0 {
+	if t := w.tally(); t.failures != 0 || t.releases != 0 {
 		w.t.Errorf("failures %d, releases %d (want none)", t.failures, t.releases)
 	}
 	if w.t.Failed() {
@@ -176,7 +176,7 @@ func TestSchedule20_LateWakerHoldsLess(t *testing.T) {
 		a.link.stall()
 		w.hire("b", pace)
 		w.until("b has more", func() bool {
-			s := w.life.board.snapshot()[0].Line.Footer()
+			s := w.chunks()[0].Line.Footer()
 			return s.WorkerID == "b" && s.BarsProcessed >= 5
 		})
 		a.link.mend()
@@ -184,7 +184,7 @@ func TestSchedule20_LateWakerHoldsLess(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := w.wait(ended)
-		f := w.life.board.snapshot()[0].Line.Footer()
+		f := w.chunks()[0].Line.Footer()
 		if !r.drained || f.WorkerID != "b" || f.BarsProcessed < 5 {
 			t.Errorf("drained %v, %d bars by %s (want b's, at least 5)\n%s", r.drained, f.BarsProcessed, f.WorkerID, strings.Join(w.history, "\n"))
 		}

@@ -58,14 +58,14 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	if b == nil {
 		return r, nil
 	}
-	t := b.tally()
+	chunks, t := b.snapshot()
 	crew := b.crew.Load()
 	r.Data, r.Policy = b.m.Data, b.m.Policy
 	r.Partial = t.partial
 	r.WorkersSeen, r.Hosts = len(crew.workers), crew.hosts
 	r.Redeliveries, r.Releases, r.Failures = t.redeliveries, t.releases, t.failures
 	r.FootersRefused = b.refused.Load()
-	return r, b.snapshot()
+	return r, chunks
 }
 
 // publishFiles writes what readers find beside the perf JSON.

@@ -182,7 +182,7 @@ func schedule(t *testing.T, newRun func(int) *world, seed uint64) {
 	endSeen()
 	<-seen
 	w.judge(res)
-	for _, c := range w.life.board.snapshot() {
+	for _, c := range w.chunks() {
 		switch {
 		case res.stopped:
 		case c.Status == footer.StatusOK:
@@ -191,7 +191,7 @@ func schedule(t *testing.T, newRun func(int) *world, seed uint64) {
 			t.Errorf("chunk %d ended as %s in a run that was not stopped", c.Idx, c.Status)
 		}
 	}
-	if n := w.life.board.tally().failures; faults == 0 && n > 0 {
+	if n := w.tally().failures; faults == 0 && n > 0 {
 		t.Errorf("%d failures in a schedule without faults", n)
 	}
 	w.close()

@@ -20,6 +20,7 @@ import (
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
+	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/worker"
 )
@@ -391,12 +392,23 @@ func (s watchBest) TakeRefused(idx int, _ bool, err *bus.RefusedError) {
 	s.w.t.Errorf("chunk %d: %v", idx, err)
 }
 
+// chunks and tally are what the coordinator would export now.
+func (w *world) chunks() []perf.Chunk {
+	list, _ := w.life.board.snapshot()
+	return list
+}
+
+func (w *world) tally() tally {
+	_, t := w.life.board.snapshot()
+	return t
+}
+
 // judge holds the coordinator's snapshot against what engines really did.
 func (w *world) judge(r result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := w.t
-	for _, c := range w.life.board.snapshot() {
+	for _, c := range w.chunks() {
 		f := c.Line.Footer()
 		if c.Line.IsZero() {
 			continue
