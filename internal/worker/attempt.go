@@ -56,8 +56,15 @@ func (a *attempt) run(ctx context.Context) {
 	unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer unhook()
 
+	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt}
 	result := make(chan outcome, 1)
-	go func() { result <- a.replay(engCtx) }()
+	dir, err := a.makeDir()
+	if err != nil {
+		result <- outcome{err: err}
+	} else {
+		job.Dir = dir
+		go func() { result <- a.replay(engCtx, job) }()
+	}
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
@@ -90,8 +97,9 @@ type outcome struct {
 	trace  string
 }
 
-// replay runs the engine; a panic in it is an error of the attempt.
-func (a *attempt) replay(ctx context.Context) (out outcome) {
+// replay runs the engine; a panic in it is an error of the attempt. It runs
+// beside hold and so reads nothing of the attempt but latest.
+func (a *attempt) replay(ctx context.Context, job Job) (out outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			out.err = fmt.Errorf("the engine panicked: %v", p)
@@ -101,11 +109,6 @@ func (a *attempt) replay(ctx context.Context) (out outcome) {
 			}
 		}
 	}()
-	dir, err := a.makeDir()
-	if err != nil {
-		return outcome{err: err}
-	}
-	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt, Dir: dir}
 	out.footer, out.err = a.w.cfg.Engine.Replay(ctx, job, func(f footer.Footer) { a.latest.Store(&f) })
 	return out
 }
