@@ -18,9 +18,10 @@ import (
 
 // Headers of messages.
 const (
-	headerSchema     = "Gx1-Schema"
-	headerWorker     = "Gx1-Worker"
-	headerStopSource = "Gx1-Stop-Source"
+	headerSchema      = "Gx1-Schema"
+	headerWorker      = "Gx1-Worker"
+	headerStopSource  = "Gx1-Stop-Source"
+	headerStopSession = "Gx1-Stop-Session"
 )
 
 // Timings of a connection.
@@ -257,5 +258,6 @@ const (
 	codeInFlightConflict  jetstream.ErrorCode = 10164 // the same, against one not yet committed
 	codeDuplicateInFlight jetstream.ErrorCode = 10158 // the same message id is being stored: ask again
 	codeStoreFailed       jetstream.ErrorCode = 10077 // the text says why
+	codeFilterTaken       jetstream.ErrorCode = 10100 // another consumer of the work queue has these subjects
 	textDiscarded                             = "maximum messages per subject exceeded"
 )

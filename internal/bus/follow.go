@@ -36,6 +36,10 @@ type Sink interface {
 	// TakeRefused gets what could not be read. idx is -1 if no chunk of the
 	// plan is named; isFooter tells the two streams apart.
 	TakeRefused(idx int, isFooter bool, err *RefusedError)
+	// Rewound tells that the connection broke and the stream is read from its
+	// beginning again: the server may have come back with older files, whose
+	// sequences say nothing about what was read before.
+	Rewound(isFooter bool)
 }
 
 // Follow reads the lease records and footers of a run, the stored ones first
@@ -46,7 +50,8 @@ func (b *Bus) Follow(ctx context.Context, m run.Manifest, sink Sink) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		b.follow(ctx, StreamFooters, runSubjects("footer", m.RunID), func(msg *jetstream.RawStreamMsg) {
+		rewound := func() { sink.Rewound(true) }
+		b.follow(ctx, StreamFooters, runSubjects("footer", m.RunID), rewound, func(msg *jetstream.RawStreamMsg) {
 			f, err := decodeFooter(m, msg)
 			if err != nil {
 				sink.TakeRefused(chunkOf(m, "footer", msg.Subject), true, asRefused(err))
@@ -55,7 +60,8 @@ func (b *Bus) Follow(ctx context.Context, m run.Manifest, sink Sink) error {
 			sink.TakeFooter(f, msg.Sequence)
 		})
 	}()
-	b.follow(ctx, StreamProgress, runSubjects("progress", m.RunID), func(msg *jetstream.RawStreamMsg) {
+	rewound := func() { sink.Rewound(false) }
+	b.follow(ctx, StreamProgress, runSubjects("progress", m.RunID), rewound, func(msg *jetstream.RawStreamMsg) {
 		r, err := decodeLease(msg)
 		if err == nil {
 			if err = r.Check(m); err != nil {
@@ -88,13 +94,19 @@ func chunkOf(m run.Manifest, kind, subject string) int {
 }
 
 // follow reads one stream until ctx ends, setting up its reader anew from the
-// next sequence whenever it fails.
-func (b *Bus) follow(ctx context.Context, stream, subjects string, take func(*jetstream.RawStreamMsg)) {
+// next sequence whenever it fails, and from the beginning when the connection
+// broke.
+func (b *Bus) follow(ctx context.Context, stream, subjects string, rewound func(), take func(*jetstream.RawStreamMsg)) {
 	next := uint64(1)
+	breaks := b.Breaks()
 	for ctx.Err() == nil {
 		err := b.followOnce(ctx, stream, subjects, &next, take)
 		if ctx.Err() != nil {
 			return
+		}
+		if now := b.Breaks(); now != breaks {
+			breaks, next = now, 1
+			rewound()
 		}
 		b.log.Debug("reading the bus is set up anew", "stream", stream, "from", next, "error", err)
 		pause(ctx, reconnectWait)
@@ -175,29 +187,47 @@ func (b *Bus) pull(ctx context.Context, cons jetstream.Consumer, delivered, next
 // the sequences of the last one of each, 0 where there is none. Whoever has
 // followed both that far has seen everything stored before the call.
 func (b *Bus) Fence(ctx context.Context, id run.ID) (leases, footers uint64, err error) {
-	if leases, err = b.lastSeq(ctx, StreamProgress, runSubjects("progress", id)); err != nil {
+	if leases, _, err = b.lastOf(ctx, StreamProgress, runSubjects("progress", id)); err != nil {
 		return 0, 0, err
 	}
-	footers, err = b.lastSeq(ctx, StreamFooters, runSubjects("footer", id))
+	footers, _, err = b.lastOf(ctx, StreamFooters, runSubjects("footer", id))
 	return leases, footers, err
 }
 
-// lastSeq asks for the last message of subjects, a pattern, which the client
-// library's own call refuses.
-func (b *Bus) lastSeq(ctx context.Context, stream, subjects string) (uint64, error) {
+// LastHeard is when the server stored the last lease record or footer of a
+// run; zero if there is none.
+func (b *Bus) LastHeard(ctx context.Context, id run.ID) (time.Time, error) {
+	_, lease, err := b.lastOf(ctx, StreamProgress, runSubjects("progress", id))
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, footer, err := b.lastOf(ctx, StreamFooters, runSubjects("footer", id))
+	if footer.After(lease) {
+		lease = footer
+	}
+	return lease, err
+}
+
+// lastOf asks for the sequence and the time of the last message of subjects,
+// a pattern, which the client library's own call refuses.
+func (b *Bus) lastOf(ctx context.Context, stream, subjects string) (uint64, time.Time, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	body := []byte(`{"last_by_subj":"` + subjects + `"}`)
 	msg, err := b.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+stream, body)
 	if err != nil {
-		return 0, fmt.Errorf("asking for the last of %s: %w", subjects, err)
+		return 0, time.Time{}, fmt.Errorf("asking for the last of %s: %w", subjects, err)
 	}
 	if msg.Header.Get("Status") == "404" {
-		return 0, nil
+		return 0, time.Time{}, nil
 	}
 	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("asking for the last of %s: the answer names no sequence (status %q)", subjects, msg.Header.Get("Status"))
+		return 0, time.Time{}, fmt.Errorf("asking for the last of %s: the answer names no sequence (status %q)", subjects, msg.Header.Get("Status"))
 	}
-	return seq, nil
+	at, err := time.Parse(time.RFC3339Nano, msg.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("asking for the last of %s: its time: %w", subjects, err)
+	}
+	return seq, at, nil
 }

@@ -46,6 +46,16 @@ func (n *notes) TakeFooter(_ *footer.Footer, seq uint64) {
 	n.footers = append(n.footers, seq)
 }
 
+func (n *notes) Rewound(isFooter bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if isFooter {
+		n.footers = nil
+	} else {
+		n.leases = nil
+	}
+}
+
 func (n *notes) TakeRefused(idx int, isFooter bool, err *RefusedError) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -14,16 +15,28 @@ import (
 	"gx1replay/internal/run"
 )
 
-// LastStop reads the stored stop of a run; the zero Stop if there is none.
-// RequestedAt is the server's time of storing it.
-func (b *Bus) LastStop(ctx context.Context, id run.ID) (run.Stop, error) {
+// StoredStop is a stop as it stands on the bus.
+type StoredStop struct {
+	run.Stop
+	// Session is the session whose coordinator stored its own signal or
+	// time-box; 0: the stop came from elsewhere.
+	Session int
+}
+
+// LastStop reads the stored stop of a run; the zero StoredStop if there is
+// none. RequestedAt is the server's time of storing it.
+func (b *Bus) LastStop(ctx context.Context, id run.ID) (StoredStop, error) {
 	msg, err := b.last(ctx, StreamStop, StopSubject(id))
 	if msg == nil || err != nil {
-		return run.Stop{}, err
+		return StoredStop{}, err
 	}
-	return run.Stop{
+	s := StoredStop{Stop: run.Stop{
 		Source: stopSource(msg.Header), Reason: cleanReason(msg.Data), Seq: msg.Sequence, RequestedAt: msg.Time,
-	}, nil
+	}}
+	if n, err := strconv.Atoi(msg.Header.Get(headerStopSession)); err == nil && n > 0 && s.Source.Own() {
+		s.Session = n
+	}
+	return s, nil
 }
 
 // stopSource is what the header says, else the subject itself: a plain
@@ -36,10 +49,14 @@ func stopSource(h nats.Header) run.Source {
 }
 
 // StoreStop stores a stop and returns its sequence. Retries of one stop share
-// msgID, so that they store one.
-func (b *Bus) StoreStop(ctx context.Context, id run.ID, s run.Stop, msgID string) (uint64, error) {
+// msgID, so that they store one. A coordinator that repeats its own signal
+// here names its session; for any other stop that is 0.
+func (b *Bus) StoreStop(ctx context.Context, id run.ID, s run.Stop, session int, msgID string) (uint64, error) {
 	m := b.message(StopSubject(id), []byte(s.Reason))
 	m.Header.Set(headerStopSource, string(s.Source))
+	if session > 0 {
+		m.Header.Set(headerStopSession, strconv.Itoa(session))
+	}
 	for {
 		reqCtx, cancel := bounded(ctx)
 		ack, err := b.js.PublishMsg(reqCtx, m, jetstream.WithMsgID(msgID), jetstream.WithExpectStream(StreamStop))

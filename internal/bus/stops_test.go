@@ -45,9 +45,9 @@ func TestAPlainPublishIsAStop(t *testing.T) {
 	}
 }
 
-func storedStop(t *testing.T, b *Bus, id run.ID) run.Stop {
+func storedStop(t *testing.T, b *Bus, id run.ID) StoredStop {
 	t.Helper()
-	var s run.Stop
+	var s StoredStop
 	eventually(t, "the stop", func() bool {
 		var err error
 		s, err = b.LastStop(t.Context(), id)
@@ -76,7 +76,7 @@ func TestAStopsSource(t *testing.T) {
 		}
 	}
 	for _, source := range []run.Source{run.SourceSIGTERM, run.SourceSIGINT, run.SourceTimeout, run.SourceWeb, run.SourceSubject} {
-		seq, err := b.StoreStop(t.Context(), "r1", run.Stop{Source: source, Reason: "why"}, "id."+string(source))
+		seq, err := b.StoreStop(t.Context(), "r1", run.Stop{Source: source, Reason: "why"}, 0, "id."+string(source))
 		must(t, err)
 		if s := storedStop(t, b, "r1"); s.Source != source || s.Reason != "why" || s.Seq != seq {
 			t.Errorf("%+v (want %s, why, %d)", s, source, seq)
@@ -87,14 +87,14 @@ func TestAStopsSource(t *testing.T) {
 func TestFact_AStopRetriedUnderOneIDIsStoredOnce(t *testing.T) {
 	b := newRig(t, "").bus()
 	stop := run.Stop{Source: run.SourceSubject, Reason: "x"}
-	first, err := b.StoreStop(t.Context(), "r1", stop, "id1")
+	first, err := b.StoreStop(t.Context(), "r1", stop, 0, "id1")
 	must(t, err)
-	again, err := b.StoreStop(t.Context(), "r1", stop, "id1")
+	again, err := b.StoreStop(t.Context(), "r1", stop, 0, "id1")
 	must(t, err)
 	if again != first {
 		t.Errorf("the retry got sequence %d (want %d)", again, first)
 	}
-	other, err := b.StoreStop(t.Context(), "r1", stop, "id2")
+	other, err := b.StoreStop(t.Context(), "r1", stop, 0, "id2")
 	must(t, err)
 	if other != first+1 {
 		t.Errorf("another stop got sequence %d (want %d)", other, first+1)
@@ -112,7 +112,7 @@ func TestStoreStopTriesUntilTheServerIsBack(t *testing.T) {
 	}
 	done := make(chan answer, 1)
 	go func() {
-		seq, err := b.StoreStop(t.Context(), "r1", run.Stop{Source: run.SourceSIGTERM}, "id")
+		seq, err := b.StoreStop(t.Context(), "r1", run.Stop{Source: run.SourceSIGTERM}, 0, "id")
 		done <- answer{seq, err}
 	}()
 	r.start()
@@ -128,7 +128,7 @@ func TestStoreStopEndsWithItsContext(t *testing.T) {
 	eventually(t, "the loss is noticed", func() bool { return !b.Connected() })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := b.StoreStop(ctx, "r1", run.Stop{Source: run.SourceSIGTERM}, "id"); err == nil {
+	if _, err := b.StoreStop(ctx, "r1", run.Stop{Source: run.SourceSIGTERM}, 0, "id"); err == nil {
 		t.Error("stored on a server that is gone")
 	}
 }
@@ -149,7 +149,7 @@ func TestAnOversizeStopIsHeardAndNotStored(t *testing.T) {
 	if s, err := b.LastStop(t.Context(), "r1"); err != nil || !s.IsZero() {
 		t.Errorf("stored: %+v, %v (want none)", s, err)
 	}
-	_, err = b.StoreStop(t.Context(), h.RunID, run.Stop{Source: h.Source, Reason: h.Reason}, "id")
+	_, err = b.StoreStop(t.Context(), h.RunID, run.Stop{Source: h.Source, Reason: h.Reason}, 0, "id")
 	must(t, err)
 	if s := storedStop(t, b, "r1"); s.Reason != h.Reason {
 		t.Errorf("reason %.40q (want %.40q)", s.Reason, h.Reason)

@@ -67,13 +67,26 @@ func (b *Bus) PublishTasks(ctx context.Context, tasks iter.Seq[run.Task]) error 
 }
 
 // MakeQueue makes the consumer of one session of a run, which lets workers
-// begin.
+// begin; one that is there stays. A consumer of an earlier session in its
+// place, of which nothing was known, goes.
 func (b *Bus) MakeQueue(ctx context.Context, id run.ID, session int, leaseDuration time.Duration) error {
-	_, err := b.js.CreateConsumer(ctx, StreamTasks, jetstream.ConsumerConfig{
-		Durable: consumerName(id, session), FilterSubject: runSubjects("task", id),
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: leaseDuration / 2,
-		MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 1 << 14,
-	})
+	create := func() error {
+		ctx, cancel := bounded(ctx)
+		defer cancel()
+		_, err := b.js.CreateConsumer(ctx, StreamTasks, jetstream.ConsumerConfig{
+			Durable: consumerName(id, session), FilterSubject: runSubjects("task", id),
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: leaseDuration / 2,
+			MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 1 << 14,
+		})
+		return err
+	}
+	err := create()
+	if apiCode(err) == codeFilterTaken {
+		if err := b.DropQueues(ctx, id, func(s int) bool { return s >= session }); err != nil {
+			return err
+		}
+		err = create()
+	}
 	if err != nil {
 		return fmt.Errorf("making the consumer of run %s, session %d: %w", id, session, err)
 	}

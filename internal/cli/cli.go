@@ -22,8 +22,9 @@ import (
 
 // Exit codes; see the contracts in docs.
 const (
-	exitOK    = 0
-	exitUsage = 1 // bad usage or input; nothing was run
+	exitOK     = 0
+	exitUsage  = 1 // bad usage or input; nothing was run
+	exitFailed = 2 // the export failed
 )
 
 // Hooks are what tests put into a program, and into the local workers that it
@@ -37,6 +38,8 @@ type Hooks struct {
 	Export export.Config
 	// Hold is called by the session's goroutine before it goes to work.
 	Hold func()
+	// Step is called when a step of a run's end is done.
+	Step func(name string)
 }
 
 // Program is one of the two programs, with everything that it is given from
@@ -51,6 +54,9 @@ type Program struct {
 // Coordinator runs the program `coordinator` with args, its name left out,
 // and returns its exit code.
 func (p Program) Coordinator(ctx context.Context, args []string) int {
+	if len(args) > 0 && args[0] == guardianVerb {
+		return p.guard(ctx, args[1:])
+	}
 	root := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
@@ -60,10 +66,11 @@ Ctrl-C, SIGTERM, a time-box or a message; the perf JSON then holds what was
 replayed, and says what is missing.`,
 		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
   coordinator run --policy gated.yaml --data XAUUSD_M5.parquet --workers 7 --timeout 1200
-  coordinator stop 20260102_150405_1a2b --reason "pilot is long enough"`,
+  coordinator stop 20260102_150405_1a2b --reason "pilot is long enough"
+  coordinator export 20260102_150405_1a2b`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.dataCommand(), p.versionCommand(), p.workerCommand("worker", true))
+	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.exportCommand(), p.verifyCommand(), p.gcCommand(), p.dataCommand(), p.versionCommand(), p.workerCommand("worker", true))
 	// The original's command line has no verb.
 	if len(args) > 0 && strings.HasPrefix(args[0], "--") && args[0] != "--help" {
 		args = append([]string{"run"}, args...)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/pflag"
+
+	"gx1replay/internal/coordinator"
 )
 
 // connectFlags follow NATS's own conventions.
@@ -13,8 +15,8 @@ type connectFlags struct {
 	tlsca, tlscert, tlskey string
 }
 
-func (f *connectFlags) bind(fl *pflag.FlagSet) {
-	fl.StringVar(&f.url, "nats", nats.DefaultURL, "URL of the bus, or several with commas")
+func (f *connectFlags) bind(fl *pflag.FlagSet, url, usage string) {
+	fl.StringVar(&f.url, "nats", url, usage)
 	fl.StringVar(&f.creds, "creds", "", "file of user credentials")
 	fl.StringVar(&f.nkey, "nkey", "", "file of an nkey seed")
 	fl.StringVar(&f.tlsca, "tlsca", "", "certificates to trust")
@@ -45,4 +47,22 @@ func (f *connectFlags) options() ([]nats.Option, error) {
 		opts = append(opts, nats.ClientCert(f.tlscert, f.tlskey))
 	}
 	return opts, nil
+}
+
+// forWorker is how a local worker is told of the same bus: by its
+// environment, which other users cannot read.
+func (f *connectFlags) forWorker(w coordinator.LocalWorker) []string {
+	env := []string{envName("nats") + "=" + w.URL}
+	nkey := f.nkey
+	if w.KeyFile != "" {
+		nkey = w.KeyFile
+	}
+	for flag, value := range map[string]string{
+		"nkey": nkey, "creds": f.creds, "tlsca": f.tlsca, "tlscert": f.tlscert, "tlskey": f.tlskey,
+	} {
+		if value != "" {
+			env = append(env, envName(flag)+"="+value)
+		}
+	}
+	return env
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -42,6 +43,9 @@ type runFlags struct {
 	maxFailures, exitOnStop                     int
 	pregate                                     string
 	strict, stopAuth, keepBus, quiet            bool
+	retryFailed, explain, noGuardian            bool
+	sync                                        string
+	connect                                     connectFlags
 }
 
 // seconds is a duration flag: a plain number is seconds, as in the original,
@@ -69,7 +73,9 @@ func (p Program) runCommand() *cobra.Command {
 		Short: "Replay a data set through a policy",
 		Long: `run cuts the data set into chunks, starts local workers, and writes
 <output-dir>/perf_<run_id>.json when all chunks are done or the run is stopped:
-by Ctrl-C, SIGTERM, --timeout, or the stop command that it prints.
+by Ctrl-C, SIGTERM, --timeout, or the stop command that it prints. The same
+command again with its --run-id goes on with what is not done, after a stop, a
+crash or a kill -9.
 
 Exit codes: 0 the perf JSON is there and valid, and no chunk failed (a stopped
 run included); 3 the same, but a chunk failed or no worker could start; 2 the
@@ -77,6 +83,7 @@ export failed, the stub perf_<run_id>_FAILED_EXPORT.json is there; 1 bad usage
 or input, nothing was run. A second Ctrl-C exports at once.`,
 		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
   coordinator run --policy p.yaml --data XAUUSD_M5.parquet --workers 7 --run-id pilot_on
+  coordinator run --policy p.yaml --data XAUUSD_M5.parquet --run-id pilot_on --explain
   coordinator run --policy p.yaml --data XAUUSD_H1.csv --spread-bps 3 --timeout 20m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd, f) },
@@ -101,13 +108,26 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
 	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk is given up")
 	fl.IntVar(&f.exitOnStop, "exit-on-stop", 0, "exit code of a stopped run, for schedulers that requeue on non-zero")
+	fl.BoolVar(&f.retryFailed, "retry-failed", false, "going on with a run: take up its failed chunks, too")
+	fl.BoolVar(&f.explain, "explain", false, "going on with a run: say why each chunk is replayed or kept")
+	fl.BoolVar(&f.noGuardian, "no-guardian", false, "start no process that exports if this one is killed")
+	f.connect.bind(fl, "", "URL of a JetStream bus, or several with commas, instead of the embedded one")
 	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; a free port if this one is taken")
 	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
+	fl.StringVar(&f.sync, "sync", syncDefault, "when the embedded bus syncs its files: default (each 2 minutes), or always (before each answer)")
 	fl.BoolVar(&f.keepBus, "keep-bus", false, "keep the embedded bus's files after a complete run")
 	fl.BoolVar(&f.quiet, "quiet", false, "print the result only")
-	p.bindEnv(cmd, originalEnv)
+	env := maps.Clone(natsEnv)
+	maps.Copy(env, originalEnv)
+	p.bindEnv(cmd, env)
 	return cmd
 }
+
+// Values of --sync.
+const (
+	syncDefault = "default"
+	syncAlways  = "always"
+)
 
 // run is the verb `run`.
 func (p Program) run(cmd *cobra.Command, f runFlags) error {
@@ -134,7 +154,8 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 	if err != nil {
 		return fmt.Errorf("finding this program, to start workers: %w", err)
 	}
-	logFile, err := openLog(export.Target{Dir: f.outputDir, RunID: id})
+	target := export.Target{Dir: f.outputDir, FallbackDir: f.fallbackDir, RunID: id}
+	logFile, err := openLog(target)
 	if err != nil {
 		return err
 	}
@@ -157,14 +178,26 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 			return bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps})
 		},
 		Engine: f.engine, Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
+		PlanGiven:  cmd.Flags().Changed("chunks") || cmd.Flags().Changed("chunk-bars"),
+		OrderGiven: cmd.Flags().Changed("order"), RetryFailed: f.retryFailed,
 		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
-			return process.Spec{Path: exe, Args: []string{exe, "worker", "--run", string(w.RunID), "--nats", w.URL,
-				"--nkey", w.KeyFile, "--work-dir", w.WorkDir}, Env: localEnv(os.Environ())}
+			return process.Spec{Path: exe, Args: []string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir},
+				Env: append(localEnv(os.Environ()), f.connect.forWorker(w)...)}
 		},
-		Listen: f.listen, StopAuth: f.stopAuth, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
+		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
 		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
-		Signals: signals, Version: version(), Export: exp, Hold: p.Hooks.Hold,
-		Logger: log, WorkerLog: logFile, Ready: ui.ready,
+		Signals: signals, Version: version(), Export: exp, Hold: p.Hooks.Hold, Step: p.Hooks.Step,
+		Logger: log, WorkerLog: logFile, Ready: ui.ready, Explain: ui.explain,
+	}
+	if !f.noGuardian {
+		cfg.Guardian = func() process.Spec { return guardianSpec(exe, target) }
+	}
+	if f.connect.url != "" {
+		opts, err := f.connect.options()
+		if err != nil {
+			return err
+		}
+		cfg.NATS = &coordinator.External{URL: f.connect.url, Options: opts}
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
 		log.Warn("no register of runs on this machine", "error", err)
@@ -175,12 +208,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 	if errors.As(err, &again) {
 		return p.alreadyRun(again)
 	}
-	var left *coordinator.LeftBehind
-	if errors.As(err, &left) {
-		return &usageError{msg: left.Error() + "; this version cannot go on with it", hint: "another --run-id"}
-	}
 	if err != nil {
 		forgetLog(logFile)
+		var differs *coordinator.Differs
+		if errors.As(err, &differs) {
+			return &usageError{msg: differs.Error(), hint: "another --run-id"}
+		}
 		return err
 	}
 	ui.summary(out)
@@ -264,6 +297,8 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return bad("--lease-duration %v (want 1s to 1h)", f.lease)
 	case f.maxFailures < 1:
 		return bad("--max-failures %d (want 1 or more)", f.maxFailures)
+	case f.sync != syncDefault && f.sync != syncAlways:
+		return bad("--sync %q (want %s or %s)", f.sync, syncDefault, syncAlways)
 	case f.exitOnStop < 0 || f.exitOnStop > 125:
 		return bad("--exit-on-stop %d (want 0 to 125)", f.exitOnStop)
 	}
@@ -293,14 +328,13 @@ func forgetLog(f *os.File) {
 	}
 }
 
-// alreadyRun answers a run whose name is taken by an export.
+// alreadyRun answers a run that leaves nothing to do.
 func (p Program) alreadyRun(a *coordinator.AlreadyRun) error {
-	if a.File.Totals.Outcome == perf.OutcomeComplete {
-		fmt.Fprintf(p.Stdout, "run %s is complete already: %s\nnothing was run\n", a.RunID, a.Path)
+	fmt.Fprintf(p.Stdout, "run %s is %s already: %s\n", a.RunID, a.File.Totals.Outcome, relative(a.Path))
+	if a.Code == 0 {
+		fmt.Fprintln(p.Stdout, "nothing was run")
 		return nil
 	}
-	return &usageError{
-		msg:  a.Error() + "; this version cannot go on with it",
-		hint: "another --run-id",
-	}
+	fmt.Fprintf(p.Stdout, "nothing was run; --retry-failed takes up the %d chunks that failed\n", a.File.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks)
+	return exitCode{code: a.Code}
 }

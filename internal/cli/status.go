@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/export"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
@@ -40,6 +42,8 @@ func (p Program) statusCommand() *cobra.Command {
 type runStatus struct {
 	process.Entry
 	Alive bool `json:"alive"`
+	// LeftBytes is what a dead coordinator has left in its state directory.
+	LeftBytes int64 `json:"left_bytes"`
 }
 
 func (p Program) status(only run.ID, asJSON bool) error {
@@ -54,7 +58,11 @@ func (p Program) status(only run.ID, asJSON bool) error {
 	list := []runStatus{}
 	for _, e := range entries {
 		if only == "" || e.RunID == only {
-			list = append(list, runStatus{e, e.Alive})
+			s := runStatus{Entry: e, Alive: e.Alive}
+			if !e.Alive {
+				s.LeftBytes = coordinator.DirBytes(export.Target{Dir: e.OutputDir, RunID: e.RunID}.StateDir())
+			}
+			list = append(list, s)
 		}
 	}
 	if only != "" && len(list) == 0 {
@@ -70,13 +78,13 @@ func (p Program) status(only run.ID, asJSON bool) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tPID\tBUS\tOUTPUT")
+	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tPID\tBUS\tLEFT\tOUTPUT")
 	for _, e := range list {
-		state := "under way"
+		state, left := "under way", "-"
 		if !e.Alive {
-			state = "its coordinator is gone"
+			state, left = "its coordinator is gone", size(e.LeftBytes)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", e.RunID, state, time.Since(e.StartedAt).Round(time.Second), e.PID, e.URL, e.OutputDir)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, state, time.Since(e.StartedAt).Round(time.Second), e.PID, e.URL, left, e.OutputDir)
 	}
 	return w.Flush()
 }

@@ -23,8 +23,6 @@ import (
 const (
 	drawEvery = 200 * time.Millisecond // the live line on a terminal
 	logEvery  = 10 * time.Second       // a log line elsewhere, after the first
-	// rateOver is what bars/s is averaged over: long enough to be calm.
-	rateOver = 5 * time.Second
 )
 
 // ui shows a run to whoever started it.
@@ -39,19 +37,13 @@ type ui struct {
 	stop   atomic.Pointer[string] // the stop command, once the bus is up
 	done   chan struct{}
 	drawn  sync.WaitGroup
-	marks  []mark
+	pace   pace
 	begun  time.Time
 	closed sync.Once
 }
 
-// mark is how far the run was at a moment.
-type mark struct {
-	at   time.Time
-	bars int64
-}
-
 func newUI(p Program, f runFlags, id run.ID) *ui {
-	u := &ui{p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(), marks: []mark{{at: time.Now()}}}
+	u := &ui{p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now()}
 	if file, ok := p.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
 		u.live = progress.NewLive(file, u.color)
@@ -96,6 +88,27 @@ func (u *ui) ready(i coordinator.Info) {
 	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
 }
 
+// explain tells what a session that goes on from earlier ones does.
+func (u *ui) explain(fates []coordinator.Fate) {
+	replay := 0
+	for _, f := range fates {
+		if f.Replay {
+			replay++
+		}
+	}
+	u.say("going on with run %s: %d of %d chunks are to be replayed", u.id, replay, len(fates))
+	if !u.f.explain {
+		return
+	}
+	for _, f := range fates {
+		what := "kept  "
+		if f.Replay {
+			what = "replay"
+		}
+		u.say("  chunk %d  %s  %s", f.Idx, what, f.Why)
+	}
+}
+
 // end takes the live line away.
 func (u *ui) end() {
 	u.closed.Do(func() { close(u.done) })
@@ -125,7 +138,7 @@ func (u *ui) show() {
 			u.live.Draw(s)
 			continue
 		}
-		first := !moving && s.BarsDone > 0
+		first := !moving && u.pace.moving
 		if !first && time.Since(logged) < logEvery {
 			continue
 		}
@@ -147,13 +160,8 @@ func (u *ui) state() progress.State {
 	if cmd := u.stop.Load(); cmd != nil {
 		s.StopCommand = *cmd
 	}
-	now := time.Now()
-	u.marks = append(u.marks, mark{now, p.Bars})
-	for len(u.marks) > 2 && now.Sub(u.marks[1].at) >= rateOver {
-		u.marks = u.marks[1:]
-	}
-	if first := u.marks[0]; p.Bars > first.bars {
-		s.BarsPerSec = float64(p.Bars-first.bars) / now.Sub(first.at).Seconds()
+	u.pace.look(time.Now(), p.Bars, s.Taken)
+	if s.BarsPerSec = u.pace.barsPerSec(); s.BarsPerSec > 0 {
 		s.Left = time.Duration(float64(p.BarsTotal-p.Bars) / s.BarsPerSec * float64(time.Second))
 	}
 	return s

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/bus"
@@ -51,7 +52,7 @@ worker takes it at once.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	f.connect.bind(fl)
+	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several with commas")
 	fl.IntVar(&f.concurrency, "concurrency", 1, "chunks to replay at a time")
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts and fetched bars are kept")

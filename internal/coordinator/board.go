@@ -19,6 +19,9 @@ type board struct {
 	m      run.Manifest
 	chunks []atomic.Pointer[chunkState]
 	crew   atomic.Pointer[crew]
+	// retryFailed: a chunk that failed for good in an earlier session is to be
+	// replayed all the same.
+	retryFailed bool
 
 	refused atomic.Int64 // footers and records that could not be used
 	ok      atomic.Int64 // chunks with an ok footer
@@ -38,6 +41,8 @@ type board struct {
 type chunkState struct {
 	line    perf.Encoded
 	rec     *lease.Record // without its footers
+	left    *perf.Chunk   // what files of earlier sessions say, nil if nothing
+	onBus   bool          // an ok footer was read from the bus
 	refused int
 	lastErr string
 }
@@ -48,15 +53,24 @@ type crew struct {
 	hosts   []string
 }
 
-func newBoard(m run.Manifest) *board {
+// newBoard makes the board of a session; known is what files of earlier
+// sessions hold, nothing or every chunk of the plan.
+func newBoard(m run.Manifest, retryFailed bool, known []perf.Chunk) *board {
 	b := &board{
-		m: m, chunks: make([]atomic.Pointer[chunkState], m.Plan.Chunks), changed: make(chan struct{}),
+		m: m, retryFailed: retryFailed, chunks: make([]atomic.Pointer[chunkState], m.Plan.Chunks), changed: make(chan struct{}),
 		onStop: func(run.Stop) {}, onBad: func(uint64) {},
 	}
-	for i := range b.chunks {
-		b.chunks[i].Store(&chunkState{})
-	}
 	b.crew.Store(&crew{})
+	nothing := &chunkState{}
+	for i := range b.chunks {
+		b.chunks[i].Store(nothing)
+	}
+	for i := range known {
+		b.store(i, nothing, &chunkState{line: known[i].Line, left: &known[i]})
+		if f := known[i].Line.Footer(); f.WorkerID != "" {
+			b.meet(f.WorkerID, f.Host)
+		}
+	}
 	return b
 }
 
@@ -97,8 +111,51 @@ func (b *board) TakeFooter(f *footer.Footer, seq uint64) {
 	old := b.chunks[idx].Load()
 	next := *old
 	next.line = b.better(old.line, *f)
+	next.onBus = true
 	b.store(idx, old, &next)
 	b.meet(f.WorkerID, f.Host)
+}
+
+// Rewound forgets how far a stream was followed and what stood in it, not
+// what it told: that was true.
+func (b *board) Rewound(isFooter bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.announce()
+	if !isFooter {
+		b.leases = 0
+		return
+	}
+	b.footers = 0
+	for i := range b.chunks {
+		if c := b.chunks[i].Load(); c.onBus {
+			next := *c
+			next.onBus = false
+			b.chunks[i].Store(&next)
+		}
+	}
+}
+
+// lacking lists the ok footers that are known and were not read from the bus.
+func (b *board) lacking() []footer.Footer {
+	var list []footer.Footer
+	for i := range b.chunks {
+		if c := b.chunks[i].Load(); c.line.IsOK() && !c.onBus {
+			list = append(list, c.line.Footer())
+		}
+	}
+	return list
+}
+
+// unfinished lists the chunks that have no end, in the plan's order.
+func (b *board) unfinished() []int {
+	var list []int
+	for idx := range b.m.Plan.Published() {
+		if !b.hasEnd(b.chunks[idx].Load()) {
+			list = append(list, idx)
+		}
+	}
+	return list
 }
 
 // TakeRefused counts what could not be read. A final footer that cannot be
@@ -149,13 +206,39 @@ func (b *board) store(idx int, old, next *chunkState) {
 		}
 	}
 	count(&b.ok, old.line.IsOK(), next.line.IsOK())
-	count(&b.ended, old.ended(), next.ended())
+	count(&b.ended, b.hasEnd(old), b.hasEnd(next))
 	count(&b.claimed, old.held(b.m.Session), next.held(b.m.Session))
 }
 
-// ended: nobody needs to work on the chunk any more.
-func (c *chunkState) ended() bool {
-	return c.line.IsOK() || c.rec != nil && c.rec.State == lease.StateExhausted
+// hasEnd: nobody needs to work on the chunk any more.
+func (b *board) hasEnd(c *chunkState) bool {
+	switch {
+	case c.line.IsOK():
+		return true
+	case c.rec != nil:
+		return c.rec.State == lease.StateExhausted && (!b.retryFailed || c.rec.Session == b.m.Session)
+	case c.left != nil:
+		return c.left.Status == footer.StatusFailed && !b.retryFailed
+	}
+	return false
+}
+
+// verdict is the chunk's status and what went wrong with it.
+func (c *chunkState) verdict(session int) (status footer.Status, text, trace string) {
+	status = lease.Status(c.line.IsOK(), c.rec, c.refused)
+	if status == footer.StatusOK {
+		return status, "", ""
+	}
+	// Files say more than a bus that knows nothing of the chunk, and than a
+	// claim of an earlier session, whose last word may have met no bus.
+	lapsed := c.rec != nil && c.rec.Session < session && !c.rec.LastWord()
+	if c.left != nil && c.left.Status != footer.StatusMissing && (c.rec == nil || lapsed) {
+		return c.left.Status, c.left.Error, c.left.Trace
+	}
+	if c.rec != nil {
+		return status, c.rec.Error, c.rec.Traceback
+	}
+	return status, c.lastErr, ""
 }
 
 // held: somebody claimed the chunk in this session and has not let go.
@@ -208,17 +291,8 @@ func (b *board) snapshot() ([]perf.Chunk, tally) {
 	var t tally
 	for i := range b.chunks {
 		c := b.chunks[i].Load()
-		list[i] = perf.Chunk{
-			Idx: i, Planned: b.m.Plan.Chunk(i).Bars.Len(),
-			Status: lease.Status(c.line.IsOK(), c.rec, c.refused), Line: c.line,
-		}
-		switch {
-		case c.line.IsOK():
-		case c.rec != nil:
-			list[i].Error, list[i].Trace = c.rec.Error, c.rec.Traceback
-		case c.refused > 0:
-			list[i].Error = c.lastErr
-		}
+		list[i] = perf.Chunk{Idx: i, Planned: b.m.Plan.Chunk(i).Bars.Len(), Line: c.line}
+		list[i].Status, list[i].Error, list[i].Trace = c.verdict(b.m.Session)
 		t.partial = t.partial || list[i].Status == footer.StatusUnresponsive
 		if c.rec != nil {
 			t.redeliveries += int64(c.rec.Attempt - 1)

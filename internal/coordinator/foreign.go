@@ -19,16 +19,25 @@ import (
 // trying until ctx ends. Retries of one stop share msgID. It returns the
 // stop's sequence.
 func SendStop(ctx context.Context, e process.Entry, s run.Stop, msgID string) (uint64, error) {
-	key, err := nats.NkeyOptionFromSeed(e.KeyFile)
-	if err != nil {
-		return 0, fmt.Errorf("the key of run %s: %w", e.RunID, err)
-	}
-	b, err := bus.Connect(ctx, bus.Config{URL: e.URL, Options: []nats.Option{key}, Name: "gx1 stop"})
+	b, err := ConnectTo(ctx, e)
 	if err != nil {
 		return 0, err
 	}
 	defer b.Close()
-	return b.StoreStop(ctx, e.RunID, s, msgID)
+	return b.StoreStop(ctx, e.RunID, s, 0, msgID)
+}
+
+// ConnectTo connects to the bus of a run of this machine's register.
+func ConnectTo(ctx context.Context, e process.Entry) (*bus.Bus, error) {
+	cfg := bus.Config{URL: e.URL, Name: "gx1 operator"}
+	if e.KeyFile != "" {
+		key, err := nats.NkeyOptionFromSeed(e.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("the key of run %s: %w", e.RunID, err)
+		}
+		cfg.Options = append(cfg.Options, key)
+	}
+	return bus.Connect(ctx, cfg)
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
 
@@ -24,7 +26,15 @@ type Life struct {
 	Revision uint64       // of the stored manifest that it replaces; 0: none
 	Bars     []bars.Bar
 	Policy   []byte // the policy's content, stored under Manifest.Policy.Content
-	Logger   *slog.Logger
+	// Known is what files of earlier sessions hold: nothing, or every chunk.
+	Known []perf.Chunk
+	// RetryFailed takes up chunks that failed for good in earlier sessions.
+	RetryFailed bool
+	Replicas    int // of streams, should they have to be made; 0 means 1
+	// Loaded, if not nil, is called when all that the bus holds of the run was
+	// read, before anything is published.
+	Loaded func()
+	Logger *slog.Logger
 	// HeardStop is called for every stop of this run that counts, perhaps
 	// more than once; it must not block.
 	HeardStop func(run.Stop)
@@ -50,7 +60,8 @@ const (
 // Prepare makes the session ready to be looked at; call it before anything
 // else.
 func (l *Life) Prepare() {
-	l.board = newBoard(l.Manifest)
+	l.board = newBoard(l.Manifest, l.RetryFailed, l.Known)
+	l.revision = l.Revision
 	l.bad = make(chan uint64, 1024)
 	l.board.onStop = func(s run.Stop) { l.HeardStop(s) }
 	l.board.onBad = func(seq uint64) {
@@ -61,10 +72,11 @@ func (l *Life) Prepare() {
 	}
 }
 
-// Run publishes the plan and returns nil once every chunk has an end, or once
-// ctx has ended, by a stop, and all workers have given their last word; the
-// caller's deadline for that is drain's end. Any other error means that the
-// bus could not be used.
+// Run publishes what is unfinished and returns nil once every chunk has an
+// end, or once ctx has ended, by a stop, and all workers have given their
+// last word; the caller's deadline for that is drain's end. ErrTakenOver
+// means that a later session has begun; any other error that the bus could
+// not be used.
 func (l *Life) Run(ctx, drain context.Context) error {
 	// Before the stored stop is read: one that comes in between would not be
 	// seen for a whole lease.
@@ -73,13 +85,6 @@ func (l *Life) Run(ctx, drain context.Context) error {
 		return fmt.Errorf("listening for stops: %w", err)
 	}
 	defer cancelStops()
-	if err := l.publish(ctx); err != nil {
-		if ctx.Err() == nil {
-			return err
-		}
-		// Stopped while publishing: nobody may begin.
-		return l.obey(drain, ctx)
-	}
 	followCtx, endFollow := context.WithCancel(drain)
 	var owned sync.WaitGroup
 	defer owned.Wait()
@@ -89,6 +94,13 @@ func (l *Life) Run(ctx, drain context.Context) error {
 			l.Logger.Error("following the run ended", "error", err)
 		}
 	})
+	if err := l.begin(ctx); err != nil {
+		if ctx.Err() == nil {
+			return err
+		}
+		// Stopped while publishing: nobody may begin.
+		return l.obey(drain, ctx)
+	}
 	if err := l.reconcileUntilDone(ctx); err != nil {
 		return err
 	}
@@ -98,9 +110,36 @@ func (l *Life) Run(ctx, drain context.Context) error {
 	return nil
 }
 
-// publish stores what workers need, then the tasks, then the consumer, whose
+// begin stores what workers need and the session, reads what the bus knows of
+// the run, publishes what is unfinished, and makes the consumer, whose
 // creation commits the plan.
-func (l *Life) publish(ctx context.Context) error {
+func (l *Life) begin(ctx context.Context) error {
+	if err := l.putObjects(ctx); err != nil {
+		return err
+	}
+	rev, err := l.Bus.StoreManifest(ctx, l.Manifest, l.revision)
+	if errors.Is(err, bus.ErrConflict) {
+		return fmt.Errorf("run %s: %w", l.Manifest.RunID, ErrTakenOver)
+	}
+	if err != nil {
+		return err
+	}
+	l.revision = rev
+	if err := l.Bus.DropQueuesBefore(ctx, l.Manifest.RunID, l.Manifest.Session); err != nil {
+		return err
+	}
+	if err := l.load(ctx); err != nil {
+		return err
+	}
+	l.readStop(ctx)
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	return l.ask(ctx, l.board.unfinished())
+}
+
+// putObjects stores the data set and the policy where they are missing.
+func (l *Life) putObjects(ctx context.Context) error {
 	if err := dataset.Publish(ctx, l.Bus, l.Manifest.Data.SHA256, l.Bars); err != nil {
 		return fmt.Errorf("storing the data set: %w", err)
 	}
@@ -111,27 +150,52 @@ func (l *Life) publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("storing the policy: %w", err)
 	}
-	rev, err := l.Bus.StoreManifest(ctx, l.Manifest, l.Revision)
+	return nil
+}
+
+// load waits until everything that the bus held before its call is known.
+func (l *Life) load(ctx context.Context) error {
+	leases, footers, err := l.Bus.Fence(ctx, l.Manifest.RunID)
 	if err != nil {
 		return err
 	}
-	l.revision = rev
-	if err := l.Bus.DropQueuesBefore(ctx, l.Manifest.RunID, l.Manifest.Session); err != nil {
-		return err
+	for {
+		a, b, changed := l.board.following()
+		if a >= leases && b >= footers {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	l.readStop(ctx)
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+	if l.Loaded != nil {
+		l.Loaded()
 	}
-	err = l.Bus.PublishTasks(ctx, func(yield func(run.Task) bool) {
-		for idx := range l.Manifest.Plan.Published() {
+	return nil
+}
+
+// ask publishes the tasks of chunks and sees to it that there is a consumer
+// to hand them out. A chunk that has a task already is not asked for twice. A
+// footer that is known to be ok and that the bus does not have, from files or
+// from before the bus lost it, is stored there again: it is true whoever
+// sends it, and keeps the chunk from being replayed.
+func (l *Life) ask(ctx context.Context, chunks []int) error {
+	for _, f := range l.board.lacking() {
+		if err := l.Bus.StoreFooter(ctx, f); err != nil && !errors.Is(err, bus.ErrKept) {
+			return fmt.Errorf("storing a footer that the bus lacks: %w", err)
+		}
+	}
+	err := l.Bus.PublishTasks(ctx, func(yield func(run.Task) bool) {
+		for _, idx := range chunks {
 			if !yield(l.Manifest.NewTask(idx)) {
 				return
 			}
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("publishing the plan: %w", err)
+		return fmt.Errorf("publishing tasks: %w", err)
 	}
 	return l.Bus.MakeQueue(ctx, l.Manifest.RunID, l.Manifest.Session, l.Manifest.LeaseDuration)
 }
@@ -165,7 +229,11 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			l.readStop(ctx)
 		case <-t.C:
 			l.readStop(ctx)
-			l.republish(ctx)
+			if err := l.mend(ctx); errors.Is(err, ErrTakenOver) {
+				return err
+			} else if err != nil && ctx.Err() == nil {
+				l.Logger.Warn("mending what the bus may have lost", "error", err)
+			}
 		}
 	}
 }
@@ -177,40 +245,76 @@ func (l *Life) deleteFooter(ctx context.Context, seq uint64) {
 	}
 }
 
-// republish publishes the tasks of chunks that have neither an end nor a
-// task. One that is handed out has its task still, so nothing is asked for
-// twice.
-func (l *Life) republish(ctx context.Context) {
+// mend puts back what the bus may have lost: streams, objects, the manifest,
+// footers, the consumer, and the tasks of chunks that have neither an end nor
+// a task. One that is handed out has its task still, so nothing is asked for
+// twice. ErrTakenOver: a later session has begun.
+func (l *Life) mend(ctx context.Context) error {
+	if err := l.Bus.MakeStreams(ctx, max(l.Replicas, 1)); err != nil {
+		return err
+	}
+	if err := l.renew(ctx); err != nil {
+		return err
+	}
+	if err := l.putObjects(ctx); err != nil {
+		return err
+	}
 	pending, err := l.Bus.PendingTasks(ctx, l.Manifest.RunID)
 	if err != nil {
-		if ctx.Err() == nil {
-			l.Logger.Warn("looking for lost tasks", "error", err)
+		return err
+	}
+	// A chunk that ends meanwhile is published for nothing; whoever is handed
+	// it acks it.
+	lost := slices.DeleteFunc(l.board.unfinished(), func(idx int) bool { return pending[idx] })
+	if len(lost) > 0 {
+		l.Logger.Info("tasks are missing and are published again", "chunks", len(lost))
+	}
+	return l.ask(ctx, lost)
+}
+
+// renew writes the manifest again: it says that this coordinator lives.
+func (l *Life) renew(ctx context.Context) error {
+	m := l.Manifest
+	m.Coordinator.HeardAt = time.Now().UTC()
+	return l.write(ctx, m)
+}
+
+// write stores m as this session's manifest. A bus that came back with older
+// files, or without any, gets it as it was; over a later session, or another
+// coordinator's of the same number, nothing is written: ErrTakenOver.
+func (l *Life) write(ctx context.Context, m run.Manifest) error {
+	for {
+		rev, err := l.Bus.StoreManifest(ctx, m, l.revision)
+		if err == nil {
+			l.revision = rev
+			return nil
 		}
-		return
-	}
-	var lost []int
-	for i := range l.board.chunks {
-		if !pending[i] && !l.board.chunks[i].Load().ended() {
-			lost = append(lost, i)
+		if !errors.Is(err, bus.ErrConflict) {
+			return err
 		}
-	}
-	if len(lost) == 0 {
-		return
-	}
-	// A chunk that ended after its task was looked for is published for
-	// nothing; whoever is handed it acks it.
-	err = l.Bus.PublishTasks(ctx, func(yield func(run.Task) bool) {
-		for _, i := range lost {
-			if !yield(l.Manifest.NewTask(i)) {
-				return
-			}
+		stored, rev, err := l.Bus.Manifest(ctx, m.RunID)
+		var refused *bus.RefusedError
+		switch {
+		case errors.Is(err, bus.ErrNoRun):
+			rev = 0
+		case errors.As(err, &refused):
+			l.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
+			rev = refused.Seq
+		case err != nil:
+			return err
+		case stored.Session > m.Session, stored.Session == m.Session && !sameProcess(stored.Coordinator, m.Coordinator):
+			return fmt.Errorf("run %s, session %d: %w: session %d is led by process %d on %s",
+				m.RunID, m.Session, ErrTakenOver, stored.Session, stored.Coordinator.PID, stored.Coordinator.Host)
 		}
-	})
-	if err != nil && ctx.Err() == nil {
-		l.Logger.Warn("publishing lost tasks again", "error", err)
-		return
+		if rev == l.revision {
+			return fmt.Errorf("manifest of run %s: %w, and nothing was changed", m.RunID, bus.ErrConflict)
+		}
+		l.revision = rev
 	}
-	l.Logger.Info("tasks were missing and are published again", "chunks", len(lost))
+}
+
+func sameProcess(a, b run.Coordinator) bool {
+	return a.Host == b.Host && a.PID == b.PID && a.StartTime == b.StartTime
 }
 
 // readStop reads the stored stop and reports it if it counts.
@@ -223,8 +327,8 @@ func (l *Life) readStop(ctx context.Context) {
 		return
 	}
 	if !s.IsZero() && s.Seq > l.Manifest.StopSeq {
-		l.stop.Store(&s)
-		l.HeardStop(s)
+		l.stop.Store(&s.Stop)
+		l.HeardStop(s.Stop)
 	}
 }
 
@@ -250,28 +354,30 @@ func (l *Life) heard(h bus.HeardStop) {
 		}
 	}
 	l.Logger.Warn("a stop was heard and not stored; storing it")
-	l.StoreStop(ctx, run.Stop{Source: h.Source, Reason: h.Reason, RequestedAt: h.At})
+	l.storeStop(ctx, run.Stop{Source: h.Source, Reason: h.Reason, RequestedAt: h.At}, 0)
 	l.readStop(ctx)
 }
 
 // hearing bounds how long one core message on a stop is looked into.
 const hearing = 5 * time.Second
 
-// StoreStop stores the coordinator's own stop, so that workers, and whoever
-// connects later, see it. It returns the stop with its sequence.
-func (l *Life) StoreStop(ctx context.Context, s run.Stop) run.Stop {
-	if stored := l.stop.Load(); stored != nil {
-		return *stored
+// storeStop stores a stop that the bus does not have, so that workers, and
+// whoever connects later, see it. session is this one for the coordinator's
+// own signal, else 0.
+func (l *Life) storeStop(ctx context.Context, s run.Stop, session int) {
+	if l.stop.Load() != nil {
+		return
 	}
 	id := fmt.Sprintf("stop.%s.%d.%s", l.Manifest.RunID, l.Manifest.Session, s.Source)
-	seq, err := l.Bus.StoreStop(ctx, l.Manifest.RunID, s, id)
+	seq, err := l.Bus.StoreStop(ctx, l.Manifest.RunID, s, session, id)
 	if err != nil {
 		l.Logger.Warn("the stop is not stored", "error", err)
-		return s
+		return
 	}
 	s.Seq = seq
 	l.stop.CompareAndSwap(nil, &s)
-	return s
+	// The export that says that this stop is done with needs its sequence.
+	l.HeardStop(s)
 }
 
 // obey ends the session: no chunk begins any more, and those under way give
@@ -282,7 +388,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		s = cause.Stop
 	}
 	if s.Seq == 0 && !s.IsZero() {
-		l.StoreStop(drain, s)
+		l.storeStop(drain, s, l.Manifest.Session)
 	}
 	m := l.Manifest
 	m.State = run.StateStopped
@@ -291,14 +397,10 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		do   func() error
 	}{
 		{"telling workers by the manifest", func() error {
-			rev, err := l.Bus.StoreManifest(drain, m, l.revision)
-			if errors.Is(err, bus.ErrConflict) || l.revision == 0 {
-				return nil // another session has taken over, or there is no manifest yet
+			if l.revision == 0 {
+				return nil // there is none yet
 			}
-			if err == nil {
-				l.revision = rev
-			}
-			return err
+			return l.write(drain, m)
 		}},
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
 		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.RunID, m.Session) }},
@@ -309,6 +411,9 @@ func (l *Life) obey(drain, stopped context.Context) error {
 			err := step.do()
 			if err == nil {
 				break
+			}
+			if errors.Is(err, ErrTakenOver) {
+				return err // tasks and consumer are the other's now
 			}
 			if drain.Err() != nil || !pause(drain, lastRetry) {
 				return fmt.Errorf("%s: %w", step.what, err)

@@ -97,9 +97,13 @@ type stallable struct {
 	until   time.Time // the read deadline
 }
 
+// linkBuffer is a little more than what is mostly on its way at once: there
+// are two for each of many connections.
+const linkBuffer = 4 << 10
+
 // drain writes what the client wrote; pump reads what it will read.
 func (s *stallable) drain() {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, linkBuffer)
 	for {
 		n, err := s.out.read(buf, time.Time{})
 		if err == nil {
@@ -113,7 +117,7 @@ func (s *stallable) drain() {
 }
 
 func (s *stallable) pump() {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, linkBuffer)
 	for {
 		n, err := s.Conn.Read(buf)
 		s.in.write(buf[:n])
@@ -193,7 +197,7 @@ func (p *pipe) read(b []byte, until time.Time) (int, error) {
 		p.mu.Lock()
 		if len(p.buf) > 0 && !p.held {
 			n := copy(b, p.buf)
-			p.buf = p.buf[n:]
+			p.buf = p.buf[:copy(p.buf, p.buf[n:])]
 			p.mu.Unlock()
 			return n, nil
 		}

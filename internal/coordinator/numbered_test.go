@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 )
 
@@ -279,5 +278,3 @@ func TestVanishedTasksArePublishedAgain(t *testing.T) {
 		w.allOK(w.wait(ended))
 	})
 }
-
-var _ bus.Sink = watchBest{}

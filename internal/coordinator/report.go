@@ -2,16 +2,22 @@ package coordinator
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
+	"gx1replay/internal/bars"
+	"gx1replay/internal/dataset"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
 
@@ -27,20 +33,13 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 		RunID: s.cfg.RunID, WriterPID: os.Getpid(),
 		PregateEnabled: p.Pregate.Enabled, PregateEnabledSource: string(p.Pregate.EnabledSource),
 		RequestedWorkers: s.cfg.Workers, Workers: s.cfg.Workers,
-		Wall:   now.Sub(s.started),
-		Scope:  perf.ScopeChunks,
-		Fill:   string(p.Replay.Fill),
-		Policy: run.Policy{SHA256: p.SHA256, SHA256WithoutGate: p.SHA256WithoutGate, Name: p.Name},
-		Sessions: []run.SessionTimes{{
-			Session: 1, StartedAt: s.started.UTC(), EndedAt: now.UTC(), WallSec: now.Sub(s.started).Seconds(),
-		}},
+		Scope:          perf.ScopeChunks,
+		Fill:           string(p.Replay.Fill),
+		Policy:         policyOf(p),
 		BusUnreachable: s.lost.Load(),
-		Env: perf.EnvInfo{
-			GoVersion: runtime.Version(), ModuleVersion: s.cfg.Version.Module, GitCommit: s.cfg.Version.Commit,
-			OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
-			Host: host, Engine: s.cfg.Engine, PregateEnabled: p.Pregate.Enabled, QuietMode: s.cfg.Quiet,
-		},
+		Env:            envInfo(s.cfg.Version, host, s.cfg.Engine, p.Pregate.Enabled),
 	}
+	r.Env.QuietMode = s.cfg.Quiet
 	if p.Model != nil && s.cfg.Engine == footer.EngineBuiltin {
 		r.Model = perf.Model{Kind: p.Model.Kind, Latency: p.Model.Latency}
 	}
@@ -56,16 +55,61 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	}
 	b := s.board.Load()
 	if b == nil {
-		return r, nil
+		// Nothing is known of this session but that it began; what earlier
+		// ones have left stands.
+		before := s.left.file
+		if !s.left.known {
+			before.Report = perf.Report{}
+		}
+		number := 1
+		if n := len(before.Report.Sessions); n > 0 {
+			number = before.Report.Sessions[n-1].Session + 1
+		}
+		r.Stop.Seq = s.left.exported.Report.Stop.Seq
+		r.Sessions = s.sessions(before.Report.Sessions, number, now)
+		r.Wall = perf.WallOf(r.Sessions)
+		return r.Inherit(before.Report), before.Chunks
 	}
 	chunks, t := b.snapshot()
 	crew := b.crew.Load()
 	r.Data, r.Policy = b.m.Data, b.m.Policy
+	r.Stop.Seq = b.m.StopSeq
+	r.Sessions = s.sessions(b.m.Sessions[:len(b.m.Sessions)-1], b.m.Session, now)
+	r.Wall = perf.WallOf(r.Sessions)
 	r.Partial = t.partial
 	r.WorkersSeen, r.Hosts = len(crew.workers), crew.hosts
 	r.Redeliveries, r.Releases, r.Failures = t.redeliveries, t.releases, t.failures
 	r.FootersRefused = b.refused.Load()
 	return r, chunks
+}
+
+func envInfo(v Version, host, engine string, pregate bool) perf.EnvInfo {
+	return perf.EnvInfo{
+		GoVersion: runtime.Version(), ModuleVersion: v.Module, GitCommit: v.Commit,
+		OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
+		Host: host, Engine: engine, PregateEnabled: pregate,
+	}
+}
+
+// sessions is earlier with this one, as it stands now.
+func (s *Session) sessions(earlier []run.SessionTimes, number int, now time.Time) []run.SessionTimes {
+	return append(slices.Clone(earlier), run.SessionTimes{
+		Session: number, StartedAt: s.started.UTC(), EndedAt: now.UTC(), WallSec: now.Sub(s.started).Seconds(),
+	})
+}
+
+func policyOf(p policy.Policy) run.Policy {
+	content := sha256.Sum256(p.Content)
+	return run.Policy{SHA256: p.SHA256, SHA256WithoutGate: p.SHA256WithoutGate, Name: p.Name, Content: hex.EncodeToString(content[:])}
+}
+
+func describe(set bars.Set) run.Data {
+	n := len(set.Bars)
+	stamp := func(b bars.Bar) string { return time.Unix(0, b.TimeNS).UTC().Format(time.RFC3339) }
+	return run.Data{
+		SHA256: bars.Digest(set.Bars), Bars: int64(n), FirstTS: stamp(set.Bars[0]), LastTS: stamp(set.Bars[n-1]),
+		Source: set.Source, SpreadBps: set.SpreadBps, BarLength: bars.BarLength(set.Bars), SliceBars: dataset.SliceBars,
+	}
 }
 
 // publishFiles writes what readers find beside the perf JSON.
@@ -90,6 +134,7 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 	complete = out.Code == 0 && out.Result.Totals.Outcome == perf.OutcomeComplete
 	m := life.Manifest
+	m.Sessions = slices.Clone(m.Sessions)
 	now := time.Now()
 	m.State = run.StateStopped
 	if complete {
@@ -101,22 +146,26 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 	if stop := life.stop.Load(); stop != nil && out.Code != 2 {
 		m.StopSeq = max(m.StopSeq, stop.Seq)
 	}
+	m.Coordinator.HeardAt = now.UTC()
 	if life.revision == 0 {
 		return false // stopped before the manifest was stored
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patienceStopped/2)
 	defer cancel()
-	if _, err := life.Bus.StoreManifest(ctx, m, life.revision); err != nil {
+	if err := life.write(ctx, m); err != nil {
 		s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
 		return false
 	}
+	s.cfg.Step("manifest")
 	return complete
 }
 
-// removeState removes the bus of a complete run and what its local workers
-// left; the lock stays.
+// removeState removes the bus of a complete run, its footer backup and what
+// its local workers left; the lock stays. A crash in between does not matter:
+// the complete perf JSON is the first thing that the next start looks at.
 func (s *Session) removeState() {
-	for _, name := range []string{"bus", "work", "nats", "run.nk"} {
+	for _, name := range []string{"bus", "nats", "run.nk", filepath.Base(s.target.Backup()), "work"} {
+		s.cfg.Step("clean " + name)
 		if err := os.RemoveAll(filepath.Join(s.target.StateDir(), name)); err != nil {
 			s.cfg.Logger.Warn("cleaning up", "error", err)
 		}

@@ -1,73 +1,29 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server/ats"
-	"go.uber.org/goleak"
-
 	"gx1replay/internal/footer"
-	"gx1replay/internal/run"
 )
 
-func TestMain(m *testing.M) {
-	// The server's clock for access times must not be started in a bubble.
-	ats.Register()
-	code := m.Run()
-	ats.Unregister()
-	if code == 0 {
-		// The client's publisher of objects may leave this goroutine behind
-		// when its cleaning overtakes the goroutine's start.
-		known := goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect")
-		if err := goleak.Find(known); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// bubble runs f in virtual time with a bus.
-func bubble(t *testing.T, f func(t *testing.T, newRun func(chunks int) *world)) {
-	t.Helper()
-	dir := t.TempDir()
-	// Objects are stored outside: the client's goroutine for it can outlive
-	// its connection, for which a bubble does not forgive.
-	emptyPools()
-	storeObjects(t, dir)
-	emptyPools()
-	synctest.Test(t, func(t *testing.T) {
-		srv := startBus(t, dir)
-		var last *world
-		n := 0
-		f(t, func(chunks int) *world {
-			if last != nil {
-				srv = last.running()
-			}
-			n++
-			last = newWorld(t, srv, dir, run.ID("r"+strconv.Itoa(n)), chunks)
-			return last
-		})
-		if err := last.running().Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// emptyPools empties the process's sync.Pools, which takes two collections:
-// the client keeps timers in one, and a timer made in a bubble must not be
-// used outside of it.
-func emptyPools() {
-	runtime.GC()
-	runtime.GC()
-}
+const (
+	// perBubble is how many schedules share a server: setting one up costs as
+	// much as a few schedules.
+	perBubble = 250
+	// worthParts is from how many schedules on several processes pay.
+	worthParts = 2 * perBubble
+	// partEnv is set in those processes, so that they start none themselves.
+	partEnv = "GX1TEST_SCHEDULES_PART"
+)
 
 // TestRandomSchedules draws schedules of workers that come, go, crash, hang,
 // fail and lose their links, with or without a stop, and judges each from
@@ -83,22 +39,31 @@ func TestRandomSchedules(t *testing.T) {
 	if v, err := strconv.ParseUint(os.Getenv("GX1R_SEED"), 10, 64); err == nil {
 		first = v
 	}
-	const perBubble = 25
+	if parts := runtime.NumCPU(); n >= worthParts && os.Getenv(partEnv) == "" {
+		scheduleParts(t, first, n, uint64(parts))
+		return
+	}
 	for from := first; from < first+n; from += perBubble {
 		to := min(from+perBubble, first+n)
 		t.Run(fmt.Sprintf("seeds %d to %d", from, to-1), func(t *testing.T) {
 			bubble(t, func(t *testing.T, newRun func(int) *world) {
+				var eye *observer
 				for seed := from; seed < to && !t.Failed(); seed++ {
-					schedule(t, newRun, seed)
+					r := rand.New(rand.NewPCG(seed, 0x6778315f))
+					w := newRun(1 + r.IntN(maxTestChunks))
+					if eye == nil {
+						eye = observe(t, w.server)
+						defer eye.close()
+					}
+					schedule(t, w, eye, seed, r)
 				}
 			})
 		})
 	}
 }
 
-func schedule(t *testing.T, newRun func(int) *world, seed uint64) {
-	r := newRand(seed)
-	w := newRun(1 + r.IntN(8))
+// schedule draws one schedule from r, plays it and judges it.
+func schedule(t *testing.T, w *world, eye *observer, seed uint64, r *rand.Rand) {
 	w.note("seed %d: %d chunks", seed, w.m.Plan.Chunks)
 	faults := 0 // that may cost an attempt
 	roll := func(p float64) bool { return r.Float64() < p }
@@ -123,7 +88,7 @@ func schedule(t *testing.T, newRun func(int) *world, seed uint64) {
 		}
 		return script{}
 	}
-	seen, endSeen := w.follow()
+	eye.watch(w)
 	crew := 1 + r.IntN(4)
 	for i := range crew {
 		w.hire(fmt.Sprintf("w%d", i), play)
@@ -138,7 +103,7 @@ func schedule(t *testing.T, newRun func(int) *world, seed uint64) {
 			w.fail(seed, "the run has not ended within %v", testPatient)
 			return
 		}
-		timer := time.NewTimer(time.Duration(1+r.IntN(3000)) * time.Millisecond)
+		timer := time.NewTimer(time.Duration(1 + r.IntN(12*int(testBar))))
 		select {
 		case res = <-ended:
 			over = true
@@ -179,8 +144,7 @@ func schedule(t *testing.T, newRun func(int) *world, seed uint64) {
 		w.fail(seed, "the life ended with %v", res.err)
 	}
 	<-time.After(time.Second) // what still moves shows itself
-	endSeen()
-	<-seen
+	eye.watch(nil)
 	w.judge(res)
 	for _, c := range w.chunks() {
 		switch {
@@ -205,4 +169,33 @@ func (w *world) fail(seed uint64, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.t.Errorf("seed %d: %s\nagain with GX1R_SEED=%d GX1R_SCHEDULES=1\n%s", seed, fmt.Sprintf(format, args...), seed, strings.Join(w.history, "\n"))
+}
+
+// scheduleParts plays n schedules in several processes of one thread each.
+// Virtual time moves when all of a bubble sleeps, so a second thread mostly
+// waits, and bubbles of one process cannot run side by side (emptyPools).
+func scheduleParts(t *testing.T, first, n, parts uint64) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := (n + parts - 1) / parts
+	for from := first; from < first+n; from += each {
+		count := min(each, first+n-from)
+		t.Run(fmt.Sprintf("part from seed %d", from), func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			if at, ok := t.Deadline(); ok {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithDeadline(ctx, at.Add(-time.Second))
+				defer cancel()
+			}
+			cmd := exec.CommandContext(ctx, exe, "-test.run=^TestRandomSchedules$")
+			cmd.Env = append(os.Environ(), partEnv+"=1", "GOMAXPROCS=1", "GOGC=400",
+				fmt.Sprintf("GX1R_SEED=%d", from), fmt.Sprintf("GX1R_SCHEDULES=%d", count))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
 }

@@ -2,14 +2,11 @@ package coordinator
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,10 +15,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
-	"gx1replay/internal/dataset"
-	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
-	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -64,13 +58,24 @@ type Config struct {
 	Chunks    int
 	ChunkBars int64 // if above 0, Chunks does not count
 	Order     run.Order
-	Workers   int // local worker processes
+	// PlanGiven and OrderGiven: whoever started this asked for these chunks,
+	// for this order. A stored plan that is another one is refused then, and
+	// holds otherwise.
+	PlanGiven, OrderGiven bool
+	RetryFailed           bool // take up chunks that failed for good
+	Workers               int  // local worker processes
 	// WorkerCommand is what starts a local worker that serves this run over
 	// url with the key in keyFile.
 	WorkerCommand func(slot int, w LocalWorker) process.Spec
+	// Guardian starts the process that exports should this one vanish. Nil:
+	// there is none.
+	Guardian func() process.Spec
 
-	Listen      string
-	StopAuth    bool // strangers may not even stop the run
+	// NATS is the bus to use; nil: one is embedded.
+	NATS        *External
+	Listen      string // of the embedded bus, as are StopAuth and Sync
+	StopAuth    bool   // strangers may not even stop the run
+	SyncAlways  bool   // every write is synced before it is answered
 	TimeBox     time.Duration
 	Drain       time.Duration
 	Lease       time.Duration
@@ -87,16 +92,28 @@ type Config struct {
 	WorkerLog io.Writer
 	// Ready is called once the run can be stopped over the bus.
 	Ready func(Info)
+	// Explain, if not nil, is told once what a session that goes on from
+	// earlier ones does with each chunk.
+	Explain func([]Fate)
 	// Hold, if not nil, is called by the session's own goroutine before it
 	// goes to work; a test blocks it there.
 	Hold func()
+	// Step, if not nil, is called when a step of the end is done; a test ends
+	// the process there.
+	Step func(name string)
+}
+
+// External is a bus that runs elsewhere.
+type External struct {
+	URL     string // or several, with commas
+	Options []nats.Option
 }
 
 // LocalWorker says what a local worker needs to know.
 type LocalWorker struct {
 	RunID   run.ID
 	URL     string
-	KeyFile string
+	KeyFile string // of the embedded bus; empty with another
 	WorkDir string
 }
 
@@ -108,18 +125,23 @@ type Version struct {
 // Info says how a running session is reached.
 type Info struct {
 	RunID   run.ID
+	Session int
 	URL     string
-	KeyFile string
+	KeyFile string // of the embedded bus; empty with another
 	Plan    run.Plan
 }
 
 // Session is one life of a coordinator on a run.
 type Session struct {
-	cfg     Config
-	target  export.Target
-	lock    *export.Lock
-	started time.Time
-	dog     *export.Watchdog
+	cfg      Config
+	target   export.Target
+	lock     *export.Lock
+	started  time.Time
+	dog      *export.Watchdog
+	backup   *export.Backup
+	guardian *guardian
+	left     left         // by earlier sessions, in files
+	identity run.Manifest // as a first session would have it
 
 	board  atomic.Pointer[board]
 	pool   atomic.Pointer[process.Pool]
@@ -129,39 +151,20 @@ type Session struct {
 	stopping atomic.Bool
 }
 
-// AlreadyRun says that a run of this name has been exported.
-type AlreadyRun struct {
-	RunID run.ID
-	Path  string
-	File  perf.File
-}
-
-func (e *AlreadyRun) Error() string {
-	t := e.File.Totals
-	return fmt.Sprintf("run %s has been run: %s holds %d of its %d bars (%s)", e.RunID, e.Path, t.Coverage.ReplayedBars, t.Coverage.PlannedBars, t.Outcome)
-}
-
-// LeftBehind says that an earlier session of the run ended without an export
-// and left its bus.
-type LeftBehind struct {
-	RunID run.ID
-	Store string
-}
-
-func (e *LeftBehind) Error() string {
-	return fmt.Sprintf("run %s was begun before and ended without an export; what it left is in %s", e.RunID, e.Store)
-}
-
 // Run runs the session until its perf JSON is written, or has failed to be,
 // and everything that it started has ended. An error means that nothing was
-// run: bad input, another session of the run, an *AlreadyRun or *LeftBehind. onSession,
-// if not nil, is called with the session before it begins.
+// run: bad input, another session of the run that lives, a *Differs, an
+// *AlreadyRun or a *Cleaned. onSession, if not nil, is called with the
+// session before it begins.
 func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	s := &Session{
 		cfg: cfg, started: time.Now(),
 		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
 	}
-	lock, err := export.TryAcquire(s.target)
+	if s.cfg.Step == nil {
+		s.cfg.Step = func(string) {}
+	}
+	lock, err := takeLock(s.target, cfg.Logger)
 	if err != nil {
 		return export.Outcome{}, err
 	}
@@ -171,11 +174,19 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	if err != nil {
 		return export.Outcome{}, err
 	}
-	if file, ok := exporter.Last(); ok {
-		return export.Outcome{}, &AlreadyRun{RunID: cfg.RunID, Path: s.target.Perf(), File: file}
+	if s.left, err = s.readLeft(exporter); err != nil {
+		return export.Outcome{}, err
 	}
-	if left := embedded.Store(s.target.StateDir()); left != "" {
-		return export.Outcome{}, &LeftBehind{RunID: cfg.RunID, Store: left}
+	s.backup = export.NewBackup(s.target, s.snapshot, 0, cfg.Logger)
+	if s.guardian, err = startGuardian(cfg); err != nil {
+		cfg.Logger.Warn("no guardian: nobody exports if this process is killed", "error", err)
+	}
+	defer s.guardian.end(guardianGrace)
+	if !s.left.known {
+		// From here on the guardian has something to export.
+		if err := s.backup.Write(context.Background()); err != nil {
+			cfg.Logger.Warn("writing the footer backup", "error", err)
+		}
 	}
 	// work ends with a stop, which is its cause; over when the watchdog has
 	// had its say, whatever still hangs.
@@ -198,6 +209,8 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.work(work, over, exporter, verdict) }()
 	out := s.dog.Run()
+	s.cfg.Step("exported")
+	s.guardian.done()
 	verdict <- out
 	stopWork(errOver)
 	endOver()
@@ -213,6 +226,9 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	select {
 	case err := <-ended:
 		if out.Code == 1 {
+			if !s.left.known {
+				_ = os.Remove(s.target.Backup()) // of a run that never was
+			}
 			return out, err
 		}
 	case <-t.C:
@@ -237,23 +253,38 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if err != nil {
 		return s.abandon(ctx, err)
 	}
-	m, err := s.manifest(set)
+	if s.identity, err = s.first(set); err != nil {
+		return s.abandon(ctx, err)
+	}
+	// Without the bus: what the files say is enough to refuse, or to know the
+	// plan, so that a stop from now on exports it.
+	m, err := s.next(nil, time.Time{})
 	if err != nil {
 		return s.abandon(ctx, err)
 	}
+	if s.left.known && s.finished(s.left.exported) {
+		err := s.alreadyRun()
+		s.finishCleaning(over)
+		return s.abandon(ctx, err)
+	}
 	life := &Life{
-		Bars: set.Bars, Policy: s.cfg.Policy.Content, Manifest: m, Logger: s.cfg.Logger, HeardStop: s.dog.Stop,
+		Bars: set.Bars, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.file.Chunks,
+		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop,
 	}
 	life.Prepare()
 	s.board.Store(life.board)
-	clean, err := s.serve(ctx, over, life, exporter, verdict)
-	if err != nil {
+	if err := s.backup.Write(ctx); err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Warn("writing the footer backup", "error", err)
+	}
+	began, err := s.serve(ctx, over, life, exporter, verdict)
+	switch {
+	case err == nil:
+	case !began:
+		return s.abandon(ctx, err)
+	default:
 		s.cfg.Logger.Error("the run could not begin", "error", err)
 		s.dog.Ended(err)
 		return err
-	}
-	if clean && !s.cfg.KeepBus {
-		s.removeState()
 	}
 	return nil
 }
@@ -269,53 +300,36 @@ func (s *Session) abandon(ctx context.Context, err error) error {
 	return err
 }
 
-// serve brings up the bus and the workers, lives the run on them, tells the
-// watchdog, waits for its verdict, and takes everything down. It reports
-// whether the run is complete and its bus not needed any more; an error is
-// one from before the life began.
-func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (clean bool, err error) {
+// serve connects to the bus, agrees with it on the session, brings up the
+// workers, lives the run on them, tells the watchdog, waits for its verdict,
+// and takes everything down. An error before the session began (began is
+// false) means that nothing was run.
+func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (began bool, err error) {
 	log := s.cfg.Logger
-	strangers := []string{bus.StopSubjects}
-	if s.cfg.StopAuth {
-		strangers = nil
-	}
-	server, err := embedded.Start(over, embedded.Config{
-		Dir: s.target.StateDir(), Listen: s.cfg.Listen, Strangers: strangers, Logger: log.With("part", "bus"),
-		Prepare: func(ctx context.Context, srv *embedded.Server) error {
-			b, err := connect(ctx, srv, log)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			return b.MakeStreams(ctx, 1)
-		},
-	})
+	transport, err := s.openBus(over)
 	if err != nil {
-		return false, fmt.Errorf("starting the embedded bus: %w", err)
+		return true, err
 	}
+	clean := false
 	defer func() {
-		if err := server.Close(); err != nil {
-			log.Warn("closing the bus", "error", err)
+		transport.close()
+		if clean {
+			s.removeState()
 		}
 	}()
-	b, err := connect(over, server, log)
-	if err != nil {
-		return false, err
-	}
-	defer b.Close()
-	life.Bus = b
+	b := transport.bus
 	version := b.ServerVersion()
 	s.server.Store(&version)
-	pool, err := s.newPool(server)
+	if began, err := s.agree(ctx, life, b); err != nil {
+		return began, err
+	}
+	pool, err := s.newPool(transport)
 	if err != nil {
-		return false, err
+		return true, err
 	}
 	s.pool.Store(pool)
-	leave := s.enter(server, life.Manifest)
+	leave := s.enter(transport, life.Manifest)
 	defer leave()
-	if _, err := server.WriteContext(s.target.StateDir(), string(s.cfg.RunID)); err != nil {
-		log.Warn("no context file for the stock client", "error", err)
-	}
 	others := newPasser(s)
 	defer others.wait()
 	life.Foreign = others.pass
@@ -330,8 +344,12 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
+	owned.Go(func() { s.backup.Run(poolCtx) })
 	if s.cfg.Ready != nil {
-		s.cfg.Ready(Info{RunID: s.cfg.RunID, URL: server.URL(), KeyFile: server.KeyFile(), Plan: life.Manifest.Plan})
+		s.cfg.Ready(Info{
+			RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
+			Plan: life.Manifest.Plan,
+		})
 	}
 	err = life.Run(ctx, over)
 	if err != nil {
@@ -340,38 +358,77 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	}
 	s.dog.Ended(err)
 	out := <-verdict
-	s.cfg.Logger.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
+	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
 	s.publishFiles(exporter)
-	return s.closeRun(life, out), nil
+	if s.closeRun(life, out) && !s.cfg.KeepBus {
+		clean = true
+		s.cleanBus(b)
+	}
+	return true, nil
 }
 
-func connect(ctx context.Context, srv *embedded.Server, log *slog.Logger) (*bus.Bus, error) {
-	public, sign, err := srv.Nkey()
-	if err != nil {
-		return nil, err
+// agree settles with the bus which session this is, and readies the life for
+// it. An error with began false means that nothing is to be run.
+func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool, err error) {
+	life.Bus = b
+	stored, rev, err := b.Manifest(ctx, s.cfg.RunID)
+	var refused *bus.RefusedError
+	switch {
+	case errors.Is(err, bus.ErrNoRun):
+		rev = 0
+	case errors.As(err, &refused):
+		s.cfg.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
+		rev = refused.Seq
+	case err != nil:
+		return true, err
 	}
-	return bus.Connect(ctx, bus.Config{
-		InProcess: srv, Name: "gx1 coordinator", Options: []nats.Option{nats.Nkey(public, sign)}, Logger: log,
-	})
+	m := life.Manifest
+	if err == nil {
+		if s.cfg.NATS != nil {
+			if err := s.alone(ctx, b, stored, rev); err != nil {
+				return false, err
+			}
+		}
+		heard, err := b.LastHeard(ctx, s.cfg.RunID)
+		if err != nil {
+			return true, err
+		}
+		if m, err = s.next(&stored, heard); err != nil {
+			if cleaned := (*Cleaned)(nil); errors.As(err, &cleaned) {
+				s.cleanBus(b)
+			}
+			return false, err
+		}
+	}
+	if err := s.passOwnStop(ctx, b, &m); err != nil {
+		return true, err
+	}
+	life.Manifest, life.Revision = m, rev
+	life.Loaded = func() { s.loaded(life) }
+	life.Prepare()
+	s.board.Store(life.board)
+	return true, nil
 }
 
 // newPool makes the pool of local workers.
-func (s *Session) newPool(server *embedded.Server) (*process.Pool, error) {
-	local := LocalWorker{
-		RunID: s.cfg.RunID, URL: server.URL(), KeyFile: server.KeyFile(),
-		WorkDir: filepath.Join(s.target.StateDir(), "work"),
-	}
+func (s *Session) newPool(t *transport) (*process.Pool, error) {
+	local := LocalWorker{RunID: s.cfg.RunID, URL: t.url, KeyFile: t.keyFile, WorkDir: s.target.WorkDir()}
 	return process.New(process.Config{
 		N:         s.cfg.Workers,
 		Command:   func(slot int) process.Spec { return s.cfg.WorkerCommand(slot, local) },
 		Grace:     workerGrace,
 		LogWriter: func(int) io.Writer { return s.cfg.WorkerLog },
 		Logger:    s.cfg.Logger,
+		Notify: func(e process.Event) {
+			if e.Kind == process.Started {
+				s.guardian.worker(e.PID)
+			}
+		},
 	})
 }
 
 // enter puts the run into the register of this machine; leave takes it out.
-func (s *Session) enter(server *embedded.Server, m run.Manifest) (leave func()) {
+func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
 	if s.cfg.Register == nil {
 		return func() {}
 	}
@@ -379,7 +436,7 @@ func (s *Session) enter(server *embedded.Server, m run.Manifest) (leave func()) 
 	start, err := process.StartTime(pid)
 	if err == nil {
 		err = s.cfg.Register.Put(process.Entry{
-			RunID: m.RunID, PID: pid, StartTime: start, URL: server.URL(), KeyFile: server.KeyFile(),
+			RunID: m.RunID, PID: pid, StartTime: start, URL: t.url, KeyFile: t.keyFile,
 			OutputDir: s.cfg.OutputDir, StartedAt: s.started, Session: m.Session, State: string(m.State),
 		})
 	}
@@ -392,32 +449,4 @@ func (s *Session) enter(server *embedded.Server, m run.Manifest) (leave func()) 
 			s.cfg.Logger.Warn("leaving the register", "error", err)
 		}
 	}
-}
-
-// manifest is the run's manifest for its first session.
-func (s *Session) manifest(set bars.Set) (run.Manifest, error) {
-	n := int64(len(set.Bars))
-	plan, err := run.NewPlan(n, s.cfg.Chunks, s.cfg.ChunkBars, s.cfg.Order)
-	if err != nil {
-		return run.Manifest{}, err
-	}
-	content := sha256.Sum256(s.cfg.Policy.Content)
-	stamp := func(b bars.Bar) string { return time.Unix(0, b.TimeNS).UTC().Format(time.RFC3339) }
-	m := run.Manifest{
-		Schema: run.Schema, RunID: s.cfg.RunID, Session: 1, State: run.StateRunning,
-		Data: run.Data{
-			SHA256: bars.Digest(set.Bars), Bars: n, FirstTS: stamp(set.Bars[0]), LastTS: stamp(set.Bars[n-1]),
-			Source: set.Source, SpreadBps: set.SpreadBps, BarLength: bars.BarLength(set.Bars), SliceBars: dataset.SliceBars,
-		},
-		Plan: plan,
-		Policy: run.Policy{
-			SHA256: s.cfg.Policy.SHA256, SHA256WithoutGate: s.cfg.Policy.SHA256WithoutGate,
-			Name: s.cfg.Policy.Name, Content: hex.EncodeToString(content[:]),
-		},
-		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
-		Engine: s.cfg.Engine, LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
-		Sessions:  []run.SessionTimes{{Session: 1, StartedAt: s.started.UTC()}},
-		CreatedAt: s.started.UTC(),
-	}
-	return m, m.Validate()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,10 +15,8 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
-	"gx1replay/internal/dataset"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/footer"
-	"gx1replay/internal/lease"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/worker"
@@ -58,75 +55,10 @@ type logged struct {
 
 const (
 	testLease   = 10 * time.Second
-	testBar     = 200 * time.Millisecond
+	testBar     = 100 * time.Millisecond
 	testChunk   = 10 // bars
 	testPatient = 20 * time.Minute
 )
-
-// startBus starts a server without a port and its streams.
-func startBus(t *testing.T, dir string) *embedded.Server {
-	t.Helper()
-	srv, err := embedded.Start(t.Context(), embedded.Config{Dir: dir, Prepare: func(ctx context.Context, s *embedded.Server) error {
-		b, err := dial(ctx, s, nil, "")
-		if err != nil {
-			return err
-		}
-		defer b.Close()
-		return b.MakeStreams(ctx, 1)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return srv
-}
-
-// dial connects through link, or directly.
-func dial(ctx context.Context, srv *embedded.Server, l *link, name string) (*bus.Bus, error) {
-	if srv == nil {
-		return nil, errors.New("the server is down")
-	}
-	public, sign, err := srv.Nkey()
-	if err != nil {
-		return nil, err
-	}
-	var in nats.InProcessConnProvider = srv
-	if l != nil {
-		in = l
-	}
-	return bus.Connect(ctx, bus.Config{InProcess: in, Name: name, Worker: name, Options: []nats.Option{nats.Nkey(public, sign)}})
-}
-
-// maxTestChunks is the largest number of chunks of a test's run.
-const maxTestChunks = 8
-
-func testBars(chunks int) []bars.Bar { return bars.Generate(int64(chunks*testChunk), 1) }
-
-// testPolicy is no policy: the engines of these tests read none.
-var testPolicy = []byte("none")
-
-// storeObjects stores the data sets and the policy of all tests' runs in a
-// store that a later server takes up.
-func storeObjects(t *testing.T, dir string) {
-	t.Helper()
-	srv := startBus(t, dir)
-	b, err := dial(t.Context(), srv, nil, "objects")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := 1; n <= maxTestChunks; n++ {
-		list := testBars(n)
-		if err := dataset.Publish(t.Context(), b, bars.Digest(list), list); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := b.PutObject(t.Context(), bus.PolicyObject(run.Manifest{Policy: run.Policy{Content: "none"}}), testPolicy); err != nil {
-		t.Fatal(err)
-	}
-	b.Close()
-	if err := srv.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // newWorld prepares a run of the given number of chunks on srv.
 func newWorld(t *testing.T, srv *embedded.Server, dir string, id run.ID, chunks int) *world {
@@ -289,6 +221,12 @@ func (w *world) close() {
 		c.cancel(worker.ErrOrphaned)
 	}
 	w.owned.Wait()
+	// What stays of a run would slow down all later ones.
+	if w.bus.Connected() {
+		if err := w.bus.DropQueue(w.t.Context(), w.m.RunID, 1); err != nil {
+			w.t.Error(err)
+		}
+	}
 	w.bus.Close()
 	os.RemoveAll(filepath.Join(w.dir, "work"))
 }
@@ -369,29 +307,6 @@ func (w *world) end(l *logged) {
 	l.last = time.Now()
 }
 
-// watchBest follows the records beside the coordinator and fails the test if
-// what they hold of a chunk ever falls.
-type watchBest struct{ w *world }
-
-func (s watchBest) TakeLease(r *lease.Record, _ uint64) {
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	var bars int64
-	if r.Best != nil {
-		bars = r.Best.BarsProcessed
-	}
-	if bars < s.w.best[r.ChunkIdx] {
-		s.w.t.Errorf("invariant 3: the record of chunk %d fell from %d bars to %d (%s by %s)", r.ChunkIdx, s.w.best[r.ChunkIdx], bars, r.State, r.Holder.WorkerID)
-	}
-	s.w.best[r.ChunkIdx] = bars
-	s.w.history = append(s.w.history, fmt.Sprintf("%9.3fs   record of chunk %d: %s by %s, attempt %d, failures %d, releases %d, best %d",
-		time.Since(s.w.begun).Seconds(), r.ChunkIdx, r.State, r.Holder.WorkerID, r.Attempt, r.Failures, r.Releases, bars))
-}
-func (watchBest) TakeFooter(*footer.Footer, uint64) {}
-func (s watchBest) TakeRefused(idx int, _ bool, err *bus.RefusedError) {
-	s.w.t.Errorf("chunk %d: %v", idx, err)
-}
-
 // chunks and tally are what the coordinator would export now.
 func (w *world) chunks() []perf.Chunk {
 	list, _ := w.life.board.snapshot()
@@ -458,23 +373,6 @@ func (w *world) sound(id string) bool {
 		}
 	}
 	return false
-}
-
-// newRand makes a schedule's own source.
-func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x6778315f)) }
-
-// follow reads the records beside the coordinator until end is called; done
-// is closed when it has.
-func (w *world) follow() (done <-chan struct{}, end func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := make(chan struct{})
-	go func() {
-		defer close(c)
-		if err := w.bus.Follow(ctx, w.m, watchBest{w}); ctx.Err() == nil {
-			w.t.Errorf("following: %v", err)
-		}
-	}()
-	return c, cancel
 }
 
 // publishStop does what a plain `nats pub` does.

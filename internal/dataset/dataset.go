@@ -83,6 +83,65 @@ func Publish(ctx context.Context, store Store, sha256Hex string, all []bars.Bar)
 	return store.PutObject(ctx, indexName(sha256Hex), data)
 }
 
+// Remover is what Remove needs of the object store.
+type Remover interface {
+	Store
+	DeleteObject(ctx context.Context, name string) error
+}
+
+// Remove removes the data set sha256Hex, whose slices may be shared by others,
+// unless it is one of them; a data set that is not there is fine. Its index
+// goes first, since an index means that the slices are there: a removal that
+// is cut short leaves slices, which the next run on these bars finds.
+func Remove(ctx context.Context, store Remover, sha256Hex string, others []string) error {
+	shared := map[string]bool{}
+	for _, o := range others {
+		if o == sha256Hex {
+			return nil
+		}
+		list, err := slicesOf(ctx, store, o)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			shared[s] = true
+		}
+	}
+	list, err := slicesOf(ctx, store, sha256Hex)
+	if err != nil {
+		return err
+	}
+	if err := store.DeleteObject(ctx, indexName(sha256Hex)); err != nil {
+		return fmt.Errorf("removing data set %s: %w", sha256Hex, err)
+	}
+	for _, s := range list {
+		if shared[s] {
+			continue
+		}
+		if err := store.DeleteObject(ctx, sliceName(s)); err != nil {
+			return fmt.Errorf("removing data set %s: %w", sha256Hex, err)
+		}
+	}
+	return nil
+}
+
+// slicesOf lists the slices of a data set, none if it is not there.
+func slicesOf(ctx context.Context, store Store, sha256Hex string) ([]string, error) {
+	there, err := store.HasObject(ctx, indexName(sha256Hex))
+	if err != nil || !there {
+		return nil, err
+	}
+	data, err := store.GetObject(ctx, indexName(sha256Hex), maxObject)
+	if err != nil {
+		return nil, fmt.Errorf("the index of data set %s: %w", sha256Hex, err)
+	}
+	ix, err := parseIndex(data)
+	if err != nil {
+		return nil, fmt.Errorf("the index of data set %s: %w", sha256Hex, err)
+	}
+	return ix.Slices, nil
+}
+
 // Set is a data set as a worker reads it. Its methods may be called from any
 // goroutine.
 type Set struct {
@@ -120,9 +179,8 @@ func Open(ctx context.Context, store Store, d run.Data, dir string) (*Set, error
 	return &Set{store: store, dir: dir, ix: ix}, nil
 }
 
-// decodeIndex reads an index that came from the bus and holds it against the
-// run's manifest.
-func decodeIndex(data []byte, d run.Data) (ix index, err error) {
+// parseIndex reads an index that came from the bus.
+func parseIndex(data []byte) (ix index, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			ix, err = index{}, fmt.Errorf("decoding its index: malformed: %v", p)
@@ -134,6 +192,15 @@ func decodeIndex(data []byte, d run.Data) (ix index, err error) {
 	}
 	if r.Len() > 0 {
 		return index{}, errors.New("decoding its index: bytes follow its end")
+	}
+	return ix, nil
+}
+
+// decodeIndex holds an index against the run's manifest, too.
+func decodeIndex(data []byte, d run.Data) (index, error) {
+	ix, err := parseIndex(data)
+	if err != nil {
+		return index{}, err
 	}
 	if ix.Schema != run.Schema || ix.Bars != d.Bars || ix.SliceBars != d.SliceBars || ix.SliceBars < 1 || ix.Bars < 1 ||
 		int64(len(ix.Slices)) != (ix.Bars-1)/ix.SliceBars+1 {

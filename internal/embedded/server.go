@@ -32,6 +32,9 @@ type Config struct {
 	// publish to. Empty, or an address other than loopback: none, and
 	// credentials are demanded of everyone.
 	Strangers []string
+	// SyncAlways has every write synced before it is answered: a power cut
+	// then loses nothing that was acknowledged, and each write costs a sync.
+	SyncAlways bool
 	// Prepare, if not nil, is called with a server that has no port yet, and
 	// the port opens after it has returned: whoever finds the port open finds
 	// what Prepare made.
@@ -58,6 +61,7 @@ const (
 // Server is a running server.
 type Server struct {
 	srv  *server.Server
+	sync bool
 	lock *os.File
 	pair nkeys.KeyPair
 	key  string
@@ -79,7 +83,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, storeDir), 0o700); err != nil {
 		return nil, fmt.Errorf("making the bus's directory: %w", err)
 	}
-	s := &Server{key: filepath.Join(cfg.Dir, keyFile), log: cfg.Logger}
+	s := &Server{key: filepath.Join(cfg.Dir, keyFile), log: cfg.Logger, sync: cfg.SyncAlways}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -163,7 +167,8 @@ func (s *Server) serve(ctx context.Context, store, host string, port int, strang
 	opts := &server.Options{
 		ServerName: "gx1-embedded", NoSigs: true, DontListen: host == "", Host: host, Port: port,
 		JetStream: true, StoreDir: store, JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore,
-		Nkeys: []*server.NkeyUser{{Nkey: public}},
+		SyncAlways: s.sync,
+		Nkeys:      []*server.NkeyUser{{Nkey: public}},
 	}
 	if host != "" {
 		if !portFree(host, port) {

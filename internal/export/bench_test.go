@@ -93,3 +93,34 @@ func median(x []float64) float64 {
 	slices.Sort(x)
 	return x[len(x)/2]
 }
+
+// BenchmarkRecover is what a guardian does once the workers are gone: backup
+// and a footer of each attempt on the disk, no perf file yet.
+func BenchmarkRecover(b *testing.B) {
+	for _, n := range []int{7, 1000, 10_000} {
+		b.Run(fmt.Sprintf("chunks=%d", n), func(b *testing.B) {
+			t := target(b)
+			l := locked(b, t)
+			chunks := someChunks(b, n)
+			backedUp(b, t, &known{r: aReport(n), chunks: chunks})
+			for i, c := range chunks {
+				if c.Line.Bars() == chunkBars {
+					putFooter(b, t.WorkDir(), anEnd(b, i, chunkBars, 1, "ok", 0))
+				} else if !c.Line.IsZero() {
+					putFooter(b, t.WorkDir(), anEnd(b, i, 40, 1, "stopped", 0))
+				}
+			}
+			cfg := export.RecoverConfig{Target: t, Lock: l, Dirs: []string{t.WorkDir()}, Logger: quiet()}
+			var visible []float64
+			for b.Loop() {
+				if err := os.RemoveAll(t.Perf()); err != nil {
+					b.Fatal(err)
+				}
+				start := time.Now()
+				res := recovered(b, cfg)
+				visible = append(visible, ms(time.Since(start)-res.Took.SyncDir-res.Took.Check))
+			}
+			b.ReportMetric(median(visible), "ms-without-check") // with the readers' files
+		})
+	}
+}

@@ -70,7 +70,7 @@ func TestInvariant2_NeverFewerBars(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()
 		tg := export.Target{Dir: dir, FallbackDir: dir, RunID: "r1"}
-		l, err := export.TryAcquire(tg)
+		l, err := export.TryAcquire(tg, export.RoleExport)
 		if err != nil {
 			rt.Fatal(err)
 		}

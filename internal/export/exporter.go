@@ -44,6 +44,10 @@ type Result struct {
 	SetAside    string
 	WhySetAside error
 	Took        Steps
+	// Of a recovery: the plan was inferred from footers, so what lies behind
+	// its last chunk is not known; and how many footer files were refused.
+	Inferred bool
+	Refused  int
 }
 
 // Open reads what earlier exports of the run have left, and removes what died
@@ -56,8 +60,10 @@ func Open(l *Lock, t Target, cfg Config) (*Exporter, error) {
 	if l.target != t {
 		return nil, fmt.Errorf("opening the exports of run %s in %s: the lock is of run %s in %s", t.RunID, t.Dir, l.target.RunID, l.target.Dir)
 	}
-	if err := sweep(t.Dir, t.RunID); err != nil {
-		return nil, fmt.Errorf("opening the exports of run %s: removing what earlier exports have left: %w", t.RunID, err)
+	for _, dir := range []string{t.Dir, t.StateDir()} {
+		if err := sweep(dir, t.RunID); err != nil {
+			return nil, fmt.Errorf("opening the exports of run %s: removing what earlier exports have left: %w", t.RunID, err)
+		}
 	}
 	e := &Exporter{lock: l, target: t, cfg: cfg, slot: slot{path: t.Perf(), id: t.RunID, cfg: cfg}}
 	if err := e.slot.refresh(); err != nil {

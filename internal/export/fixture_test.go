@@ -91,7 +91,7 @@ func target(tb testing.TB) export.Target {
 
 func locked(tb testing.TB, t export.Target) *export.Lock {
 	tb.Helper()
-	l, err := export.TryAcquire(t)
+	l, err := export.TryAcquire(t, export.RoleExport)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -17,10 +17,24 @@ import (
 // not waited for in the kernel.
 const lockPoll = 20 * time.Millisecond
 
+// Role says what the holder of a run's lock is to the run.
+type Role string
+
+const (
+	// RoleCoordinator: a session of the run. It holds the lock as long as it
+	// lives, so nobody waits for it.
+	RoleCoordinator Role = "coordinator"
+	// RoleGuardian and RoleExport hold the lock for one export; a session
+	// waits for them.
+	RoleGuardian Role = "guardian"
+	RoleExport   Role = "export"
+)
+
 // Lock is the right to export a run, held by one process at a time. It is a
 // flock(2) on a file that stays: who dies, however, lets go.
 type Lock struct {
 	target Target
+	role   Role
 
 	mu sync.Mutex
 	f  *os.File // nil once closed
@@ -31,32 +45,39 @@ type holder struct {
 	PID   int       `json:"pid"`
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"`
+	Role  Role      `json:"role"`
 }
 
-// HeldError says that another holds the lock. Its PID is 0 where the holder
-// has not told.
+// HeldError says that another holds the lock. Its PID is 0 and its Role empty
+// where the holder has not told, as in the moment between taking the lock and
+// telling.
 type HeldError struct {
 	Path  string
 	PID   int
 	Host  string
 	Since time.Time
+	Role  Role
 }
 
 func (e *HeldError) Error() string {
 	if e.PID == 0 {
 		return fmt.Sprintf("%s is held by another process", e.Path)
 	}
-	return fmt.Sprintf("%s is held by process %d on %s since %s", e.Path, e.PID, e.Host, e.Since.UTC().Format(time.RFC3339))
+	role := ""
+	if e.Role != "" {
+		role = string(e.Role) + ", "
+	}
+	return fmt.Sprintf("%s is held by %sprocess %d on %s since %s", e.Path, role, e.PID, e.Host, e.Since.UTC().Format(time.RFC3339))
 }
 
 // Acquire takes the run's lock and makes the output directory and the state
 // directory where they are missing. It waits until the lock is free or ctx
 // ends; its error then is both the *HeldError and the cause of ctx.
-func Acquire(ctx context.Context, t Target) (*Lock, error) {
+func Acquire(ctx context.Context, t Target, role Role) (*Lock, error) {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
-		l, err := TryAcquire(t)
+		l, err := TryAcquire(t, role)
 		if held := (*HeldError)(nil); !errors.As(err, &held) {
 			return l, err
 		}
@@ -69,23 +90,23 @@ func Acquire(ctx context.Context, t Target) (*Lock, error) {
 }
 
 // TryAcquire is Acquire without waiting: a lock that is held is a *HeldError.
-func TryAcquire(t Target) (*Lock, error) {
+func TryAcquire(t Target, role Role) (*Lock, error) {
 	if err := t.validate(); err != nil {
 		return nil, fmt.Errorf("taking the run's lock: %w", err)
 	}
 	if err := t.mkdirs(); err != nil {
 		return nil, fmt.Errorf("taking the lock of run %s: %w", t.RunID, err)
 	}
-	f, err := lockFile(t.Lock())
+	f, err := lockFile(t.Lock(), role)
 	if err != nil {
 		return nil, fmt.Errorf("taking the lock of run %s: %w", t.RunID, err)
 	}
-	return &Lock{target: t, f: f}, nil
+	return &Lock{target: t, role: role, f: f}, nil
 }
 
 // lockFile opens and locks the file at path. A file that was removed or
 // replaced in between is no lock: it tries again with the new one.
-func lockFile(path string) (*os.File, error) {
+func lockFile(path string, role Role) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
@@ -99,7 +120,7 @@ func lockFile(path string) (*os.File, error) {
 			return nil, fmt.Errorf("locking %s: %w", path, err)
 		}
 		if stands(f, path) {
-			tell(f)
+			tell(f, role)
 			return f, nil
 		}
 		f.Close()
@@ -123,9 +144,9 @@ func stands(f *os.File, path string) bool {
 
 // tell writes who holds the lock into it. On a full disk that fails, and the
 // lock holds all the same.
-func tell(f *os.File) {
+func tell(f *os.File, role Role) {
 	host, _ := os.Hostname() // empty where it has no name
-	b, err := json.Marshal(holder{PID: os.Getpid(), Host: host, Since: time.Now().UTC().Truncate(time.Second)})
+	b, err := json.Marshal(holder{PID: os.Getpid(), Host: host, Since: time.Now().UTC().Truncate(time.Second), Role: role})
 	if err != nil || f.Truncate(0) != nil {
 		return
 	}
@@ -136,7 +157,7 @@ func heldBy(f *os.File) error {
 	e := &HeldError{Path: f.Name()}
 	var h holder
 	if b, err := io.ReadAll(io.NewSectionReader(f, 0, 4096)); err == nil && json.Unmarshal(b, &h) == nil {
-		e.PID, e.Host, e.Since = h.PID, h.Host, h.Since
+		e.PID, e.Host, e.Since, e.Role = h.PID, h.Host, h.Since, h.Role
 	}
 	return e
 }
@@ -156,7 +177,7 @@ func (l *Lock) ensure() error {
 	if err := l.target.mkStateDir(); err != nil {
 		return fmt.Errorf("taking the lock of run %s again, as it was removed: %w", l.target.RunID, err)
 	}
-	f, err := lockFile(l.target.Lock())
+	f, err := lockFile(l.target.Lock(), l.role)
 	if err != nil {
 		return fmt.Errorf("taking the lock of run %s again, as it was removed: %w", l.target.RunID, err)
 	}

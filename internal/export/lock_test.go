@@ -17,7 +17,7 @@ func TestLockExcludes(t *testing.T) {
 	tg := target(t)
 	l := locked(t, tg)
 	before := time.Now().Add(-time.Minute)
-	_, err := export.TryAcquire(tg)
+	_, err := export.TryAcquire(tg, export.RoleExport)
 	var held *export.HeldError
 	if !errors.As(err, &held) {
 		t.Fatalf("%v", err)
@@ -32,12 +32,12 @@ func TestLockExcludes(t *testing.T) {
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTest)
-	if _, err := export.Acquire(ctx, tg); !errors.Is(err, errTest) || !errors.As(err, &held) {
+	if _, err := export.Acquire(ctx, tg, export.RoleExport); !errors.Is(err, errTest) || !errors.As(err, &held) {
 		t.Errorf("%v", err)
 	}
 	got := make(chan error, 1)
 	go func() {
-		l, err := export.Acquire(t.Context(), tg)
+		l, err := export.Acquire(t.Context(), tg, export.RoleExport)
 		if err == nil {
 			err = l.Close()
 		}
@@ -60,7 +60,7 @@ func TestLockOfAnUnnamedHolder(t *testing.T) {
 	tg := target(t)
 	locked(t, tg)
 	write(t, tg.Lock(), []byte("{"))
-	_, err := export.TryAcquire(tg)
+	_, err := export.TryAcquire(tg, export.RoleExport)
 	if err == nil || !strings.Contains(err.Error(), "is held by another process") {
 		t.Errorf("%v", err)
 	}
@@ -82,13 +82,13 @@ func TestLockModes(t *testing.T) {
 
 func TestLockRefusesWhatIsNoRun(t *testing.T) {
 	for _, tg := range []export.Target{{Dir: t.TempDir(), RunID: "../x"}, {Dir: t.TempDir()}, {RunID: "r1"}} {
-		if _, err := export.TryAcquire(tg); err == nil {
+		if _, err := export.TryAcquire(tg, export.RoleExport); err == nil {
 			t.Errorf("%+v is locked", tg)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, nil)
-	if _, err := export.Acquire(t.Context(), export.Target{Dir: file, RunID: "r1"}); err == nil {
+	if _, err := export.Acquire(t.Context(), export.Target{Dir: file, RunID: "r1"}, export.RoleExport); err == nil {
 		t.Error("a file is an output directory")
 	}
 }
@@ -98,7 +98,7 @@ func TestLockOfTheDead(t *testing.T) {
 	tg := target(t)
 	if dir := os.Getenv("EXPORT_TEST_LOCK_DIR"); dir != "" {
 		tg.Dir = dir
-		if _, err := export.TryAcquire(tg); err != nil {
+		if _, err := export.TryAcquire(tg, export.RoleExport); err != nil {
 			t.Fatal(err)
 		}
 		os.Stdout.WriteString("locked\n")
@@ -119,13 +119,13 @@ func TestLockOfTheDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	var held *export.HeldError
-	if _, err := export.TryAcquire(tg); !errors.As(err, &held) || held.PID != cmd.Process.Pid {
+	if _, err := export.TryAcquire(tg, export.RoleExport); !errors.As(err, &held) || held.PID != cmd.Process.Pid {
 		t.Errorf("%v", err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := export.Acquire(t.Context(), tg)
+	l, err := export.Acquire(t.Context(), tg, export.RoleExport)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestLockRemoved(t *testing.T) {
 	}
 	exported(t, e, theChunks(t, 40))
 	var held *export.HeldError
-	if _, err := export.TryAcquire(tg); !errors.As(err, &held) {
+	if _, err := export.TryAcquire(tg, export.RoleExport); !errors.As(err, &held) {
 		t.Fatalf("nobody holds the new lock: %v", err)
 	}
 	if err := os.Remove(tg.Lock()); err != nil {

@@ -27,7 +27,7 @@ func TestProbe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			target := export.Target{Dir: filepath.Join(t.TempDir(), "out"), RunID: "r1"}
-			lock, err := export.TryAcquire(target)
+			lock, err := export.TryAcquire(target, export.RoleExport)
 			if err != nil {
 				t.Fatal(err)
 			}

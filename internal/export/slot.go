@@ -25,6 +25,9 @@ type slot struct {
 	path string
 	id   run.ID
 	cfg  Config
+	// unread: what was written is not read back, as it is written too often
+	// and no export depends on it alone.
+	unread bool
 
 	enc   perf.Encoder
 	state atomic.Pointer[state]
@@ -88,10 +91,7 @@ func (s *slot) read(now *state) error {
 	if err != nil {
 		return err
 	}
-	if err := perf.Verify(b); err != nil {
-		return err
-	}
-	f, err := perf.Parse(b)
+	f, err := perf.ParseVerified(b)
 	if err != nil {
 		return err
 	}
@@ -102,9 +102,10 @@ func (s *slot) read(now *state) error {
 		if err := perf.SameRun(now.file.Report, f.Report); err != nil {
 			return err
 		}
-		if f.Chunks, err = perf.Merge(now.file.Chunks, f.Chunks); err != nil {
+		if f.Chunks, err = mergeKnown(now.file, f.Report, f.Chunks); err != nil {
 			return err
 		}
+		f.Report = f.Report.Inherit(now.file.Report)
 	}
 	now.known, now.file, now.sha256 = true, f, digest(b)
 	return nil
@@ -153,11 +154,13 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 		if err := perf.SameRun(old.file.Report, r); err != nil {
 			return res, err
 		}
-		r = r.Inherit(old.file.Report)
 	}
-	merged, err := perf.Merge(old.file.Chunks, chunks)
+	merged, err := mergeKnown(old.file, r, chunks)
 	if err != nil {
 		return res, err
+	}
+	if old.known {
+		r = r.Inherit(old.file.Report)
 	}
 	res.Totals = perf.Count(r.Outcome, merged)
 	// Merge sees to this already; it is the promise that matters most.
@@ -182,7 +185,30 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	now := &state{info: info, known: true, file: perf.File{Report: r, Totals: res.Totals, Chunks: merged}, own: true}
 	s.state.Store(now)
 	res.Bytes = info.Size()
+	if s.unread {
+		return res, nil
+	}
 	return res, s.settle(&res, now, final)
+}
+
+// mergeKnown is perf.Merge of two accounts of one run. A plan that was guessed
+// gives way.
+func mergeKnown(known perf.File, r perf.Report, chunks []perf.Chunk) ([]perf.Chunk, error) {
+	existing := known.Chunks
+	switch {
+	case len(existing) == 0 || len(chunks) == 0:
+	case guessed(known.Report, existing):
+		existing = perf.Refit(chunks, existing)
+	case guessed(r, chunks):
+		chunks = perf.Refit(existing, chunks)
+	}
+	return perf.Merge(existing, chunks)
+}
+
+// guessed: the plan of these chunks was inferred from footers, which do not
+// name the data set.
+func guessed(r perf.Report, chunks []perf.Chunk) bool {
+	return len(chunks) > 0 && r.Data.SHA256 == ""
 }
 
 // settle does what may wait until the file is visible.

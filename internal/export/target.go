@@ -36,6 +36,14 @@ func (t Target) Lock() string { return filepath.Join(t.StateDir(), "lock") }
 // bus, the footer backup, keys, the lock. Its mode is 0700.
 func (t Target) StateDir() string { return filepath.Join(t.Dir, ".gx1", string(t.RunID)) }
 
+// Backup is the path of the footer backup, a perf JSON of the run while it
+// lives.
+func (t Target) Backup() string { return filepath.Join(t.StateDir(), "backup.json") }
+
+// WorkDir is where the run's local workers leave their footers:
+// `<work>/<run_id>/chunk_<i>/attempt_<n>/chunk_footer.json`.
+func (t Target) WorkDir() string { return filepath.Join(t.StateDir(), "work") }
+
 // RunDir is the run's directory for readers.
 func (t Target) RunDir() string { return filepath.Join(t.Dir, string(t.RunID)) }
 

@@ -38,7 +38,8 @@ type WatchdogConfig struct {
 	Exporter *Exporter
 	// Snapshot returns what is known now. It takes no lock that is held
 	// across I/O and is called from several goroutines. Stop, Drain, Mode,
-	// Timestamp and, for a stopped run, Outcome are the watchdog's to fill.
+	// Timestamp and, for a stopped run, Outcome are the watchdog's to fill; of
+	// Stop it gives the sequence up to which stops are done with already.
 	Snapshot func() (perf.Report, []perf.Chunk)
 	Signals  <-chan os.Signal // SIGTERM and SIGINT
 	TimeBox  time.Duration    // 0: none
@@ -182,11 +183,22 @@ func signalSource(sig os.Signal) run.Source {
 	return run.SourceSIGTERM
 }
 
-// report is the snapshot with what the watchdog knows.
-func (s *watch) report(lifeErr error) (perf.Report, []perf.Chunk) {
+// report is the snapshot with what the watchdog knows; last says that it is
+// for the last export of the session.
+//
+// stop.seq in a file says up to which sequence stops are done with, so that a
+// resume obeys no old one. The coordinator's own signal is done with once an
+// export says so; a stop that came from elsewhere, only by the last export:
+// before that a crash would have it forgotten.
+func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 	r, chunks := s.cfg.Snapshot()
 	r.Timestamp = time.Now().UTC()
+	doneWith := r.Stop.Seq
 	r.Stop = s.stop
+	if !last && !s.stop.Source.Own() {
+		r.Stop.Seq = 0
+	}
+	r.Stop.Seq = max(r.Stop.Seq, doneWith)
 	r.Mode = perf.ModeNormal
 	switch s.stop.Source {
 	case "":
@@ -212,7 +224,7 @@ func (s *watch) export(final bool) { s.start(final, nil) }
 
 func (s *watch) start(final bool, lifeErr error) {
 	// s is not touched by the goroutine: it may outlive the watch.
-	r, chunks := s.report(lifeErr)
+	r, chunks := s.report(lifeErr, final)
 	done := make(chan exported, 1)
 	s.running, s.startAt = done, time.Now()
 	go func() {
@@ -298,7 +310,7 @@ func (s *watch) fallback(out Outcome, cause error) Outcome {
 
 // failure is what could not be exported; its totals go into out.
 func (s *watch) failure(out *Outcome, cause error, trace string) Failure {
-	r, chunks := s.report(out.Err)
+	r, chunks := s.report(out.Err, false)
 	out.Result.Totals = perf.Count(r.Outcome, chunks)
 	return Failure{Report: r, Chunks: chunks, Cause: cause, Trace: trace}
 }

@@ -24,6 +24,9 @@ type Config struct {
 	// BeforeSync is called before a file that is named aside is synced; its
 	// error is taken for the sync's. Tests block or fail a disk with it.
 	BeforeSync func(aside string) error
+	// BeforeRename is called once a file that is named aside is synced, and
+	// before it gets its name; its error is taken for the rename's.
+	BeforeRename func(aside string) error
 }
 
 // Steps says how long each step of an export took.
@@ -114,6 +117,11 @@ func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *
 	if beforeRename != nil {
 		if err := beforeRename(); err != nil {
 			return nil, err
+		}
+	}
+	if c.BeforeRename != nil {
+		if err := c.BeforeRename(f.Name()); err != nil {
+			return nil, &os.PathError{Op: "rename", Path: f.Name(), Err: err}
 		}
 	}
 	if err := os.Rename(f.Name(), path); err != nil {

@@ -67,7 +67,8 @@ type selection struct {
 }
 
 // stopJSON is a stop in a file; without a stop its texts are empty and its
-// numbers 0.
+// numbers 0, but for seq: up to it stops are done with, also those that ended
+// earlier sessions.
 type stopJSON struct {
 	Source      run.Source `json:"source"`
 	Reason      string     `json:"reason"`

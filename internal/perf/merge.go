@@ -3,6 +3,7 @@ package perf
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"gx1replay/internal/footer"
 )
@@ -80,17 +81,56 @@ func heard(s footer.Status) int {
 	return 2
 }
 
-// Inherit returns r with what it cannot know yet taken from earlier, a report
-// of the same run: a session that is stopped before it has read the plan
-// exports what the sessions before it have left.
+// Inherit returns r as it follows earlier, a report of the same run: with the
+// sessions of both and the sum of their times, and a stop.seq that is not
+// below the earlier one, as a stop that is done with must not be obeyed again.
+// What a session cannot know that was stopped before it has read the plan is
+// taken from earlier: it exports what the sessions before it have left.
 func (r Report) Inherit(earlier Report) Report {
+	r.Stop.Seq = max(r.Stop.Seq, earlier.Stop.Seq)
+	if len(earlier.Sessions) > 0 {
+		r.Sessions = MergeSessions(earlier.Sessions, r.Sessions)
+		r.Wall = WallOf(r.Sessions)
+	}
 	if r.Data.SHA256 != "" {
 		return r
 	}
 	r.Data, r.Policy, r.Model, r.Command = earlier.Data, earlier.Policy, earlier.Model, earlier.Command
 	r.Scope, r.Trades, r.Fill, r.BordersExact = earlier.Scope, earlier.Trades, earlier.Fill, earlier.BordersExact
 	r.PregateEnabled, r.PregateEnabledSource = earlier.PregateEnabled, earlier.PregateEnabledSource
+	r.WorkersSeen, r.Hosts = max(r.WorkersSeen, earlier.WorkersSeen), union(r.Hosts, earlier.Hosts)
+	r.Redeliveries = max(r.Redeliveries, earlier.Redeliveries)
+	r.Releases, r.Failures = max(r.Releases, earlier.Releases), max(r.Failures, earlier.Failures)
+	r.FootersRefused = max(r.FootersRefused, earlier.FootersRefused)
 	return r
+}
+
+// union is the sorted set of the names in a and b.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Refit returns the plan of chunks with what known holds of it: a line whose
+// place in the data set is that of its chunk in the plan, and the status of
+// the chunk of that number. It is for a known whose borders were guessed from
+// its footers; their own places are true.
+func Refit(plan, known []Chunk) []Chunk {
+	out := make([]Chunk, len(plan))
+	first := int64(0)
+	for i, p := range plan {
+		out[i] = Chunk{Idx: p.Idx, Planned: p.Planned, Status: footer.StatusMissing}
+		if i < len(known) {
+			c := known[i]
+			c.Planned = p.Planned
+			if c.Line.IsZero() || c.Line.l.fits(c, first) == nil {
+				out[i] = c
+			}
+		}
+		first += p.Planned
+	}
+	return out
 }
 
 // SameRun says whether a and b may be reports of one run: the same run_id,

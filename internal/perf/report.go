@@ -76,7 +76,9 @@ type Report struct {
 	Fill           string // next_open or signal_close
 	BusUnreachable bool
 
-	Stop  run.Stop      // the zero Stop: none came
+	// Stop: without a source none came. Its Seq (stop.seq) says up to where
+	// stops are done with, whether one came or not.
+	Stop  run.Stop
 	Drain time.Duration // stop.drain_ms: from the stop to the end of the drain
 
 	Data    run.Data

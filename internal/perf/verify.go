@@ -18,18 +18,24 @@ var ErrVerify = errors.New("perf JSON contradicts itself")
 // first field that does not fit, its value and what was expected; such an
 // error is an ErrVerify, one of a file that cannot be read is not.
 func Verify(b []byte) error {
+	_, err := ParseVerified(b)
+	return err
+}
+
+// ParseVerified is Parse and Verify in one, for half the work.
+func ParseVerified(b []byte) (File, error) {
 	d, err := decode(b)
 	if err != nil {
-		return fmt.Errorf("reading a perf JSON: %w", err)
+		return File{}, fmt.Errorf("reading a perf JSON: %w", err)
 	}
 	f, err := d.file()
 	if err != nil {
-		return fmt.Errorf("reading a perf JSON: %w", err)
+		return File{}, fmt.Errorf("reading a perf JSON: %w", err)
 	}
 	if err := d.verify(f); err != nil {
-		return fmt.Errorf("%w: %w", ErrVerify, err)
+		return File{}, fmt.Errorf("%w: %w", ErrVerify, err)
 	}
-	return nil
+	return f, nil
 }
 
 // mismatch is the error of a field that does not fit.

@@ -58,6 +58,16 @@ type SessionTimes struct {
 	WallSec   float64   `msgpack:"wall_clock_sec" json:"wall_clock_sec"`
 }
 
+// Coordinator says who leads a session, and when it was last known to live.
+type Coordinator struct {
+	Host string `msgpack:"host" json:"host"`
+	PID  int    `msgpack:"pid" json:"pid"`
+	// StartTime tells the process from a later one of the same number on its
+	// host.
+	StartTime string    `msgpack:"start_time" json:"start_time"`
+	HeardAt   time.Time `msgpack:"heard_at" json:"heard_at"` // by its own clock
+}
+
 // Manifest is what every participant knows of a run. It stands in the KV
 // bucket GX1_RUNS under the run_id and is written by coordinators only.
 type Manifest struct {
@@ -80,8 +90,9 @@ type Manifest struct {
 	LeaseDuration time.Duration `msgpack:"lease_duration_ns" json:"lease_duration_ns"`
 	MaxFailures   int           `msgpack:"max_failures" json:"max_failures"`
 
-	Sessions  []SessionTimes `msgpack:"sessions" json:"sessions"`
-	CreatedAt time.Time      `msgpack:"created_at" json:"created_at"`
+	Sessions    []SessionTimes `msgpack:"sessions" json:"sessions"`
+	Coordinator Coordinator    `msgpack:"coordinator" json:"coordinator"`
+	CreatedAt   time.Time      `msgpack:"created_at" json:"created_at"`
 
 	ExportSHA256 string `msgpack:"export_sha256" json:"export_sha256"` // of the last verified export
 	ExportFile   string `msgpack:"export_file" json:"export_file"`
@@ -156,6 +167,9 @@ func (m Manifest) checkJSON() error {
 		return fmt.Errorf("spread_bps %v (want a finite number, 0 or more)", s)
 	}
 	if err := checkTime("created_at", m.CreatedAt); err != nil {
+		return err
+	}
+	if err := checkTime("coordinator.heard_at", m.Coordinator.HeardAt); err != nil {
 		return err
 	}
 	for i, s := range m.Sessions {

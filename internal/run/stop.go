@@ -38,3 +38,9 @@ func (s Source) Known() bool {
 	}
 	return false
 }
+
+// Own reports whether s is a coordinator's own: a signal that it was sent, or
+// its time-box.
+func (s Source) Own() bool {
+	return s == SourceSIGTERM || s == SourceSIGINT || s == SourceTimeout
+}

@@ -201,6 +201,7 @@ type onLease func(*lease.Record)
 
 func (f onLease) TakeLease(r *lease.Record, _ uint64)    { f(r) }
 func (onLease) TakeFooter(*footer.Footer, uint64)        {}
+func (onLease) Rewound(bool)                             {}
 func (onLease) TakeRefused(int, bool, *bus.RefusedError) {}
 
 func TestOwnLateWriteIsAdopted(t *testing.T) {

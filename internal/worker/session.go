@@ -195,7 +195,7 @@ func (w *Worker) readStop(ctx context.Context, s *session) (found bool) {
 	if stop.IsZero() || stop.Seq <= s.m.StopSeq {
 		return false
 	}
-	s.cancel(stopped{stop})
+	s.cancel(stopped{stop.Stop})
 	return true
 }
 

@@ -14,11 +14,13 @@ import (
 
 // Leftovers lists what an ended run should not have left: files that were
 // written aside and never renamed, and its entry in the register. The bus's
-// own files are not looked at.
+// own files are not looked at, nor what another run has in the register that
+// it shares: that one may be leaving at this moment.
 func (r *Run) Leftovers() []string {
 	var list []string
 	bus := filepath.Join(r.State(), "bus")
-	for _, dir := range []string{r.Out, r.Fallback(), filepath.Join(r.Runtime, "gx1-replay")} {
+	register := filepath.Join(r.Runtime, "gx1-replay")
+	for _, dir := range []string{r.Out, r.Fallback(), register} {
 		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -26,11 +28,28 @@ func (r *Run) Leftovers() []string {
 			case path == bus:
 				return fs.SkipDir
 			case d.IsDir():
+			case dir == register && !strings.HasPrefix(d.Name(), "."+r.RunID+".") && path != r.Entry():
 			case strings.HasSuffix(path, ".tmp"), strings.HasPrefix(d.Name(), "."), path == r.Entry():
 				list = append(list, path)
 			}
 			return nil
 		})
+	}
+	return list
+}
+
+// Uncleaned lists what stands in the run's state directory and should be gone
+// once it is complete: everything but its lock, which stays for good.
+func (r *Run) Uncleaned() []string {
+	entries, err := os.ReadDir(r.State())
+	if err != nil {
+		return nil // not there
+	}
+	var list []string
+	for _, e := range entries {
+		if e.Name() != "lock" {
+			list = append(list, filepath.Join(r.State(), e.Name()))
+		}
 	}
 	return list
 }

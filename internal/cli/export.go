@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/export"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+)
+
+type exportFlags struct {
+	footers                        []string
+	output, outputDir, fallbackDir string
+	timeout                        time.Duration
+	connect                        connectFlags
+	asJSON                         bool
+}
+
+func (p Program) exportCommand() *cobra.Command {
+	var f exportFlags
+	cmd := &cobra.Command{
+		Use:   "export RUN_ID",
+		Short: "Write a run's perf JSON from what its bus or its files hold",
+		Long: `export writes the perf JSON of a run whose coordinator is gone, with
+export_mode recovered, from what the bus holds, the footer backup, and the
+footers on the workers' disks. With --footers it uses files alone. While the
+run goes on it writes to --output only. What it writes never holds fewer bars
+than what was there, and a complete file stays as it is.`,
+		Example: `  coordinator export pilot_on
+  coordinator export pilot_on --output so_far.json
+  coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
+		Args: oneArg("RUN_ID", "coordinator status"),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.export(cmd, args[0], f) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringArrayVar(&f.footers, "footers", nil, "a directory of chunk_footer.json files, instead of the bus; may be given again")
+	fl.StringVar(&f.output, "output", "", "the file to write (default: perf_<run_id>.json in the output directory)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
+	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long to try")
+	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	p.bindEnv(cmd, natsEnv)
+	return cmd
+}
+
+func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
+	id, err := run.ParseID(text)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})).With("run_id", id)
+	entry, alive, err := lookUp(id)
+	if err != nil {
+		return err
+	}
+	if f.outputDir == "" {
+		f.outputDir = defaultOutputDir
+		if entry.OutputDir != "" {
+			f.outputDir = entry.OutputDir
+		}
+	}
+	dir, err := filepath.Abs(f.outputDir)
+	if err != nil {
+		return fmt.Errorf("--output-dir: %w", err)
+	}
+	target := export.Target{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
+	if _, err := os.Stat(target.StateDir()); err != nil && f.connect.url == "" && len(f.footers) == 0 {
+		return &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
+	defer cancel()
+	exp := p.Hooks.Export
+	exp.Stderr = p.Stderr
+	var res export.Result
+	if len(f.footers) > 0 {
+		res, err = fromFooters(ctx, target, f, exp, alive, log)
+	} else {
+		res, err = fromBus(ctx, target, f, exp, entry, alive, log)
+	}
+	if errors.Is(err, coordinator.ErrNoBus) {
+		// What its coordinator and its workers have left in files is next.
+		if _, errStat := os.Stat(target.WorkDir()); errStat == nil {
+			f.footers = []string{target.WorkDir()}
+		}
+		res, err = fromFooters(ctx, target, f, exp, alive, log)
+	}
+	var failed *export.NotExported
+	if errors.As(err, &failed) {
+		return exitCode{code: exitFailed, err: err}
+	}
+	if err != nil {
+		return err
+	}
+	return p.sayExported(res, f.asJSON)
+}
+
+// lookUp finds a run in this machine's register; one that is not there is no
+// error.
+func lookUp(id run.ID) (e process.Entry, alive bool, err error) {
+	reg, err := process.OpenRegister("")
+	if err != nil {
+		return e, false, err
+	}
+	e, err = reg.Get(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return process.Entry{}, false, nil
+	}
+	return e, e.Alive, err
+}
+
+func fromFooters(ctx context.Context, t export.Target, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
+	cfg := export.RecoverConfig{Target: t, Dirs: f.footers, Output: f.output, Config: exp, Logger: log}
+	if cfg.Output == "" {
+		if alive {
+			return export.Result{}, fmt.Errorf("run %s: %w", t.RunID, coordinator.ErrLive)
+		}
+		lock, err := export.Acquire(ctx, t, export.RoleExport)
+		if err != nil {
+			return export.Result{}, err
+		}
+		defer lock.Close()
+		cfg.Lock = lock
+	}
+	return export.Recover(ctx, cfg)
+}
+
+func fromBus(ctx context.Context, t export.Target, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
+	cfg := coordinator.RecoverConfig{
+		Target: t, Live: alive, Output: f.output, Version: version(), Export: exp, Logger: log,
+	}
+	if f.connect.url != "" {
+		opts, err := f.connect.options()
+		if err != nil {
+			return export.Result{}, err
+		}
+		if cfg.Bus, err = bus.Connect(ctx, bus.Config{URL: f.connect.url, Options: opts, Name: "gx1 export", Logger: log}); err != nil {
+			return export.Result{}, err
+		}
+		defer cfg.Bus.Close()
+	} else if alive {
+		var err error
+		if cfg.Bus, err = coordinator.ConnectTo(ctx, e); err != nil {
+			return export.Result{}, err
+		}
+		defer cfg.Bus.Close()
+	}
+	return coordinator.Recover(ctx, cfg)
+}
+
+// exported is what export and verify print with --json.
+type exported struct {
+	Path         string       `json:"path"`
+	SHA256       string       `json:"sha256"`
+	Outcome      perf.Outcome `json:"outcome"`
+	PlannedBars  int64        `json:"planned_bars"`
+	ReplayedBars int64        `json:"replayed_bars"`
+	MissingBars  int64        `json:"missing_bars"`
+	Chunks       int          `json:"chunks"`
+	ChunksOK     int          `json:"chunks_ok"`
+	Refused      int          `json:"footers_refused"`
+	PlanGuessed  bool         `json:"plan_inferred"`
+	SetAside     string       `json:"set_aside"`
+}
+
+func (p Program) sayExported(res export.Result, asJSON bool) error {
+	t := res.Totals
+	e := exported{
+		Path: res.Path, SHA256: res.SHA256, Outcome: t.Outcome,
+		PlannedBars: t.Coverage.PlannedBars, ReplayedBars: t.Coverage.ReplayedBars, MissingBars: t.Coverage.MissingBars,
+		Chunks: t.ChunksTotal, ChunksOK: t.ChunksCompleted, Refused: res.Refused, PlanGuessed: res.Inferred, SetAside: res.SetAside,
+	}
+	if asJSON {
+		enc := json.NewEncoder(p.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(e)
+	}
+	fmt.Fprintf(p.Stdout, "%s: %s, %d of %d bars, %d of %d chunks ok\n", relative(e.Path), e.Outcome, e.ReplayedBars, e.PlannedBars, e.ChunksOK, e.Chunks)
+	if e.PlanGuessed {
+		fmt.Fprintln(p.Stdout, "note: the plan is not known and was read from the footers; what lies behind the last one of them cannot be known")
+	}
+	if e.Refused > 0 {
+		fmt.Fprintf(p.Stdout, "note: %d footers could not be used\n", e.Refused)
+	}
+	if e.SetAside != "" {
+		fmt.Fprintf(p.Stdout, "note: a file that was no export of this run stood there and is now %s\n", e.SetAside)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+)
+
+type gcFlags struct {
+	outputDir      string
+	dryRun, asJSON bool
+	connect        connectFlags
+}
+
+func (p Program) gcCommand() *cobra.Command {
+	var f gcFlags
+	cmd := &cobra.Command{
+		Use:   "gc [RUN_ID…]",
+		Short: "Remove what runs have left and nobody needs",
+		Long: `gc removes the buses, footer backups and workers' directories that complete runs
+have left after a crash. A run that is named is removed whatever its outcome:
+its perf JSON stays, and it cannot be resumed any more. With --nats it cleans
+that bus, too. Runs under way are left alone.`,
+		Example: `  coordinator gc --dry-run
+  coordinator gc pilot_off --output-dir reports/replay_eval/GATED`,
+		RunE: func(cmd *cobra.Command, args []string) error { return p.gc(cmd, args, f) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where the runs wrote")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be removed, and remove nothing")
+	f.connect.bind(fl, "", "URL of a bus to clean, too")
+	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	p.bindEnv(cmd, natsEnv)
+	return cmd
+}
+
+func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
+	dir, err := filepath.Abs(f.outputDir)
+	if err != nil {
+		return fmt.Errorf("--output-dir: %w", err)
+	}
+	log := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	cfg := coordinator.GCConfig{OutputDir: dir, DryRun: f.dryRun, Logger: log}
+	for _, text := range args {
+		id, err := run.ParseID(text)
+		if err != nil {
+			return err
+		}
+		cfg.Runs = append(cfg.Runs, id)
+	}
+	if cfg.Register, err = process.OpenRegister(""); err != nil {
+		return err
+	}
+	if f.connect.url != "" {
+		opts, err := f.connect.options()
+		if err != nil {
+			return err
+		}
+		if cfg.Bus, err = bus.Connect(cmd.Context(), bus.Config{URL: f.connect.url, Options: opts, Name: "gx1 gc", Logger: log}); err != nil {
+			return err
+		}
+		defer cfg.Bus.Close()
+	}
+	list, err := coordinator.GC(cmd.Context(), cfg)
+	if errOut := p.sayGarbage(list, f); errOut != nil {
+		return errOut
+	}
+	return err
+}
+
+func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
+	if f.asJSON {
+		if list == nil {
+			list = []coordinator.Garbage{}
+		}
+		enc := json.NewEncoder(p.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(list)
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(p.Stdout, "nothing is left to remove")
+		return nil
+	}
+	done := "removed"
+	if f.dryRun {
+		done = "would go"
+	}
+	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RUN_ID\tOUTCOME\tSIZE\t\tWHY\tWHERE")
+	for _, g := range list {
+		what := "stays"
+		if g.Removed {
+			what = done
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", g.RunID, g.Outcome, size(g.Bytes), what, g.Why, g.Where)
+	}
+	return w.Flush()
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MB", n>>20)
+	case n >= 10<<10:
+		return fmt.Sprintf("%d kB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,54 @@
+package coordinator
+
+import (
+	"time"
+
+	"gx1replay/internal/export"
+	"gx1replay/internal/process"
+)
+
+// guardianGrace is what the guardian gets to end once it was told that all is
+// exported.
+const guardianGrace = 500 * time.Millisecond
+
+// guardian is this process's end of its guardian. The nil guardian is nobody.
+type guardian struct {
+	proc *process.Companion
+	wire *export.Wire
+}
+
+func startGuardian(cfg Config) (*guardian, error) {
+	if cfg.Guardian == nil {
+		return nil, nil
+	}
+	proc, err := process.StartCompanion(cfg.Guardian(), cfg.WorkerLog, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	return &guardian{proc, export.NewWire(proc.Pipe())}, nil
+}
+
+// worker tells of a local worker, for whose end the guardian waits.
+func (g *guardian) worker(pid int) {
+	if g == nil {
+		return
+	}
+	if start, err := process.StartTime(pid); err == nil {
+		g.wire.Started(pid, start)
+	}
+}
+
+// done tells that nothing is left to export.
+func (g *guardian) done() {
+	if g != nil {
+		g.wire.Done()
+	}
+}
+
+// end waits for the guardian, and ends it after grace.
+func (g *guardian) end(grace time.Duration) {
+	if g != nil {
+		g.wire.Done()
+		g.proc.End(grace)
+	}
+}

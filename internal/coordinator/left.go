@@ -1,0 +1,162 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
+	"gx1replay/internal/perf"
+)
+
+// left is what earlier sessions of a run have left in files.
+type left struct {
+	known    bool
+	file     perf.File // of the perf file, the backup and workers' footers
+	exported perf.File // of the perf file alone; zero if there is none
+	at       time.Time // when the latest of them was written
+}
+
+// readLeft reads it. A backup that is damaged is told and passed over: what
+// else there is is no less true for that.
+func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
+	var l left
+	if l.file, l.known = exporter.Last(); l.known {
+		l.exported = l.file
+		l.at = l.file.Report.Timestamp
+	}
+	backup, found, err := export.ReadBackup(s.target)
+	switch {
+	case err != nil:
+		s.cfg.Logger.Warn("the footer backup cannot be used", "error", err)
+	case found && l.known && perf.SameRun(l.file.Report, backup.Report) != nil:
+		s.cfg.Logger.Warn("the footer backup is of another run and is not used", "path", s.target.Backup())
+	case found:
+		if err := l.add(backup); err != nil {
+			return l, fmt.Errorf("run %s: its footer backup: %w", s.cfg.RunID, err)
+		}
+	}
+	if _, err := os.Stat(s.target.WorkDir()); err != nil || !l.known {
+		return l, nil // no local worker has begun
+	}
+	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, []string{s.target.WorkDir()}, l.file.Chunks, l.at)
+	if err != nil {
+		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
+	}
+	if refused > 0 {
+		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
+	}
+	if len(l.file.Chunks) > 0 {
+		if l.file.Chunks, err = perf.Merge(l.file.Chunks, footers); err != nil {
+			return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
+		}
+	}
+	return l, nil
+}
+
+// add merges another file of the same run.
+func (l *left) add(f perf.File) error {
+	if !l.known {
+		*l = left{known: true, file: f, at: f.Report.Timestamp}
+		return nil
+	}
+	old, late := l.file, f
+	if f.Report.Timestamp.Before(old.Report.Timestamp) {
+		old, late = f, old
+	}
+	chunks, err := perf.Merge(old.Chunks, late.Chunks)
+	if err != nil {
+		return err
+	}
+	sessions := perf.MergeSessions(old.Report.Sessions, late.Report.Sessions)
+	l.file = late
+	l.file.Chunks, l.file.Report.Sessions = chunks, sessions
+	l.file.Report = l.file.Report.Inherit(old.Report)
+	l.at = latest(l.at, f.Report.Timestamp)
+	return nil
+}
+
+// Lock of a run that is held for one export only is waited for.
+const (
+	lockPatience = 15 * time.Second
+	lockAgain    = 50 * time.Millisecond
+)
+
+// takeLock takes the run's lock. Another coordinator has it as long as it
+// lives; a guardian and an export have it for a moment.
+func takeLock(t export.Target, log *slog.Logger) (*export.Lock, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	for told := false; ; {
+		l, err := export.TryAcquire(t, export.RoleCoordinator)
+		held := (*export.HeldError)(nil)
+		if err == nil || !errors.As(err, &held) || held.Role == export.RoleCoordinator {
+			return l, err
+		}
+		if !told && held.Role != "" {
+			log.Info("waiting for the run's lock", "role", held.Role, "pid", held.PID)
+			told = true
+		}
+		if !pause(ctx, lockAgain) {
+			return nil, err
+		}
+	}
+}
+
+// Fate says what a session does with a chunk, and why.
+type Fate struct {
+	Idx    int
+	Replay bool
+	Why    string
+}
+
+// loaded is called when a session knows all that earlier ones have left.
+func (s *Session) loaded(life *Life) {
+	if life.Manifest.Session == 1 {
+		return
+	}
+	if err := s.backup.Write(context.Background()); err != nil {
+		s.cfg.Logger.Warn("writing the footer backup", "error", err)
+	}
+	if s.cfg.Explain != nil {
+		s.cfg.Explain(life.board.fates())
+	}
+}
+
+// fates says what is done with each chunk.
+func (b *board) fates() []Fate {
+	list := make([]Fate, len(b.chunks))
+	for i := range b.chunks {
+		c := b.chunks[i].Load()
+		list[i] = Fate{Idx: i, Replay: !b.hasEnd(c), Why: b.why(i, c)}
+	}
+	return list
+}
+
+func (b *board) why(idx int, c *chunkState) string {
+	status, text, _ := c.verdict(b.m.Session)
+	f := c.line.Footer()
+	bars := fmt.Sprintf("%d of %d bars", c.line.Bars(), b.m.Plan.Chunk(idx).Bars.Len())
+	switch {
+	case status == footer.StatusOK:
+		return fmt.Sprintf("ok: %s, by attempt %d of %s", bars, f.Attempt, f.WorkerID)
+	case status == footer.StatusFailed && !b.hasEnd(c):
+		return "failed for good, and --retry-failed is given: " + text
+	case status == footer.StatusFailed:
+		return "failed for good (--retry-failed takes it up): " + text
+	case c.rec != nil && c.rec.State == lease.StateFailed:
+		return fmt.Sprintf("attempt %d failed: %s", c.rec.Attempt, text)
+	case status == footer.StatusUnresponsive:
+		return fmt.Sprintf("cut off at %s: no last word from %s", bars, c.rec.Holder.WorkerID)
+	case status == footer.StatusMissing:
+		return "nothing was heard of it"
+	case status == footer.StatusParseError:
+		return "only what could not be read was heard of it: " + text
+	}
+	return fmt.Sprintf("%s at %s", status, bars)
+}

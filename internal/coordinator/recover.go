@@ -1,0 +1,147 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/embedded"
+	"gx1replay/internal/export"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+)
+
+// RecoverConfig says where a run is to be recovered from, and how.
+type RecoverConfig struct {
+	Target export.Target
+	// Bus holds the run. Nil: the embedded bus that its coordinator left in
+	// the target's state directory.
+	Bus *bus.Bus
+	// Live: the run's coordinator is at work, and writes the target's files.
+	Live bool
+	// Output is another file to write; empty: the target's perf file, for
+	// which the run must not be live.
+	Output  string
+	Version Version
+	Export  export.Config
+	Logger  *slog.Logger
+}
+
+// ErrLive: a live run's perf file is its coordinator's to write.
+var ErrLive = errors.New("the run's coordinator is at work and writes this file itself: give --output another one")
+
+// ErrNoBus: the run has left no bus to recover from.
+var ErrNoBus = errors.New("no bus of this run is left")
+
+// Recover exports a run, with export mode recovered, from what its bus holds
+// and from what its coordinator and its local workers have left in files.
+func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
+	if cfg.Live && (cfg.Output == "" || samePath(cfg.Output, cfg.Target.Perf())) {
+		return export.Result{}, fmt.Errorf("run %s: %w", cfg.Target.RunID, ErrLive)
+	}
+	var lock *export.Lock
+	if !cfg.Live {
+		var err error
+		if lock, err = export.Acquire(ctx, cfg.Target, export.RoleExport); err != nil {
+			return export.Result{}, err
+		}
+		defer lock.Close()
+	}
+	b := cfg.Bus
+	if b == nil {
+		state := cfg.Target.StateDir()
+		if embedded.Store(state) == "" {
+			return export.Result{}, fmt.Errorf("run %s: %w in %s", cfg.Target.RunID, ErrNoBus, state)
+		}
+		server, err := embedded.Start(ctx, embedded.Config{Dir: state, Logger: cfg.Logger})
+		if err != nil {
+			return export.Result{}, err
+		}
+		defer func() {
+			if err := server.Close(); err != nil {
+				cfg.Logger.Warn("closing the bus", "error", err)
+			}
+		}()
+		if b, err = connect(ctx, server, cfg.Logger); err != nil {
+			return export.Result{}, err
+		}
+		defer b.Close()
+	}
+	found, err := readBus(ctx, b, cfg)
+	if err != nil {
+		return export.Result{}, err
+	}
+	return export.Recover(ctx, export.RecoverConfig{
+		Target: cfg.Target, Lock: lock, Dirs: []string{cfg.Target.WorkDir()}, Found: &found, Output: cfg.Output,
+		Config: cfg.Export, Logger: cfg.Logger,
+	})
+}
+
+// readBus makes of what the bus holds what a coordinator would export now.
+func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, error) {
+	id := cfg.Target.RunID
+	m, _, err := b.Manifest(ctx, id)
+	if err != nil {
+		return perf.File{}, err
+	}
+	heard, err := b.LastHeard(ctx, id)
+	if err != nil {
+		return perf.File{}, err
+	}
+	stop, err := b.LastStop(ctx, id)
+	if err != nil {
+		return perf.File{}, err
+	}
+	board := newBoard(m, false, nil)
+	l := &Life{Bus: b, Manifest: m, Logger: cfg.Logger, board: board}
+	follow, end := context.WithCancel(ctx)
+	followed := make(chan error, 1)
+	go func() { followed <- b.Follow(follow, m, board) }()
+	err = l.load(ctx)
+	end()
+	<-followed
+	if err != nil {
+		return perf.File{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
+	}
+	chunks, t := board.snapshot()
+	crew := board.crew.Load()
+	heard = latest(heard, m.Coordinator.HeardAt)
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	for i := range m.Sessions {
+		if t := &m.Sessions[i]; t.EndedAt.IsZero() {
+			t.EndedAt = latest(t.StartedAt, heard)
+			t.WallSec = t.EndedAt.Sub(t.StartedAt).Seconds()
+		}
+	}
+	r := perf.Report{
+		RunID: id, WriterPID: os.Getpid(), Timestamp: time.Now().UTC(), Mode: perf.ModeRecovered, Outcome: perf.OutcomeStopped,
+		Partial: t.partial, PregateEnabled: m.PregateEnabled, PregateEnabledSource: m.PregateEnabledSource,
+		Scope: perf.ScopeChunks, Stop: run.Stop{Seq: m.StopSeq}, Data: m.Data, Policy: m.Policy,
+		Sessions: m.Sessions, Wall: perf.WallOf(m.Sessions),
+		WorkersSeen: len(crew.workers), Hosts: crew.hosts,
+		Redeliveries: t.redeliveries, Releases: t.releases, Failures: t.failures, FootersRefused: board.refused.Load(),
+		Env: envInfo(cfg.Version, host, m.Engine, m.PregateEnabled),
+	}
+	if stop.Seq > m.StopSeq { // came, and no session has said that it is done with
+		r.Stop = stop.Stop
+		r.Stop.Seq = m.StopSeq
+	}
+	return perf.File{Report: r, Totals: perf.Count(r.Outcome, chunks), Chunks: chunks}, nil
+}
+
+// samePath reports whether a and b name one file, be it that it is not there.
+func samePath(a, b string) bool {
+	if a == b {
+		return true
+	}
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}

@@ -1,0 +1,321 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/bus"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+)
+
+// AlreadyRun says that nothing is left to do: every chunk of the run is ok,
+// or has failed for good.
+type AlreadyRun struct {
+	RunID run.ID
+	Path  string
+	File  perf.File
+	Code  int // the exit code of that run: 0, or 3 if a chunk failed
+}
+
+func (e *AlreadyRun) Error() string {
+	t := e.File.Totals
+	return fmt.Sprintf("run %s has been run: %s holds %d of its %d bars (%s)", e.RunID, e.Path, t.Coverage.ReplayedBars, t.Coverage.PlannedBars, t.Outcome)
+}
+
+// Differs says that a run of this name exists and is another one.
+type Differs struct {
+	RunID  run.ID
+	Fields []Difference
+}
+
+// Difference is one thing in which a run and a command line disagree.
+type Difference struct {
+	Name          string // data, policy, engine, plan, order
+	Stored, Given string
+}
+
+func (e *Differs) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "run %s exists and is another one", e.RunID)
+	for _, f := range e.Fields {
+		fmt.Fprintf(&b, "; %s: %s (the run has %s)", f.Name, f.Given, f.Stored)
+	}
+	return b.String()
+}
+
+// Cleaned says that the bus knows the run as exported, and that its perf JSON
+// is not where it was written.
+type Cleaned struct {
+	RunID  run.ID
+	File   string
+	SHA256 string
+}
+
+func (e *Cleaned) Error() string {
+	return fmt.Sprintf("run %s was exported to %s (SHA-256 %s), which is not there any more; a copy is in the run's own directory", e.RunID, e.File, e.SHA256)
+}
+
+// ErrTakenOver: another coordinator has begun a later session of the run.
+var ErrTakenOver = errors.New("another coordinator has taken the run over")
+
+// ErrAlive: a coordinator of the run lives elsewhere.
+var ErrAlive = errors.New("a coordinator of this run is at work")
+
+// refuse compares what earlier sessions have written with what this one is
+// told to do. What was never written down cannot differ.
+func (s *Session) refuse(d run.Data, engine string, p run.Policy, plan *run.Plan) error {
+	e := &Differs{RunID: s.cfg.RunID}
+	add := func(name, stored, given string) {
+		e.Fields = append(e.Fields, Difference{name, stored, given})
+	}
+	mine := s.identity
+	if d.SHA256 != "" && d.SHA256 != mine.Data.SHA256 {
+		add("data", describeData(d), describeData(mine.Data))
+	}
+	if p.SHA256 != "" && p.SHA256 != mine.Policy.SHA256 {
+		text := func(p run.Policy) string { return fmt.Sprintf("%s (SHA-256 %.12s)", p.Name, p.SHA256) }
+		add("policy", text(p), text(mine.Policy))
+	}
+	if engine != "" && engine != s.cfg.Engine {
+		add("engine", engine, s.cfg.Engine)
+	}
+	// The stored plan holds; only what was asked for by a flag can differ.
+	if plan != nil && d.SHA256 == mine.Data.SHA256 {
+		want := mine.Plan
+		if s.cfg.PlanGiven && (want.Chunks != plan.Chunks || want.ChunkBars != plan.ChunkBars) {
+			add("plan", describePlan(*plan), describePlan(want))
+		}
+		if s.cfg.OrderGiven && want.Order != plan.Order {
+			add("order", string(plan.Order), string(want.Order))
+		}
+	}
+	if len(e.Fields) == 0 {
+		return nil
+	}
+	return e
+}
+
+func describeData(d run.Data) string {
+	text := fmt.Sprintf("%d bars of %s (SHA-256 %.12s)", d.Bars, d.Source, d.SHA256)
+	if d.SpreadBps != 0 {
+		text += fmt.Sprintf(", spread %v bps", d.SpreadBps)
+	}
+	return text
+}
+
+func describePlan(p run.Plan) string {
+	if p.ChunkBars > 0 {
+		return fmt.Sprintf("%d chunks of %d bars", p.Chunks, p.ChunkBars)
+	}
+	return fmt.Sprintf("%d chunks", p.Chunks)
+}
+
+// finished reports whether the perf file of earlier sessions leaves nothing
+// to do.
+func (s *Session) finished(f perf.File) bool {
+	if len(f.Chunks) == 0 {
+		return false
+	}
+	for _, c := range f.Chunks {
+		if c.Line.IsOK() || c.Status == footer.StatusFailed && !s.cfg.RetryFailed {
+			continue
+		}
+		return false
+	}
+	return true
+}
+
+// planOf is the plan of chunks that were exported: the rule is not in a perf
+// JSON, its result is. Their order is not known, and of no consequence.
+func planOf(chunks []perf.Chunk, order run.Order) (run.Plan, error) {
+	total := int64(0)
+	for _, c := range chunks {
+		total += c.Planned
+	}
+	for _, chunkBars := range []int64{0, chunks[0].Planned} {
+		p, err := run.NewPlan(total, len(chunks), chunkBars, order)
+		if err != nil || p.Chunks != len(chunks) {
+			continue
+		}
+		same := func(c perf.Chunk) bool { return p.Chunk(c.Idx).Bars.Len() == c.Planned }
+		if !slices.ContainsFunc(chunks, func(c perf.Chunk) bool { return !same(c) }) {
+			return p, nil
+		}
+	}
+	return run.Plan{}, fmt.Errorf("%d chunks of %d bars in all are cut by no rule of this version", len(chunks), total)
+}
+
+// first is the manifest of a first session on set.
+func (s *Session) first(set bars.Set) (run.Manifest, error) {
+	n := int64(len(set.Bars))
+	plan, err := run.NewPlan(n, s.cfg.Chunks, s.cfg.ChunkBars, s.cfg.Order)
+	if err != nil {
+		return run.Manifest{}, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return run.Manifest{}, fmt.Errorf("finding this host's name: %w", err)
+	}
+	pid := os.Getpid()
+	start, err := process.StartTime(pid)
+	if err != nil {
+		return run.Manifest{}, fmt.Errorf("finding this process's start: %w", err)
+	}
+	m := run.Manifest{
+		Schema: run.Schema, RunID: s.cfg.RunID, Session: 1, State: run.StateRunning,
+		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
+		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
+		Engine: s.cfg.Engine, LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
+		Sessions:    []run.SessionTimes{{Session: 1, StartedAt: s.started.UTC()}},
+		Coordinator: run.Coordinator{Host: host, PID: pid, StartTime: start, HeardAt: s.started.UTC()},
+		CreatedAt:   s.started.UTC(),
+	}
+	return m, m.Validate()
+}
+
+// next is the manifest of this session: the first one's, or what goes on from
+// stored (nil: the bus knows no such run) and from what earlier sessions have
+// left in files. heard is the last that the bus heard of the run.
+func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, error) {
+	m := s.identity
+	left := s.left
+	var earlier []run.SessionTimes
+	if left.known {
+		r := left.file.Report
+		if err := s.refuse(r.Data, r.Env.Engine, r.Policy, nil); err != nil {
+			return m, err
+		}
+		earlier = r.Sessions
+		m.StopSeq = left.exported.Report.Stop.Seq
+		if len(left.file.Chunks) > 0 {
+			plan, err := planOf(left.file.Chunks, m.Plan.Order)
+			if err != nil {
+				return m, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
+			}
+			if err := s.refuse(r.Data, "", run.Policy{}, &plan); err != nil && stored == nil {
+				return m, err
+			}
+			m.Plan = plan
+		}
+	}
+	if stored != nil {
+		if err := s.refuse(stored.Data, stored.Engine, stored.Policy, &stored.Plan); err != nil {
+			return m, err
+		}
+		if stored.State == run.StateExported {
+			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
+		}
+		m.Plan, m.CreatedAt = stored.Plan, stored.CreatedAt
+		m.StopSeq = max(m.StopSeq, stored.StopSeq)
+		m.ExportSHA256, m.ExportFile = stored.ExportSHA256, stored.ExportFile
+		earlier = perf.MergeSessions(stored.Sessions, earlier)
+		heard = latest(heard, stored.Coordinator.HeardAt)
+	}
+	earlier = slices.Clone(earlier)
+	for i := range earlier {
+		s.end(&earlier[i], latest(heard, left.at))
+	}
+	if n := len(earlier); n > 0 {
+		m.Session = earlier[n-1].Session + 1
+	}
+	if stored != nil {
+		m.Session = max(m.Session, stored.Session+1)
+	}
+	m.Sessions = append(earlier, run.SessionTimes{Session: m.Session, StartedAt: s.started.UTC()})
+	return m, m.Validate()
+}
+
+// end gives a session that never wrote its end the last moment at which it
+// was heard: a crash ends a period there, not when somebody looks.
+func (s *Session) end(t *run.SessionTimes, heard time.Time) {
+	if !t.EndedAt.IsZero() {
+		return
+	}
+	t.EndedAt = latest(t.StartedAt.Add(seconds(t.WallSec)), heard)
+	if t.EndedAt.After(s.started) {
+		t.EndedAt = s.started // of a clock that was set back
+	}
+	t.WallSec = max(t.EndedAt.Sub(t.StartedAt).Seconds(), 0)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// passOwnStop raises the session's stop_seq past a stop that an earlier
+// coordinator stored for its own signal, and exported: a crash after that
+// export shall not stop the resume. A user's stop counts until a last export
+// has said that it is done with.
+func (s *Session) passOwnStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
+	stop, err := b.LastStop(ctx, m.RunID)
+	if err != nil {
+		return err
+	}
+	r := s.left.exported.Report
+	if n := len(r.Sessions); stop.Session > 0 && stop.Session < m.Session && r.Stop.Source.Own() &&
+		n > 0 && r.Sessions[n-1].Session == stop.Session {
+		m.StopSeq = max(m.StopSeq, stop.Seq)
+	}
+	return nil
+}
+
+// alone returns ErrAlive if the coordinator of the stored session still
+// lives. On this host that is seen at once; on another one its manifest is
+// watched, which it renews once per lease. No clocks are compared.
+func (s *Session) alone(ctx context.Context, b *bus.Bus, stored run.Manifest, rev uint64) error {
+	if n := len(stored.Sessions); n > 0 && !stored.Sessions[n-1].EndedAt.IsZero() {
+		return nil
+	}
+	c, me := stored.Coordinator, s.identity.Coordinator
+	refused := fmt.Errorf("run %s: %w (process %d on %s)", stored.RunID, ErrAlive, c.PID, c.Host)
+	if c.Host == me.Host {
+		if start, err := process.StartTime(c.PID); err == nil && start == c.StartTime {
+			return refused
+		}
+		return nil
+	}
+	s.cfg.Logger.Info("another host's session has not ended; watching whether its coordinator lives", "host", c.Host, "for", 2*stored.LeaseDuration)
+	end := time.NewTimer(2 * stored.LeaseDuration)
+	defer end.Stop()
+	look := time.NewTicker(max(stored.LeaseDuration/10, 100*time.Millisecond))
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-end.C:
+			return nil
+		case <-look.C:
+		}
+		_, now, err := b.Manifest(ctx, stored.RunID)
+		if err != nil {
+			return err
+		}
+		if now != rev {
+			return refused
+		}
+	}
+}
+
+// alreadyRun is the answer to a run that leaves nothing to do.
+func (s *Session) alreadyRun() *AlreadyRun {
+	e := &AlreadyRun{RunID: s.cfg.RunID, Path: s.target.Perf(), File: s.left.exported}
+	if e.File.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0 {
+		e.Code = 3
+	}
+	return e
+}

@@ -1,0 +1,116 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/embedded"
+	"gx1replay/internal/perf"
+)
+
+// transport is the bus of a session and how workers reach it.
+type transport struct {
+	bus     *bus.Bus
+	url     string
+	keyFile string // empty if the bus is not embedded
+	close   func()
+}
+
+// openBus connects to the bus, making its streams where they are missing; the
+// embedded one is started for it.
+func (s *Session) openBus(ctx context.Context) (*transport, error) {
+	log := s.cfg.Logger
+	if x := s.cfg.NATS; x != nil {
+		b, err := bus.Connect(ctx, bus.Config{URL: x.URL, Options: x.Options, Name: "gx1 coordinator", Logger: log})
+		if err != nil {
+			return nil, err
+		}
+		if err := b.MakeStreams(ctx, 1); err != nil {
+			b.Close()
+			return nil, err
+		}
+		return &transport{bus: b, url: x.URL, close: b.Close}, nil
+	}
+	strangers := []string{bus.StopSubjects}
+	if s.cfg.StopAuth {
+		strangers = nil
+	}
+	server, err := embedded.Start(ctx, embedded.Config{
+		Dir: s.target.StateDir(), Listen: s.cfg.Listen, Strangers: strangers, SyncAlways: s.cfg.SyncAlways,
+		Logger: log.With("part", "bus"),
+		Prepare: func(ctx context.Context, srv *embedded.Server) error {
+			b, err := connect(ctx, srv, log)
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			return b.MakeStreams(ctx, 1)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the embedded bus: %w", err)
+	}
+	end := func() {
+		if err := server.Close(); err != nil {
+			log.Warn("closing the bus", "error", err)
+		}
+	}
+	b, err := connect(ctx, server, log)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	if _, err := server.WriteContext(s.target.StateDir(), string(s.cfg.RunID)); err != nil {
+		log.Warn("no context file for the stock client", "error", err)
+	}
+	return &transport{bus: b, url: server.URL(), keyFile: server.KeyFile(), close: func() {
+		b.Close()
+		end()
+	}}, nil
+}
+
+func connect(ctx context.Context, srv *embedded.Server, log *slog.Logger) (*bus.Bus, error) {
+	public, sign, err := srv.Nkey()
+	if err != nil {
+		return nil, err
+	}
+	return bus.Connect(ctx, bus.Config{
+		InProcess: srv, Name: "gx1 coordinator", Options: []nats.Option{nats.Nkey(public, sign)}, Logger: log,
+	})
+}
+
+// finishCleaning ends the cleaning of a run whose perf JSON leaves nothing to
+// do, should a crash have come in between. Only a complete run is cleaned.
+func (s *Session) finishCleaning(ctx context.Context) {
+	if s.cfg.KeepBus || s.left.exported.Totals.Outcome != perf.OutcomeComplete {
+		return
+	}
+	if s.cfg.NATS == nil {
+		s.removeState()
+		return
+	}
+	t, err := s.openBus(ctx)
+	if err != nil {
+		s.cfg.Logger.Warn("cleaning up", "error", err)
+		return
+	}
+	defer t.close()
+	s.cleanBus(t.bus)
+	s.removeState()
+}
+
+// cleanBus removes a complete run from the bus.
+func (s *Session) cleanBus(b *bus.Bus) {
+	if s.cfg.NATS == nil {
+		return // its files go
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patienceStopped/2)
+	defer cancel()
+	if err := b.Clean(ctx, s.cfg.RunID); err != nil {
+		s.cfg.Logger.Warn("cleaning up on the bus", "error", err)
+	}
+}

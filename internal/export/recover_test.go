@@ -1,0 +1,497 @@
+package export_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+)
+
+func recovered(tb testing.TB, cfg export.RecoverConfig) export.Result {
+	tb.Helper()
+	if cfg.Logger == nil {
+		cfg.Logger = quiet()
+	}
+	res, err := export.Recover(tb.Context(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return res
+}
+
+// From backup, perf file and the workers' footers: one true file, the same
+// however often.
+func TestRecover(t *testing.T) {
+	tg := target(t)
+	l := locked(t, tg)
+	e, err := export.Open(l, tg, export.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := aReport(4)
+	stopped.Stop = run.Stop{Source: run.SourceSubject, Reason: "enough", Seq: 4, RequestedAt: tenPast(9)}
+	stopped.Sessions = []run.SessionTimes{aSession(1, 5)}
+	if _, err := e.ExportFinal(t.Context(), stopped, theChunks(t, 100, 37, -1, 10)); err != nil {
+		t.Fatal(err)
+	}
+	k := &known{r: aReport(4), chunks: theChunks(t, 100, 50, -1, 20)}
+	k.r.Sessions = []run.SessionTimes{aSession(1, 5), aSession(2, 7)}
+	k.r.FootersRefused, k.r.Releases = 2, 3
+	for i := range k.chunks[1:] {
+		k.chunks[i+1].Status = footer.StatusUnresponsive
+	}
+	backedUp(t, tg, k)
+	died := k.r.Sessions[1].StartedAt.Add(9 * time.Second)
+	late := anEnd(t, 2, 60, 2, footer.StatusStopped, 0)
+	late.Timestamp = time.Now().Add(time.Hour).Format(time.RFC3339Nano) // after the backup
+	putFooter(t, tg.WorkDir(), late)
+	putFile(t, filepath.Join(tg.WorkDir(), "r1", "chunk_3", "attempt_1", "chunk_footer.json"), []byte("garbage"))
+
+	cfg := export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{tg.WorkDir()}, Died: died}
+	res := recovered(t, cfg)
+	f := read(t, tg.Perf())
+	r := f.Report
+	if got := f.Totals.Coverage.ReplayedBars; got != 230 || res.Totals.Coverage.ReplayedBars != 230 || res.Refused != 1 || res.Inferred {
+		t.Errorf("%d bars, %+v", got, res)
+	}
+	var statuses []footer.Status
+	for _, c := range f.Chunks {
+		statuses = append(statuses, c.Status)
+	}
+	if got := fmt.Sprint(statuses); got != "[ok unresponsive stopped unresponsive]" {
+		t.Errorf("%s", got)
+	}
+	if r.Mode != perf.ModeRecovered || f.Totals.Outcome != perf.OutcomeStopped || !r.Partial || r.WriterPID != os.Getpid() {
+		t.Errorf("%s %s %v %d", r.Mode, f.Totals.Outcome, r.Partial, r.WriterPID)
+	}
+	if r.Stop.Seq != 4 || r.FootersRefused != 2 || r.Releases != 3 || r.Redeliveries != 1 || r.Env.Engine != "builtin" {
+		t.Errorf("%+v", r)
+	}
+	want := []run.SessionTimes{aSession(1, 5), aSession(2, 9)}
+	if fmt.Sprint(r.Sessions) != fmt.Sprint(want) || r.Wall != 14*time.Second {
+		t.Errorf("%v of %v, want %v", r.Wall, r.Sessions, want)
+	}
+	if b, err := os.ReadFile(tg.ChunkFooter(2)); err != nil || !bytes.Contains(b, []byte(`"bars_processed":60`)) {
+		t.Errorf("for readers: %s, %v", b, err)
+	}
+	if replayed(t, tg.Copy()) != 230 {
+		t.Error("the copy differs")
+	}
+
+	// Again, by another process that knows no more, with an end unknown.
+	cfg.Died = time.Time{}
+	recovered(t, cfg)
+	again := read(t, tg.Perf())
+	again.Report.Timestamp = r.Timestamp
+	if fmt.Sprintf("%+v", again.Report) != fmt.Sprintf("%+v", r) {
+		t.Errorf("again:\n%+v\nwas\n%+v", again.Report, r)
+	}
+	for i, c := range again.Chunks {
+		if c.Status != f.Chunks[i].Status || c.Line.Bars() != f.Chunks[i].Line.Bars() {
+			t.Errorf("again: chunk %d: %s, %d bars", i, c.Status, c.Line.Bars())
+		}
+	}
+
+	// The rest comes in, and the run is complete: nothing replaces that.
+	for i := range 4 {
+		putFooter(t, tg.WorkDir(), anEnd(t, i, 100, 5, footer.StatusOK, 0))
+	}
+	if res := recovered(t, cfg); res.Totals.Outcome != perf.OutcomeComplete {
+		t.Errorf("%+v", res.Totals)
+	}
+	before, err := os.ReadFile(tg.Perf())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res = recovered(t, cfg)
+	if after, err := os.ReadFile(tg.Perf()); err != nil || !bytes.Equal(after, before) || res.Totals.Outcome != perf.OutcomeComplete || res.SHA256 == "" {
+		t.Errorf("a complete file was replaced: %v, %+v", err, res)
+	}
+}
+
+// The sessions of a recovery: who died, and when it was last heard of.
+func TestRecoverSessions(t *testing.T) {
+	at := func(n int, sec float64) time.Time {
+		return aSession(n, 0).StartedAt.Add(time.Duration(sec * 1e9))
+	}
+	for name, c := range map[string]struct {
+		file    []run.SessionTimes // a perf file's, at its last session's end
+		died    time.Time
+		session run.SessionTimes
+		want    []run.SessionTimes
+	}{
+		"the last one died":           {nil, at(2, 9), run.SessionTimes{}, []run.SessionTimes{aSession(1, 5), aSession(2, 9)}},
+		"when is not known":           {nil, time.Time{}, run.SessionTimes{}, []run.SessionTimes{aSession(1, 5), aSession(2, 7)}},
+		"it said which it was":        {nil, at(3, 4), run.SessionTimes{Session: 3, StartedAt: at(3, 0)}, []run.SessionTimes{aSession(1, 5), aSession(2, 7), aSession(3, 4)}},
+		"it exported in its drain":    {[]run.SessionTimes{aSession(1, 5), aSession(2, 8)}, at(2, 9), run.SessionTimes{}, []run.SessionTimes{aSession(1, 5), aSession(2, 9)}},
+		"it exported, and is unknown": {[]run.SessionTimes{aSession(1, 5), aSession(2, 8)}, time.Time{}, run.SessionTimes{}, []run.SessionTimes{aSession(1, 5), aSession(2, 8)}},
+		"another one exported since":  {[]run.SessionTimes{aSession(1, 5), aSession(2, 8), aSession(3, 1)}, at(4, 2), run.SessionTimes{Session: 4, StartedAt: at(4, 0)}, []run.SessionTimes{aSession(1, 5), aSession(2, 8), aSession(3, 1), aSession(4, 2)}},
+		"that one's end was the last": {[]run.SessionTimes{aSession(1, 5), aSession(2, 8), aSession(3, 1)}, at(4, 2), run.SessionTimes{}, []run.SessionTimes{aSession(1, 5), aSession(2, 8), aSession(3, 1)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tg := target(t)
+			l := locked(t, tg)
+			k := &known{r: aReport(1), chunks: theChunks(t, 40)}
+			k.r.Sessions = []run.SessionTimes{aSession(1, 5), aSession(2, 7)}
+			backedUp(t, tg, k)
+			// As a run of that day would have left it.
+			b := readBackup(t, tg)
+			b.Report.Timestamp = at(2, 7)
+			write(t, tg.Backup(), appended(t, b.Report, b.Chunks))
+			if c.file != nil {
+				r := k.r
+				r.Sessions, r.Timestamp = c.file, c.file[len(c.file)-1].EndedAt
+				write(t, tg.Perf(), appended(t, r, k.chunks))
+			}
+			recovered(t, export.RecoverConfig{Target: tg, Lock: l, Died: c.died, Session: c.session})
+			got := read(t, tg.Perf()).Report
+			if fmt.Sprint(got.Sessions) != fmt.Sprint(c.want) || got.Wall != perf.WallOf(c.want) {
+				t.Errorf("%v\nwant %v", got.Sessions, c.want)
+			}
+		})
+	}
+}
+
+func appended(tb testing.TB, r perf.Report, chunks []perf.Chunk) []byte {
+	tb.Helper()
+	b, err := perf.Append(nil, r, chunks)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// A run that was given up stays failed; one that had a failed chunk which is
+// ok by now does not.
+func TestRecoverOutcome(t *testing.T) {
+	failed := theChunks(t, 100, 40)
+	failed[1].Status = footer.StatusFailed
+	for name, c := range map[string]struct {
+		chunks []perf.Chunk
+		more   []footer.Footer
+		want   perf.Outcome
+	}{
+		"given up":            {theChunks(t, 100, 40), nil, perf.OutcomeFailed},
+		"a failed chunk":      {failed, nil, perf.OutcomeFailed},
+		"which is ok by now":  {failed, []footer.Footer{anEnd(t, 1, 100, 9, footer.StatusOK, 0)}, perf.OutcomeComplete},
+		"given up, but is ok": {theChunks(t, 100, 40), []footer.Footer{anEnd(t, 1, 100, 9, footer.StatusOK, 0)}, perf.OutcomeComplete},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tg := target(t)
+			l := locked(t, tg)
+			r := aReport(2)
+			r.Outcome = perf.OutcomeFailed
+			write(t, tg.Perf(), appended(t, r, c.chunks))
+			dir := t.TempDir()
+			for _, f := range c.more {
+				putFooter(t, dir, f)
+			}
+			if res := recovered(t, export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{dir}}); res.Totals.Outcome != c.want {
+				t.Errorf("%s, want %s", res.Totals.Outcome, c.want)
+			}
+		})
+	}
+}
+
+// Footers alone, some now, some later, and then the run itself again.
+func TestRecoverFromFootersAlone(t *testing.T) {
+	tg := target(t)
+	l := locked(t, tg)
+	dir := t.TempDir()
+	f0, f1, f4 := bordered(t, 0, 0, 10), bordered(t, 1, 10, 17), bordered(t, 4, 30, 40)
+	putFooter(t, dir, f0)
+	putFooter(t, dir, f4)
+	cfg := export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{dir}, Env: perf.EnvInfo{Host: "here"}}
+	res := recovered(t, cfg)
+	f := read(t, tg.Perf())
+	if !res.Inferred || shape(f.Chunks) != "0-10* 10-17 17-24 24-30 30-40*" {
+		t.Errorf("%+v: %s", res, shape(f.Chunks))
+	}
+	if r := f.Report; r.Data.Bars != 0 || r.Env.Host != "here" || r.Env.Engine != "builtin" || r.WorkersSeen != 1 || fmt.Sprint(r.Hosts) != "[box]" || r.Wall != 0 {
+		t.Errorf("%+v", r)
+	}
+	// The borders that were guessed give way to what comes later.
+	other := t.TempDir()
+	f1.EndBar, f1.PlannedBars = 16, 6
+	putFooter(t, other, f1)
+	cfg.Dirs = []string{other}
+	recovered(t, cfg)
+	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-16* 16-23 23-30 30-40*" {
+		t.Errorf("%s", got)
+	}
+	// And to the run's own plan, without losing a bar.
+	e, err := export.Open(l, tg, export.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := []perf.Chunk{{Planned: 10}, {Idx: 1, Planned: 6}, {Idx: 2, Planned: 5}, {Idx: 3, Planned: 9}, {Idx: 4, Planned: 10}, {Idx: 5, Planned: 60}}
+	exported(t, e, plan[:0])
+	r := aReport(1)
+	if _, err := e.ExportFinal(t.Context(), r, plan); err != nil {
+		t.Fatal(err)
+	}
+	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-16* 16-21 21-30 30-40* 40-100" {
+		t.Errorf("%s", got)
+	}
+	// What was guessed before is fitted in, wherever it comes from.
+	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{dir, other}})
+	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-16* 16-21 21-30 30-40* 40-100" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestRecoverNothing(t *testing.T) {
+	tg := target(t)
+	l := locked(t, tg)
+	dir := t.TempDir()
+	_, err := export.Recover(t.Context(), export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{dir}, Logger: quiet()})
+	if !errors.Is(err, export.ErrNothing) || !strings.Contains(err.Error(), tg.Backup()) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), tg.Perf()) {
+		t.Errorf("%v", err)
+	}
+	wantNames(t, tg.Dir, "")
+	// A session that was told of has begun: that is something.
+	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Session: aSession(1, 0), Died: aSession(1, 3).EndedAt})
+	if f := read(t, tg.Perf()); f.Totals.ChunksTotal != 0 || f.Report.Wall != 3*time.Second {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Sources that are damaged are spoken of, and the others used.
+func TestRecoverFromWhatIsLeft(t *testing.T) {
+	tg := target(t)
+	l := locked(t, tg)
+	backedUp(t, tg, &known{r: aReport(2), chunks: theChunks(t, 100, 50)})
+	write(t, tg.Perf(), []byte("{"))
+	var logged bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&logged, nil))
+	res := recovered(t, export.RecoverConfig{Target: tg, Lock: l, Logger: log})
+	if res.SetAside == "" || replayed(t, tg.Perf()) != 150 || !strings.Contains(logged.String(), res.SetAside) {
+		t.Errorf("%+v\n%s", res, &logged)
+	}
+	write(t, tg.Backup(), []byte("{"))
+	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Logger: log})
+	if replayed(t, tg.Perf()) != 150 || !strings.Contains(logged.String(), "the footer backup is not used") {
+		t.Errorf("%s", &logged)
+	}
+	other := aReport(2)
+	other.Data.SHA256 = "d2"
+	write(t, tg.Backup(), appended(t, other, theChunks(t, 100, 60)))
+	if _, err := export.Recover(t.Context(), export.RecoverConfig{Target: tg, Lock: l, Logger: log}); !errors.Is(err, perf.ErrOtherRun) {
+		t.Errorf("the backup is of other data: %v", err)
+	}
+	if replayed(t, tg.Perf()) != 150 {
+		t.Error("the file was touched")
+	}
+}
+
+func TestRecoverToAnotherFile(t *testing.T) {
+	tg := target(t)
+	lock := locked(t, tg) // of a coordinator that lives
+	e, err := export.Open(lock, tg, export.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported(t, e, theChunks(t, 100, 37))
+	backedUp(t, tg, &known{r: aReport(2), chunks: theChunks(t, 100, 50)})
+	before, err := os.ReadFile(tg.Perf())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(tg.Dir, "so-far.json")
+	cfg := export.RecoverConfig{Target: tg, Output: out, Logger: quiet()}
+	for range 2 {
+		if res := recovered(t, cfg); res.Path != out || replayed(t, out) != 150 {
+			t.Errorf("%+v", res)
+		}
+	}
+	if after, err := os.ReadFile(tg.Perf()); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the run's own file was touched: %v", err)
+	}
+	wantNames(t, tg.Dir, "perf_r1.json so-far.json")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(tg.Dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []string{tg.Perf(), filepath.Join(link, "perf_r1.json"), tg.Dir + "/./perf_r1.json", tg.Backup(), tg.Stub(), tg.Lock()} {
+		cfg.Output = own
+		if _, err := export.Recover(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "is a file that the run itself writes") {
+			t.Errorf("%s: %v", own, err)
+		}
+	}
+	cfg.Output = filepath.Join(t.TempDir(), "missing", "x.json")
+	var failed *export.NotExported
+	if _, err := export.Recover(t.Context(), cfg); !errors.As(err, &failed) || len(failed.Files) != 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRecoverRefuses(t *testing.T) {
+	tg := target(t)
+	l := locked(t, tg)
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, nil)
+	for _, c := range []struct {
+		cfg  export.RecoverConfig
+		want string
+	}{
+		{export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{file + "-none"}}, "no such file or directory"},
+		{export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{file}}, "is no directory (want one that holds footers)"},
+		{export.RecoverConfig{Target: tg}, "its lock is not held"},
+		{export.RecoverConfig{Target: export.Target{Dir: tg.Dir, RunID: "../x"}, Lock: l}, "is not one of A-Z"},
+	} {
+		c.cfg.Logger = quiet()
+		if _, err := export.Recover(t.Context(), c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
+
+// A recovery that the disk refuses leaves the stub, as an export does.
+func TestRecoverFails(t *testing.T) {
+	tg := target(t)
+	l := locked(t, tg)
+	backedUp(t, tg, &known{r: aReport(2), chunks: theChunks(t, 100, 50)})
+	full := true
+	cfg := export.RecoverConfig{Target: tg, Lock: l, Logger: quiet(), Config: export.Config{BeforeRename: func(aside string) error {
+		if full && strings.HasPrefix(filepath.Base(aside), ".perf_r1.") {
+			full = false
+			return syscall.ENOSPC
+		}
+		return nil
+	}}}
+	_, err := export.Recover(t.Context(), cfg)
+	var failed *export.NotExported
+	if !errors.As(err, &failed) || !errors.Is(err, syscall.ENOSPC) || len(failed.Files) != 1 || failed.Files[0] != tg.Stub() {
+		t.Fatalf("%v", err)
+	}
+	readStub(t, tg.Stub(), 2)
+	recovered(t, cfg)
+	wantNames(t, tg.Dir, "perf_r1.json r1")
+}
+
+// Any sequence of exporters, backups and recoveries, with any subsets of the
+// footers: bars never fall, never exceed the plan, and complete stays.
+func TestInvariant5_AnySequence(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		dir := t.TempDir()
+		tg := export.Target{Dir: dir, FallbackDir: dir, RunID: "r1"}
+		l, err := export.TryAcquire(tg, export.RoleCoordinator)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer l.Close()
+		const n = 3
+		var e *export.Exporter
+		var b *export.Backup
+		k := &known{}
+		inFile, inFiles, inBackup := make([]int64, n), make([]int64, n), make([]int64, n) // bars that are safe there
+		session, complete, seq := 0, false, uint64(0)
+		var completeBytes []byte
+		begin := func() {
+			session++
+			if e, err = export.Open(l, tg, export.Config{}); err != nil {
+				rt.Fatal(err)
+			}
+			b = export.NewBackup(tg, k.snapshot, 0, quiet())
+		}
+		begin()
+		draw := func() {
+			k.r, k.chunks = aReport(n), theChunks(t, rapid.SliceOfN(rapid.SampledFrom([]int64{-1, 0, 1, 50, 99, 100, 100}), n, n).Draw(rt, "bars")...)
+			if rapid.IntRange(0, 4).Draw(rt, "noPlan") == 0 {
+				k.r, k.chunks = aReport(0), nil
+			}
+			k.r.Sessions = []run.SessionTimes{aSession(session, rapid.Float64Range(0, 30).Draw(rt, "sec"))}
+			k.r.Stop.Seq = rapid.Uint64Range(0, 5).Draw(rt, "seq")
+		}
+		raise := func(held []int64, chunks []perf.Chunk) {
+			for i, c := range chunks {
+				held[i] = max(held[i], c.Line.Bars())
+			}
+		}
+		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
+			draw()
+			switch rapid.SampledFrom([]string{"export", "final", "backup", "footer", "recover", "session"}).Draw(rt, "step") {
+			case "export":
+				_, err = e.Export(t.Context(), k.r, k.chunks)
+				raise(inFile, k.chunks)
+			case "final":
+				_, err = e.ExportFinal(t.Context(), k.r, k.chunks)
+				raise(inFile, k.chunks)
+			case "backup":
+				err = b.Write(t.Context())
+				raise(inBackup, k.chunks)
+			case "footer":
+				bars := rapid.SampledFrom([]int64{0, 50, 99, 100}).Draw(rt, "fileBars")
+				status := footer.StatusStopped
+				if bars == chunkBars {
+					status = footer.StatusOK
+				}
+				f := anEnd(t, rapid.IntRange(0, n-1).Draw(rt, "idx"), bars, rapid.Int64Range(1, 50).Draw(rt, "attempt"), status, 0)
+				path := filepath.Join(tg.WorkDir(), "r1", "chunk_"+f.ChunkID, fmt.Sprintf("attempt_%d", f.Attempt), "chunk_footer.json")
+				if _, err := os.Stat(path); err == nil {
+					continue
+				}
+				putFile(t, path, jsonOf(t, f))
+				inFiles[f.ChunkIdx] = max(inFiles[f.ChunkIdx], bars)
+				continue
+			case "session":
+				begin()
+				continue
+			case "recover":
+				if err := os.MkdirAll(tg.WorkDir(), 0o755); err != nil {
+					rt.Fatal(err)
+				}
+				_, err = export.Recover(t.Context(), export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{tg.WorkDir()}, Logger: quiet()})
+				if errors.Is(err, export.ErrNothing) {
+					continue
+				}
+				for i := range n {
+					inFile[i] = max(inFile[i], inFiles[i], inBackup[i])
+				}
+			}
+			if err != nil && !(complete && errors.Is(err, export.ErrComplete)) {
+				rt.Fatal(err)
+			}
+			got, err := os.ReadFile(tg.Perf())
+			if errors.Is(err, os.ErrNotExist) {
+				continue // backups only
+			}
+			if complete && completeBytes != nil && !bytes.Equal(got, completeBytes) {
+				rt.Fatal("a complete file was replaced by another session or a recovery")
+			}
+			f := read(t, tg.Perf())
+			var sum, want int64
+			for i, c := range f.Chunks {
+				if want += inFile[i]; !complete && c.Line.Bars() < inFile[i] {
+					rt.Fatalf("chunk %d: %d bars, %d were written", i, c.Line.Bars(), inFile[i])
+				}
+				sum += c.Line.Bars()
+			}
+			if !complete && sum != want || sum > n*chunkBars {
+				rt.Fatalf("%d bars, want %d of %d", sum, want, n*chunkBars)
+			}
+			if f.Report.Stop.Seq < seq {
+				rt.Fatalf("stop.seq fell from %d to %d", seq, f.Report.Stop.Seq)
+			}
+			if seq = f.Report.Stop.Seq; f.Totals.Outcome == perf.OutcomeComplete {
+				// The session that wrote it may write it once more.
+				complete = true
+				begin()
+				completeBytes = got
+			}
+		}
+	})
+}
