@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/coordinator"
@@ -170,6 +171,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		}
 	}
 	ui := newUI(p, f, id)
+	ui.next = again(cmd, id)
 	exp := p.Hooks.Export
 	exp.Stderr = p.Stderr
 	cfg := coordinator.Config{
@@ -224,6 +226,32 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		return exitCode{code: out.Code}
 	}
 	return nil
+}
+
+// again is the command that goes on with a run.
+func again(cmd *cobra.Command, id run.ID) string {
+	words := []string{"coordinator", "run"}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case f.Name == "run-id", f.Name == "retry-failed", f.Name == "explain":
+		case f.Value.Type() == "bool":
+			words = append(words, "--"+f.Name+"="+f.Value.String())
+		default:
+			words = append(words, "--"+f.Name, quoted(f.Value.String()))
+		}
+	})
+	return strings.Join(append(words, "--run-id", string(id)), " ")
+}
+
+// quoted is text as a shell reads it back.
+func quoted(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,=@%+", r)
+	}
+	if text != "" && strings.TrimFunc(text, plain) == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // localEnv is the environment of local workers: this process's own without

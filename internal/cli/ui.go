@@ -39,6 +39,8 @@ type ui struct {
 	drawn  sync.WaitGroup
 	pace   pace
 	begun  time.Time
+	kept   atomic.Int64 // bars that earlier sessions have replayed
+	next   string       // the command that goes on from here
 	closed sync.Once
 }
 
@@ -90,6 +92,7 @@ func (u *ui) ready(i coordinator.Info) {
 
 // explain tells what a session that goes on from earlier ones does.
 func (u *ui) explain(fates []coordinator.Fate) {
+	u.kept.Store(u.s.Progress().Bars)
 	replay := 0
 	for _, f := range fates {
 		if f.Replay {
@@ -185,7 +188,14 @@ func (u *ui) summary(out export.Outcome) {
 		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
 	}
 	if wall > 0 {
-		s.BarsPerSec = float64(s.BarsReplayed) / wall.Seconds()
+		s.BarsPerSec = float64(s.BarsReplayed-u.kept.Load()) / wall.Seconds()
+	}
+	switch {
+	case out.Code == 2:
+	case t.Coverage.ByStatus[footer.StatusFailed].Chunks > 0:
+		s.Next, s.NextWhy = u.next+" --retry-failed", "goes on, failed chunks too"
+	case t.Outcome != perf.OutcomeComplete:
+		s.Next, s.NextWhy = u.next, "goes on with what is missing"
 	}
 	for _, status := range statusOrder {
 		if n := t.Coverage.ByStatus[status].Chunks; n > 0 {

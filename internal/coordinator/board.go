@@ -22,6 +22,10 @@ type board struct {
 	// retryFailed: a chunk that failed for good in an earlier session is to be
 	// replayed all the same.
 	retryFailed bool
+	// before counts the attempts that the bus knows nothing of: it was lost,
+	// and what earlier sessions did on it is known from files alone. Nil: it
+	// knows all.
+	before *perf.Report
 
 	refused atomic.Int64 // footers and records that could not be used
 	ok      atomic.Int64 // chunks with an ok footer
@@ -147,15 +151,21 @@ func (b *board) lacking() []footer.Footer {
 	return list
 }
 
-// unfinished lists the chunks that have no end, in the plan's order.
+// unfinished lists the chunks that have no end: in the plan's order, but those
+// of which nothing was measured first, so that a run that is stopped again
+// and again before its chunks end covers more each time.
 func (b *board) unfinished() []int {
-	var list []int
+	var list, begun []int
 	for idx := range b.m.Plan.Published() {
-		if !b.hasEnd(b.chunks[idx].Load()) {
+		switch c := b.chunks[idx].Load(); {
+		case b.hasEnd(c):
+		case c.line.IsZero():
 			list = append(list, idx)
+		default:
+			begun = append(begun, idx)
 		}
 	}
-	return list
+	return append(list, begun...)
 }
 
 // TakeRefused counts what could not be read. A final footer that cannot be
@@ -289,6 +299,9 @@ type tally struct {
 func (b *board) snapshot() ([]perf.Chunk, tally) {
 	list := make([]perf.Chunk, len(b.chunks))
 	var t tally
+	if r := b.before; r != nil {
+		t.redeliveries, t.releases, t.failures = r.Redeliveries, r.Releases, r.Failures
+	}
 	for i := range b.chunks {
 		c := b.chunks[i].Load()
 		list[i] = perf.Chunk{Idx: i, Planned: b.m.Plan.Chunk(i).Bars.Len(), Line: c.line}
@@ -296,6 +309,9 @@ func (b *board) snapshot() ([]perf.Chunk, tally) {
 		t.partial = t.partial || list[i].Status == footer.StatusUnresponsive
 		if c.rec != nil {
 			t.redeliveries += int64(c.rec.Attempt - 1)
+			if b.before != nil && !c.left.Line.IsZero() {
+				t.redeliveries++ // its first attempt was on the other bus
+			}
 			t.releases += int64(c.rec.Releases)
 			t.failures += int64(c.rec.Failures)
 		}

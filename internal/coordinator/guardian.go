@@ -28,6 +28,13 @@ func startGuardian(cfg Config) (*guardian, error) {
 	return &guardian{proc, export.NewWire(proc.Pipe())}, nil
 }
 
+// session tells which session of the run this is.
+func (g *guardian) session(n int, startedAt time.Time) {
+	if g != nil {
+		g.wire.Session(n, startedAt)
+	}
+}
+
 // worker tells of a local worker, for whose end the guardian waits.
 func (g *guardian) worker(pid int) {
 	if g == nil {

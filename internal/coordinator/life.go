@@ -135,6 +135,9 @@ func (l *Life) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
+	if err := l.giveBack(ctx); err != nil {
+		return err
+	}
 	return l.ask(ctx, l.board.unfinished())
 }
 
@@ -176,17 +179,28 @@ func (l *Life) load(ctx context.Context) error {
 	return nil
 }
 
-// ask publishes the tasks of chunks and sees to it that there is a consumer
-// to hand them out. A chunk that has a task already is not asked for twice. A
-// footer that is known to be ok and that the bus does not have, from files or
-// from before the bus lost it, is stored there again: it is true whoever
-// sends it, and keeps the chunk from being replayed.
-func (l *Life) ask(ctx context.Context, chunks []int) error {
+// giveBack stores ok footers that are known and that the bus does not have,
+// from files or from before the bus lost them: an ok footer is true whoever
+// sends it, and keeps its chunk from being replayed.
+func (l *Life) giveBack(ctx context.Context) error {
+	_, footers, err := l.Bus.Fence(ctx, l.Manifest.RunID)
+	if err != nil {
+		return err
+	}
+	if _, b, _ := l.board.following(); b < footers {
+		return nil // it is still being read
+	}
 	for _, f := range l.board.lacking() {
 		if err := l.Bus.StoreFooter(ctx, f); err != nil && !errors.Is(err, bus.ErrKept) {
 			return fmt.Errorf("storing a footer that the bus lacks: %w", err)
 		}
 	}
+	return nil
+}
+
+// ask publishes the tasks of chunks and sees to it that there is a consumer
+// to hand them out. A chunk that has a task already is not asked for twice.
+func (l *Life) ask(ctx context.Context, chunks []int) error {
 	err := l.Bus.PublishTasks(ctx, func(yield func(run.Task) bool) {
 		for _, idx := range chunks {
 			if !yield(l.Manifest.NewTask(idx)) {
@@ -257,6 +271,9 @@ func (l *Life) mend(ctx context.Context) error {
 		return err
 	}
 	if err := l.putObjects(ctx); err != nil {
+		return err
+	}
+	if err := l.giveBack(ctx); err != nil {
 		return err
 	}
 	pending, err := l.Bus.PendingTasks(ctx, l.Manifest.RunID)

@@ -276,11 +276,16 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if err := s.backup.Write(ctx); err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Warn("writing the footer backup", "error", err)
 	}
+	s.guardian.session(m.Session, s.started)
 	began, err := s.serve(ctx, over, life, exporter, verdict)
 	switch {
 	case err == nil:
 	case !began:
 		return s.abandon(ctx, err)
+	case ctx.Err() != nil:
+		// Stopped while it began, and nobody was told to begin.
+		s.cfg.Logger.Info("stopped while the run began", "error", err)
+		s.dog.Ended(nil)
 	default:
 		s.cfg.Logger.Error("the run could not begin", "error", err)
 		s.dog.Ended(err)
@@ -406,7 +411,12 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	life.Manifest, life.Revision = m, rev
 	life.Loaded = func() { s.loaded(life) }
 	life.Prepare()
+	if rev == 0 && s.left.known {
+		// The bus does not know of the attempts that files tell of.
+		life.board.before = &s.left.file.Report
+	}
 	s.board.Store(life.board)
+	s.guardian.session(m.Session, s.started)
 	return true, nil
 }
 

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -10,6 +11,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 )
 
 // transport is the bus of a session and how workers reach it.
@@ -99,6 +101,17 @@ func (s *Session) finishCleaning(ctx context.Context) {
 		return
 	}
 	defer t.close()
+	ctx, cancel := context.WithTimeout(ctx, patienceStopped/2)
+	defer cancel()
+	m, rev, err := t.bus.Manifest(ctx, s.cfg.RunID)
+	if err == nil && m.State != run.StateExported {
+		m.State, m.ExportFile = run.StateExported, s.target.Perf()
+		_, err = t.bus.StoreManifest(ctx, m, rev)
+	}
+	if err != nil && !errors.Is(err, bus.ErrNoRun) {
+		s.cfg.Logger.Warn("cleaning up", "error", err)
+		return
+	}
 	s.cleanBus(t.bus)
 	s.removeState()
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -142,7 +143,7 @@ func (c *collector) dir(ctx context.Context, path string, depth int) error {
 				} else if err != nil {
 					c.refused++
 				}
-			case !e.IsDir() || depth == maxCollectDepth || strings.HasPrefix(e.Name(), "."):
+			case !e.IsDir() || depth == maxCollectDepth || strings.HasPrefix(e.Name(), ".") || c.outranked(path, e.Name()):
 			default:
 				if err := c.dir(ctx, name, depth+1); err != nil {
 					errs = append(errs, err)
@@ -159,6 +160,24 @@ func (c *collector) dir(ctx context.Context, path string, depth int) error {
 			return errors.Join(append(errs, err)...)
 		}
 	}
+}
+
+// outranked reports whether the directory name in dir is that of an attempt
+// which an ok footer that is known outranks, of that attempt or a later one.
+// In a run of many chunks that is nearly every attempt.
+func (c *collector) outranked(dir, name string) bool {
+	n, isAttempt := strings.CutPrefix(name, "attempt_")
+	i, isChunk := strings.CutPrefix(filepath.Base(dir), "chunk_")
+	if !c.planned || !isAttempt || !isChunk {
+		return false
+	}
+	attempt, err := strconv.ParseInt(n, 10, 64)
+	idx, err2 := strconv.Atoi(i)
+	if err != nil || err2 != nil || idx < 0 || idx >= len(c.known) {
+		return false
+	}
+	k := c.known[idx]
+	return k.Line.IsOK() && k.Line.Bars() == k.Planned && attempt <= k.Line.Footer().Attempt
 }
 
 // file takes in the footer in the file at path; an error refuses it.

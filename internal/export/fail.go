@@ -155,7 +155,7 @@ func (e *Exporter) withKnown(f Failure) Failure {
 	if !ok || perf.SameRun(last.Report, f.Report) != nil {
 		return f
 	}
-	if merged, err := mergeKnown(last, f.Report, f.Chunks); err == nil {
+	if merged, err := perf.MergeInto(last, f.Report, f.Chunks); err == nil {
 		f.Chunks, f.Report = merged, f.Report.Inherit(last.Report)
 	}
 	return f

@@ -147,14 +147,24 @@ func (g *guardian) recover(ctx context.Context, died time.Time) error {
 		return err
 	}
 	defer lock.Close() // its loss is of no consequence: the process ends
-	g.waitWorkers(died)
 	cfg := RecoverConfig{
 		Target: g.Target, Lock: lock, Died: died, Session: g.session, Env: g.Env, Config: g.Config, Logger: g.Logger,
 	}
-	if _, err := os.Stat(g.Target.WorkDir()); err == nil { // else no worker has begun
-		cfg.Dirs = []string{g.Target.WorkDir()}
+	// Files of many chunks take as long to read as workers take to end.
+	workersGone := make(chan struct{})
+	go func() {
+		defer close(workersGone)
+		g.waitWorkers(died)
+	}()
+	r, err := cfg.begin()
+	<-workersGone
+	if err != nil {
+		return err
 	}
-	res, err := Recover(ctx, cfg)
+	if _, err := os.Stat(g.Target.WorkDir()); err == nil { // else no worker has begun
+		r.Dirs = []string{g.Target.WorkDir()}
+	}
+	res, err := r.end(ctx)
 	if errors.Is(err, ErrNothing) {
 		g.Logger.Warn("the coordinator vanished before it knew its session; nothing is exported")
 		return nil

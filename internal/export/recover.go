@@ -65,65 +65,81 @@ func (e *NotExported) Unwrap() error { return e.Err }
 // A damaged perf file or backup is logged, and what is left is used. An error
 // is ErrNothing, bad input, or a *NotExported.
 func Recover(ctx context.Context, cfg RecoverConfig) (Result, error) {
-	res, err := recoverRun(ctx, cfg)
+	var res Result
+	r, err := cfg.begin()
+	if err == nil {
+		res, err = r.end(ctx)
+	}
 	if err != nil {
 		return res, fmt.Errorf("recovering run %s: %w", cfg.Target.RunID, err)
 	}
 	return res, nil
 }
 
-func recoverRun(ctx context.Context, cfg RecoverConfig) (Result, error) {
+// recovery is a recovery whose perf file and backup were read.
+type recovery struct {
+	RecoverConfig
+	exporter *Exporter // nil with an Output
+	sources
+}
+
+// begin reads what does not change any more once the coordinator is dead.
+func (cfg RecoverConfig) begin() (*recovery, error) {
 	if err := cfg.validate(); err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	var exporter *Exporter
-	var src sources
+	r := &recovery{RecoverConfig: cfg}
 	var err error
 	if cfg.Output == "" {
-		if exporter, err = Open(cfg.Lock, cfg.Target, cfg.Config); err != nil {
-			return Result{}, err
+		if r.exporter, err = Open(cfg.Lock, cfg.Target, cfg.Config); err != nil {
+			return nil, err
 		}
-		src.file, src.hasFile = exporter.Last()
-		if src.hasFile && src.file.Totals.Outcome == perf.OutcomeComplete {
-			return finish(ctx, cfg, exporter, src.file.Report, src.file.Chunks)
-		}
-	} else if src.file, src.hasFile, err = readFile(cfg.Target.Perf(), cfg.Target.RunID); err != nil {
+		r.file, r.hasFile = r.exporter.Last()
+	} else if r.file, r.hasFile, err = readFile(cfg.Target.Perf(), cfg.Target.RunID); err != nil {
 		cfg.Logger.Warn("the perf file is not used", "error", err)
 	}
-	if src.backup, src.hasBackup, err = ReadBackup(cfg.Target); err != nil {
+	if r.backup, r.hasBackup, err = ReadBackup(cfg.Target); err != nil {
 		cfg.Logger.Warn("the footer backup is not used", "error", err)
 	}
 	if cfg.Found != nil {
-		if err := src.addFound(*cfg.Found); err != nil {
-			return Result{}, err
+		if err := r.addFound(*cfg.Found); err != nil {
+			return nil, err
 		}
 	}
-	r, known, knownAt, err := src.known()
+	return r, nil
+}
+
+// end adds the footers and writes.
+func (r *recovery) end(ctx context.Context) (Result, error) {
+	if r.exporter != nil && r.hasFile && r.file.Totals.Outcome == perf.OutcomeComplete {
+		return r.write(ctx, r.file.Report, r.file.Chunks)
+	}
+	known, knownAt, err := r.known()
 	if err != nil {
 		return Result{}, err
 	}
-	c := newCollector(cfg.Target.RunID, known, knownAt)
-	c.planned = len(known) > 0 && !guessed(r, known)
-	if err := c.walk(ctx, cfg.Dirs); err != nil {
+	c := newCollector(r.Target.RunID, known.Chunks, knownAt)
+	c.planned = len(known.Chunks) > 0 && !known.Guessed()
+	if err := c.walk(ctx, r.Dirs); err != nil {
 		if ctx.Err() != nil {
 			return Result{}, err
 		}
-		cfg.Logger.Warn("not all footers could be looked at", "error", err)
+		r.Logger.Warn("not all footers could be looked at", "error", err)
 	}
 	chunks, err := c.chunks()
 	if err != nil {
 		return Result{}, err
 	}
-	if !src.hasFile && !src.hasBackup && len(chunks) == 0 && cfg.Session.Session == 0 {
+	if !r.hasFile && !r.hasBackup && len(chunks) == 0 && r.Session.Session == 0 {
 		return Result{}, fmt.Errorf("%w: there is no %s, no %s, and no footer of it in %s", ErrNothing,
-			cfg.Target.Perf(), cfg.Target.Backup(), orNone(strings.Join(cfg.Dirs, ", ")))
+			r.Target.Perf(), r.Target.Backup(), orNone(strings.Join(r.Dirs, ", ")))
 	}
-	cfg.report(&r, src, chunks)
-	r.FootersRefused = max(r.FootersRefused, int64(c.refused)) // the same ones each time
+	report := r.report(known.Report, chunks)
+	report.FootersRefused = max(report.FootersRefused, int64(c.refused)) // the same ones each time
 	if !c.planned {
-		r.Data.Bars = 0
+		report.Data.Bars = 0
 	}
-	res, err := finish(ctx, cfg, exporter, r, chunks)
+	res, err := r.write(ctx, report, chunks)
 	res.Inferred, res.Refused = !c.planned && len(chunks) > 0, c.refused
 	return res, err
 }
@@ -175,60 +191,63 @@ func samePath(a, b string) bool {
 	return filepath.Base(a) == filepath.Base(b) && errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// sources is what exports and backups have left.
+// sources is what exports and backups have left, and what a bus holds.
 type sources struct {
 	file, backup       perf.File
 	hasFile, hasBackup bool
+	heardAt            time.Time // by the bus; zero: there is none
 }
 
-// addFound takes what the bus holds as a later word than the backup's.
+// addFound takes what the bus holds as a later word than the backup's. It was
+// read just now, but what it says is as old as the last that the bus heard.
 func (s *sources) addFound(f perf.File) error {
+	s.heardAt = f.Report.Timestamp
+	if n := len(f.Report.Sessions); n > 0 && !f.Report.Sessions[n-1].EndedAt.IsZero() {
+		s.heardAt = f.Report.Sessions[n-1].EndedAt
+	}
 	if s.hasBackup {
-		if err := perf.SameRun(s.backup.Report, f.Report); err != nil {
-			return fmt.Errorf("the footer backup and the bus: %w", err)
-		}
-		chunks, err := mergeKnown(s.backup, f.Report, f.Chunks)
+		all, err := perf.MergeFiles(s.backup, f)
 		if err != nil {
 			return fmt.Errorf("the footer backup and the bus: %w", err)
 		}
-		f.Chunks, f.Report = chunks, f.Report.Inherit(s.backup.Report)
+		f = all
 	}
 	s.backup, s.hasBackup = f, true
 	return nil
 }
 
-// known is what both say: the later one's word counts, and when it was given.
-func (s sources) known() (r perf.Report, chunks []perf.Chunk, at time.Time, err error) {
-	earlier, later := s.backup, s.file
+// known is what all say, and when the latest of them was heard.
+func (s sources) known() (f perf.File, at time.Time, err error) {
+	at = s.backup.Report.Timestamp
+	if !s.heardAt.IsZero() {
+		at = s.heardAt
+	}
 	switch {
 	case !s.hasFile && !s.hasBackup:
-		return perf.Report{}, nil, time.Time{}, nil
+		return perf.File{}, time.Time{}, nil
 	case !s.hasFile:
-		return s.backup.Report, s.backup.Chunks, s.backup.Report.Timestamp, nil
+		return s.backup, at, nil
 	case !s.hasBackup:
-		return s.file.Report, s.file.Chunks, s.file.Report.Timestamp, nil
-	case s.backup.Report.Timestamp.After(s.file.Report.Timestamp):
-		earlier, later = s.file, s.backup
+		return s.file, s.file.Report.Timestamp, nil
 	}
-	if err := perf.SameRun(earlier.Report, later.Report); err != nil {
-		return perf.Report{}, nil, time.Time{}, fmt.Errorf("the footer backup and the perf file: %w", err)
+	if s.file.Report.Timestamp.After(at) {
+		at = s.file.Report.Timestamp
 	}
-	chunks, err = mergeKnown(earlier, later.Report, later.Chunks)
-	if err != nil {
-		return perf.Report{}, nil, time.Time{}, fmt.Errorf("the footer backup and the perf file: %w", err)
+	if f, err = perf.MergeFiles(s.backup, s.file); err != nil {
+		return perf.File{}, time.Time{}, fmt.Errorf("the footer backup and the perf file: %w", err)
 	}
-	return later.Report.Inherit(earlier.Report), chunks, later.Report.Timestamp, nil
+	return f, at, nil
 }
 
-// report makes r, what was known, the report of the recovery.
-func (cfg RecoverConfig) report(r *perf.Report, src sources, chunks []perf.Chunk) {
-	r.RunID, r.WriterPID, r.Timestamp, r.Mode = cfg.Target.RunID, os.Getpid(), time.Now().UTC(), perf.ModeRecovered
-	// A run that was given up stays so; failed chunks say it by themselves.
-	if r.Outcome != perf.OutcomeFailed || src.failedChunks() {
+// report makes of r, what was known, the report of the recovery. A run that
+// was given up stays so; failed chunks say it by themselves.
+func (rec *recovery) report(r perf.Report, chunks []perf.Chunk) perf.Report {
+	r.RunID, r.WriterPID, r.Timestamp, r.Mode = rec.Target.RunID, os.Getpid(), time.Now().UTC(), perf.ModeRecovered
+	if r.Outcome != perf.OutcomeFailed || rec.failedChunks() {
 		r.Outcome = perf.OutcomeStopped
 	}
 	if r.Env == (perf.EnvInfo{}) {
-		r.Env = cfg.Env
+		r.Env = rec.Env
 	}
 	r.Partial = false
 	workers, redeliveries := map[string]bool{}, int64(0)
@@ -251,9 +270,10 @@ func (cfg RecoverConfig) report(r *perf.Report, src sources, chunks []perf.Chunk
 	r.Hosts = slices.Compact(hosts)
 	// Footers speak of the best attempts only; what was counted may be more.
 	r.WorkersSeen, r.Redeliveries = max(r.WorkersSeen, len(workers)), max(r.Redeliveries, redeliveries)
-	if sessions := cfg.sessions(r.Sessions, src); len(sessions) > 0 {
+	if sessions := rec.endSessions(r.Sessions); len(sessions) > 0 {
 		r.Sessions, r.Wall = sessions, perf.WallOf(sessions)
 	}
+	return r
 }
 
 // failedChunks reports whether an account says failed because of a chunk.
@@ -261,21 +281,21 @@ func (s sources) failedChunks() bool {
 	return s.file.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks+s.backup.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0
 }
 
-// sessions ends what has no end: the session that died when it did, any other
-// when it was last heard of.
-func (cfg RecoverConfig) sessions(all []run.SessionTimes, src sources) []run.SessionTimes {
-	dead := cfg.Session
+// endSessions ends what has no end: the session that died when it did, any
+// other when it was last heard of.
+func (rec *recovery) endSessions(all []run.SessionTimes) []run.SessionTimes {
+	dead := rec.Session
 	if dead.Session > 0 {
 		all = perf.MergeSessions(all, []run.SessionTimes{{Session: dead.Session, StartedAt: dead.StartedAt}})
-	} else if n := len(all); n > 0 && !cfg.Died.IsZero() && (all[n-1].EndedAt.IsZero() || src.openInBackup(all[n-1].Session)) {
+	} else if n := len(all); n > 0 && !rec.Died.IsZero() && (all[n-1].EndedAt.IsZero() || rec.openInBackup(all[n-1].Session)) {
 		dead = all[n-1]
 	}
 	for _, s := range all {
 		switch {
-		case s.Session == dead.Session && !cfg.Died.IsZero():
-			all = perf.EndSession(all, s.Session, cfg.Died)
+		case s.Session == dead.Session && !rec.Died.IsZero():
+			all = perf.EndSession(all, s.Session, rec.Died)
 		case s.EndedAt.IsZero():
-			all = perf.EndSession(all, s.Session, src.lastHeard(s.Session))
+			all = perf.EndSession(all, s.Session, rec.lastHeard(s.Session))
 		}
 	}
 	return all
@@ -299,33 +319,33 @@ func (s sources) lastHeard(n int) time.Time {
 	return at
 }
 
-// finish writes the recovery; exporter is nil with an Output.
-func finish(ctx context.Context, cfg RecoverConfig, exporter *Exporter, r perf.Report, chunks []perf.Chunk) (Result, error) {
-	if exporter == nil {
-		s := slot{path: cfg.Output, id: cfg.Target.RunID, cfg: cfg.Config}
-		res, err := s.export(ctx, r, chunks, true)
+// write writes the recovery.
+func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.Chunk) (Result, error) {
+	if r.exporter == nil {
+		s := slot{path: r.Output, id: r.Target.RunID, cfg: r.Config}
+		res, err := s.export(ctx, report, chunks, true)
 		if err != nil && !errors.Is(err, ErrComplete) {
 			return res, &NotExported{Err: err}
 		}
 		return res, nil
 	}
-	res, err := exporter.ExportFinal(ctx, r, chunks)
+	res, err := r.exporter.ExportFinal(ctx, report, chunks)
 	if err != nil && !errors.Is(err, ErrComplete) {
 		if errors.Is(err, perf.ErrOtherRun) {
 			return res, err
 		}
-		files, errStub := exporter.Fail(Failure{Report: r, Chunks: chunks, Cause: err})
+		files, errStub := r.exporter.Fail(Failure{Report: report, Chunks: chunks, Cause: err})
 		return res, &NotExported{Err: errors.Join(err, errStub), Files: files}
 	}
 	if res.SetAside != "" {
-		cfg.Logger.Warn("the file in the perf file's place was no export of this run and was set aside", "as", res.SetAside, "error", res.WhySetAside)
+		r.Logger.Warn("the file in the perf file's place was no export of this run and was set aside", "as", res.SetAside, "error", res.WhySetAside)
 	}
-	last, _ := exporter.Last()
-	if _, err := WriteChunkFooters(ctx, cfg.Target, last.Chunks); err != nil {
-		cfg.Logger.Warn("writing the chunks' footers", "error", err)
+	last, _ := r.exporter.Last()
+	if _, err := WriteChunkFooters(ctx, r.Target, last.Chunks); err != nil {
+		r.Logger.Warn("writing the chunks' footers", "error", err)
 	}
-	if err := exporter.WriteCopy(); err != nil {
-		cfg.Logger.Warn("copying the perf JSON", "error", err)
+	if err := r.exporter.WriteCopy(); err != nil {
+		r.Logger.Warn("copying the perf JSON", "error", err)
 	}
 	return res, nil
 }

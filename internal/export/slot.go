@@ -102,7 +102,7 @@ func (s *slot) read(now *state) error {
 		if err := perf.SameRun(now.file.Report, f.Report); err != nil {
 			return err
 		}
-		if f.Chunks, err = mergeKnown(now.file, f.Report, f.Chunks); err != nil {
+		if f.Chunks, err = perf.MergeInto(now.file, f.Report, f.Chunks); err != nil {
 			return err
 		}
 		f.Report = f.Report.Inherit(now.file.Report)
@@ -155,7 +155,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 			return res, err
 		}
 	}
-	merged, err := mergeKnown(old.file, r, chunks)
+	merged, err := perf.MergeInto(old.file, r, chunks)
 	if err != nil {
 		return res, err
 	}
@@ -189,26 +189,6 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 		return res, nil
 	}
 	return res, s.settle(&res, now, final)
-}
-
-// mergeKnown is perf.Merge of two accounts of one run. A plan that was guessed
-// gives way.
-func mergeKnown(known perf.File, r perf.Report, chunks []perf.Chunk) ([]perf.Chunk, error) {
-	existing := known.Chunks
-	switch {
-	case len(existing) == 0 || len(chunks) == 0:
-	case guessed(known.Report, existing):
-		existing = perf.Refit(chunks, existing)
-	case guessed(r, chunks):
-		chunks = perf.Refit(existing, chunks)
-	}
-	return perf.Merge(existing, chunks)
-}
-
-// guessed: the plan of these chunks was inferred from footers, which do not
-// name the data set.
-func guessed(r perf.Report, chunks []perf.Chunk) bool {
-	return len(chunks) > 0 && r.Data.SHA256 == ""
 }
 
 // settle does what may wait until the file is visible.

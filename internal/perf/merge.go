@@ -112,6 +112,48 @@ func union(a, b []string) []string {
 	return slices.Compact(all)
 }
 
+// Guessed: the plan of f was inferred from footers, which do not name the data
+// set. Its borders hold where there is a footer.
+func (f File) Guessed() bool { return len(f.Chunks) > 0 && f.Report.Data.SHA256 == "" }
+
+// MergeInto is Merge of the chunks of r into a known file of its run. Where one
+// plan was guessed it gives way to the other.
+func MergeInto(known File, r Report, chunks []Chunk) ([]Chunk, error) {
+	existing := known.Chunks
+	switch {
+	case len(existing) == 0 || len(chunks) == 0:
+	case known.Guessed():
+		existing = Refit(chunks, existing)
+	case File{Report: r, Chunks: chunks}.Guessed():
+		chunks = Refit(existing, chunks)
+	}
+	return Merge(existing, chunks)
+}
+
+// MergeFiles is what two files of one run say together. The later one's word
+// counts, for the statuses and for all that is not added up; of two of one
+// time it is b. The totals are those of the merged chunks.
+func MergeFiles(a, b File) (File, error) {
+	earlier, later := a, b
+	if a.Report.Timestamp.After(b.Report.Timestamp) {
+		earlier, later = b, a
+	}
+	if err := SameRun(earlier.Report, later.Report); err != nil {
+		return File{}, err
+	}
+	chunks, err := MergeInto(earlier, later.Report, later.Chunks)
+	if err != nil {
+		return File{}, err
+	}
+	said := later.Report.Outcome
+	if later.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0 {
+		said = "" // it failed by its chunks, which may be ok by now
+	}
+	f := File{Report: later.Report.Inherit(earlier.Report), Chunks: chunks, Totals: Count(said, chunks)}
+	f.Report.Outcome = f.Totals.Outcome
+	return f, nil
+}
+
 // Refit returns the plan of chunks with what known holds of it: a line whose
 // place in the data set is that of its chunk in the plan, and the status of
 // the chunk of that number. It is for a known whose borders were guessed from
