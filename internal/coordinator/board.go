@@ -309,7 +309,7 @@ func (b *board) snapshot() ([]perf.Chunk, tally) {
 		t.partial = t.partial || list[i].Status == footer.StatusUnresponsive
 		if c.rec != nil {
 			t.redeliveries += int64(c.rec.Attempt - 1)
-			if b.before != nil && !c.left.Line.IsZero() {
+			if b.before != nil && c.left != nil && !c.left.Line.IsZero() {
 				t.redeliveries++ // its first attempt was on the other bus
 			}
 			t.releases += int64(c.rec.Releases)

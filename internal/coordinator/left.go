@@ -151,8 +151,10 @@ func (b *board) why(idx int, c *chunkState) string {
 		return "failed for good (--retry-failed takes it up): " + text
 	case c.rec != nil && c.rec.State == lease.StateFailed:
 		return fmt.Sprintf("attempt %d failed: %s", c.rec.Attempt, text)
-	case status == footer.StatusUnresponsive:
+	case status == footer.StatusUnresponsive && c.rec != nil:
 		return fmt.Sprintf("cut off at %s: no last word from %s", bars, c.rec.Holder.WorkerID)
+	case status == footer.StatusUnresponsive:
+		return "cut off at " + bars
 	case status == footer.StatusMissing:
 		return "nothing was heard of it"
 	case status == footer.StatusParseError:

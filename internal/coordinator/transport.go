@@ -91,6 +91,13 @@ func (s *Session) finishCleaning(ctx context.Context) {
 	if s.cfg.KeepBus || s.left.exported.Totals.Outcome != perf.OutcomeComplete {
 		return
 	}
+	if r := s.cfg.Register; r != nil {
+		if e, err := r.Get(s.cfg.RunID); err == nil && !e.Alive {
+			if err := r.Remove(s.cfg.RunID, e.PID); err != nil {
+				s.cfg.Logger.Warn("cleaning up", "error", err)
+			}
+		}
+	}
 	if s.cfg.NATS == nil {
 		s.removeState()
 		return
