@@ -93,33 +93,46 @@ func chunkOf(m run.Manifest, kind, subject string) int {
 	return -1
 }
 
-// follow reads one stream until ctx ends, setting up its reader anew from the
-// next sequence whenever it fails, and from the beginning when the connection
-// broke.
+// reading is how far one stream was read.
+type reading struct {
+	next    uint64    // the sequence to go on from
+	created time.Time // the stream that it belongs to; zero: not known yet
+	breaks  uint64    // of the connection, so far
+}
+
+// follow reads one stream until ctx ends, setting up its reader anew whenever
+// it fails: from the next sequence on, or from the beginning when the
+// connection broke or the stream is not the one that it was.
 func (b *Bus) follow(ctx context.Context, stream, subjects string, rewound func(), take func(*jetstream.RawStreamMsg)) {
-	next := uint64(1)
-	breaks := b.Breaks()
+	at := reading{next: 1, breaks: b.Breaks()}
 	for ctx.Err() == nil {
-		err := b.followOnce(ctx, stream, subjects, &next, take)
+		err := b.followOnce(ctx, stream, subjects, &at, rewound, take)
 		if ctx.Err() != nil {
 			return
 		}
-		if now := b.Breaks(); now != breaks {
-			breaks, next = now, 1
-			rewound()
-		}
-		b.log.Debug("reading the bus is set up anew", "stream", stream, "from", next, "error", err)
+		b.log.Debug("reading the bus is set up anew", "stream", stream, "from", at.next, "error", err)
 		pause(ctx, reconnectWait)
 	}
 }
 
-// followOnce reads from sequence *next on until something fails. The
+// followOnce reads from where at says until something fails. The
 // library's own ordered consumer holds a lock while it sets itself up anew,
 // so that stopping it can hang; and a message that is lost on the way must
 // show, so the consumer's own sequence is watched.
-func (b *Bus) followOnce(ctx context.Context, stream, subjects string, next *uint64, take func(*jetstream.RawStreamMsg)) error {
+func (b *Bus) followOnce(ctx context.Context, stream, subjects string, at *reading, rewound func(), take func(*jetstream.RawStreamMsg)) error {
 	setup, cancel := bounded(ctx)
 	defer cancel()
+	s, err := b.js.Stream(setup, stream)
+	if err != nil {
+		return fmt.Errorf("setting up a reader of %s: %w", stream, err)
+	}
+	created, breaks := s.CachedInfo().Created, b.Breaks()
+	if !at.created.IsZero() && (!created.Equal(at.created) || breaks != at.breaks) {
+		at.next = 1
+		rewound()
+	}
+	at.created, at.breaks = created, breaks
+	next := &at.next
 	cons, err := b.js.CreateConsumer(setup, stream, jetstream.ConsumerConfig{
 		FilterSubject: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *next,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 6 * followPull,

@@ -75,8 +75,13 @@ func (b *Bus) StoreManifest(ctx context.Context, m run.Manifest, expect uint64) 
 	if err != nil {
 		return 0, err
 	}
-	rev, err := kv.Update(ctx, string(m.RunID), data, expect)
-	if code := apiCode(err); code == codeWrongLastSequence || code == codeInFlightConflict {
+	var rev uint64
+	if expect == 0 { // also over a deletion, which has a revision of its own
+		rev, err = kv.Create(ctx, string(m.RunID), data)
+	} else {
+		rev, err = kv.Update(ctx, string(m.RunID), data, expect)
+	}
+	if code := apiCode(err); code == codeWrongLastSequence || code == codeInFlightConflict || errors.Is(err, jetstream.ErrKeyExists) {
 		return 0, fmt.Errorf("manifest of run %s: %w", m.RunID, ErrConflict)
 	}
 	if err != nil {

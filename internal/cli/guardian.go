@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"gx1replay/internal/export"
@@ -44,6 +45,7 @@ func (p Program) guard(ctx context.Context, args []string) int {
 	process.ReleaseProgram()
 	err = export.Guard(ctx, export.GuardConfig{
 		Target: target, Pipe: pipe, Config: p.Hooks.Export, Logger: log,
+		Woken: func() { runtime.GOMAXPROCS(runtime.NumCPU()) },
 		Alive: func(pid int, start string) bool {
 			now, err := process.StartTime(pid)
 			return err == nil && now == start

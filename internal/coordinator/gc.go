@@ -124,10 +124,8 @@ func gcState(t export.Target, named bool, cfg GCConfig) (*Garbage, error) {
 		return g, nil
 	}
 	// The lock's file goes last: a crash in between leaves less to clean.
-	for _, name := range []string{"bus", "nats", "run.nk", filepath.Base(t.Backup()), "work"} {
-		if err := os.RemoveAll(filepath.Join(t.StateDir(), name)); err != nil {
-			return g, fmt.Errorf("removing what run %s has left: %w", t.RunID, err)
-		}
+	if err := removeState(t, func(string) {}); err != nil {
+		return g, fmt.Errorf("removing what run %s has left: %w", t.RunID, err)
 	}
 	if err := os.RemoveAll(t.StateDir()); err != nil {
 		return g, fmt.Errorf("removing what run %s has left: %w", t.RunID, err)

@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 )
 
 // left is what earlier sessions of a run have left in files.
@@ -44,41 +45,44 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 	if _, err := os.Stat(s.target.WorkDir()); err != nil || !l.known {
 		return l, nil // no local worker has begun
 	}
-	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, []string{s.target.WorkDir()}, l.file.Chunks, l.at)
+	known := l.file.Chunks
+	if l.file.Guessed() {
+		known = nil // its borders hold only where there is a footer
+	}
+	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, []string{s.target.WorkDir()}, known, l.at)
 	if err != nil {
 		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 	}
 	if refused > 0 {
 		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
 	}
-	if len(l.file.Chunks) > 0 {
-		if l.file.Chunks, err = perf.Merge(l.file.Chunks, footers); err != nil {
-			return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
-		}
+	if l.file.Chunks, err = perf.MergeInto(l.file, perf.Report{}, footers); err != nil {
+		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 	}
 	return l, nil
 }
 
 // add merges another file of the same run.
-func (l *left) add(f perf.File) error {
+func (l *left) add(f perf.File) (err error) {
+	l.at = latest(l.at, f.Report.Timestamp)
 	if !l.known {
-		*l = left{known: true, file: f, at: f.Report.Timestamp}
+		l.known, l.file = true, f
 		return nil
 	}
-	old, late := l.file, f
-	if f.Report.Timestamp.Before(old.Report.Timestamp) {
-		old, late = f, old
+	l.file, err = perf.MergeFiles(l.file, f)
+	return err
+}
+
+// chunks is what is known of the chunks of plan.
+func (l *left) chunks(plan run.Plan) []perf.Chunk {
+	if !l.file.Guessed() {
+		return l.file.Chunks
 	}
-	chunks, err := perf.Merge(old.Chunks, late.Chunks)
-	if err != nil {
-		return err
+	blank := make([]perf.Chunk, plan.Chunks)
+	for i := range blank {
+		blank[i] = perf.Chunk{Idx: i, Planned: plan.Chunk(i).Bars.Len()}
 	}
-	sessions := perf.MergeSessions(old.Report.Sessions, late.Report.Sessions)
-	l.file = late
-	l.file.Chunks, l.file.Report.Sessions = chunks, sessions
-	l.file.Report = l.file.Report.Inherit(old.Report)
-	l.at = latest(l.at, f.Report.Timestamp)
-	return nil
+	return perf.Refit(blank, l.file.Chunks)
 }
 
 // Lock of a run that is held for one export only is waited for.

@@ -75,10 +75,13 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	if err != nil {
 		return export.Result{}, err
 	}
-	return export.Recover(ctx, export.RecoverConfig{
-		Target: cfg.Target, Lock: lock, Dirs: []string{cfg.Target.WorkDir()}, Found: &found, Output: cfg.Output,
-		Config: cfg.Export, Logger: cfg.Logger,
-	})
+	files := export.RecoverConfig{
+		Target: cfg.Target, Lock: lock, Found: &found, Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
+	}
+	if _, err := os.Stat(cfg.Target.WorkDir()); err == nil { // else no local worker has begun
+		files.Dirs = []string{cfg.Target.WorkDir()}
+	}
+	return export.Recover(ctx, files)
 }
 
 // readBus makes of what the bus holds what a coordinator would export now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -164,12 +165,22 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 // its local workers left; the lock stays. A crash in between does not matter:
 // the complete perf JSON is the first thing that the next start looks at.
 func (s *Session) removeState() {
-	for _, name := range []string{"bus", "nats", "run.nk", filepath.Base(s.target.Backup()), "work"} {
-		s.cfg.Step("clean " + name)
-		if err := os.RemoveAll(filepath.Join(s.target.StateDir(), name)); err != nil {
-			s.cfg.Logger.Warn("cleaning up", "error", err)
-		}
+	if err := removeState(s.target, s.cfg.Step); err != nil {
+		s.cfg.Logger.Warn("cleaning up", "error", err)
 	}
+}
+
+// removeState removes what a run keeps in its state directory but its lock.
+// step is called before each thing that goes.
+func removeState(t export.Target, step func(string)) (err error) {
+	for _, name := range []string{"bus", "nats", "run.nk"} {
+		step("clean " + name)
+		err = errors.Join(err, os.RemoveAll(filepath.Join(t.StateDir(), name)))
+	}
+	step("clean backup")
+	err = errors.Join(err, export.RemoveBackup(t))
+	step("clean work")
+	return errors.Join(err, os.RemoveAll(t.WorkDir()))
 }
 
 // Progress is how far a session is.

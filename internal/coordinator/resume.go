@@ -196,7 +196,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		}
 		earlier = r.Sessions
 		m.StopSeq = left.exported.Report.Stop.Seq
-		if len(left.file.Chunks) > 0 {
+		if len(left.file.Chunks) > 0 && !left.file.Guessed() {
 			plan, err := planOf(left.file.Chunks, m.Plan.Order)
 			if err != nil {
 				return m, fmt.Errorf("run %s: %w", s.cfg.RunID, err)

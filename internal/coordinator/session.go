@@ -268,7 +268,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 		return s.abandon(ctx, err)
 	}
 	life := &Life{
-		Bars: set.Bars, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.file.Chunks,
+		Bars: set.Bars, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
 		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop,
 	}
 	life.Prepare()
@@ -349,7 +349,10 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
-	owned.Go(func() { s.backup.Run(poolCtx) })
+	// Once the run is being stopped its exports say more than its backup.
+	backupCtx, endBackup := context.WithCancel(ctx)
+	defer endBackup()
+	owned.Go(func() { s.backup.Run(backupCtx) })
 	if s.cfg.Ready != nil {
 		s.cfg.Ready(Info{
 			RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
@@ -357,6 +360,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		})
 	}
 	err = life.Run(ctx, over)
+	endBackup()
 	if err != nil {
 		log.Error("the run ended by itself", "error", err)
 		s.lost.Store(!b.Connected())
@@ -408,7 +412,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	if err := s.passOwnStop(ctx, b, &m); err != nil {
 		return true, err
 	}
-	life.Manifest, life.Revision = m, rev
+	life.Manifest, life.Revision, life.Known = m, rev, s.left.chunks(m.Plan)
 	life.Loaded = func() { s.loaded(life) }
 	life.Prepare()
 	if rev == 0 && s.left.known {

@@ -209,6 +209,33 @@ func TestCollectLooks(t *testing.T) {
 	}
 }
 
+// Attempts that an ok footer outranks are not read; later ones are.
+func TestCollectPassesOverOutranked(t *testing.T) {
+	dir := t.TempDir()
+	for _, n := range []string{"attempt_1", "attempt_2", "attempt_x"} {
+		putFile(t, filepath.Join(dir, "chunk_0", n, "chunk_footer.json"), []byte("garbage"))
+	}
+	putFooter(t, dir, anEnd(t, 0, 100, 3, footer.StatusOK, 0))
+	ok := anEnd(t, 0, 100, 2, footer.StatusOK, 0)
+	line, err := perf.EncodeChunk(ok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []perf.Chunk{{Planned: chunkBars, Status: footer.StatusOK, Line: line}}
+	chunks, refused := collected(t, []string{dir}, known, time.Time{})
+	if got := chunks[0].Line.Footer().Attempt; got != 3 || refused != 1 {
+		t.Errorf("attempt %d speaks, %d refused; want 3, and attempt_x", got, refused)
+	}
+	// Fewer bars than planned, as a command may report: another may have more.
+	ok.Engine, ok.BarsProcessed, ok.TotalBars = "exec", 99, 99
+	if known[0].Line, err = perf.EncodeChunk(ok); err != nil {
+		t.Fatal(err)
+	}
+	if _, refused = collected(t, []string{dir}, known, time.Time{}); refused != 3 {
+		t.Errorf("%d refused, want all 3", refused)
+	}
+}
+
 func TestCollectErrors(t *testing.T) {
 	dir := t.TempDir()
 	putFooter(t, dir, anEnd(t, 0, 60, 1, footer.StatusStopped, 1))

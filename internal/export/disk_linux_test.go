@@ -1,7 +1,6 @@
 package export_test
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"os"
@@ -144,29 +143,7 @@ func TestInvariant1_Killed(t *testing.T) {
 	for kill := range 6 {
 		cmd := exec.Command(os.Args[0], "-test.run=TestInvariant1_Killed$")
 		cmd.Env = append(os.Environ(), "EXPORT_TEST_KILL_DIR="+tg.Dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := int64(0)
-		lines := bufio.NewScanner(out)
-		for range kill + 1 {
-			if !lines.Scan() {
-				t.Fatal("the process ended by itself")
-			}
-		}
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		for ok := true; ok; ok = lines.Scan() { // what it said until it was gone
-			if v, err := strconv.ParseInt(lines.Text(), 10, 64); err == nil {
-				said = max(said, v)
-			}
-		}
-		_ = cmd.Wait() // killed
+		said := killedAfter(t, cmd, kill+1)
 		if got := read(t, tg.Perf()).Chunks[0].Line.Bars(); got < said {
 			t.Errorf("%d bars in the file, %d were said to be exported", got, said)
 		}

@@ -2,8 +2,12 @@
 // run's lock, writes aside and renames, reads back what it wrote, and never
 // replaces an export by one that holds less.
 //
-// It decides nothing about a run and never opens the bus; what is written
-// comes from package perf. It logs nothing: results and errors say all.
+// It also keeps a run's footer backup, guards its coordinator, and recovers a
+// run whose coordinator is gone from its files.
+//
+// It decides nothing about a run that lives and never opens the bus; what is
+// written comes from package perf. It starts no process: whether one lives,
+// and its end, it asks for.
 //
 // Invariants, which tests carry by their number:
 //
@@ -14,4 +18,9 @@
 //  3. An export that fails before its rename leaves the old file untouched
 //     and nothing beside it.
 //  4. A file that is not an export of this run is never destroyed.
+//  5. Over any sequence of exports, backups and recoveries, by whatever
+//     process, the bars of each chunk never fall and never exceed the plan;
+//     a recovery holds what perf file, backup and footers hold.
+//
+// The backup obeys the same.
 package export

@@ -50,7 +50,10 @@ type GuardConfig struct {
 	// Alive reports whether the process that Wire.Started told of still runs.
 	Alive func(pid int, start string) bool
 	// Kill ends the process group with that number at once.
-	Kill   func(pgid int)
+	Kill func(pgid int)
+	// Woken, if not nil, is called when the coordinator has vanished, before
+	// there is work to do.
+	Woken  func()
 	Config Config
 	Env    perf.EnvInfo // for a run of which nothing else is known
 	Logger *slog.Logger
@@ -74,6 +77,9 @@ func Guard(ctx context.Context, cfg GuardConfig) error {
 	}
 	if done {
 		return nil
+	}
+	if cfg.Woken != nil {
+		cfg.Woken()
 	}
 	cfg.Logger.Warn("the coordinator vanished; the run is recovered from its files", "run_id", cfg.Target.RunID)
 	if err := g.recover(context.WithoutCancel(ctx), died); err != nil {

@@ -238,6 +238,39 @@ func TestGuardEnds(t *testing.T) {
 	}
 }
 
+// Whatever comes over the pipe, no process is asked for or ended that cannot be
+// a worker, and the guardian ends.
+func FuzzGuardPipe(f *testing.F) {
+	f.Add([]byte("{\"session\":{\"session\":1}}\n{\"started\":{\"pid\":7,\"start\":\"x\"}}\n{\"done\":true}\n"))
+	f.Add([]byte("{\"session\":{\"session\":9223372036854775807,\"started_at\":\"9999-12-31T23:59:59Z\"}}\n"))
+	f.Add([]byte("{\"started\":{\"pid\":-1}}\n{\"started\":{\"pid\":1}}\n{\"started\":null}\nnull\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tg := target(t)
+		if err := os.Mkdir(tg.Dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		r, w := pipe(t)
+		cfg := guardOf(tg, r)
+		cfg.Alive = func(pid int, _ string) bool {
+			if pid <= 1 {
+				t.Errorf("asked for process %d", pid)
+			}
+			return false
+		}
+		cfg.Kill = func(pgid int) { t.Errorf("killed %d", pgid) }
+		go func() {
+			_, _ = w.Write(b) // the guardian may leave before all is read
+			w.Close()
+		}()
+		if err := export.Guard(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(tg.Perf()); err == nil {
+			read(t, tg.Perf())
+		}
+	})
+}
+
 // A guardian that hangs, or is gone, holds nobody up.
 func TestWire(t *testing.T) {
 	var none *export.Wire

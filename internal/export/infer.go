@@ -102,8 +102,7 @@ func (c *collector) infer() ([]place, error) {
 	for _, p := range stand {
 		hole, n := p.first-last.end, p.idx-last.idx-1
 		for k := range n {
-			// k·hole cannot overflow: at most 2^20 chunks and 2^53 bars do,
-			// so the rest is dealt apart.
+			// Not hole·k/n: 2^53 bars times 2^20 chunks would overflow.
 			border := func(k int64) int64 { return last.end + hole/n*k + min(k, hole%n) }
 			plan = append(plan, place{last.idx + 1 + k, border(k), border(k + 1)})
 		}

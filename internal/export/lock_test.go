@@ -23,8 +23,11 @@ func TestLockExcludes(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	host, _ := os.Hostname()
-	if held.PID != os.Getpid() || held.Host != host || held.Since.Before(before) || held.Path != tg.Lock() {
+	if held.PID != os.Getpid() || held.Host != host || held.Since.Before(before) || held.Path != tg.Lock() || held.Role != export.RoleExport {
 		t.Errorf("%+v", held)
+	}
+	if !strings.Contains(err.Error(), "is held by export, process ") {
+		t.Errorf("%v", err)
 	}
 	other := tg
 	other.RunID = "r2"

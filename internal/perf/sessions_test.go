@@ -1,6 +1,7 @@
 package perf_test
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -138,5 +139,57 @@ func TestRefit(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
+func TestMergeFiles(t *testing.T) {
+	at := aReport(2).Timestamp
+	file := func(sec int, outcome perf.Outcome, chunks ...perf.Chunk) perf.File {
+		r := aReport(len(chunks))
+		r.Timestamp, r.Outcome, r.Stop.Seq = at.Add(time.Duration(sec)*time.Second), outcome, uint64(10-sec)
+		return perf.File{Report: r, Totals: perf.Count(outcome, chunks), Chunks: chunks}
+	}
+	guess := file(1, "", aChunk(t, 0, 30, footer.StatusStopped), perf.Chunk{Idx: 1, Planned: 7, Status: footer.StatusMissing})
+	guess.Report.Data = run.Data{}
+	if !guess.Guessed() || file(1, "", aChunk(t, 0, 30, footer.StatusStopped)).Guessed() || (perf.File{}).Guessed() {
+		t.Error("a plan without a data set is a guess, and no other is")
+	}
+	early := file(1, "", aChunk(t, 0, 60, footer.StatusUnresponsive), aChunk(t, 1, 10, footer.StatusFailed))
+	for name, c := range map[string]struct {
+		a, b    perf.File
+		status  [2]footer.Status
+		bars    int64
+		outcome perf.Outcome
+	}{
+		"the later word, the better footer": {early, file(2, "", aChunk(t, 0, 40, footer.StatusStopped), aChunk(t, 1, 20, footer.StatusStopped)),
+			[2]footer.Status{footer.StatusStopped, footer.StatusStopped}, 80, perf.OutcomeStopped},
+		"a failed chunk that is ok by now": {file(2, perf.OutcomeFailed, aChunk(t, 0, 100, footer.StatusOK), aChunk(t, 1, 20, footer.StatusFailed)),
+			file(1, "", aChunk(t, 0, 10, footer.StatusStopped), aChunk(t, 1, 100, footer.StatusOK)),
+			[2]footer.Status{footer.StatusOK, footer.StatusOK}, 200, perf.OutcomeComplete},
+		"given up": {early, file(2, perf.OutcomeFailed, aChunk(t, 0, 100, footer.StatusOK), aChunk(t, 1, 20, footer.StatusStopped)),
+			[2]footer.Status{footer.StatusOK, footer.StatusStopped}, 120, perf.OutcomeFailed},
+		"a guess gives way": {guess, file(2, "", aChunk(t, 0, 10, footer.StatusStopped), aChunk(t, 1, 20, footer.StatusStopped)),
+			[2]footer.Status{footer.StatusStopped, footer.StatusStopped}, 50, perf.OutcomeStopped},
+	} {
+		for _, swapped := range []bool{false, true} {
+			if swapped {
+				c.a, c.b = c.b, c.a
+			}
+			got, err := perf.MergeFiles(c.a, c.b)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if s := [2]footer.Status{got.Chunks[0].Status, got.Chunks[1].Status}; s != c.status || got.Totals.Coverage.ReplayedBars != c.bars || got.Totals.Outcome != c.outcome {
+				t.Errorf("%s (swapped %v): %v, %+v", name, swapped, s, got.Totals)
+			}
+			if got.Report.Stop.Seq != 9 || got.Report.Timestamp != at.Add(2*time.Second) || got.Guessed() {
+				t.Errorf("%s (swapped %v): %+v", name, swapped, got.Report)
+			}
+		}
+	}
+	other := early
+	other.Report.Policy.SHA256 = "p9"
+	if _, err := perf.MergeFiles(early, other); !errors.Is(err, perf.ErrOtherRun) {
+		t.Errorf("another policy: %v", err)
 	}
 }
