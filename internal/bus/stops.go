@@ -83,6 +83,10 @@ type HeardStop struct {
 	Source run.Source
 	Reason string
 	At     time.Time
+	// MsgID is the message id under which its sender stores it; empty if he
+	// gave none. Whoever stores it for him does so under the same id: it may be
+	// the retry of a stop that was stored, and obeyed, long ago.
+	MsgID string
 }
 
 // ListenStops calls heard, one call at a time, for every core message on the
@@ -101,7 +105,7 @@ func (b *Bus) ListenStops(id run.ID, heard func(HeardStop)) (cancel func(), err 
 			b.log.Warn("a stop for no run", "error", err)
 			return
 		}
-		heard(HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now()})
+		heard(HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now(), MsgID: m.Header.Get(jetstream.MsgIDHeader)})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", subject, err)

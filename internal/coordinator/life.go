@@ -371,7 +371,7 @@ func (l *Life) heard(h bus.HeardStop) {
 		}
 	}
 	l.Logger.Warn("a stop was heard and not stored; storing it")
-	l.storeStop(ctx, run.Stop{Source: h.Source, Reason: h.Reason, RequestedAt: h.At}, 0)
+	l.storeStop(ctx, run.Stop{Source: h.Source, Reason: h.Reason, RequestedAt: h.At}, 0, h.MsgID)
 	l.readStop(ctx)
 }
 
@@ -380,15 +380,22 @@ const hearing = 5 * time.Second
 
 // storeStop stores a stop that the bus does not have, so that workers, and
 // whoever connects later, see it. session is this one for the coordinator's
-// own signal, else 0.
-func (l *Life) storeStop(ctx context.Context, s run.Stop, session int) {
+// own signal, else 0; msgID is the sender's, empty if there is none. The retry
+// of a stop that is done with stores nothing and is not obeyed.
+func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID string) {
 	if l.stop.Load() != nil {
 		return
 	}
-	id := fmt.Sprintf("stop.%s.%d.%s", l.Manifest.RunID, l.Manifest.Session, s.Source)
-	seq, err := l.Bus.StoreStop(ctx, l.Manifest.RunID, s, session, id)
+	if msgID == "" {
+		msgID = fmt.Sprintf("stop.%s.%d.%s", l.Manifest.RunID, l.Manifest.Session, s.Source)
+	}
+	seq, err := l.Bus.StoreStop(ctx, l.Manifest.RunID, s, session, msgID)
 	if err != nil {
 		l.Logger.Warn("the stop is not stored", "error", err)
+		return
+	}
+	if seq <= l.Manifest.StopSeq {
+		l.Logger.Info("the stop is one that is done with", "seq", seq)
 		return
 	}
 	s.Seq = seq
@@ -405,7 +412,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		s = cause.Stop
 	}
 	if s.Seq == 0 && !s.IsZero() {
-		l.storeStop(drain, s, l.Manifest.Session)
+		l.storeStop(drain, s, l.Manifest.Session, "")
 	}
 	m := l.Manifest
 	m.State = run.StateStopped

@@ -18,6 +18,9 @@ type link struct {
 	dead    bool
 	touched bool
 	conns   []*stallable
+	// sending, if not nil, is called with what goes out, before it does; what
+	// it waits for holds up all that comes behind.
+	sending func([]byte)
 }
 
 func (l *link) everBroken() bool {
@@ -43,7 +46,7 @@ func (l *link) InProcessConn() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stallable{Conn: c, out: newPipe(), in: newPipe()}
+	s := &stallable{Conn: c, out: newPipe(), in: newPipe(), sending: l.sending}
 	go s.pump()
 	go s.drain()
 	l.conns = append(l.conns, s)
@@ -93,6 +96,7 @@ func (l *link) destroy() {
 type stallable struct {
 	net.Conn
 	out, in *pipe
+	sending func([]byte)
 	mu      sync.Mutex
 	until   time.Time // the read deadline
 }
@@ -107,6 +111,9 @@ func (s *stallable) drain() {
 	for {
 		n, err := s.out.read(buf, time.Time{})
 		if err == nil {
+			if s.sending != nil {
+				s.sending(buf[:n])
+			}
 			_, err = s.Conn.Write(buf[:n])
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 )
 
@@ -229,6 +231,43 @@ func TestSchedule23_WatcherDuringAnOutage(t *testing.T) {
 		<-time.After(testLease / 3)
 		w.outage(testLease * 8 / 10)
 		w.allOK(w.wait(ended))
+	})
+}
+
+// TestChunkThatEndsWhileItIsLookedAt: b is handed a's chunk, reads one of
+// footer and record before a has ended and the other one after. It must not
+// take the chunk for one whose footer is missing.
+func TestChunkThatEndsWhileItIsLookedAt(t *testing.T) {
+	bubble(t, func(t *testing.T, newRun func(int) *world) {
+		w := newRun(1)
+		defer w.close()
+		w.hire("a", func(int, int) script { return script{pace: 500 * time.Millisecond} })
+		ended := w.start(8 * time.Second)
+		w.until("a is nearly through", func() bool { return w.stepped() >= testChunk-2 })
+		looks, over := 0, make(chan struct{})
+		b := &link{world: w, sending: func(out []byte) {
+			for _, stream := range []string{bus.StreamFooters, bus.StreamProgress} {
+				looks += bytes.Count(out, []byte("$JS.API.DIRECT.GET."+stream+"."))
+			}
+			if looks > 1 {
+				<-over
+			}
+		}}
+		w.hireOver(b, "b", 1, nil)
+		if err := w.bus.DropQueue(t.Context(), w.m.RunID, 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.bus.MakeQueue(t.Context(), w.m.RunID, 1, testLease); err != nil {
+			t.Fatal(err)
+		}
+		r := w.wait(ended)
+		<-time.After(testBar) // a's record says `done`; b's request still waits
+		close(over)
+		<-time.After(testLease)
+		w.allOK(r)
+		if n := w.stepped(); n != testChunk || looks < 2 {
+			t.Errorf("%d bars stepped over, %d looks of b (want %d, each once, and at least 2)", n, looks, testChunk)
+		}
 	})
 }
 

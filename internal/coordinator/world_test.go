@@ -75,6 +75,7 @@ func newWorld(t *testing.T, srv *embedded.Server, dir string, id run.ID, chunks 
 		Plan:   plan,
 		Policy: run.Policy{Content: "none"},
 		Engine: footer.EngineBuiltin, LeaseDuration: testLease, MaxFailures: 3,
+		Sessions: []run.SessionTimes{{Session: 1, StartedAt: time.Now().UTC()}},
 	}
 	w.link = &link{world: w}
 	if w.bus, err = dial(t.Context(), srv, w.link, "coordinator"); err != nil {
@@ -143,8 +144,9 @@ func (w *world) running() *embedded.Server {
 	return w.server
 }
 
-// outage takes the server down for d, as a clean restart does.
-func (w *world) outage(d time.Duration) {
+// outage takes the server down for d, as a clean restart does. What else is to
+// happen to its files is done while it is down.
+func (w *world) outage(d time.Duration, meanwhile ...func()) {
 	w.t.Helper()
 	w.note("the server goes down for %v", d)
 	srv := w.running()
@@ -153,6 +155,9 @@ func (w *world) outage(d time.Duration) {
 	w.mu.Unlock()
 	if err := srv.Close(); err != nil {
 		w.t.Fatal(err)
+	}
+	for _, f := range meanwhile {
+		f()
 	}
 	<-time.After(d)
 	srv = startBus(w.t, w.dir)
@@ -169,7 +174,12 @@ func (w *world) hire(id string, script func(chunk, attempt int) script) *crewman
 
 // hireSlots starts a worker with several slots.
 func (w *world) hireSlots(id string, slots int, script func(chunk, attempt int) script) *crewman {
-	c := &crewman{id: id, link: &link{world: w}}
+	return w.hireOver(&link{world: w}, id, slots, script)
+}
+
+// hireOver starts a worker whose connections go over l.
+func (w *world) hireOver(l *link, id string, slots int, script func(chunk, attempt int) script) *crewman {
+	c := &crewman{id: id, link: l}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c.cancel = cancel
 	c.engine = &fakeEngine{w: w, id: id, script: script}
@@ -223,7 +233,7 @@ func (w *world) close() {
 	w.owned.Wait()
 	// What stays of a run would slow down all later ones.
 	if w.bus.Connected() {
-		if err := w.bus.DropQueue(w.t.Context(), w.m.RunID, 1); err != nil {
+		if err := w.bus.DropQueue(w.t.Context(), w.m.RunID, w.m.Session); err != nil {
 			w.t.Error(err)
 		}
 	}
@@ -237,6 +247,7 @@ type script struct {
 	panicAt int
 	hangAt  int // bar at which nothing moves any more until it is ended
 	pace    time.Duration
+	lie     bool // what it reports contradicts itself
 }
 
 // fakeEngine steps over bars in virtual time and logs each outside.
@@ -278,6 +289,9 @@ func (e *fakeEngine) Replay(ctx context.Context, job worker.Job, report func(foo
 		e.w.step(l, bar)
 		f.BarsProcessed++
 		f.TotalBars++
+		if s.lie {
+			f.NModelCalls = f.TotalBars + 1
+		}
 		report(f)
 	}
 	return f, nil

@@ -31,6 +31,8 @@ type attempt struct {
 	started time.Time
 	written time.Time // of the last record
 	footers int64     // footers made so far, the next one's seq
+	// nonsense says that the engine's reports were found to break the rules.
+	nonsense bool
 
 	latest atomic.Pointer[footer.Footer]
 	base   usage
@@ -205,8 +207,23 @@ func (a *attempt) store(ctx context.Context, next lease.Record) error {
 	}
 }
 
-// report makes the footer of this moment from what the engine measured.
+// report makes the footer of this moment from what the engine measured. What
+// breaks the rules of a footer would make the whole record unreadable, and
+// with it the lease and the count of failures: it is left out.
 func (a *attempt) report(f *footer.Footer, status footer.Status) *footer.Footer {
+	out := a.footer(f, status)
+	if err := out.Normalize().Check(a.s.m); err != nil {
+		if !a.nonsense {
+			a.nonsense = true
+			a.log.Error("what the engine reports breaks the rules of a footer and is left out", "error", err)
+		}
+		return a.footer(nil, status)
+	}
+	return out
+}
+
+// footer makes the footer of this moment with whatever the engine measured.
+func (a *attempt) footer(f *footer.Footer, status footer.Status) *footer.Footer {
 	var out footer.Footer
 	if f != nil {
 		out = *f

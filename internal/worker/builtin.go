@@ -49,6 +49,9 @@ type Builtin struct {
 	runs map[run.ID]*inputs
 }
 
+// maxCPUSec is more than any process uses, and fits a Duration.
+const maxCPUSec = 1 << 32
+
 // Objects is the object store as the engine needs it.
 type Objects interface {
 	dataset.Store
@@ -81,9 +84,14 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 		MaxCheckpoints: min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks),
 	}
 	if e.Usage != nil {
+		// Checkpoints are cumulative, whatever the kernel says.
+		var last time.Duration
 		r.CPU = func() time.Duration {
 			user, sys, _ := e.Usage()
-			return time.Duration((user + sys) * float64(time.Second))
+			if sec := user + sys; sec >= 0 && sec < maxCPUSec {
+				last = max(last, time.Duration(sec*float64(time.Second)))
+			}
+			return last
 		}
 	}
 	if e.OnBar != nil {

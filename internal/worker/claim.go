@@ -61,7 +61,10 @@ func (a *attempt) claim(ctx context.Context) bool {
 	return false
 }
 
-// situation reads what the rules need to know.
+// situation reads what the rules need to know: the record first, for an ok
+// footer is stored before its record says `done`. The other way round, one that
+// is stored between the two readings would seem to be missing; now it is seen,
+// or the record has changed by the time of the claim.
 func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error) {
 	del := lease.Delivery{
 		Me:    lease.Holder{WorkerID: a.w.cfg.ID, Slot: a.slot, Host: a.w.cfg.Host},
@@ -69,11 +72,6 @@ func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error)
 		MaxFailures: a.s.m.MaxFailures, Identity: a.w.cfg.Engine.Identity(),
 	}
 	var refused *bus.RefusedError
-	f, _, err := a.w.cfg.Bus.Footer(ctx, a.s.m, a.chunk.Idx)
-	if err != nil && !errors.As(err, &refused) {
-		return del, 0, err
-	}
-	del.OK = f != nil
 	rec, seq, err := a.w.cfg.Bus.Lease(ctx, a.s.m.RunID, a.chunk.Idx)
 	if err == nil && rec != nil {
 		if bad := rec.Check(a.s.m); bad != nil {
@@ -90,6 +88,11 @@ func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error)
 		del.Prev = rec
 		del.Deferred = a.w.wasDeferred(a.key(), rec.Attempt)
 	}
+	f, _, err := a.w.cfg.Bus.Footer(ctx, a.s.m, a.chunk.Idx)
+	if err != nil && !errors.As(err, &refused) {
+		return del, 0, err
+	}
+	del.OK = f != nil
 	return del, seq, nil
 }
 

@@ -84,7 +84,7 @@ func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
 // done stores the ok footer, which is true whoever holds the lease, then the
 // record, then acknowledges. Only the worker's own end keeps it from trying.
 func (a *attempt) done(ctx, life context.Context, measured footer.Footer) {
-	f := a.report(&measured, footer.StatusOK)
+	f := a.footer(&measured, footer.StatusOK)
 	f.Phase = footer.PhaseReplay
 	// As it will be written: a number that is none costs that number only.
 	if err := f.Normalize().Check(a.s.m); err != nil {
