@@ -244,6 +244,15 @@ func apiCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
+// plain says in plain words what the client calls a buffer that is full:
+// nothing is buffered while there is no connection.
+func plain(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return nats.ErrDisconnected
+	}
+	return err
+}
+
 // discarded reports whether a message was not stored because its subject has
 // one already. The server gives every failure to store the same code, a full
 // disk too; only the text tells them apart.

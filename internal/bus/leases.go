@@ -32,7 +32,7 @@ func (b *Bus) StoreLease(ctx context.Context, r lease.Record, expect uint64) (ui
 		return 0, fmt.Errorf("chunk %d: %w", r.ChunkIdx, ErrConflict)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("storing the lease record of chunk %d: %w", r.ChunkIdx, err)
+		return 0, fmt.Errorf("storing the lease record of chunk %d: %w", r.ChunkIdx, plain(err))
 	}
 	return ack.Sequence, nil
 }
@@ -111,7 +111,7 @@ func (b *Bus) StoreFooter(ctx context.Context, f footer.Footer) error {
 		return nil
 	}
 	if !discarded(err) {
-		return fmt.Errorf("storing the footer of chunk %d: %w", idx, err)
+		return fmt.Errorf("storing the footer of chunk %d: %w", idx, plain(err))
 	}
 	// One is there. After the duplicate window it may still be this one.
 	msg, err := b.last(ctx, StreamFooters, footerSubject(id, idx))

@@ -26,11 +26,12 @@ type attempt struct {
 	chunk run.Chunk
 	log   *slog.Logger
 
-	rec     lease.Record // the record as we last stored it
-	seq     uint64       // its sequence
-	started time.Time
-	written time.Time // of the last record
-	footers int64     // footers made so far, the next one's seq
+	rec        lease.Record // the record as we last stored it
+	seq        uint64       // its sequence
+	started    time.Time
+	written    time.Time // of the last record
+	footers    int64     // footers made so far, the next one's seq
+	complained time.Time // of the bus, last
 	// nonsense says that the engine's reports were found to break the rules.
 	nonsense bool
 
@@ -99,6 +100,19 @@ type outcome struct {
 	trace  string
 }
 
+// complain logs what went wrong with the bus: once a while, as it is tried
+// again several times a second.
+func (a *attempt) complain(what string, err error) {
+	level := slog.LevelDebug
+	if time.Since(a.complained) > complainEvery {
+		a.complained, level = time.Now(), slog.LevelWarn
+	}
+	a.log.Log(context.Background(), level, what, "error", err)
+}
+
+// complainEvery is long against the tries, and short for who reads the log.
+const complainEvery = 5 * time.Second
+
 // replay runs the engine; a panic in it is an error of the attempt. It runs
 // beside hold and so reads nothing of the attempt but latest.
 func (a *attempt) replay(ctx context.Context, job Job) (out outcome) {
@@ -134,7 +148,7 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 			cancel(errLeaseLost)
 			return <-result
 		} else if err != nil && ctx.Err() == nil {
-			a.log.Warn("writing the lease record", "error", err)
+			a.complain("writing the lease record", err)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func (a *attempt) done(ctx, life context.Context, measured footer.Footer) {
 			}
 			a.log.Warn("a footer that cannot be used keeps ours out; the coordinator will remove it", "error", err)
 		} else {
-			a.log.Warn("storing the final footer", "error", err)
+			a.complain("storing the final footer", err)
 		}
 		// The lease is kept meanwhile, so that nobody starts over.
 		if held && time.Since(a.written) >= recordEvery {
