@@ -92,7 +92,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	} else {
 		res, err = fromBus(ctx, target, f, exp, entry, alive, log)
 	}
-	if errors.Is(err, coordinator.ErrNoBus) {
+	if errors.Is(err, coordinator.ErrNoBus) || errors.Is(err, bus.ErrNoRun) {
 		// What its coordinator and its workers have left in files is next.
 		if _, errStat := os.Stat(target.WorkDir()); errStat == nil {
 			f.footers = []string{target.WorkDir()}

@@ -27,9 +27,9 @@ func (p Program) gcCommand() *cobra.Command {
 		Use:   "gc [RUN_ID…]",
 		Short: "Remove what runs have left and nobody needs",
 		Long: `gc removes the buses, footer backups and workers' directories that complete runs
-have left after a crash. A run that is named is removed whatever its outcome:
-its perf JSON stays, and it cannot be resumed any more. With --nats it cleans
-that bus, too. Runs under way are left alone.`,
+have left after a crash. A run that is named is cleaned whatever its outcome:
+its perf JSON stays, and what only its bus or its backup knew is gone. With
+--nats it cleans that bus, too. Runs under way are left alone.`,
 		Example: `  coordinator gc --dry-run
   coordinator gc pilot_off --output-dir reports/replay_eval/GATED`,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.gc(cmd, args, f) },

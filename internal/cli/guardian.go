@@ -37,7 +37,7 @@ func (p Program) guard(ctx context.Context, args []string) int {
 	// Standard error ends at the coordinator, who will not be there to read
 	// when there is something to say.
 	var w io.Writer = p.Stderr
-	if f, err := openLog(target); err == nil {
+	if f, _, err := openLog(target); err == nil {
 		defer f.Close()
 		w = f
 	}

@@ -156,7 +156,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		return fmt.Errorf("finding this program, to start workers: %w", err)
 	}
 	target := export.Target{Dir: f.outputDir, FallbackDir: f.fallbackDir, RunID: id}
-	logFile, err := openLog(target)
+	logFile, fresh, err := openLog(target)
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,9 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		return p.alreadyRun(again)
 	}
 	if err != nil {
-		forgetLog(logFile)
+		if fresh {
+			forgetLog(logFile)
+		}
 		var differs *coordinator.Differs
 		if errors.As(err, &differs) {
 			return &usageError{msg: differs.Error(), hint: "another --run-id"}
@@ -234,6 +236,7 @@ func again(cmd *cobra.Command, id run.ID) string {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch {
 		case f.Name == "run-id", f.Name == "retry-failed", f.Name == "explain":
+		case f.Name == "timeout": // it would stop it again
 		case f.Value.Type() == "bool":
 			words = append(words, "--"+f.Name+"="+f.Value.String())
 		default:
@@ -333,16 +336,21 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// openLog opens the run's log, which a run of the same name goes on with.
-func openLog(t export.Target) (*os.File, error) {
+// openLog opens the run's log, which a run of the same name goes on with, and
+// says whether there was none before.
+func openLog(t export.Target) (f *os.File, fresh bool, err error) {
 	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
-		return nil, fmt.Errorf("making the run's directory: %w", err)
+		return nil, false, fmt.Errorf("making the run's directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(t.RunDir(), "run.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("opening the run's log: %w", err)
+	const flags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
+	path := filepath.Join(t.RunDir(), "run.log")
+	if f, err = os.OpenFile(path, flags|os.O_EXCL, 0o644); err == nil {
+		return f, true, nil
 	}
-	return f, nil
+	if f, err = os.OpenFile(path, flags, 0o644); err != nil {
+		return nil, false, fmt.Errorf("opening the run's log: %w", err)
+	}
+	return f, false, nil
 }
 
 // forgetLog removes the log of a run that never was, and its directory, if
@@ -358,11 +366,14 @@ func forgetLog(f *os.File) {
 
 // alreadyRun answers a run that leaves nothing to do.
 func (p Program) alreadyRun(a *coordinator.AlreadyRun) error {
-	fmt.Fprintf(p.Stdout, "run %s is %s already: %s\n", a.RunID, a.File.Totals.Outcome, relative(a.Path))
 	if a.Code == 0 {
-		fmt.Fprintln(p.Stdout, "nothing was run")
+		fmt.Fprintf(p.Stdout, "run %s is complete already: %s\nnothing was run\n", a.RunID, relative(a.Path))
 		return nil
 	}
-	fmt.Fprintf(p.Stdout, "nothing was run; --retry-failed takes up the %d chunks that failed\n", a.File.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks)
+	what := "chunk that failed"
+	if n := a.File.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks; n != 1 {
+		what = fmt.Sprintf("%d chunks that failed", n)
+	}
+	fmt.Fprintf(p.Stdout, "run %s has ended, and chunks of it failed: %s\nnothing was run; --retry-failed takes up the %s\n", a.RunID, relative(a.Path), what)
 	return exitCode{code: a.Code}
 }

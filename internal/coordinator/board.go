@@ -45,6 +45,7 @@ type board struct {
 type chunkState struct {
 	line    perf.Encoded
 	rec     *lease.Record // without its footers
+	seq     uint64        // of rec
 	left    *perf.Chunk   // what files of earlier sessions say, nil if nothing
 	onBus   bool          // an ok footer was read from the bus
 	refused int
@@ -91,7 +92,7 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	}
 	slim := *r
 	slim.Own, slim.Best = nil, nil
-	next.rec = &slim
+	next.rec, next.seq = &slim, seq
 	b.store(r.ChunkIdx, old, &next)
 	b.meet(r.Holder.WorkerID, r.Holder.Host)
 	if r.Session != b.m.Session {
@@ -233,6 +234,19 @@ func (b *board) hasEnd(c *chunkState) bool {
 	return false
 }
 
+// lapsing lists the claims of earlier sessions, chunk by chunk with the
+// sequences of their records. If one does not change for a whole lease,
+// nobody is left behind it.
+func (b *board) lapsing() map[int]uint64 {
+	list := map[int]uint64{}
+	for i := range b.chunks {
+		if c := b.chunks[i].Load(); !b.hasEnd(c) && c.rec != nil && c.rec.Lapsing(b.m.Session) {
+			list[i] = c.seq
+		}
+	}
+	return list
+}
+
 // verdict is the chunk's status and what went wrong with it.
 func (c *chunkState) verdict(session int) (status footer.Status, text, trace string) {
 	status = lease.Status(c.line.IsOK(), c.rec, c.refused)
@@ -241,7 +255,7 @@ func (c *chunkState) verdict(session int) (status footer.Status, text, trace str
 	}
 	// Files say more than a bus that knows nothing of the chunk, and than a
 	// claim of an earlier session, whose last word may have met no bus.
-	lapsed := c.rec != nil && c.rec.Session < session && !c.rec.LastWord()
+	lapsed := c.rec != nil && c.rec.Lapsing(session)
 	if c.left != nil && c.left.Status != footer.StatusMissing && (c.rec == nil || lapsed) {
 		return c.left.Status, c.left.Error, c.left.Trace
 	}

@@ -20,8 +20,8 @@ import (
 // GCConfig says what to clean.
 type GCConfig struct {
 	OutputDir string
-	// Runs are removed whatever their outcome: what they have measured is in
-	// their perf JSON, and they cannot be resumed any more. Empty: only what
+	// Runs are cleaned whatever their outcome: what they have measured stands
+	// in their perf JSON, and what is not there is gone. Empty: only what
 	// complete runs have left goes.
 	Runs     []run.ID
 	Bus      *bus.Bus          // nil: there is no bus beside the embedded ones
@@ -98,6 +98,9 @@ func gcState(t export.Target, named bool, cfg GCConfig) (*Garbage, error) {
 		return nil, err
 	}
 	defer lock.Close()
+	if clean(t) && !named {
+		return nil, nil
+	}
 	g.Bytes = DirBytes(t.StateDir())
 	complete := false
 	exporter, err := export.Open(lock, t, export.Config{})
@@ -131,6 +134,20 @@ func gcState(t export.Target, named bool, cfg GCConfig) (*Garbage, error) {
 		return g, fmt.Errorf("removing what run %s has left: %w", t.RunID, err)
 	}
 	return g, nil
+}
+
+// clean reports whether a run keeps nothing but its lock.
+func clean(t export.Target) bool {
+	entries, err := os.ReadDir(t.StateDir())
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if e.Name() != filepath.Base(t.Lock()) {
+			return false
+		}
+	}
+	return true
 }
 
 // gcBus removes runs from the bus: complete ones, whose manifest says so, and

@@ -85,10 +85,13 @@ func (l *left) chunks(plan run.Plan) []perf.Chunk {
 	return perf.Refit(blank, l.file.Chunks)
 }
 
-// Lock of a run that is held for one export only is waited for.
 const (
+	// lockPatience bounds the wait for a lock that is held for one export.
 	lockPatience = 15 * time.Second
-	lockAgain    = 50 * time.Millisecond
+	// lockSettles is how long a coordinator's lock may outlive it, while the
+	// kernel ends the process.
+	lockSettles = 500 * time.Millisecond
+	lockAgain   = 20 * time.Millisecond
 )
 
 // takeLock takes the run's lock. Another coordinator has it as long as it
@@ -96,10 +99,11 @@ const (
 func takeLock(t export.Target, log *slog.Logger) (*export.Lock, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
+	begun := time.Now()
 	for told := false; ; {
 		l, err := export.TryAcquire(t, export.RoleCoordinator)
 		held := (*export.HeldError)(nil)
-		if err == nil || !errors.As(err, &held) || held.Role == export.RoleCoordinator {
+		if err == nil || !errors.As(err, &held) || held.Role == export.RoleCoordinator && time.Since(begun) > lockSettles {
 			return l, err
 		}
 		if !told && held.Role != "" {

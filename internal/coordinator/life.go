@@ -138,6 +138,13 @@ func (l *Life) begin(ctx context.Context) error {
 	if err := l.giveBack(ctx); err != nil {
 		return err
 	}
+	// What an earlier session left to be done stands in its own order; nobody
+	// holds it any more, as its consumer is gone.
+	if l.Manifest.Session > 1 {
+		if err := l.Bus.PurgeTasks(ctx, l.Manifest.RunID); err != nil {
+			return err
+		}
+	}
 	return l.ask(ctx, l.board.unfinished())
 }
 
@@ -222,6 +229,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	defer cancel()
 	t := time.NewTicker(l.Manifest.LeaseDuration)
 	defer t.Stop()
+	lapsing, breaks := l.board.lapsing(), l.Bus.Breaks()
 	// The first reading of the stop may have been overtaken by one that was
 	// on its way into the stream while nobody listened yet.
 	soon := time.NewTimer(stopOnItsWay)
@@ -243,6 +251,10 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			l.readStop(ctx)
 		case <-t.C:
 			l.readStop(ctx)
+			if l.Bus.Breaks() == breaks {
+				l.release(ctx, lapsing)
+			}
+			lapsing, breaks = l.board.lapsing(), l.Bus.Breaks()
 			if err := l.mend(ctx); errors.Is(err, ErrTakenOver) {
 				return err
 			} else if err != nil && ctx.Err() == nil {
@@ -256,6 +268,22 @@ func (l *Life) deleteFooter(ctx context.Context, seq uint64) {
 	l.Logger.Warn("a stored final footer cannot be used and is deleted", "seq", seq)
 	if err := l.Bus.DeleteFooter(ctx, seq); err != nil && ctx.Err() == nil {
 		l.Logger.Warn("deleting it", "error", err)
+	}
+}
+
+// release writes the release of claims of earlier sessions whose records have
+// not changed for a whole lease, so that no worker has to spend one on finding
+// that out. The sequences are those of a lease ago; a record that has changed
+// since wins.
+func (l *Life) release(ctx context.Context, lapsed map[int]uint64) {
+	for idx, seq := range lapsed {
+		rec, now, err := l.Bus.Lease(ctx, l.Manifest.RunID, idx)
+		if err == nil && rec != nil && now == seq && rec.Lapsing(l.Manifest.Session) {
+			_, err = l.Bus.StoreLease(ctx, rec.Released(nil), seq)
+		}
+		if err != nil && !errors.Is(err, bus.ErrConflict) && ctx.Err() == nil {
+			l.Logger.Warn("releasing an earlier session's claim", "chunk_idx", idx, "error", err)
+		}
 	}
 }
 

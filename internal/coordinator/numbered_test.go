@@ -3,6 +3,7 @@ package coordinator
 import (
 	"bytes"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -244,12 +245,13 @@ func TestChunkThatEndsWhileItIsLookedAt(t *testing.T) {
 		w.hire("a", func(int, int) script { return script{pace: 500 * time.Millisecond} })
 		ended := w.start(8 * time.Second)
 		w.until("a is nearly through", func() bool { return w.stepped() >= testChunk-2 })
-		looks, over := 0, make(chan struct{})
+		var looks atomic.Int64
+		over := make(chan struct{})
 		b := &link{world: w, sending: func(out []byte) {
 			for _, stream := range []string{bus.StreamFooters, bus.StreamProgress} {
-				looks += bytes.Count(out, []byte("$JS.API.DIRECT.GET."+stream+"."))
+				looks.Add(int64(bytes.Count(out, []byte("$JS.API.DIRECT.GET."+stream+"."))))
 			}
-			if looks > 1 {
+			if looks.Load() > 1 {
 				<-over
 			}
 		}}
@@ -265,8 +267,8 @@ func TestChunkThatEndsWhileItIsLookedAt(t *testing.T) {
 		close(over)
 		<-time.After(testLease)
 		w.allOK(r)
-		if n := w.stepped(); n != testChunk || looks < 2 {
-			t.Errorf("%d bars stepped over, %d looks of b (want %d, each once, and at least 2)", n, looks, testChunk)
+		if n := w.stepped(); n != testChunk || looks.Load() < 2 {
+			t.Errorf("%d bars stepped over, %d looks of b (want %d, each once, and at least 2)", n, looks.Load(), testChunk)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
 )
 
 const (
@@ -26,8 +27,8 @@ const (
 )
 
 // TestRandomSchedules draws schedules of workers that come, go, crash, hang,
-// fail and lose their links, with or without a stop, and judges each from
-// outside. GX1R_SCHEDULES sets their number, GX1R_SEED the first seed.
+// fail and lose their links, of coordinators that are killed and resumed, with
+// or without stops, and judges each from outside. GX1R_SCHEDULES sets their number, GX1R_SEED the first seed.
 func TestRandomSchedules(t *testing.T) {
 	n, first := uint64(100), uint64(1)
 	if testing.Short() {
@@ -93,9 +94,14 @@ func schedule(t *testing.T, w *world, eye *observer, seed uint64, r *rand.Rand) 
 	for i := range crew {
 		w.hire(fmt.Sprintf("w%d", i), play)
 	}
-	ended := make(chan result, 1)
-	go func() { ended <- w.live(t.Context(), 8*time.Second) }()
-
+	c := w.launch(8 * time.Second)
+	resume := func(exported perf.Report) {
+		// What is stored between the two is not watched.
+		eye.watch(nil)
+		w.resume(exported, nil)
+		eye.watch(w)
+		c = w.launch(8 * time.Second)
+	}
 	var res result
 	over := false
 	for step := 0; !over; step++ {
@@ -105,41 +111,48 @@ func schedule(t *testing.T, w *world, eye *observer, seed uint64, r *rand.Rand) 
 		}
 		timer := time.NewTimer(time.Duration(1 + r.IntN(12*int(testBar))))
 		select {
-		case res = <-ended:
-			over = true
+		case res = <-c.ended:
+			// A run that was stopped may be taken up again, as often as one
+			// likes.
+			if over = !res.stopped || roll(0.5); !over {
+				resume(w.exportOf(res, true))
+			}
 			continue
 		case <-timer.C:
 		}
 		if step > 12 {
 			continue // faults end, so that the run can
 		}
-		c := w.workers[r.IntN(len(w.workers))]
+		who := w.workers[r.IntN(len(w.workers))]
 		switch p := r.Float64(); {
 		case p < 0.10:
-			w.crash(c)
+			w.crash(who)
 			faults++
 			w.hire(fmt.Sprintf("w%d", len(w.workers)), play)
 		case p < 0.20:
-			w.dismiss(c)
+			w.dismiss(who)
 			w.hire(fmt.Sprintf("w%d", len(w.workers)), play)
 		case p < 0.35:
-			w.note("%s: its connection is cut", c.id)
-			c.link.cut()
+			w.note("%s: its connection is cut", who.id)
+			who.link.cut()
 		case p < 0.45:
 			d := time.Duration(r.IntN(20_000)) * time.Millisecond
-			w.note("%s: its link stalls for %v", c.id, d)
-			c.link.stall()
+			w.note("%s: its link stalls for %v", who.id, d)
+			who.link.stall()
 			if d > testLease/2 {
 				faults++
 			}
-			time.AfterFunc(d, c.link.mend)
-		case p < 0.50 && !res.stopped:
+			time.AfterFunc(d, who.link.mend)
+		case p < 0.50:
 			w.note("a stop is published")
 			if err := w.publishStop("enough"); err != nil {
 				t.Fatal(err)
 			}
+		case p < 0.56:
+			resume(w.exportOf(c.crash(), false))
 		}
 	}
+	c.kill()
 	if res.err != nil && !res.stopped {
 		w.fail(seed, "the life ended with %v", res.err)
 	}

@@ -264,7 +264,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	}
 	if s.left.known && s.finished(s.left.exported) {
 		err := s.alreadyRun()
-		s.finishCleaning(over)
+		s.finishCleaning(over, exporter)
 		return s.abandon(ctx, err)
 	}
 	life := &Life{

@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/embedded"
+	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -85,10 +86,15 @@ func connect(ctx context.Context, srv *embedded.Server, log *slog.Logger) (*bus.
 	})
 }
 
-// finishCleaning ends the cleaning of a run whose perf JSON leaves nothing to
-// do, should a crash have come in between. Only a complete run is cleaned.
-func (s *Session) finishCleaning(ctx context.Context) {
-	if s.cfg.KeepBus || s.left.exported.Totals.Outcome != perf.OutcomeComplete {
+// finishCleaning does what is left of the end of a run whose perf JSON leaves
+// nothing to do, should a crash have come after the export: files for readers,
+// and the cleaning of a complete run.
+func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter) {
+	if s.left.exported.Totals.Outcome != perf.OutcomeComplete || clean(s.target) {
+		return
+	}
+	s.publishFiles(exporter)
+	if s.cfg.KeepBus {
 		return
 	}
 	if r := s.cfg.Register; r != nil {

@@ -183,6 +183,7 @@ func (w *world) hireOver(l *link, id string, slots int, script func(chunk, attem
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c.cancel = cancel
 	c.engine = &fakeEngine{w: w, id: id, script: script}
+	only := w.m.RunID
 	w.mu.Lock()
 	w.workers = append(w.workers, c)
 	w.mu.Unlock()
@@ -197,7 +198,7 @@ func (w *world) hireOver(l *link, id string, slots int, script func(chunk, attem
 		}
 		defer b.Close()
 		wk := worker.New(worker.Config{
-			Bus: b, ID: id, Host: "test", PID: 1, Slots: slots, Run: w.m.RunID, WorkDir: filepath.Join(w.dir, "work", id),
+			Bus: b, ID: id, Host: "test", PID: 1, Slots: slots, Run: only, WorkDir: filepath.Join(w.dir, "work", id),
 			Engine: c.engine, Logger: slog.New(slog.DiscardHandler),
 			Usage: func() (float64, float64, int64) { return 0, 0, 0 },
 		})

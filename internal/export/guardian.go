@@ -81,7 +81,7 @@ func Guard(ctx context.Context, cfg GuardConfig) error {
 	if cfg.Woken != nil {
 		cfg.Woken()
 	}
-	cfg.Logger.Warn("the coordinator vanished; the run is recovered from its files", "run_id", cfg.Target.RunID)
+	cfg.Logger.Warn("the coordinator vanished; the run is recovered from its files")
 	if err := g.recover(context.WithoutCancel(ctx), died); err != nil {
 		return fmt.Errorf("guarding run %s: %w", cfg.Target.RunID, err)
 	}

@@ -1,0 +1,100 @@
+package docs
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// sample is the one block of the README with this info.
+func sample(t *testing.T, info string) []string {
+	t.Helper()
+	var found []string
+	for _, b := range (document{"README.md", read(t, filepath.Join(root, "README.md"))}).blocks() {
+		if b.info == info {
+			found = append(found, b.text)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("README.md has %d blocks `%s` (want one)", len(found), info)
+	}
+	return strings.Split(strings.TrimRight(found[0], "\n"), "\n")
+}
+
+// explained are the lines of --explain that a run without failures can have.
+var explained = regexp.MustCompile(`^(?:going on with run \S+: \d+ of \d+ chunks are to be replayed` +
+	`|  chunk \d+  kept    ok: \d+ of \d+ bars, by attempt \d+ of \S+` +
+	`|  chunk \d+  replay  (?:nothing was heard of it|stopped at \d+ of \d+ bars))$`)
+
+// TestExplainSample: what the README shows of --explain looks as what a run
+// says that goes on after a stop.
+func TestExplainSample(t *testing.T) {
+	s := newShell(t)
+	const run = "coordinator run --policy examples/policies/minimal.yaml --data synthetic:600 --chunks 6 --run-id twice"
+	// Without workers nothing is replayed before the time-box ends the run.
+	s.run(t, run+" --workers 0 --timeout 0.5")
+	out := s.run(t, run+" --workers 1 --explain 2>&1")
+	_, said, ok := strings.Cut(out, "going on with")
+	if !ok {
+		t.Fatalf("the run did not say that it goes on:\n%s", out)
+	}
+	said = "going on with" + said
+	got := strings.Split(said, "\n")[:7]
+	for _, lines := range [][]string{got, sample(t, "text explain")} {
+		for _, line := range lines {
+			if !explained.MatchString(line) {
+				t.Errorf("%q is no line of --explain as this test knows it", line)
+			}
+		}
+	}
+}
+
+// TestStatusSample: the README's list of runs has the columns, and the words,
+// of a real one.
+func TestStatusSample(t *testing.T) {
+	s := newShell(t)
+	out := s.run(t, `
+coordinator run --policy examples/policies/minimal.yaml --data synthetic:600 --workers 0 --chunks 2 --quiet --run-id dead > /dev/null &
+dead=$!
+until coordinator status dead > /dev/null 2>&1; do sleep 0.05; done
+kill -9 $dead
+wait $dead || true
+until [ -e reports/replay_eval/GATED/perf_dead.json ]; do sleep 0.05; done
+coordinator run --policy examples/policies/minimal.yaml --data synthetic:600 --workers 0 --chunks 2 --quiet --run-id alive > /dev/null &
+until coordinator status alive > /dev/null 2>&1; do sleep 0.05; done
+coordinator status
+coordinator stop alive > /dev/null
+wait`)
+	gap := regexp.MustCompile(` {2,}`)
+	shape := func(lines []string) map[string]bool {
+		kinds := map[string]bool{}
+		for i, line := range lines {
+			cells := gap.Split(strings.TrimSpace(line), -1)
+			if i == 0 {
+				kinds[strings.Join(cells, "|")] = true
+				continue
+			}
+			if len(cells) != 7 {
+				t.Fatalf("%q has %d cells (want 7)", line, len(cells))
+			}
+			left := cells[5] == "-"
+			if !left && !regexp.MustCompile(`^[0-9]+ (?:B|kB|MB)$`).MatchString(cells[5]) {
+				t.Errorf("%q: what is left is %q (want a size or -)", line, cells[5])
+			}
+			kinds[cells[1]] = true
+		}
+		return kinds
+	}
+	got, shown := shape(strings.Split(strings.TrimSpace(out), "\n")), shape(sample(t, "text status"))
+	for kind := range shown {
+		if !got[kind] {
+			t.Errorf("the README shows %q, a real list has %v", kind, got)
+		}
+	}
+	for kind := range got {
+		if !shown[kind] {
+			t.Errorf("a real list has %q, the README does not show it", kind)
+		}
+	}
+}
