@@ -160,8 +160,10 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	defer logFile.Close()
-	log := slog.New(slog.NewTextHandler(logFile, nil)).With("run_id", id)
+	// It is not closed: a write that the disk holds up would hold that up, too.
+	logWriter := newPatientLog(logFile)
+	defer logWriter.Close()
+	log := slog.New(slog.NewTextHandler(logWriter, nil)).With("run_id", id)
 
 	chunks := f.chunks
 	if chunks == 0 {
@@ -189,7 +191,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
 		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
 		Signals: signals, Version: version(), Export: exp, Hold: p.Hooks.Hold, Step: p.Hooks.Step,
-		Logger: log, WorkerLog: logFile, Ready: ui.ready, Explain: ui.explain,
+		Logger: log, WorkerLog: logWriter, Ready: ui.ready, Explain: ui.explain,
 	}
 	if !f.noGuardian {
 		cfg.Guardian = func() process.Spec { return guardianSpec(exe, target) }
@@ -211,7 +213,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		return p.alreadyRun(again)
 	}
 	if err != nil {
-		if fresh {
+		if logWriter.Close() && fresh {
 			forgetLog(logFile)
 		}
 		var differs *coordinator.Differs

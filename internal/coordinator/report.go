@@ -177,7 +177,7 @@ func removeState(t export.Target, step func(string)) (err error) {
 		step("clean " + name)
 		err = errors.Join(err, os.RemoveAll(filepath.Join(t.StateDir(), name)))
 	}
-	step("clean backup")
+	step("clean " + filepath.Base(t.Backup()))
 	err = errors.Join(err, export.RemoveBackup(t))
 	step("clean work")
 	return errors.Join(err, os.RemoveAll(t.WorkDir()))

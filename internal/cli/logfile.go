@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	// logQueue is how many writes wait for the disk; a busy run logs a few a
+	// second.
+	logQueue = 4096
+	// logPatience is what a disk gets at the end to take what still waits.
+	logPatience = 500 * time.Millisecond
+)
+
+// patientLog is a log's writer that never holds up who writes: the log stands
+// in the output directory, and a disk that hangs there must not hang the
+// watchdog. What finds the queue full is dropped and counted.
+type patientLog struct {
+	w     io.Writer
+	ended chan struct{}
+
+	mu      sync.Mutex
+	queue   chan []byte // nil once closed
+	dropped int
+}
+
+func newPatientLog(w io.Writer) *patientLog {
+	l := &patientLog{w: w, ended: make(chan struct{}), queue: make(chan []byte, logQueue)}
+	go l.copy(l.queue)
+	return l
+}
+
+func (l *patientLog) copy(queue <-chan []byte) {
+	defer close(l.ended)
+	for b := range queue {
+		// A log that cannot be written is no reason to end a run, and there is
+		// nowhere to say so.
+		_, _ = l.w.Write(b)
+	}
+}
+
+// Write takes p and returns at once.
+func (l *patientLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queue == nil {
+		return 0, fmt.Errorf("the log is closed: %w", io.ErrClosedPipe)
+	}
+	if l.dropped > 0 {
+		note := fmt.Appendf(nil, "(%d writes to this log are lost: the disk did not take them)\n", l.dropped)
+		select {
+		case l.queue <- note:
+			l.dropped = 0
+		default:
+		}
+	}
+	select {
+	case l.queue <- append([]byte(nil), p...):
+	default:
+		l.dropped++
+	}
+	return len(p), nil
+}
+
+// Close waits for what is on its way, and not longer than logPatience. It
+// reports whether all of it was written.
+func (l *patientLog) Close() bool {
+	l.mu.Lock()
+	if l.queue != nil {
+		close(l.queue)
+		l.queue = nil
+	}
+	l.mu.Unlock()
+	t := time.NewTimer(logPatience)
+	defer t.Stop()
+	select {
+	case <-l.ended:
+		return true
+	case <-t.C:
+		return false
+	}
+}
