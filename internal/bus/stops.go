@@ -30,13 +30,22 @@ func (b *Bus) LastStop(ctx context.Context, id run.ID) (StoredStop, error) {
 	if msg == nil || err != nil {
 		return StoredStop{}, err
 	}
-	s := StoredStop{Stop: run.Stop{
-		Source: stopSource(msg.Header), Reason: cleanReason(msg.Data), Seq: msg.Sequence, RequestedAt: msg.Time,
-	}}
-	if n, err := strconv.Atoi(msg.Header.Get(headerStopSession)); err == nil && n > 0 && s.Source.Own() {
-		s.Session = n
+	return StoredStop{
+		Stop: run.Stop{
+			Source: stopSource(msg.Header), Reason: cleanReason(msg.Data), Seq: msg.Sequence, RequestedAt: msg.Time,
+		},
+		Session: stopSession(msg.Header),
+	}, nil
+}
+
+// stopSession is the session whose coordinator stored its own stop, 0 where
+// the headers name none.
+func stopSession(h nats.Header) int {
+	n, err := strconv.Atoi(h.Get(headerStopSession))
+	if err != nil || n < 1 || !stopSource(h).Own() {
+		return 0
 	}
-	return s, nil
+	return n
 }
 
 // stopSource is what the header says, else the subject itself: a plain
