@@ -18,6 +18,25 @@ import (
 // objectTimeout bounds the transfer of one object; slices have a few MB.
 const objectTimeout = time.Minute
 
+// asking does a request about an object, again and again until it is answered
+// or ctx ends: an answer that died with its server would be waited for in vain.
+func (b *Bus) asking(ctx context.Context, request func(context.Context) error) error {
+	for {
+		once, cancel := bounded(ctx)
+		err := request(once)
+		cancel()
+		var api *jetstream.APIError
+		if err == nil || ctx.Err() != nil || errors.Is(err, jetstream.ErrObjectNotFound) || errors.As(err, &api) ||
+			errors.Is(err, nats.ErrConnectionClosed) {
+			return err
+		}
+		b.log.Debug("asking for an object again", "error", err)
+		if !pause(ctx, reconnectWait) {
+			return err
+		}
+	}
+}
+
 func (b *Bus) dataStore(ctx context.Context) (jetstream.ObjectStore, error) {
 	b.mu.Lock()
 	s := b.data
@@ -25,7 +44,10 @@ func (b *Bus) dataStore(ctx context.Context) (jetstream.ObjectStore, error) {
 	if s != nil {
 		return s, nil
 	}
-	s, err := b.js.ObjectStore(ctx, StoreData)
+	err := b.asking(ctx, func(ctx context.Context) (err error) {
+		s, err = b.js.ObjectStore(ctx, StoreData)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("object store %s: %w", StoreData, err)
 	}
@@ -43,11 +65,16 @@ var ErrNoObject = errors.New("no such object on the bus")
 
 // HasObject reports whether an object is there, whole.
 func (b *Bus) HasObject(ctx context.Context, name string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
+	defer cancel()
 	s, err := b.dataStore(ctx)
 	if err != nil {
 		return false, err
 	}
-	_, err = s.GetInfo(ctx, name)
+	err = b.asking(ctx, func(ctx context.Context) error {
+		_, err := s.GetInfo(ctx, name)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return false, nil
 	}
@@ -80,7 +107,11 @@ func (b *Bus) GetObject(ctx context.Context, name string, limit int64) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	info, err := s.GetInfo(ctx, name)
+	var info *jetstream.ObjectInfo
+	err = b.asking(ctx, func(ctx context.Context) (err error) {
+		info, err = s.GetInfo(ctx, name)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, fmt.Errorf("object %s: %w", name, ErrNoObject)
 	}

@@ -100,6 +100,15 @@ type outcome struct {
 	trace  string
 }
 
+// once bounds one request of an attempt that holds a lease, however short: an
+// answer that never comes must not cost the lease.
+func (a *attempt) once(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, max(a.s.m.LeaseDuration/recordsPerLease, leastPatience))
+}
+
+// leastPatience is what a loaded machine may need for one answer.
+const leastPatience = 300 * time.Millisecond
+
 // complain logs what went wrong with the bus: once a while, as it is tried
 // again several times a second.
 func (a *attempt) complain(what string, err error) {
@@ -191,7 +200,9 @@ func (a *attempt) renew(ctx context.Context, f *footer.Footer) error {
 
 func (a *attempt) store(ctx context.Context, next lease.Record) error {
 	for {
-		seq, err := a.w.cfg.Bus.StoreLease(ctx, next, a.seq)
+		once, cancel := a.once(ctx)
+		seq, err := a.w.cfg.Bus.StoreLease(once, next, a.seq)
+		cancel()
 		if err == nil {
 			a.rec, a.seq, a.written = next, seq, time.Now()
 			return nil

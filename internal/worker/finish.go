@@ -95,7 +95,9 @@ func (a *attempt) done(ctx, life context.Context, measured footer.Footer) {
 	held := true
 	var giveUp time.Time
 	for {
-		err := a.w.cfg.Bus.StoreFooter(ctx, *f)
+		once, cancel := a.once(ctx)
+		err := a.w.cfg.Bus.StoreFooter(once, *f)
+		cancel()
 		if err == nil {
 			break
 		}

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -27,6 +28,29 @@ func TestPlanFollowsFromSeedAndNumber(t *testing.T) {
 			t.Errorf("run %d is stopped at %v×length%+v", n, p.share, p.plus)
 		}
 		if p == other.plan(n) {
+			same++
+		}
+	}
+	if same > 5 {
+		t.Errorf("%d of 50 runs are the same with another seed", same)
+	}
+}
+
+func TestOrdealFollowsFromSeedAndNumber(t *testing.T) {
+	a, b, other := &stops{seed: 7, chunks: []int{1, 64}}, &stops{seed: 7, chunks: []int{1, 64}}, &stops{seed: 8, chunks: []int{1, 64}}
+	same := 0
+	for n := range 50 {
+		o := a.ordeal(n)
+		if !reflect.DeepEqual(o, b.ordeal(n)) {
+			t.Fatalf("run %d is %v and %v", n, o, b.ordeal(n))
+		}
+		if n < len(sequences) && !slices.Equal(o.events, sequences[n]) {
+			t.Errorf("run %d has the events %v (expected %v)", n, o.events, sequences[n])
+		}
+		if len(o.shares) != len(o.events) || len(o.delays) != len(o.events) || len(o.events) == 0 {
+			t.Errorf("run %d: %d events, %d moments, %d delays", n, len(o.events), len(o.shares), len(o.delays))
+		}
+		if n >= len(sequences) && reflect.DeepEqual(o.events, other.ordeal(n).events) {
 			same++
 		}
 	}

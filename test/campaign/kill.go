@@ -63,7 +63,11 @@ func runKills(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 	if err != nil {
 		return err
 	}
-	s := &stops{campaign: c, seed: *seed, bars: *bars, chunks: []int{2, 7, 64}}
+	s := newStops(c)
+	s.seed, s.bars, s.chunks = *seed, *bars, []int{2, 7, 64}
+	// What the coordinator alone has written in time; the campaign `crash` is
+	// about what its guardian writes.
+	s.extra = []string{"--no-guardian"}
 	done, err := s.prepare(ctx)
 	if err != nil {
 		return err

@@ -6,6 +6,9 @@
 //	campaign stop    --runs 200 --seed 1    stopped by each of the five ways
 //	campaign kill    --runs 30 --seed 1     SIGKILL 5, 50 and 500 ms after SIGTERM
 //	campaign latency --runs 50,50,10        from the signal to the first visible file
+//	campaign crash   --runs 100 --seed 1    SIGKILL to the coordinator; what its guardian leaves; the same run again
+//	campaign multi   --runs 20 --seed 1     kills and stops, one after the other, in one run until it is complete
+//	campaign server  --kills 20             SIGKILL to an external server, time and again, in one run
 //
 // It exits 0 if nothing was wrong, 1 if something was, 2 if it could not run.
 // What a failing run left stays in --dir.
@@ -43,9 +46,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	verbs := map[string]func(context.Context, *flag.FlagSet, []string, *campaign) error{
 		"stop": runStops, "kill": runKills, "latency": runLatency,
+		"crash": runCrashes, "multi": runMulti, "server": runServer,
 	}
 	if len(args) == 0 || verbs[args[0]] == nil {
-		fmt.Fprintln(stderr, "campaign: which one? stop, kill or latency")
+		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi or server")
 		return 2
 	}
 	c := &campaign{out: stdout}

@@ -39,7 +39,9 @@ type stops struct {
 	verbose          bool
 	seed             uint64
 	chunks           []int
+	workers          []int // empty: 1 to 4
 	listen           string
+	extra            []string // further flags of every run
 
 	mu      sync.Mutex
 	lengths map[shape]*length
@@ -55,6 +57,7 @@ type shape struct {
 type length struct {
 	once sync.Once
 	d    time.Duration
+	perf string // the run's perf JSON
 	err  error
 }
 
@@ -70,8 +73,11 @@ type plan struct {
 	plus  time.Duration
 }
 
-func (p plan) String() string {
-	return fmt.Sprintf("chunks=%d workers=%d order=%s gate=%v way=%s at=%.3f×length%+v", p.chunks, p.workers, p.order, p.gate, p.way, p.share, p.plus.Round(time.Microsecond))
+func (p plan) String() string { return fmt.Sprintf("%s way=%s", p.moment(), p.way) }
+
+// moment is the plan without the way of stopping.
+func (p plan) moment() string {
+	return fmt.Sprintf("chunks=%d workers=%d order=%s gate=%v at=%.3f×length%+v", p.chunks, p.workers, p.order, p.gate, p.share, p.plus.Round(time.Microsecond))
 }
 
 func (s *stops) plan(n int) plan {
@@ -83,6 +89,9 @@ func (s *stops) plan(n int) plan {
 		way:   ways[n%len(ways)],
 	}
 	jitter := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
+	if len(s.workers) > 0 {
+		p.workers = s.workers[(p.workers-1)%len(s.workers)]
+	}
 	switch rng.IntN(10) {
 	case 0, 1: // while it starts
 		p.plus = jitter(300 * time.Millisecond)
@@ -94,15 +103,14 @@ func (s *stops) plan(n int) plan {
 	return p
 }
 
-func runStops(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) error {
-	s := &stops{campaign: c, lengths: map[shape]*length{}}
-	fs.IntVar(&s.runs, "runs", 200, "runs to stop")
+func newStops(c *campaign) *stops { return &stops{campaign: c, lengths: map[shape]*length{}} }
+
+// parse adds the flags that all campaigns over drawn runs have, and reads
+// args.
+func (s *stops) parse(fs *flag.FlagSet, args []string) error {
 	fs.Uint64Var(&s.seed, "seed", 1, "seed of everything that is drawn")
-	fs.IntVar(&s.bars, "bars", 3000, "bars of the data set")
-	fs.IntVar(&s.jobs, "jobs", 2, "runs at a time")
-	fs.BoolVar(&s.verbose, "v", false, "a line for each run")
-	first := fs.Int("first", 0, "number of the first run, to do one again")
 	chunks := fs.String("chunks", "1,2,7,64,300", "numbers of chunks to draw from")
+	workers := fs.String("workers", "1,2,3,4", "numbers of local workers to draw from")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -110,9 +118,24 @@ func runStops(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 	if s.chunks, err = numbers(*chunks); err != nil {
 		return fmt.Errorf("--chunks: %w", err)
 	}
+	if s.workers, err = numbers(*workers); err != nil {
+		return fmt.Errorf("--workers: %w", err)
+	}
+	s.bars = max(s.bars, 2*slices.Max(s.chunks))
 	// One address for all: of two runs at once one gets it and the other a
 	// free port, as with the default.
-	if s.listen, err = freeAddress(); err != nil {
+	s.listen, err = freeAddress()
+	return err
+}
+
+func runStops(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) error {
+	s := newStops(c)
+	fs.IntVar(&s.runs, "runs", 200, "runs to stop")
+	fs.IntVar(&s.bars, "bars", 3000, "bars of the data set; at least two a chunk")
+	fs.IntVar(&s.jobs, "jobs", 2, "runs at a time")
+	fs.BoolVar(&s.verbose, "v", false, "a line for each run")
+	first := fs.Int("first", 0, "number of the first run, to do one again")
+	if err := s.parse(fs, args); err != nil {
 		return err
 	}
 	done, err := s.prepare(ctx)
@@ -120,22 +143,26 @@ func runStops(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 		return err
 	}
 	defer done()
+	s.each(ctx, *first, s.do)
+	return s.summary(ctx)
+}
 
+// each does the runs from number first on, several at a time.
+func (s *stops) each(ctx context.Context, first int, do func(context.Context, int)) {
 	next := make(chan int)
 	var jobs sync.WaitGroup
 	for range max(s.jobs, 1) {
 		jobs.Go(func() {
 			for n := range next {
-				s.do(ctx, n)
+				do(ctx, n)
 			}
 		})
 	}
-	for n := *first; n < *first+s.runs && ctx.Err() == nil; n++ {
+	for n := first; n < first+s.runs && ctx.Err() == nil; n++ {
 		next <- n
 	}
 	close(next)
 	jobs.Wait()
-	return s.summary(ctx)
 }
 
 func numbers(text string) ([]int, error) {
@@ -168,16 +195,17 @@ func (s *stops) config(id string, sh shape, order string) (drive.Config, error) 
 	}
 	return drive.Config{
 		Binary: s.binary, Dir: dir, RunID: id, Policy: policy, Bars: s.bars, Runtime: filepath.Join(s.dir, "bin", "runtime"),
-		Args: []string{
+		Args: append([]string{
 			"--chunks", strconv.Itoa(sh.chunks), "--workers", strconv.Itoa(sh.workers), "--order", order,
 			"--listen", s.listen, "--pregate", strconv.FormatBool(sh.gate),
-		},
+		}, s.extra...),
 	}, nil
 }
 
 // length is how long an undisturbed run of this shape takes, from the printed
-// run_id on; the first call makes one, and judges it like any other.
-func (s *stops) length(ctx context.Context, sh shape) (time.Duration, error) {
+// run_id on, and where its perf JSON is; the first call makes one, and judges
+// it like any other.
+func (s *stops) length(ctx context.Context, sh shape) (time.Duration, string, error) {
 	s.mu.Lock()
 	l := s.lengths[sh]
 	if l == nil {
@@ -185,43 +213,52 @@ func (s *stops) length(ctx context.Context, sh shape) (time.Duration, error) {
 		s.lengths[sh] = l
 	}
 	s.mu.Unlock()
-	l.once.Do(func() { l.d, l.err = s.undisturbed(ctx, sh) })
-	return l.d, l.err
+	l.once.Do(func() { l.d, l.perf, l.err = s.undisturbed(ctx, sh) })
+	return l.d, l.perf, l.err
 }
 
-func (s *stops) undisturbed(ctx context.Context, sh shape) (time.Duration, error) {
+func (s *stops) undisturbed(ctx context.Context, sh shape) (d time.Duration, perf string, err error) {
 	id := fmt.Sprintf("whole_%d_%d_%d_%v", s.seed, sh.chunks, sh.workers, sh.gate)
 	cfg, err := s.config(id, sh, "spread")
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	r, err := drive.Start(cfg)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer r.End()
-	ctx, cancel := context.WithTimeout(ctx, 2*hangAfter)
+	ctx, cancel := context.WithTimeout(ctx, sh.patience())
 	defer cancel()
 	if err := r.Announced(ctx); err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	begun := time.Now()
 	code, err := r.Wait(ctx)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	d := time.Since(begun)
+	d = time.Since(begun)
 	if _, wrong := judge(r, code, check.Options{Bars: int64(s.bars), Outcome: "complete"}); len(wrong) > 0 {
-		return 0, fmt.Errorf("run %s, which nobody disturbed, is kept in %s:\n  %s", id, r.Dir, strings.Join(wrong, "\n  "))
+		return 0, "", fmt.Errorf("run %s, which nobody disturbed, is kept in %s:\n  %s", id, r.Dir, strings.Join(wrong, "\n  "))
+	}
+	perf = filepath.Join(s.dir, "bin", id+".json")
+	if err := os.Rename(r.Perf(), perf); err != nil {
+		return 0, "", fmt.Errorf("keeping the file of run %s: %w", id, err)
 	}
 	s.clean(r.Dir)
-	return d, nil
+	return d, perf, nil
+}
+
+// patience is what a run of this shape may take if nobody disturbs it.
+func (sh shape) patience() time.Duration {
+	return 2*hangAfter + time.Duration(sh.chunks)*20*time.Millisecond
 }
 
 // do is one run of the campaign.
 func (s *stops) do(ctx context.Context, n int) {
 	p := s.plan(n)
-	whole, err := s.length(ctx, p.shape)
+	whole, _, err := s.length(ctx, p.shape)
 	if err != nil {
 		s.result.note(outcome{err: err})
 		fmt.Fprintf(s.out, "run %d: %v\n", n, err)
@@ -329,7 +366,8 @@ func judge(r *drive.Run, code int, o check.Options) (rep *check.Report, wrong []
 			wrong = append(wrong, line)
 		}
 	}
-	o.BarLog, o.RunID, o.WallSec = r.BarLog(), r.RunID, r.Lived().Seconds()
+	o.BarLog, o.RunID, o.Lives = r.BarLog(), r.RunID, r.Lives()
+	o.Artifacts = filepath.Join(r.Out, r.RunID)
 	rep, err := check.File(r.Perf(), o)
 	if err != nil {
 		return nil, append(wrong, err.Error())

@@ -25,6 +25,26 @@ type Options struct {
 	// Early says that the file was written while the run was still ending, as
 	// when its coordinator was killed: a chunk may have been begun after it.
 	Early bool
+	// Mode lists the values that export_mode may have; empty: any that goes
+	// with the stop.
+	Mode []string
+	// Lives are the lives of the run's coordinators, in their order; each
+	// session of the file lies within one, and no two in the same. Empty: not
+	// known.
+	Lives []Life
+	// FreshBus says that a session began on another bus than the one before
+	// it, so that attempts were numbered from 1 again.
+	FreshBus bool
+	// Earlier are perf JSON files of the same run, in the order in which they
+	// were written: bars never fall from one to the next, and what was ok is
+	// kept. The file at hand comes after all of them.
+	Earlier []string
+	// SameTradesAs is the perf JSON of an undisturbed run of the same plan:
+	// its chunks' trades and counters are these, to the bit. Empty: not known.
+	SameTradesAs string
+	// Artifacts is the run's directory for readers, with
+	// chunk_<i>/chunk_footer.json and a copy of the file; empty: not judged.
+	Artifacts string
 	// MaxUnreported bounds the bars that chunks without a last word have
 	// stepped over and the file does not hold; below 0: not bounded. Chunks
 	// that are `ok` or `stopped` have none, whatever it says.
@@ -39,6 +59,8 @@ type Report struct {
 
 	Outcome    string
 	StopSource string
+	Mode       string // export_mode
+	Sessions   int
 	Planned    int64
 	Replayed   int64
 	// Statuses counts chunks by status.
@@ -65,8 +87,9 @@ func (r *Report) fail(format string, args ...any) {
 	}
 }
 
-// File judges the perf JSON at path. An error means that there is nothing to
-// judge: the file or the logs cannot be read.
+// File judges the perf JSON at path, beside the other files that o names. An
+// error means that there is nothing to judge: one of them, or the logs, cannot
+// be read.
 func File(path string, o Options) (*Report, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -78,27 +101,62 @@ func File(path string, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	return Judge(b, logs, o), nil
+	this := &file{path: path, bytes: b}
+	r := this.judge(logs, o)
+	if this.root == nil {
+		return r, nil
+	}
+	if err := judgeEarlier(r, this, logs, o); err != nil {
+		return nil, err
+	}
+	if o.SameTradesAs != "" {
+		if err := judgeTrades(r, this, o); err != nil {
+			return nil, err
+		}
+	}
+	if o.Artifacts != "" {
+		judgeArtifacts(r, this, o)
+	}
+	return r, nil
 }
 
-// Judge judges the perf JSON b against logs, nil if there are none.
+// file is a perf JSON, and what its own judgement read from it.
+type file struct {
+	path   string
+	bytes  []byte
+	root   map[string]any // nil: it is none
+	chunks []chunk
+}
+
+// Judge judges the perf JSON b against logs, nil if there are none. Other
+// files that o names are not looked at.
 func Judge(b []byte, logs *Logs, o Options) *Report {
+	return (&file{bytes: b}).judge(logs, o)
+}
+
+func (f *file) judge(logs *Logs, o Options) *Report {
 	r := &Report{Statuses: map[string]int{}}
-	root, err := parse(b)
+	root, err := parse(f.bytes)
 	if err != nil {
 		r.fail("%v", err)
 		return r
 	}
+	f.root = root
 	d := &doc{r: r, m: root}
-	r.Outcome, r.StopSource = d.text("outcome"), d.sub("stop").text("source")
+	r.Outcome, r.StopSource, r.Mode = d.text("outcome"), d.sub("stop").text("source"), d.text("export_mode")
 	judgeHeader(d, o)
-	chunks := judgeChunks(d, o)
-	judgeTotals(d, chunks, o)
+	r.Sessions = judgeSessions(d, o)
+	f.chunks = judgeChunks(d, o)
+	judgeTotals(d, f.chunks, o)
 	if logs != nil {
-		judgeLogs(r, chunks, logs, o)
+		judgeLogs(r, f.chunks, logs, o)
 	}
 	return r
 }
+
+// recovered is the export_mode of a file that another process than the run's
+// coordinator has written.
+const recovered = "recovered"
 
 // judgeHeader holds what stands once in the file.
 func judgeHeader(d *doc, o Options) {
@@ -122,15 +180,19 @@ func judgeHeader(d *doc, o Options) {
 	if len(o.Stop) > 0 && !late && !slices.Contains(o.Stop, r.StopSource) {
 		r.fail("stop.source is %q of an outcome %q (expected one of %q)", r.StopSource, r.Outcome, o.Stop)
 	}
-	if r.Outcome == "stopped" && r.StopSource == "" {
+	// A coordinator that was killed stopped for nobody.
+	if r.Outcome == "stopped" && r.StopSource == "" && r.Mode != recovered {
 		r.fail("outcome is stopped and stop.source is empty")
 	}
 	modes := map[string][]string{
 		"": {"normal"}, "sigterm": {"watchdog_sigterm"}, "sigint": {"watchdog_sigterm"},
 		"subject": {"stop_subject"}, "web": {"stop_subject"}, "timeout": {"timeout"},
 	}
-	if mode := d.text("export_mode"); mode != "recovered" && !slices.Contains(modes[r.StopSource], mode) {
-		r.fail("export_mode is %q with stop.source %q (expected one of %q)", mode, r.StopSource, modes[r.StopSource])
+	if r.Mode != recovered && !slices.Contains(modes[r.StopSource], r.Mode) {
+		r.fail("export_mode is %q with stop.source %q (expected one of %q)", r.Mode, r.StopSource, modes[r.StopSource])
+	}
+	if len(o.Mode) > 0 && !slices.Contains(o.Mode, r.Mode) {
+		r.fail("export_mode is %q (expected one of %q)", r.Mode, o.Mode)
 	}
 	r.Failures, r.Redeliveries = d.whole("failures"), d.whole("redeliveries")
 	wall := d.number("total_wall_clock_sec")

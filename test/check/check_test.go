@@ -20,7 +20,7 @@ func good() map[string]any {
 	chunk := func(i int, status string, bars, warmup, skips int) map[string]any {
 		passes := bars - warmup - skips
 		return map[string]any{
-			"run_id": "r1", "chunk_id": fmt.Sprint(i), "chunk_idx": i, "status": status,
+			"run_id": "r1", "chunk_id": fmt.Sprint(i), "pid": 11 + i, "chunk_idx": i, "status": status,
 			"first_bar": 10 * i, "end_bar": 10*i + 10, "planned_bars": 10,
 			"bars_processed": bars, "total_bars": bars, "attempt": min(bars, 1), "final": status == "ok",
 			"bars_skipped_warmup": warmup, "pregate_skips": skips, "pregate_passes": passes, "pregate_missing_inputs": 0,
@@ -35,7 +35,8 @@ func good() map[string]any {
 	return map[string]any{
 		"run_id": "r1", "schema_version": "perf_v1", "export_seq": 1, "outcome": "stopped",
 		"export_mode": "watchdog_sigterm", "export_partial": false, "pregate_enabled": true,
-		"stop": map[string]any{"source": "sigterm"}, "total_wall_clock_sec": 1.5,
+		"stop": map[string]any{"source": "sigterm", "seq": 3}, "total_wall_clock_sec": 1.5,
+		"sessions": []any{session(1, 0, 1500)},
 		"failures": 0, "redeliveries": 2,
 		"coverage": map[string]any{
 			"planned_bars": 30, "replayed_bars": 14, "missing_bars": 16,
@@ -120,6 +121,12 @@ func set(path string, value any) func(map[string]any) {
 			} else {
 				at = at.(map[string]any)[name]
 			}
+		}
+		if list, ok := at.([]any); ok {
+			var i int
+			fmt.Sscan(names[len(names)-1], &i)
+			list[i] = value
+			return
 		}
 		if value == nil {
 			delete(at.(map[string]any), names[len(names)-1])
@@ -228,8 +235,8 @@ func TestDoctoredLogsAreCaught(t *testing.T) {
 		{"a bar twice", "12.log", "1 1 10\n1 1 11\n1 1 11\n1 1 12\n", "bar 11 at place 2 (expected 12"},
 		{"a bar left out", "12.log", "1 1 10\n1 1 12\n1 1 13\n1 1 14\n", "bar 12 at place 1 (expected 11"},
 		{"bars of another chunk", "12.log", "1 1 0\n1 1 1\n1 1 2\n1 1 3\n", "bar 0 at place 0 (expected 10"},
-		{"fewer than the file claims", "12.log", "1 1 10\n1 1 11\n1 1 12\n", "chunks[1].bars_processed is 4 (attempt 1 has logged 3 bars)"},
-		{"another attempt than the file says", "12.log", "1 2 10\n1 2 11\n1 2 12\n1 2 13\n", "(attempt 1 has logged 0 bars)"},
+		{"fewer than the file claims", "12.log", "1 1 10\n1 1 11\n1 1 12\n", "chunks[1].bars_processed is 4 (attempt 1 of process 12 has logged 3 bars)"},
+		{"another attempt than the file says", "12.log", "1 2 10\n1 2 11\n1 2 12\n1 2 13\n", "(attempt 1 of process 12 has logged 0 bars)"},
 		{"more than the stopped chunk reports", "12.log", "1 1 10\n1 1 11\n1 1 12\n1 1 13\n1 1 14\n", "1 are unreported"},
 		{"a later attempt with more", "13.log", "1 2 10\n1 2 11\n1 2 12\n1 2 13\n1 2 14\n", "1 are unreported"},
 		{"bars of a missing chunk", "13.log", "2 1 20\n", "chunks[2].bars_processed is 0 of a chunk that is missing"},
@@ -277,6 +284,7 @@ func TestUnreportedBarsAreBounded(t *testing.T) {
 func TestKilledAttemptBeforeTheLastIsForgiven(t *testing.T) {
 	m, logs := good(), goodLogs()
 	set("chunks.1.attempt", 2)(m)
+	set("chunks.1.pid", 13)(m)
 	logs["12.log"] = "1 1 10\n1 1 11\n1 1 12\n1 1 13\n1 1 14\n"
 	logs["13.log"] = "1 2 10\n1 2 11\n1 2 12\n1 2 13\n"
 	if r := judge(t, m, logs, options); !r.OK() || r.Unreported != 1 {

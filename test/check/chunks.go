@@ -12,11 +12,17 @@ type chunk struct {
 	status                    string
 	first, end, bars, attempt int64
 	total, calls, trades      int64
-	open                      int64
+	open, pid                 int64
 	pnl                       float64
 }
 
 func (c chunk) planned() int64 { return c.end - c.first }
+
+// speaker is the attempt whose footer speaks for the chunk, which has index
+// idx.
+func (c chunk) speaker(idx int64) attempt {
+	return attempt{chunk: idx, n: c.attempt, file: strconv.FormatInt(c.pid, 10) + ".log"}
+}
 
 // timers are the phases of a chunk; with what lies between them they make up
 // its wall time.
@@ -42,7 +48,7 @@ func judgeChunks(d *doc, o Options) []chunk {
 	for i, v := range list {
 		m, _ := v.(map[string]any)
 		id := strconv.Itoa(i)
-		f := &doc{r: d.r, at: "chunks[" + id + "].", m: m}
+		f := d.item("chunks", i, m)
 		c := judgeChunk(f, gate, o)
 		if c.first != next {
 			d.r.fail("%sfirst_bar is %d (expected %d, where the chunk before it ends)", f.at, c.first, next)
@@ -71,7 +77,7 @@ func judgeChunk(f *doc, gate bool, o Options) chunk {
 		status: f.text("status"), first: f.whole("first_bar"), end: f.whole("end_bar"),
 		bars: f.whole("bars_processed"), attempt: f.whole("attempt"),
 		total: f.whole("total_bars"), calls: f.whole("n_model_calls"),
-		trades: f.whole("n_trades_closed"), open: f.whole("trades_open"), pnl: f.number("pnl_bps"),
+		trades: f.whole("n_trades_closed"), open: f.whole("trades_open"), pid: f.whole("pid"), pnl: f.number("pnl_bps"),
 	}
 	if n := f.whole("planned_bars"); n != c.planned() || n < 1 {
 		f.r.fail("%splanned_bars is %d of bars [%d, %d)", f.at, n, c.first, c.end)
@@ -159,12 +165,13 @@ func judgeTimes(f *doc, c chunk, o Options) {
 		}
 	}
 	wall, life := f.number("wall_clock_sec"), f.number("worker_time_sec")
+	longest := o.longest()
 	const round = 1e-6 // of sums of floats
 	switch {
 	case wall < 0 || life < 0:
 		f.r.fail("%swall_clock_sec is %v, worker_time_sec is %v (expected 0 or more)", f.at, wall, life)
-	case o.WallSec > 0 && max(wall, life) > o.WallSec:
-		f.r.fail("%swall_clock_sec is %v, worker_time_sec is %v (the run's process lived %v s)", f.at, wall, life, o.WallSec)
+	case longest > 0 && max(wall, life) > longest:
+		f.r.fail("%swall_clock_sec is %v, worker_time_sec is %v (the run's process lived %v s)", f.at, wall, life, longest)
 	case bad["wall_clock_sec"]:
 	case sum > wall+round:
 		f.r.fail("%sthe phases add up to %v s (wall_clock_sec is %v)", f.at, sum, wall)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"time"
 )
 
 // parse reads one JSON object without nulls or repeated names.
@@ -76,6 +77,24 @@ type doc struct {
 	r  *Report
 	at string // "", or "chunks[3]."
 	m  map[string]any
+}
+
+// item is the i-th object of the list name.
+func (d *doc) item(name string, i int, m map[string]any) *doc {
+	return &doc{r: d.r, at: d.at + name + "[" + strconv.Itoa(i) + "].", m: m}
+}
+
+// time reads a time; the zero time for an empty text.
+func (d *doc) time(name string) time.Time {
+	s := d.text(name)
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		d.r.fail("%s%s is no time: %q", d.at, name, s)
+	}
+	return t
 }
 
 func (d *doc) sub(name string) *doc {

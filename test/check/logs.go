@@ -2,6 +2,7 @@ package check
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -78,37 +79,30 @@ func (l *Logs) Attempts() []Attempt {
 		list = append(list, Attempt{a.chunk, a.n, int64(len(bars)), a.file})
 	}
 	slices.SortFunc(list, func(a, b Attempt) int {
-		if a.Chunk != b.Chunk {
-			return int(a.Chunk - b.Chunk)
-		}
-		return int(a.N - b.N)
+		return cmp.Or(cmp.Compare(a.Chunk, b.Chunk), cmp.Compare(a.N, b.N), strings.Compare(a.File, b.File))
 	})
 	return list
+}
+
+// byChunk orders attempts by chunk, number and process.
+func byChunk(a, b attempt) int {
+	return cmp.Or(cmp.Compare(a.chunk, b.chunk), cmp.Compare(a.n, b.n), strings.Compare(a.file, b.file))
 }
 
 // judgeLogs holds the chunks against what was really stepped over.
 func judgeLogs(r *Report, chunks []chunk, l *Logs, o Options) {
 	type key struct{ chunk, n int64 }
-	length := map[key]int64{} // of each attempt
 	most := map[int64]int64{} // of a chunk's attempts
 	last := map[int64]int64{} // of a chunk's last attempt
 	owner := map[key]string{} // the file that an attempt stands in
 	at := func(a attempt) string { return fmt.Sprintf("bar log %s, chunk %d, attempt %d", a.file, a.chunk, a.n) }
-	for _, a := range slices.SortedFunc(maps.Keys(l.bars), func(a, b attempt) int {
-		if a.chunk != b.chunk {
-			return int(a.chunk - b.chunk)
-		}
-		if a.n != b.n {
-			return int(a.n - b.n)
-		}
-		return strings.Compare(a.file, b.file)
-	}) {
+	for _, a := range slices.SortedFunc(maps.Keys(l.bars), byChunk) {
 		bars, k := l.bars[a], key{a.chunk, a.n}
-		if other, twice := owner[k]; twice {
+		if other, twice := owner[k]; twice && !o.FreshBus {
 			r.fail("%s: it stands in %s too", at(a), other)
 			continue
 		}
-		owner[k], length[k] = a.file, int64(len(bars))
+		owner[k] = a.file
 		most[a.chunk] = max(most[a.chunk], int64(len(bars)))
 		last[a.chunk] = int64(len(bars)) // attempts come in order
 		if a.chunk < 0 || a.chunk >= int64(len(chunks)) {
@@ -129,9 +123,9 @@ func judgeLogs(r *Report, chunks []chunk, l *Logs, o Options) {
 	lost := int64(0) // of chunks that gave no last word
 	for i, c := range chunks {
 		id := int64(i)
-		logged := length[key{id, c.attempt}]
+		logged := int64(len(l.bars[c.speaker(id)]))
 		if c.bars > logged {
-			r.fail("chunks[%d].bars_processed is %d (attempt %d has logged %d bars)", i, c.bars, c.attempt, logged)
+			r.fail("chunks[%d].bars_processed is %d (attempt %d of process %d has logged %d bars)", i, c.bars, c.attempt, c.pid, logged)
 		}
 		r.Logged += most[id]
 		unreported := most[id] - c.bars

@@ -29,15 +29,24 @@ func Root() (string, error) {
 
 // Build builds gx1test into dir and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
+	return build(ctx, filepath.Join(dir, "gx1test"), "./test/gx1test")
+}
+
+// BuildServer builds the plain NATS server into dir, of the version that the
+// product embeds, and returns its path.
+func BuildServer(ctx context.Context, dir string) (string, error) {
+	return build(ctx, filepath.Join(dir, "nats-server"), "github.com/nats-io/nats-server/v2")
+}
+
+func build(ctx context.Context, path, pkg string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "gx1test")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./test/gx1test")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building gx1test: %w\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 	}
 	return path, nil
 }

@@ -44,17 +44,6 @@ func (r *Run) Processes() []Process {
 	return list
 }
 
-// Workers lists the run's local workers that live.
-func (r *Run) Workers() []Process {
-	var list []Process
-	for _, p := range r.Alive() {
-		if p.PID != r.PID && len(p.Args) > 1 && p.Args[1] == "worker" {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
 func readProcess(dir string) (Process, bool) {
 	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
 	if err != nil {
@@ -82,18 +71,26 @@ func readProcess(dir string) (Process, bool) {
 	return p, true
 }
 
-// marks reports whether the process in dir carries the run_id as one argument
-// of its own or in the run's variable.
+// marks reports whether the process in dir carries the run's mark, or, if it
+// carries none at all and is of the same program, the run_id as an argument.
 func (r *Run) marks(dir string) bool {
-	for file, want := range map[string]string{"cmdline": r.RunID, "environ": marker + r.RunID} {
-		b, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			continue
-		}
-		for item := range bytes.SplitSeq(b, []byte{0}) {
-			if string(item) == want {
-				return true
-			}
+	if carries(dir, "environ", func(item string) bool { return item == r.mark() }) {
+		return true
+	}
+	return carries(dir, "cmdline", func(item string) bool { return item == r.RunID }) &&
+		carries(dir, "cmdline", func(item string) bool { return item == r.Binary }) &&
+		!carries(dir, "environ", func(item string) bool { return strings.HasPrefix(item, marker) })
+}
+
+// carries reports whether one of the items in the file of a process is it.
+func carries(dir, file string, is func(string) bool) bool {
+	b, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return false
+	}
+	for item := range bytes.SplitSeq(b, []byte{0}) {
+		if is(string(item)) {
+			return true
 		}
 	}
 	return false
@@ -129,24 +126,39 @@ func pause(ctx context.Context) {
 	}
 }
 
-// End kills what is left of the run's session, which is this package's own
-// doing, and of nothing else.
+// End kills what is left of the run: its session and what it started from the
+// same executable, which is this package's own doing, and nothing else.
 func (r *Run) End() {
 	for _, p := range r.Alive() {
-		if p.Session == r.PID && p.PID > 1 {
-			_ = syscall.Kill(p.PID, syscall.SIGKILL)
+		dir := filepath.Join("/proc", strconv.Itoa(p.PID))
+		exe, err := os.Readlink(filepath.Join(dir, "exe"))
+		ours := err == nil && exe == r.Binary && carries(dir, "environ", func(item string) bool { return item == r.mark() })
+		if (p.Session == r.PID || ours) && p.PID > 1 {
+			_ = kill(p.PID, syscall.SIGKILL)
 		}
 	}
 }
 
-// DumpStacks has the coordinator write its goroutines to its standard error,
-// which ends it.
+// DumpStacks has the workers write their goroutines to the run's log, and the
+// coordinator its own to its standard error, which ends them all.
 func (r *Run) DumpStacks() {
+	ctx, cancel := context.WithTimeout(context.Background(), dumpPatience)
+	defer cancel()
+	workers := r.Workers()
+	for _, p := range workers {
+		_ = kill(p.PID, syscall.SIGQUIT)
+	}
+	alive := func() bool {
+		return slices.ContainsFunc(r.Workers(), func(p Process) bool {
+			return slices.ContainsFunc(workers, func(q Process) bool { return p.PID == q.PID })
+		})
+	}
+	for ctx.Err() == nil && alive() {
+		pause(ctx)
+	}
 	if r.Signal(syscall.SIGQUIT) != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), dumpPatience)
-	defer cancel()
 	select {
 	case <-r.exited:
 	case <-ctx.Done():

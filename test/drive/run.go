@@ -23,7 +23,8 @@ import (
 type Config struct {
 	Binary string // gx1test
 	// Dir is the run's own directory, made if need be: output, bar logs, the
-	// program's output, runtime files. It is kept, and taken by one run only.
+	// program's output, runtime files. It is kept, and taken by one run only,
+	// with all its sessions.
 	Dir    string
 	RunID  string
 	Policy string
@@ -40,9 +41,11 @@ type Config struct {
 // that all that it started can be found.
 type Run struct {
 	Config
+	N       int // 1, 2, … of the coordinators started in Dir
 	PID     int
 	Started time.Time
 
+	before    *Run          // started in Dir before this one; nil: the first
 	announced chan struct{} // closed when the run_id was printed
 	ready     chan struct{} // closed when the stop command was printed
 	url       string        // of the bus; read it after ready
@@ -59,23 +62,30 @@ func Start(c Config) (*Run, error) {
 	if c.Runtime == "" {
 		c.Runtime = filepath.Join(c.Dir, "runtime")
 	}
-	r := &Run{Config: c, announced: make(chan struct{}), ready: make(chan struct{}), exited: make(chan struct{})}
+	r := &Run{Config: c, N: 1}
 	for _, dir := range []string{c.Dir, r.Out, r.Runtime, r.Fallback()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
 		}
 	}
-	if err := os.Mkdir(r.BarLog(), 0o700); err != nil { // what an earlier run left would be judged with this one
+	if err := os.Mkdir(r.BarLog(), 0o700); err != nil { // what another run left would be judged with this one
 		return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
 	}
-	stdout, err := os.Create(filepath.Join(c.Dir, "stdout"))
+	return r, r.start()
+}
+
+// start starts the coordinator.
+func (r *Run) start() error {
+	r.announced, r.ready, r.exited = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	c := r.Config
+	stdout, err := os.Create(r.Stdout())
 	if err != nil {
-		return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
+		return fmt.Errorf("starting run %s: %w", c.RunID, err)
 	}
 	defer stdout.Close()
-	stderr, err := os.Create(filepath.Join(c.Dir, "stderr"))
+	stderr, err := os.Create(r.Stderr())
 	if err != nil {
-		return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
+		return fmt.Errorf("starting run %s: %w", c.RunID, err)
 	}
 	args := append([]string{"run", "--run-id", c.RunID, "--policy", c.Policy, "--data", "synthetic:" + strconv.Itoa(c.Bars),
 		"--output-dir", r.Out, "--fallback-dir", r.Fallback()}, c.Args...)
@@ -89,7 +99,7 @@ func Start(c Config) (*Run, error) {
 	r.Started = time.Now()
 	if err := cmd.Start(); err != nil {
 		stderr.Close()
-		return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
+		return fmt.Errorf("starting run %s: %w", c.RunID, err)
 	}
 	r.PID = cmd.Process.Pid
 	var copied sync.WaitGroup
@@ -104,7 +114,7 @@ func Start(c Config) (*Run, error) {
 		copied.Wait()
 		close(r.exited)
 	}()
-	return r, nil
+	return nil
 }
 
 // env is this process's environment without what would steer the program,
@@ -116,12 +126,15 @@ func (r *Run) env() []string {
 			env = append(env, kv)
 		}
 	}
-	env = append(env, "XDG_RUNTIME_DIR="+r.Runtime, "GX1TEST_BARLOG="+r.BarLog(), marker+r.RunID)
+	env = append(env, "XDG_RUNTIME_DIR="+r.Runtime, "GX1TEST_BARLOG="+r.BarLog(), r.mark())
 	return append(env, r.Env...)
 }
 
-// marker is how a run's processes are known by their environment.
+// marker begins the variable by which a run's processes are known.
 const marker = "GX1TEST_RUN="
+
+// mark names the directory too: another may have a run of the same name.
+func (r *Run) mark() string { return marker + r.RunID + "@" + r.Dir }
 
 // listen copies the program's standard error and learns from it.
 func (r *Run) listen(lines io.Reader, to io.Writer) {
@@ -153,8 +166,18 @@ func (r *Run) Fallback() string { return filepath.Join(r.Dir, "fallback") }
 func (r *Run) Perf() string     { return filepath.Join(r.Out, "perf_"+r.RunID+".json") }
 func (r *Run) Stub() string     { return filepath.Join(r.Out, "perf_"+r.RunID+"_FAILED_EXPORT.json") }
 func (r *Run) Log() string      { return filepath.Join(r.Out, r.RunID, "run.log") }
-func (r *Run) Stderr() string   { return filepath.Join(r.Dir, "stderr") }
+func (r *Run) Stdout() string   { return filepath.Join(r.Dir, r.numbered("stdout")) }
+func (r *Run) Stderr() string   { return filepath.Join(r.Dir, r.numbered("stderr")) }
 func (r *Run) State() string    { return filepath.Join(r.Out, ".gx1", r.RunID) }
+
+// numbered is name for the first coordinator, and with its number for those
+// after it.
+func (r *Run) numbered(name string) string {
+	if r.N == 1 {
+		return name
+	}
+	return name + "." + strconv.Itoa(r.N)
+}
 
 // FallbackPerf and FallbackStub are where both go if Out does not take them.
 func (r *Run) FallbackPerf() string { return filepath.Join(r.Fallback(), "perf_"+r.RunID+".json") }

@@ -11,8 +11,9 @@ import (
 	"gx1replay/internal/worker"
 )
 
-// hooks reads the environment. The bar log is opened here, once a process.
-func hooks(getenv func(string) string, pid int) (cli.Hooks, error) {
+// hooks reads the environment, and from args which process this is. The bar
+// log is opened here, once a process.
+func hooks(getenv func(string) string, pid int, args []string) (cli.Hooks, error) {
 	var h cli.Hooks
 	var onBar []func(worker.Job, int64) error
 	if dir := getenv("GX1TEST_BARLOG"); dir != "" {
@@ -61,6 +62,13 @@ func hooks(getenv func(string) string, pid int) (cli.Hooks, error) {
 			}
 			return nil
 		}
+	}
+	switch {
+	case len(args) > 0 && args[0] == "worker":
+	case len(args) > 0 && args[0] == "guardian":
+		dieAt(&h, getenv("GX1TEST_DIE_GUARDIAN"), killSelf)
+	default:
+		dieAt(&h, getenv("GX1TEST_DIE"), killSelf)
 	}
 	return h, nil
 }

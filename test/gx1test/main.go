@@ -9,6 +9,12 @@
 //	GX1TEST_HOLD=1          the session's goroutine blocks for ever
 //	GX1TEST_BLOCK_SYNC=DIR  every sync of a file in DIR blocks for ever
 //	GX1TEST_BAR_SLEEP=D     sleep D on each bar, deaf to cancels
+//	GX1TEST_DIE=STEP        the coordinator kills itself, as by kill -9, at a
+//	                        step of its run's end: write (the perf JSON is
+//	                        written aside and not synced), rename (it is synced
+//	                        and not renamed), and those that the product names:
+//	                        exported, manifest, "clean bus", …
+//	GX1TEST_DIE_GUARDIAN=STEP  the same for the guardian: write, rename
 //
 // It is never shipped. A variable that it cannot read ends it with code 70.
 package main
@@ -30,7 +36,7 @@ func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := cli.Main(stdin, stdout, stderr)
 	var err error
-	if p.Hooks, err = hooks(os.Getenv, os.Getpid()); err != nil {
+	if p.Hooks, err = hooks(os.Getenv, os.Getpid(), args); err != nil {
 		fmt.Fprintf(stderr, "gx1test: %v\n", err)
 		return exitBadHook
 	}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"gx1replay/internal/cli"
+)
+
+// dieAt has die called at a step of a run's end; empty: never.
+func dieAt(h *cli.Hooks, step string, die func()) {
+	// Of the files that are written aside only the perf JSON counts: the
+	// backup goes through the same code, and stands in the state directory.
+	atPerf := func(before func(string) error) func(string) error {
+		return func(aside string) error {
+			if strings.HasPrefix(filepath.Base(aside), ".perf_") && !strings.Contains(aside, string(filepath.Separator)+".gx1"+string(filepath.Separator)) {
+				die()
+			}
+			if before != nil {
+				return before(aside)
+			}
+			return nil
+		}
+	}
+	switch step {
+	case "":
+	case "write":
+		h.Export.BeforeSync = atPerf(h.Export.BeforeSync)
+	case "rename":
+		h.Export.BeforeRename = atPerf(h.Export.BeforeRename)
+	default:
+		h.Step = func(name string) {
+			if name == step {
+				die()
+			}
+		}
+	}
+}
+
+// killSelf ends this process as kill -9 does, and does not return.
+func killSelf() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
