@@ -44,10 +44,9 @@ func (b *Bus) dataStore(ctx context.Context) (jetstream.ObjectStore, error) {
 	if s != nil {
 		return s, nil
 	}
-	err := b.asking(ctx, func(ctx context.Context) (err error) {
-		s, err = b.js.ObjectStore(ctx, StoreData)
-		return err
-	})
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	s, err := b.js.ObjectStore(ctx, StoreData)
 	if err != nil {
 		return nil, fmt.Errorf("object store %s: %w", StoreData, err)
 	}
@@ -65,16 +64,13 @@ var ErrNoObject = errors.New("no such object on the bus")
 
 // HasObject reports whether an object is there, whole.
 func (b *Bus) HasObject(ctx context.Context, name string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
-	defer cancel()
 	s, err := b.dataStore(ctx)
 	if err != nil {
 		return false, err
 	}
-	err = b.asking(ctx, func(ctx context.Context) error {
-		_, err := s.GetInfo(ctx, name)
-		return err
-	})
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	_, err = s.GetInfo(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return false, nil
 	}
@@ -98,18 +94,17 @@ func (b *Bus) PutObject(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
-// GetObject reads an object of at most limit bytes. It ends soon after ctx
-// does.
+// GetObject reads an object of at most limit bytes. It outlives losses of the
+// connection for a minute, and ends soon after ctx does.
 func (b *Bus) GetObject(ctx context.Context, name string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
 	defer cancel()
-	s, err := b.dataStore(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var info *jetstream.ObjectInfo
-	err = b.asking(ctx, func(ctx context.Context) (err error) {
-		info, err = s.GetInfo(ctx, name)
+	err := b.asking(ctx, func(ctx context.Context) error {
+		s, err := b.dataStore(ctx)
+		if err == nil {
+			info, err = s.GetInfo(ctx, name)
+		}
 		return err
 	})
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
@@ -162,7 +157,10 @@ func (b *Bus) chunks(ctx context.Context, info *jetstream.ObjectInfo) ([]byte, e
 	for next := uint64(1); uint64(len(data)) < info.Size; {
 		request := fmt.Sprintf(`{"seq":%d,"next_by_subj":"$O.%s.C.%s","batch":%d}`, next, StoreData, info.NUID, batchChunks)
 		if err := b.nc.PublishRequest("$JS.API.DIRECT.GET.OBJ_"+StoreData, inbox, []byte(request)); err != nil {
-			return nil, err
+			if errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx, reconnectWait) {
+				return nil, err
+			}
+			continue
 		}
 		before := next
 		for ended := false; !ended; {
