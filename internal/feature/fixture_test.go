@@ -1,6 +1,9 @@
 package feature
 
 import (
+	"bytes"
+	"flag"
+	"os"
 	"testing"
 	"time"
 
@@ -54,13 +57,36 @@ func defaultSessions() []policy.MarketSession {
 	}
 }
 
-func newSet(t testing.TB, names ...string) *Set {
-	t.Helper()
+// mustSessions is the default partition; the test of NewSessionTable knows it.
+func mustSessions() SessionTable {
 	table, err := NewSessionTable(defaultSessions())
+	if err != nil {
+		panic(err)
+	}
+	return table
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(names, table)
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs:\n%s\nwant:\n%s", path, got, want)
+	}
+}
+
+func newSet(t testing.TB, names ...string) *Set {
+	t.Helper()
+	s, err := New(names, mustSessions())
 	if err != nil {
 		t.Fatal(err)
 	}

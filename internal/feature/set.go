@@ -10,11 +10,21 @@ import (
 
 // Set computes the features that a policy names, and the gate's inputs, bar
 // by bar. It is not safe for concurrent use. Nothing is allocated a bar.
+//
+// To have at bar c exactly what a set has that began with the data set's first
+// bar, load a state of a border b ≤ c - Window, or begin with bar 0; Skip the
+// bars up to c - Window, and Push the rest. A set that does not need a state
+// may begin at c - Lookback without one.
 type Set struct {
 	sessions SessionTable
 	used     []definition // in the order of names
 	values   []float64
-	warmup   int64
+	warmup   int64 // bars since the data set's first
+	ready    []func(*state) bool
+	shown    int64 // Warmup
+	lookback int64
+	window   int64
+	needs    bool
 	bar      bars.Bar
 	state    state
 }
@@ -25,42 +35,66 @@ func New(names []string, sessions SessionTable) (*Set, error) {
 	if sessions.Len() == 0 {
 		return nil, fmt.Errorf("features need market sessions, and there are none")
 	}
-	s := &Set{sessions: sessions, values: make([]float64, len(names))}
+	s := &Set{sessions: sessions, values: make([]float64, len(names)), lookback: atrBars, window: atrBars}
 	s.state.ranges.grow(atrBars)
+	known := definitions()
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
 			return nil, fmt.Errorf("features: %s stands there twice (want each once)", name)
 		}
-		k := slices.IndexFunc(definitions, func(d definition) bool { return d.Name == name })
+		k := slices.IndexFunc(known, func(d definition) bool { return d.Name == name })
 		if k < 0 {
 			return nil, fmt.Errorf("features: %q is unknown (want some of %s)", name, strings.Join(knownNames(), ", "))
 		}
-		d := definitions[k]
-		if d.use != nil {
-			d.use(&s.state)
-		}
-		s.used = append(s.used, d)
-		s.warmup = max(s.warmup, d.Warmup)
+		s.add(known[k])
 	}
 	return s, nil
 }
 
+func (s *Set) add(d definition) {
+	if d.use != nil {
+		d.use(&s.state)
+	}
+	if d.ready != nil {
+		s.ready = append(s.ready, d.ready)
+	} else {
+		s.warmup = max(s.warmup, d.Warmup)
+	}
+	s.used = append(s.used, d)
+	s.shown = max(s.shown, d.Warmup)
+	s.lookback = max(s.lookback, d.Lookback)
+	s.window = max(s.window, d.Window)
+	s.needs = s.needs || d.Recursive
+}
+
 func knownNames() []string {
-	names := make([]string, len(definitions))
-	for i, d := range definitions {
-		names[i] = d.Name
+	var names []string
+	for _, d := range definitions() {
+		names = append(names, d.Name)
 	}
 	return names
 }
 
-// Warmup is the number of bars needed before the first bar at which every
-// named feature is usable.
-func (s *Set) Warmup() int64 { return s.warmup }
+// Warmup is the number of bars of the data set before the first bar at which
+// every named feature is usable; with H1 or H4 trends it holds for M5 bars of
+// a market without gaps, and Ready alone knows.
+func (s *Set) Warmup() int64 { return s.shown }
 
-// Lookback is the number of bars to push before a bar so that its features
-// and the gate's inputs are what they would be with all of history (EMAs to
-// less than 1e-8 of the weight of what came before).
-func (s *Set) Lookback() int64 { return max(s.warmup, atrBars) }
+// Lookback is the number of bars to push before a bar, in a set that begins
+// there without a state, so that its features and the gate's inputs are what
+// they would be with all of history: the same bits, unless NeedsState. Then
+// recursive features differ by what an EMA's start still weighs, less than
+// 1e-8 (H1 and H4 trends: in M5 bars).
+func (s *Set) Lookback() int64 { return s.lookback }
+
+// NeedsState says whether some feature depends on all bars since the data
+// set's first, so that only a state makes it exact.
+func (s *Set) NeedsState() bool { return s.needs }
+
+// Window is the number of bars to push before a bar, in a set that loaded a
+// state, so that its features and the gate's inputs are the same bits that
+// they are with all of history. It is at least 14, for the gate's ATR.
+func (s *Set) Window() int64 { return s.window }
 
 // Push consumes the next bar. Bars come in order, without a gap in index.
 func (s *Set) Push(b bars.Bar) {
@@ -68,8 +102,32 @@ func (s *Set) Push(b bars.Bar) {
 	s.state.push(&s.bar, s.sessions.At(b.TimeNS))
 }
 
-// Ready says whether every named feature is usable at the last bar.
-func (s *Set) Ready() bool { return s.state.pushed > s.warmup }
+// Skip consumes the next bar for what is recursive alone, which is several
+// times as fast. What looks back over bars begins anew with the next Push, as
+// after LoadState.
+func (s *Set) Skip(b bars.Bar) {
+	s.bar = b
+	s.state.skip(&s.bar, s.sessions.At(b.TimeNS))
+}
+
+// Seen is the number of bars of the data set up to the last bar, itself
+// included: those of the loaded state, and those pushed and skipped since.
+func (s *Set) Seen() int64 { return s.state.seen }
+
+// Ready says whether every named feature is usable at the last bar: the data
+// set has enough bars before it, and Window of them were pushed, or all.
+func (s *Set) Ready() bool {
+	st := &s.state
+	if st.seen <= s.warmup || st.pushed <= s.window && st.pushed < st.seen {
+		return false
+	}
+	for _, ready := range s.ready {
+		if !ready(st) {
+			return false
+		}
+	}
+	return true
+}
 
 // Values computes the features of the last bar, in the order of their names.
 // The slice is reused by the next call. Ready must be true.
@@ -95,7 +153,7 @@ func (s *Set) ATRBps() (float64, bool) {
 // SpreadBps is the spread at the last bar's close in bps of the bid; false
 // before the first bar and where the bid is no price.
 func (s *Set) SpreadBps() (float64, bool) {
-	if s.state.pushed == 0 || !(s.bar.BidClose > 0) {
+	if s.state.bar == nil || !(s.bar.BidClose > 0) {
 		return 0, false
 	}
 	return s.state.spreadBps(), true

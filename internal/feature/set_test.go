@@ -4,106 +4,59 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"gx1replay/internal/bars"
 )
 
 func allNames() []string { return knownNames() }
 
-// slow computes a feature at bar i of x from its formula alone, over all of
-// history.
-func slow(name string, x []bars.Bar, i int) float64 {
-	c := func(k int) float64 { return (x[k].BidClose + x[k].AskClose) / 2 }
-	h := func(k int) float64 { return (x[k].BidHigh + x[k].AskHigh) / 2 }
-	l := func(k int) float64 { return (x[k].BidLow + x[k].AskLow) / 2 }
-	o := func(k int) float64 { return (x[k].BidOpen + x[k].AskOpen) / 2 }
-	atr := func() float64 {
-		var sum float64
-		for k := i - 13; k <= i; k++ {
-			sum += math.Max(h(k)-l(k), math.Max(math.Abs(h(k)-c(k-1)), math.Abs(l(k)-c(k-1))))
-		}
-		return sum / 14
-	}
-	ema := func(span float64, at int) float64 {
-		y := c(0)
-		for k := 1; k <= at; k++ {
-			y += (c(k) - y) * 2 / (span + 1)
-		}
-		return y
-	}
-	switch name {
-	case "atr14":
-		return atr()
-	case "atr_bps":
-		return 10000 * atr() / c(i)
-	case "body_pct":
-		return (c(i) - o(i)) / (h(i) - l(i) + 1e-8)
-	case "ema20_slope":
-		return ema(20, i) - ema(20, i-1)
-	case "ema100_slope":
-		return ema(100, i) - ema(100, i-1)
-	case "pos_vs_ema200":
-		return (c(i) - ema(200, i)) / ema(200, i)
-	case "range_pos":
-		hi, lo := h(i), l(i)
-		for k := i - 19; k < i; k++ {
-			hi, lo = math.Max(hi, h(k)), math.Min(lo, l(k))
-		}
-		return (c(i) - lo) / (hi - lo)
-	case "roc20":
-		return (c(i) - c(i-20)) / c(i-20)
-	case "roc100":
-		return (c(i) - c(i-100)) / c(i-100)
-	case "session_id":
-		switch hour := x[i].TimeNS / 3600e9 % 24; {
-		case hour < 7 || hour >= 22:
-			return 3
-		case hour < 12:
-			return 0
-		case hour < 16:
-			return 1
-		}
-		return 2
-	case "spread_bps":
-		return 10000 * (x[i].AskClose - x[i].BidClose) / x[i].BidClose
-	case "std50":
-		// The pairwise form: Σ(a-b)²/n is the sum of squares about the mean.
-		var sum float64
-		for a := i - 49; a <= i; a++ {
-			for b := a + 1; b <= i; b++ {
-				sum += (c(a) - c(b)) * (c(a) - c(b))
-			}
-		}
-		return math.Sqrt(sum / 50 / 49)
-	}
-	panic("no slow form of " + name)
-}
-
 func TestValuesAgainstTheFormulas(t *testing.T) {
-	x := testBars(2600, 3)
-	s := newSet(t, allNames()...)
-	for i, b := range x {
-		s.Push(b)
-		if !s.Ready() || i%7 != 0 {
-			continue
-		}
-		for k, got := range s.Values() {
-			name := s.used[k].Name
-			want := slow(name, x, i)
-			if math.Abs(got-want) > 1e-9*max(1, math.Abs(want)) {
-				t.Fatalf("bar %d: %s is %v (want %v)", i, name, got, want)
+	for _, c := range []struct {
+		name string
+		x    []bars.Bar
+	}{
+		{"whole cents, no gaps", testBars(7000, 3)},
+		{"generated, nights and week-ends", bars.Generate(8000, 3)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSet(t, allNames()...)
+			compared, regimes := 0, map[float64]int{}
+			for i, b := range c.x {
+				s.Push(b)
+				if !s.Ready() || i%61 != 0 {
+					continue
+				}
+				compared++
+				for k, got := range s.Values() {
+					name := s.used[k].Name
+					want := slow(name, c.x, i)
+					if math.Abs(got-want) > 1e-9*max(1, math.Abs(want)) {
+						t.Fatalf("bar %d: %s is %v (want %v)", i, name, got, want)
+					}
+					if name == "atr_regime_id" {
+						regimes[got]++
+					}
+				}
 			}
-		}
+			if compared < 40 || len(regimes) != 3 {
+				t.Errorf("%d bars compared, regimes %v (want 40 or more, and three)", compared, regimes)
+			}
+		})
 	}
 }
 
 // Each feature is ready exactly after its warm-up, and not one bar earlier.
 func TestWarmup(t *testing.T) {
-	x := testBars(2100, 4)
+	x := testBars(4000, 4)
 	for _, d := range Known() {
 		s := newSet(t, d.Name)
 		if s.Warmup() != d.Warmup {
@@ -121,15 +74,39 @@ func TestWarmup(t *testing.T) {
 	}
 }
 
+// H1 and H4 trends count completed bars, whatever the length of the data's.
+func TestReadyOfTrendsOnOtherBars(t *testing.T) {
+	x := testBars(6000, 4)
+	for i := range x {
+		x[i].TimeNS = x[0].TimeNS + int64(i)*int64(time.Hour)
+	}
+	for name, want := range map[string]int{"h1_trend": 78, "h4_trend": 4 * 78} {
+		s := newSet(t, name)
+		first := -1
+		for i, b := range x {
+			s.Push(b)
+			if s.Ready() && first < 0 {
+				first = i
+			}
+		}
+		if first != want {
+			t.Errorf("%s on H1 bars: first ready at bar %d (want %d)", name, first, want)
+		}
+	}
+}
+
 // A set that starts Lookback bars before a bar gives the same bits there as
 // one that has seen all of history; an EMA forgets its start to 1e-8.
 func TestLookbackIsEnough(t *testing.T) {
-	x := testBars(6000, 5)
+	const at = 13000
+	x := testBars(at+100, 5)
 	for _, d := range Known() {
 		whole, late := newSet(t, d.Name), newSet(t, d.Name)
-		const at = 4000
+		if want := max(d.Lookback, atrBars); late.Lookback() != want || late.NeedsState() != d.Recursive {
+			t.Errorf("%s: Lookback %d, NeedsState %v (want %d, %v)", d.Name, late.Lookback(), late.NeedsState(), want, d.Recursive)
+		}
 		start := at - int(late.Lookback())
-		for i, b := range x[:at+200] {
+		for i, b := range x {
 			whole.Push(b)
 			if i < start {
 				continue
@@ -138,8 +115,11 @@ func TestLookbackIsEnough(t *testing.T) {
 			if i < at {
 				continue
 			}
+			if !late.Ready() {
+				t.Fatalf("%s is not ready at bar %d", d.Name, i)
+			}
 			got, want := late.Values()[0], whole.Values()[0]
-			if strings.Contains(d.Name, "ema") {
+			if d.Recursive {
 				if scale := 2000.0; math.Abs(got-want) > 1e-8*scale {
 					t.Fatalf("%s at bar %d: %v (want %v to 1e-8 of the price)", d.Name, i, got, want)
 				}
@@ -155,55 +135,104 @@ func TestLookbackIsEnough(t *testing.T) {
 	}
 }
 
-// No value depends on a later bar.
+// No value depends on a later bar: two sets see the same bars up to a place,
+// and there are the same, whatever one of them sees afterwards.
 func TestCausality(t *testing.T) {
-	x := testBars(2300, 6)
-	y := append([]bars.Bar{}, x...)
-	for i := 2200; i < len(y); i++ {
-		y[i].AskClose *= 2
-		y[i].AskHigh *= 2
-		y[i].BidLow /= 2
+	const n = 4600
+	x := bars.Generate(n, 6)
+	var want [][]uint64
+	s := newSet(t, allNames()...)
+	for _, b := range x {
+		s.Push(b)
+		want = append(want, valueBits(s))
 	}
-	a, b := newSet(t, allNames()...), newSet(t, allNames()...)
-	differ := false
-	for i := range x {
-		a.Push(x[i])
-		b.Push(y[i])
-		if !a.Ready() {
-			continue
+	rapid.Check(t, func(t *rapid.T) {
+		from := rapid.IntRange(3800, n-300).Draw(t, "from")
+		factor := rapid.Float64Range(0.2, 5).Draw(t, "factor")
+		jump := rapid.Int64Range(0, 100*int64(time.Hour)).Draw(t, "jump")
+		s, err := New(allNames(), mustSessions())
+		if err != nil {
+			t.Fatal(err)
 		}
-		for k, v := range a.Values() {
-			same := v == b.Values()[k]
-			if i < 2200 && !same {
-				t.Fatalf("%s at bar %d changed with a later bar", a.used[k].Name, i)
+		differ := false
+		for i, b := range x {
+			if i >= from {
+				b = scaled(b, factor)
+				b.TimeNS += jump
+			}
+			s.Push(b)
+			same := slices.Equal(valueBits(s), want[i])
+			if i < from && !same {
+				t.Fatalf("bar %d changed with bar %d", i, from)
 			}
 			differ = differ || !same
 		}
-	}
-	if !differ {
-		t.Error("the changed bars changed nothing: the test sees nothing")
-	}
+		if !differ && math.Abs(factor-1) > 0.01 {
+			t.Error("the changed bars changed nothing: the test sees nothing")
+		}
+	})
 }
 
-// The bits of every value are the same on every machine. The digest was made
-// on amd64 with GOAMD64=v1; v3 and arm64 fuse products where they may.
-func TestGoldenBits(t *testing.T) {
-	const want = "182970515679dd47a4d143eee2c2716409608198e9edb041fa5edc36b4a6dd95"
-	s := newSet(t, allNames()...)
-	sum := sha256.New()
-	var word [8]byte
-	for _, b := range testBars(5000, 7) {
-		s.Push(b)
-		if !s.Ready() {
-			continue
-		}
-		for _, v := range s.Values() {
-			binary.LittleEndian.PutUint64(word[:], math.Float64bits(v))
-			sum.Write(word[:])
-		}
+func scaled(b bars.Bar, factor float64) bars.Bar {
+	for _, p := range []*float64{&b.BidOpen, &b.BidHigh, &b.BidLow, &b.BidClose, &b.AskOpen, &b.AskHigh, &b.AskLow, &b.AskClose} {
+		*p *= factor
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
-		t.Errorf("digest %s (want %s)", got, want)
+	return b
+}
+
+// valueBits are the bits of all that a set says of its last bar; nothing
+// before it is ready.
+func valueBits(s *Set) []uint64 {
+	if !s.Ready() {
+		return nil
+	}
+	atr, _ := s.ATRBps()
+	spread, _ := s.SpreadBps()
+	out := []uint64{math.Float64bits(atr), math.Float64bits(spread), uint64(s.Session())}
+	for _, v := range s.Values() {
+		out = append(out, math.Float64bits(v))
+	}
+	return out
+}
+
+// The bits of every value are the same on every machine. The digests were
+// made on amd64 with GOAMD64=v1; v3 and arm64 fuse products where they may.
+func TestGoldenBits(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		names []string
+		x     []bars.Bar
+		want  string
+	}{
+		{
+			"the first twelve",
+			strings.Fields("atr14 atr_bps body_pct ema100_slope ema20_slope pos_vs_ema200 range_pos roc100 roc20 session_id spread_bps std50"),
+			testBars(5000, 7),
+			"182970515679dd47a4d143eee2c2716409608198e9edb041fa5edc36b4a6dd95",
+		},
+		{
+			"all", allNames(), bars.Generate(9000, 7),
+			"db27611bb101e5935fedcfc2a7640d9237b707201bdee1b0b0559d50fd519cc3",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSet(t, c.names...)
+			sum := sha256.New()
+			var word [8]byte
+			for _, b := range c.x {
+				s.Push(b)
+				if !s.Ready() {
+					continue
+				}
+				for _, v := range s.Values() {
+					binary.LittleEndian.PutUint64(word[:], math.Float64bits(v))
+					sum.Write(word[:])
+				}
+			}
+			if got := hex.EncodeToString(sum.Sum(nil)); got != c.want {
+				t.Errorf("digest %s (want %s)", got, c.want)
+			}
+		})
 	}
 }
 
@@ -215,11 +244,11 @@ func TestHandComputed(t *testing.T) {
 			AskOpen: open + 1, AskHigh: high + 1, AskLow: low + 1, AskClose: close + 1,
 		}
 	}
-	s := newSet(t, "atr14", "range_pos", "spread_bps", "body_pct", "roc20")
+	s := newSet(t, "atr14", "range_pos", "spread_bps", "body_pct", "roc20", "wick_asym")
 	for range 20 {
 		s.Push(at(101, 102, 100, 101)) // TR 2
 	}
-	s.Push(at(106, 110, 105, 109)) // gap up: TR = 110 - 101 = 9
+	s.Push(at(107, 110, 105, 109)) // gap up: TR = 110 - 101 = 9
 	if !s.Ready() {
 		t.Fatal("not ready after 21 bars")
 	}
@@ -227,8 +256,9 @@ func TestHandComputed(t *testing.T) {
 		(13*2 + 9) / 14.0,        // 13 bars of 2, one of 9
 		(109 - 100) / 10.0,       // low 100, high 110
 		2.0 / 108 * 1e4,          // bid close 108
-		(109 - 106) / (5 + 1e-8), // range 5
+		(109 - 107) / (5 + 1e-8), // range 5
 		109.0/101 - 1,            // 20 bars back
+		(1 - 2) / (5 + 1e-8),     // 1 above the close, 2 below the open
 	}
 	for k, got := range s.Values() {
 		if math.Abs(got-want[k]) > 1e-12*math.Abs(want[k]) {
@@ -241,6 +271,42 @@ func TestHandComputed(t *testing.T) {
 	}
 	if got := flat.Values()[0]; got != 0.5 {
 		t.Errorf("range_pos of a flat market: %v (want 0.5)", got)
+	}
+}
+
+// Bars of equal range: every ATR is both quantiles, which is high, as in the
+// original (low is below, high is at or above). A wide bar is high, and makes
+// the narrow ones after it low once less than a third of the ATRs are narrow.
+func TestRegimeByHand(t *testing.T) {
+	s := newSet(t, "atr_regime_id")
+	push := func(n int, spread float64) {
+		for range n {
+			s.Push(bars.Bar{
+				BidOpen: 100, BidHigh: 100 + spread, BidLow: 100 - spread, BidClose: 100,
+				AskOpen: 100, AskHigh: 100 + spread, AskLow: 100 - spread, AskClose: 100,
+			})
+		}
+	}
+	push(14+2879, 1)
+	if s.Ready() {
+		t.Fatal("ready with 2879 ATRs")
+	}
+	push(1, 1)
+	if !s.Ready() || s.Values()[0] != 2 {
+		t.Errorf("2880 equal ATRs: ready %v, regime %v (want 2)", s.Ready(), s.Values()[0])
+	}
+	// 2880 ATRs of 2, then greater ones. Sorted, place 0.67·(n-1) comes to lie
+	// behind the twos when they are less than two thirds, place 0.33·(n-1) not.
+	push(2000, 2)
+	push(14, 1)
+	if got := s.Values()[0]; got != 1 {
+		t.Errorf("narrow bars after 2000 wide ones: regime %v (want 1)", got)
+	}
+	// 5760 ATRs, 1434 of them 2, all others greater: only a quarter is not.
+	push(2300, 2)
+	push(14, 1)
+	if got := s.Values()[0]; got != 0 {
+		t.Errorf("a rare low value: regime %v (want 0)", got)
 	}
 }
 
@@ -274,7 +340,7 @@ func TestNewErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New([]string{"rsi14"}, table); err == nil || !strings.Contains(err.Error(), `"rsi14" is unknown (want some of atr14, atr_bps, body_pct,`) {
+	if _, err := New([]string{"rsi14"}, table); err == nil || !strings.Contains(err.Error(), `"rsi14" is unknown (want some of atr14, atr50, atr_bps, atr_regime_id, atr_z, body_pct,`) {
 		t.Errorf("an unknown feature: %v", err)
 	}
 	if _, err := New([]string{"roc20", "roc20"}, table); err == nil || !strings.Contains(err.Error(), "roc20 stands there twice") {
@@ -287,12 +353,12 @@ func TestNewErrors(t *testing.T) {
 
 func TestNoAllocationPerBar(t *testing.T) {
 	s := newSet(t, allNames()...)
-	x := testBars(3000, 9)
+	x := bars.Generate(9000, 9)
 	for _, b := range x {
 		s.Push(b)
 	}
 	i := 0
-	if n := testing.AllocsPerRun(2000, func() {
+	if n := testing.AllocsPerRun(9000, func() {
 		s.Push(x[i%len(x)])
 		s.ATRBps()
 		s.Values()
@@ -302,28 +368,67 @@ func TestNoAllocationPerBar(t *testing.T) {
 	}
 }
 
-// The page for users has a row for each feature, with its warm-up.
+// The page for users has each feature as the code has it. New features may
+// come to the page after the code; testdata/features.md has their rows.
 func TestDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/engine.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	shown := 0
 	for _, d := range Known() {
+		if !strings.Contains(string(page), "\n| `"+d.Name+"` |") {
+			continue
+		}
+		shown++
 		row := "| `" + d.Name + "` | " + d.Formula + " | " + d.Unit + " | "
 		if !strings.Contains(string(page), row) {
 			t.Errorf("docs/engine.md has no row that starts with %q", row)
 		}
 	}
+	if shown < 12 {
+		t.Errorf("docs/engine.md has %d features (want the first 12 at least)", shown)
+	}
+	var table strings.Builder
+	table.WriteString("| name | formula | unit | bars before | source |\n|---|---|---|---|---|\n")
+	for _, d := range Known() {
+		before := fmt.Sprint(d.Warmup)
+		if strings.HasSuffix(d.Name, "_trend") {
+			before += " of M5"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", d.Name, d.Formula, d.Unit, before, d.Source)
+	}
+	golden(t, "testdata/features.md", []byte(table.String()))
 }
 
 func BenchmarkSet(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		names []string
+	}{
+		{"all", allNames()},
+		{"six", []string{"atr_bps", "body_pct", "ema20_slope", "range_pos", "roc20", "session_id"}},
+		{"regime", []string{"atr_regime_id"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s := newSet(b, c.names...)
+			x := bars.Generate(1<<16, 1)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s.Push(x[i&(1<<16-1)])
+				if s.Ready() {
+					s.Values()
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkSkip(b *testing.B) {
 	s := newSet(b, allNames()...)
-	x := testBars(4096, 1)
+	x := bars.Generate(1<<16, 1)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		s.Push(x[i&4095])
-		if s.Ready() {
-			s.Values()
-		}
+		s.Skip(x[i&(1<<16-1)])
 	}
 }

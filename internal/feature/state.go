@@ -1,103 +1,97 @@
 package feature
 
-import "gx1replay/internal/bars"
+import (
+	"math"
 
-// window keeps the newest values of a series, oldest first, in one piece of
-// memory: values are written behind each other, and moved to the front when
-// the buffer is full, once in three window lengths.
-type window struct {
-	size int // values to keep; 0: the window is not used
-	buf  []float64
-	end  int
-}
-
-// grow makes the window keep at least size values. It is called before the
-// first push only.
-func (w *window) grow(size int) {
-	if size > w.size {
-		w.size = size
-		w.buf = make([]float64, 4*size)
-	}
-}
-
-func (w *window) push(v float64) {
-	if w.size == 0 {
-		return
-	}
-	if w.end == len(w.buf) {
-		copy(w.buf, w.buf[w.end-w.size+1:])
-		w.end = w.size - 1
-	}
-	w.buf[w.end] = v
-	w.end++
-}
-
-// last is the newest n values, oldest first; at least n were pushed and n is
-// at most the window's size.
-func (w *window) last(n int) []float64 { return w.buf[w.end-n : w.end] }
-
-// ema is an exponential mean as pandas' ewm(span, adjust=False) has it: it
-// starts with the first value, then y = (1-a)·y + a·x with a = 2/(span+1).
-type ema struct {
-	a, keep float64 // a and 1-a; a is 0 while the mean is not used
-	y, was  float64 // the mean at this bar and at the one before
-}
-
-func (m *ema) use(span float64) {
-	m.a = 2 / (span + 1)
-	m.keep = 1 - m.a
-}
-
-func (m *ema) push(x float64, first bool) {
-	if m.a == 0 {
-		return
-	}
-	if first {
-		m.y, m.was = x, x
-		return
-	}
-	m.was = m.y
-	m.y = float64(m.keep*m.y) + float64(m.a*x)
-}
+	"gx1replay/internal/bars"
+)
 
 // state is what features are computed from: the last bar's mid prices and
-// the history that the named features need.
+// the history that the named features need. The recursive part depends on all
+// bars since the data set's first; the rest on the last few thousand.
 type state struct {
 	bar                    *bars.Bar // valid until the next push
 	open, high, low, close float64   // mid
 	session                int
-	pushed                 int64
 
+	// Recursive, with bar.TimeNS and close of the last bar.
+	seen          int64 // bars since the data set's first
+	timeNS        int64
+	ema20, ema100 ema
+	ema200        ema
+	h1, h4        higher
+
+	// Of the bars since the look-backs began.
+	pushed              int64
 	closes, highs, lows window
 	ranges              window // true ranges; exists from the second bar on
-	ema20, ema100       ema
-	ema200              ema
+	rangeSums           runSums
+	ema100s             window
+	atrs                ranking
 
 	atr      float64 // cached for this bar
 	atrKnown bool
 }
 
-func (s *state) push(b *bars.Bar, session int) {
-	before := s.close
-	s.bar, s.session = b, session
+// roll consumes a bar for the recursive part.
+func (s *state) roll(b *bars.Bar, session int) {
+	before, first := s.close, s.seen == 0
+	s.bar, s.session, s.timeNS = b, session, b.TimeNS
 	s.open = (b.BidOpen + b.AskOpen) / 2
 	s.high, s.low, s.close = b.MidHigh(), b.MidLow(), b.MidClose()
-	first := s.pushed == 0
+	s.seen++
+	s.ema20.push(s.close, first)
+	s.ema100.push(s.close, first)
+	s.ema200.push(s.close, first)
+	s.h1.push(b.TimeNS, before, first)
+	s.h4.push(b.TimeNS, before, first)
+	s.atrKnown = false
+}
+
+// skip consumes a bar for the recursive part alone.
+func (s *state) skip(b *bars.Bar, session int) {
+	s.roll(b, session)
+	if s.pushed > 0 {
+		s.forget()
+	}
+}
+
+// forget lets the look-backs begin with the next bar. What windows hold need
+// not be cleared: nobody looks further back than the bars that were pushed
+// since. A ranking shows all that it holds.
+func (s *state) forget() {
+	s.pushed = 0
+	s.atrs.reset()
+	s.atrKnown = false
+}
+
+func (s *state) push(b *bars.Bar, session int) {
+	before, first := s.close, s.seen == 0
+	s.roll(b, session)
 	s.pushed++
 	s.closes.push(s.close)
 	s.highs.push(s.high)
 	s.lows.push(s.low)
+	s.ema100s.push(s.ema100.y)
 	if !first {
-		s.ranges.push(max(s.high, before) - min(s.low, before))
+		r := trueRange(s.high, s.low, before)
+		s.ranges.push(r)
+		s.rangeSums.push(r)
 	}
-	s.ema20.push(s.close, first)
-	s.ema100.push(s.close, first)
-	s.ema200.push(s.close, first)
-	s.atrKnown = false
+	if s.atrs.size > 0 && s.pushed > atrBars {
+		s.atrs.push(s.meanRange())
+	}
 }
 
-// atrBars is the length of the ATR.
-const atrBars = 14
+func trueRange(high, low, before float64) float64 {
+	if before > high {
+		high = before
+	}
+	if before < low {
+		low = before
+	}
+	return high - low
+}
 
 // meanRange is the ATR at this bar, in price units. It needs atrBars bars
 // before this one, because a true range needs the close before it.
@@ -109,11 +103,71 @@ func (s *state) meanRange() float64 {
 	return s.atr
 }
 
-// mean sums from the oldest value to the newest.
-func mean(x []float64) float64 {
+func (s *state) atrBps() float64 { return float64(s.meanRange() / s.close * 1e4) }
+
+func (s *state) spreadBps() float64 {
+	return float64((s.bar.AskClose - s.bar.BidClose) / s.bar.BidClose * 1e4)
+}
+
+// tiny keeps quotients of flat markets finite. It is the original's.
+const tiny = 1e-8
+
+func (s *state) bodyPct() float64 { return (s.close - s.open) / (s.high - s.low + tiny) }
+
+func (s *state) wickAsym() float64 {
+	top, bottom := s.open, s.close
+	if bottom > top {
+		top, bottom = bottom, top
+	}
+	return ((s.high - top) - (bottom - s.low)) / (s.high - s.low + tiny)
+}
+
+func (s *state) rangePos() float64 {
+	// Prices are not negative, so their bits order them; a greatest integer is
+	// found without branches, and these would be guessed wrong every other bar.
+	highs, lows := s.highs.last(rangeBars), s.lows.last(rangeBars)
+	top, bottom := math.Float64bits(s.high), math.Float64bits(s.low)
+	for i := range highs {
+		top = max(top, math.Float64bits(highs[i]))
+		bottom = min(bottom, math.Float64bits(lows[i]))
+	}
+	high, low := math.Float64frombits(top), math.Float64frombits(bottom)
+	if high == low {
+		return 0.5
+	}
+	return (s.close - low) / (high - low)
+}
+
+func (s *state) std() float64 {
+	x := s.closes.last(stdBars)
+	m := mean(x)
 	var sum float64
 	for _, v := range x {
-		sum += v
+		d := v - m
+		sum += float64(d * d)
 	}
-	return sum / float64(len(x))
+	return math.Sqrt(sum / (stdBars - 1))
+}
+
+// atrZ compares the mean true range of 50 bars with that of 200.
+func (s *state) atrZ() float64 {
+	return s.rangeSums.mean(50)/(s.rangeSums.mean(200)+tiny) - 1
+}
+
+// regime is 0, 1 or 2: whether the ATR is low, middling or high among those
+// of the last regimeBars bars.
+func (s *state) regime() float64 {
+	atr := s.meanRange()
+	if atr < s.atrs.quantile(0, regimeLow) {
+		return 0
+	}
+	if atr >= s.atrs.quantile(1, regimeHigh) {
+		return 2
+	}
+	return 1
+}
+
+// dayTrend is how far EMA100 moved in dayBars bars, in mean true ranges.
+func (s *state) dayTrend() float64 {
+	return (s.ema100.y - s.ema100s.last(dayBars + 1)[0]) / (s.rangeSums.mean(100) + tiny)
 }

@@ -1,132 +1,248 @@
 package feature
 
-import "math"
-
-// Info describes one feature for people.
+// Info describes one feature for people, and says what bars it needs.
 type Info struct {
 	Name    string
 	Unit    string
 	Formula string // of mid prices; [k] is k bars back
-	Warmup  int64  // bars needed before the first usable value
-	Source  string
+	// Warmup is the number of bars of the data set before the first usable
+	// value. That of an H1 or H4 trend is given in M5 bars of a market without
+	// gaps; what is counted there is completed H1 or H4 bars.
+	Warmup int64
+	Source string
+	// Lookback is the number of bars to push before a bar so that the value
+	// there is what it would be with all of history: the same bits, or, of a
+	// recursive feature, the same to 1e-8 of the price.
+	Lookback int64
+	// Recursive features depend on every bar since the data set's first. With
+	// a state (Set.LoadState) they are the same bits, too, after Window bars.
+	Recursive bool
+	// Window is Lookback where a state stands for all that came before: what
+	// the feature looks at beside it.
+	Window int64
 }
 
 type definition struct {
 	Info
 	use   func(*state) // reserves the history that value needs
 	value func(*state) float64
-}
-
-// originalSource is where a feature's definition comes from.
-const originalSource = "original, sequence_features.py"
-
-// The features, in alphabetical order. An EMA's start has lost all but
-// (1-2/(span+1))^(10·span) < 1e-8 of its weight after 10 spans, so that is
-// its warm-up.
-var definitions = []definition{
-	{
-		Info:  Info{"atr14", "price", "mean of the last 14 true ranges; TR = max(high, close[1]) - min(low, close[1])", atrBars, "Wilder 1978, simple mean"},
-		value: func(s *state) float64 { return s.meanRange() },
-	},
-	{
-		Info:  Info{"atr_bps", "bps", "atr14 / close · 10^4", atrBars, "engine.md §2"},
-		value: func(s *state) float64 { return s.atrBps() },
-	},
-	{
-		Info: Info{"body_pct", "ratio, -1 to 1", "(close - open) / (high - low + 1e-8)", 0, originalSource},
-		value: func(s *state) float64 {
-			return (s.close - s.open) / (s.high - s.low + 1e-8)
-		},
-	},
-	{
-		Info:  Info{"ema100_slope", "price per bar", "EMA100 - EMA100[1]", 1000, originalSource},
-		use:   func(s *state) { s.ema100.use(100) },
-		value: func(s *state) float64 { return s.ema100.y - s.ema100.was },
-	},
-	{
-		Info:  Info{"ema20_slope", "price per bar", "EMA20 - EMA20[1]", 200, originalSource},
-		use:   func(s *state) { s.ema20.use(20) },
-		value: func(s *state) float64 { return s.ema20.y - s.ema20.was },
-	},
-	{
-		Info:  Info{"pos_vs_ema200", "ratio", "close / EMA200 - 1", 2000, originalSource},
-		use:   func(s *state) { s.ema200.use(200) },
-		value: func(s *state) float64 { return s.close/s.ema200.y - 1 },
-	},
-	{
-		Info: Info{"range_pos", "ratio, 0 to 1", "(close - L) / (H - L), H and L the highest high and lowest low of the last 20 bars; 0.5 if H = L", rangeBars - 1, "stochastic %K of 20, as a ratio"},
-		use: func(s *state) {
-			s.highs.grow(rangeBars)
-			s.lows.grow(rangeBars)
-		},
-		value: func(s *state) float64 { return s.rangePos() },
-	},
-	{
-		Info:  Info{"roc100", "ratio", "close / close[100] - 1", 100, originalSource},
-		use:   func(s *state) { s.closes.grow(101) },
-		value: func(s *state) float64 { return s.close/s.closes.last(101)[0] - 1 },
-	},
-	{
-		Info:  Info{"roc20", "ratio", "close / close[20] - 1", 20, originalSource},
-		use:   func(s *state) { s.closes.grow(21) },
-		value: func(s *state) float64 { return s.close/s.closes.last(21)[0] - 1 },
-	},
-	{
-		Info:  Info{"session_id", "id", "place of the bar's market session in order of start hour, from 0", 0, originalSource},
-		value: func(s *state) float64 { return float64(s.session) },
-	},
-	{
-		Info:  Info{"spread_bps", "bps", "(ask_close - bid_close) / bid_close · 10^4", 0, "engine.md §2"},
-		value: func(s *state) float64 { return s.spreadBps() },
-	},
-	{
-		Info:  Info{"std50", "price", "sample standard deviation (n-1) of the last 50 closes, in two passes", stdBars - 1, originalSource},
-		use:   func(s *state) { s.closes.grow(stdBars) },
-		value: func(s *state) float64 { return s.std() },
-	},
+	ready func(*state) bool // beside Warmup; nil: nothing
 }
 
 const (
+	atrBars   = 14
 	rangeBars = 20
 	stdBars   = 50
+	dayBars   = 288 // a day of M5
+
+	regimeBars = 20 * dayBars
+	regimeMin  = regimeBars / 2
+	regimeLow  = 0.33
+	regimeHigh = 0.67
+
+	// m5 bars in an H1 and an H4 bar
+	m5PerH1 = 12
+	m5PerH4 = 48
+
+	// forgetSpans is after how many spans an EMA's start has lost all but
+	// (1-2/(span+1))^(10·span) < 1e-8 of its weight.
+	forgetSpans = 10
 )
+
+const (
+	original      = "original" // its sequence_features.py
+	originalBasic = "original, basic_v1.py"
+)
+
+// definitions are made anew for each caller: nobody can change another's.
+//
+// The features are in alphabetical order. Every definition gives formula,
+// unit, look-back and source; docs/engine.md shows them to users. Where the
+// original filled a value that has no history with 0, or averaged over fewer
+// bars, the bar is warm-up here. The original delayed atr_regime_id and the
+// H1 and H4 trends by a bar (of M5) and computed the latter from H1 and H4
+// bars that were still forming; here a value belongs to its own bar, and
+// higher bars count when they are complete.
+func definitions() []definition {
+	return []definition{
+		{
+			Info: Info{
+				Name: "atr14", Unit: "price", Source: "Wilder 1978, simple mean",
+				Formula: "mean of the last 14 true ranges; TR = max(high, close[1]) - min(low, close[1])",
+				Warmup:  atrBars, Lookback: atrBars, Window: atrBars,
+			},
+			value: func(s *state) float64 { return s.meanRange() },
+		},
+		{
+			Info: Info{
+				Name: "atr50", Unit: "price", Source: original,
+				Formula: "mean of the last 50 true ranges",
+				Warmup:  50, Lookback: 50, Window: 50,
+			},
+			use:   func(s *state) { s.rangeSums.use() },
+			value: func(s *state) float64 { return s.rangeSums.mean(50) },
+		},
+		{
+			Info: Info{
+				Name: "atr_bps", Unit: "bps", Source: "engine.md §2",
+				Formula: "atr14 / close · 10^4",
+				Warmup:  atrBars, Lookback: atrBars, Window: atrBars,
+			},
+			value: func(s *state) float64 { return s.atrBps() },
+		},
+		{
+			Info: Info{
+				Name: "atr_regime_id", Unit: "id", Source: originalBasic,
+				Formula: "0 if atr14 < q33, 2 if atr14 ≥ q67, else 1; q33 and q67 are the quantiles 0.33 and 0.67 of atr14 over the last 5760 bars, or over those that have one, 2880 at least",
+				Warmup:  atrBars + regimeMin - 1, Lookback: atrBars + regimeBars - 1, Window: atrBars + regimeBars - 1,
+			},
+			use:   func(s *state) { s.atrs.use(regimeBars) },
+			value: func(s *state) float64 { return s.regime() },
+		},
+		{
+			Info: Info{
+				Name: "atr_z", Unit: "ratio", Source: original,
+				Formula: "atr50 / (ATR200 + 1e-8) - 1; ATR200 is the mean of the last 200 true ranges",
+				Warmup:  200, Lookback: 200, Window: 200,
+			},
+			use:   func(s *state) { s.rangeSums.use() },
+			value: func(s *state) float64 { return s.atrZ() },
+		},
+		{
+			Info: Info{
+				Name: "body_pct", Unit: "ratio, -1 to 1", Source: original,
+				Formula: "(close - open) / (high - low + 1e-8)",
+			},
+			value: func(s *state) float64 { return s.bodyPct() },
+		},
+		{
+			Info: Info{
+				Name: "ema100_slope", Unit: "price per bar", Source: original,
+				Formula: "EMA100 - EMA100[1]",
+				Warmup:  forgetSpans * 100, Lookback: forgetSpans * 100, Recursive: true,
+			},
+			use:   func(s *state) { s.ema100.use(100) },
+			value: func(s *state) float64 { return s.ema100.y - s.ema100.was },
+		},
+		{
+			Info: Info{
+				Name: "ema20_slope", Unit: "price per bar", Source: original,
+				Formula: "EMA20 - EMA20[1]",
+				Warmup:  forgetSpans * 20, Lookback: forgetSpans * 20, Recursive: true,
+			},
+			use:   func(s *state) { s.ema20.use(20) },
+			value: func(s *state) float64 { return s.ema20.y - s.ema20.was },
+		},
+		{
+			Info: Info{
+				Name: "h1_trend", Unit: "price", Source: originalBasic,
+				Formula: "EMA12 - EMA26 of the closes of the H1 bars that are complete, 78 at least; an H1 bar holds the bars that open in an hour (UTC) and is complete from the first bar on that opens at or after the hour's end",
+				Warmup:  trendBars * m5PerH1, Lookback: forgetSpans * slowSpan * m5PerH1, Recursive: true,
+			},
+			use:   func(s *state) { s.h1.use(h1) },
+			value: func(s *state) float64 { return s.h1.trend() },
+			ready: func(s *state) bool { return s.h1.completed >= trendBars },
+		},
+		{
+			Info: Info{
+				Name: "h4_trend", Unit: "price", Source: originalBasic,
+				Formula: "h1_trend with H4 bars (00-04, 04-08, … UTC)",
+				Warmup:  trendBars * m5PerH4, Lookback: forgetSpans * slowSpan * m5PerH4, Recursive: true,
+			},
+			use:   func(s *state) { s.h4.use(h4) },
+			value: func(s *state) float64 { return s.h4.trend() },
+			ready: func(s *state) bool { return s.h4.completed >= trendBars },
+		},
+		{
+			Info: Info{
+				Name: "pos_vs_ema200", Unit: "ratio", Source: original,
+				Formula: "close / EMA200 - 1",
+				Warmup:  forgetSpans * 200, Lookback: forgetSpans * 200, Recursive: true,
+			},
+			use:   func(s *state) { s.ema200.use(200) },
+			value: func(s *state) float64 { return s.close/s.ema200.y - 1 },
+		},
+		{
+			Info: Info{
+				Name: "range_pos", Unit: "ratio, 0 to 1", Source: "stochastic %K of 20, as a ratio",
+				Formula: "(close - L) / (H - L), H and L the highest high and lowest low of the last 20 bars; 0.5 if H = L",
+				Warmup:  rangeBars - 1, Lookback: rangeBars - 1, Window: rangeBars - 1,
+			},
+			use: func(s *state) {
+				s.highs.grow(rangeBars)
+				s.lows.grow(rangeBars)
+			},
+			value: func(s *state) float64 { return s.rangePos() },
+		},
+		{
+			Info: Info{
+				Name: "roc100", Unit: "ratio", Source: original,
+				Formula: "close / close[100] - 1",
+				Warmup:  100, Lookback: 100, Window: 100,
+			},
+			use:   func(s *state) { s.closes.grow(101) },
+			value: func(s *state) float64 { return s.close/s.closes.last(101)[0] - 1 },
+		},
+		{
+			Info: Info{
+				Name: "roc20", Unit: "ratio", Source: original,
+				Formula: "close / close[20] - 1",
+				Warmup:  20, Lookback: 20, Window: 20,
+			},
+			use:   func(s *state) { s.closes.grow(21) },
+			value: func(s *state) float64 { return s.close/s.closes.last(21)[0] - 1 },
+		},
+		{
+			Info: Info{
+				Name: "session_id", Unit: "id", Source: original,
+				Formula: "place of the bar's market session in order of start hour, from 0",
+			},
+			value: func(s *state) float64 { return float64(s.session) },
+		},
+		{
+			Info: Info{
+				Name: "spread_bps", Unit: "bps", Source: "engine.md §2",
+				Formula: "(ask_close - bid_close) / bid_close · 10^4",
+			},
+			value: func(s *state) float64 { return s.spreadBps() },
+		},
+		{
+			Info: Info{
+				Name: "std50", Unit: "price", Source: original,
+				Formula: "sample standard deviation (n-1) of the last 50 closes, in two passes",
+				Warmup:  stdBars - 1, Lookback: stdBars - 1, Window: stdBars - 1,
+			},
+			use:   func(s *state) { s.closes.grow(stdBars) },
+			value: func(s *state) float64 { return s.std() },
+		},
+		{
+			Info: Info{
+				Name: "trend_regime_tf24h", Unit: "ATRs", Source: original,
+				Formula: "(EMA100 - EMA100[288]) / (ATR100 + 1e-8); ATR100 is the mean of the last 100 true ranges",
+				Warmup:  forgetSpans*100 + dayBars, Lookback: forgetSpans*100 + dayBars, Recursive: true, Window: dayBars,
+			},
+			use: func(s *state) {
+				s.ema100.use(100)
+				s.ema100s.grow(dayBars + 1)
+				s.rangeSums.use()
+			},
+			value: func(s *state) float64 { return s.dayTrend() },
+		},
+		{
+			Info: Info{
+				Name: "wick_asym", Unit: "ratio, -1 to 1", Source: original,
+				Formula: "((high - max(open, close)) - (min(open, close) - low)) / (high - low + 1e-8)",
+			},
+			value: func(s *state) float64 { return s.wickAsym() },
+		},
+	}
+}
 
 // Known lists the features, in alphabetical order.
 func Known() []Info {
-	all := make([]Info, len(definitions))
-	for i, d := range definitions {
-		all[i] = d.Info
+	var all []Info
+	for _, d := range definitions() {
+		all = append(all, d.Info)
 	}
 	return all
-}
-
-func (s *state) atrBps() float64 { return float64(s.meanRange() / s.close * 1e4) }
-
-func (s *state) spreadBps() float64 {
-	return float64((s.bar.AskClose - s.bar.BidClose) / s.bar.BidClose * 1e4)
-}
-
-func (s *state) rangePos() float64 {
-	high, low := math.Inf(-1), math.Inf(1)
-	for _, v := range s.highs.last(rangeBars) {
-		high = max(high, v)
-	}
-	for _, v := range s.lows.last(rangeBars) {
-		low = min(low, v)
-	}
-	if high == low {
-		return 0.5
-	}
-	return (s.close - low) / (high - low)
-}
-
-func (s *state) std() float64 {
-	x := s.closes.last(stdBars)
-	m := mean(x)
-	var sum float64
-	for _, v := range x {
-		d := v - m
-		sum += float64(d * d)
-	}
-	return math.Sqrt(sum / (stdBars - 1))
 }

@@ -1,0 +1,84 @@
+package feature
+
+import "time"
+
+// ema is an exponential mean as pandas' ewm(span, adjust=False) has it: it
+// starts with the first value, then y = (1-a)·y + a·x with a = 2/(span+1).
+type ema struct {
+	a, keep float64 // a and 1-a; a is 0 while the mean is not used
+	y, was  float64 // the mean at this bar and at the one before
+}
+
+func (m *ema) use(span float64) {
+	m.a = 2 / (span + 1)
+	m.keep = 1 - m.a
+}
+
+func (m *ema) used() bool { return m.a != 0 }
+
+func (m *ema) push(x float64, first bool) {
+	if m.a == 0 {
+		return
+	}
+	if first {
+		m.y, m.was = x, x
+		return
+	}
+	m.was = m.y
+	m.y = float64(m.keep*m.y) + float64(m.a*x)
+}
+
+const (
+	h1 = int64(time.Hour)
+	h4 = 4 * h1
+
+	fastSpan = 12
+	slowSpan = 26
+	// trendBars is how many bars of the higher timeframe must be complete
+	// before their trend is used: three slow spans, after which the first bar
+	// weighs (1-2/27)^78 = 0.25 %.
+	trendBars = 3 * slowSpan
+)
+
+// higher is the trend on a higher timeframe. Its bars are the pieces of time
+// [k·period, (k+1)·period) since 1970 UTC in which there is at least one bar;
+// their close is the close of the last bar that opens in them. Such a bar is
+// complete, and in the trend, from the first bar on that opens at or after
+// its end: nothing that a trader could not have known is in it.
+type higher struct {
+	period     int64 // ns; 0: not used
+	end        int64 // ns, of the bar that is forming
+	completed  int64
+	fast, slow ema // of the completed bars' closes
+}
+
+func (h *higher) use(period int64) {
+	h.period = period
+	h.fast.use(fastSpan)
+	h.slow.use(slowSpan)
+}
+
+// push sees a bar that opens at timeNS; before is the close of the bar before
+// it, if it is not the first.
+func (h *higher) push(timeNS int64, before float64, first bool) {
+	if h.period == 0 || !first && timeNS < h.end {
+		return
+	}
+	if !first {
+		h.fast.push(before, h.completed == 0)
+		h.slow.push(before, h.completed == 0)
+		h.completed++
+	}
+	h.end = periodEnd(timeNS, h.period)
+}
+
+func (h *higher) trend() float64 { return h.fast.y - h.slow.y }
+
+// periodEnd is the end of the period that holds timeNS.
+func periodEnd(timeNS, period int64) int64 {
+	in := timeNS % period
+	if in < 0 {
+		in += period
+	}
+	return timeNS - in + period
+}
