@@ -249,23 +249,40 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if s.cfg.Hold != nil {
 		s.cfg.Hold()
 	}
+	// end ends a session that has not come to live the run.
+	end := func(err error) {
+		s.dog.Ended(err)
+		if out := <-verdict; out.Code != 1 {
+			s.publishFiles(exporter)
+		}
+	}
+	// abandon ends one that has found its input bad; a stop that came before
+	// outranks that.
+	abandon := func(err error) error {
+		if ctx.Err() != nil {
+			end(nil)
+			return nil
+		}
+		end(fmt.Errorf("%w: %w", export.ErrAbandoned, err))
+		return err
+	}
 	set, err := s.cfg.Load(ctx)
 	if err != nil {
-		return s.abandon(ctx, err)
+		return abandon(err)
 	}
 	if s.identity, err = s.first(set); err != nil {
-		return s.abandon(ctx, err)
+		return abandon(err)
 	}
 	// Without the bus: what the files say is enough to refuse, or to know the
 	// plan, so that a stop from now on exports it.
 	m, err := s.next(nil, time.Time{})
 	if err != nil {
-		return s.abandon(ctx, err)
+		return abandon(err)
 	}
 	if s.left.known && s.finished(s.left.exported) {
 		err := s.alreadyRun()
 		s.finishCleaning(over, exporter)
-		return s.abandon(ctx, err)
+		return abandon(err)
 	}
 	life := &Life{
 		Bars: set.Bars, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
@@ -281,28 +298,17 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	switch {
 	case err == nil:
 	case !began:
-		return s.abandon(ctx, err)
+		return abandon(err)
 	case ctx.Err() != nil:
 		// Stopped while it began, and nobody was told to begin.
 		s.cfg.Logger.Info("stopped while the run began", "error", err)
-		s.dog.Ended(nil)
+		end(nil)
 	default:
 		s.cfg.Logger.Error("the run could not begin", "error", err)
-		s.dog.Ended(err)
+		end(err)
 		return err
 	}
 	return nil
-}
-
-// abandon ends a session that has found its input bad; a stop that came
-// before outranks that.
-func (s *Session) abandon(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		s.dog.Ended(nil)
-		return nil
-	}
-	s.dog.Ended(fmt.Errorf("%w: %w", export.ErrAbandoned, err))
-	return err
 }
 
 // serve connects to the bus, agrees with it on the session, brings up the
