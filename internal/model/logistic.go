@@ -9,30 +9,6 @@ import (
 	"gx1replay/internal/policy"
 )
 
-// Scorer scores one bar. Score takes the features in the order that New was
-// given and returns the log-odds of a long and of a short entry. It keeps
-// nothing and allocates nothing.
-type Scorer interface {
-	Score(x []float64) (long, short float64)
-}
-
-// New makes the scorer of a policy's model for the named features. Errors
-// name the key: a kind that is not supported, a weight for a feature that is
-// not in the list, a weight that is not finite.
-func New(m policy.Model, features []string) (Scorer, error) {
-	switch m.Kind {
-	case policy.KindLogistic:
-		l, err := NewLogistic(m, features)
-		if err != nil {
-			return nil, err // and not a *Logistic that is nil in a Scorer that is not
-		}
-		return l, nil
-	case policy.KindXGBoost, policy.KindLightGBM:
-		return nil, fmt.Errorf("model.kind: %s is not supported by this version (want %s)", m.Kind, policy.KindLogistic)
-	}
-	return nil, fmt.Errorf("model.kind: %q is unknown (want %s)", m.Kind, policy.KindLogistic)
-}
-
 // Logistic is one linear model a side: the score is bias + Σ weight·feature,
 // summed in the order of the features.
 type Logistic struct {

@@ -109,9 +109,9 @@ func TestNewErrors(t *testing.T) {
 		m    policy.Model
 		want string
 	}{
-		{policy.Model{Kind: "xgboost"}, "model.kind: xgboost is not supported by this version (want logistic)"},
-		{policy.Model{Kind: "lightgbm"}, "model.kind: lightgbm is not supported"},
-		{policy.Model{Kind: "tree"}, `model.kind: "tree" is unknown (want logistic)`},
+		{policy.Model{Kind: "xgboost"}, "model.kind: xgboost models are files, and none was loaded (want logistic)"},
+		{policy.Model{Kind: "lightgbm"}, "model.kind: lightgbm models are files"},
+		{policy.Model{Kind: "tree"}, `model.kind: "tree" is unknown (want logistic, xgboost or lightgbm)`},
 		{logistic(math.NaN(), nil), "model.short.bias: NaN"},
 		{logistic(0, map[string]float64{"z": 1, "b": 1}), "model.short.weights.z: the feature is not in the policy's list (a, b)"},
 		{logistic(0, map[string]float64{"a": math.Inf(-1)}), "model.short.weights.a: -Inf"},
