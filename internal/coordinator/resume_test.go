@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -343,5 +344,59 @@ func TestSchedule21_RunAgainWithinTwoMinutes(t *testing.T) {
 		w.resume(w.exportOf(r, true), nil)
 		w.hire("a", nil)
 		w.allOK(w.wait(w.launch(8 * time.Second).ended))
+	})
+}
+
+// A claim of an earlier session whose holder is gone is released by the
+// coordinator once it has not changed for a whole lease, while workers replay
+// what was never begun: nobody spends a lease on watching it.
+func TestLapsedClaimIsReleasedByTheCoordinator(t *testing.T) {
+	bubble(t, func(t *testing.T, newRun func(int) *world) {
+		w := newRun(8)
+		defer w.close()
+		dead := w.hire("dead", nil)
+		c := w.launch(8 * time.Second)
+		w.until("bars move", func() bool { return w.stepped() > 2 })
+		w.crash(dead)
+		c.crash()
+		w.resume(perf.Report{}, nil)
+		w.hire("a", nil)
+		begun := time.Now()
+		w.whole(w.wait(w.launch(8 * time.Second).ended))
+		if got := w.tally(); got.failures != 0 || got.releases != 1 || got.redeliveries != 1 {
+			t.Errorf("%+v (want one release, which is no failure, and one redelivery)\n%s", got, strings.Join(w.history, "\n"))
+		}
+		// Eight chunks in a row, and no lease of waiting beside them.
+		if took, replay := time.Since(begun), time.Duration(len(w.life.Bars))*testBar; took > replay+testLease/2 {
+			t.Errorf("it took %v (want little more than the %v of eight chunks)\n%s", took, replay, strings.Join(w.history, "\n"))
+		}
+	})
+}
+
+// A holder of an earlier session that lives keeps its claim: its record
+// changes within a lease.
+func TestLivingClaimIsNotReleased(t *testing.T) {
+	bubble(t, func(t *testing.T, newRun func(int) *world) {
+		w := newRun(2)
+		defer w.close()
+		w.hire("a", nil)
+		c := w.launch(8 * time.Second)
+		w.until("bars move", func() bool { return w.stepped() > 2 })
+		rec, seq, err := w.bus.Lease(t.Context(), w.m.RunID, 0)
+		if err != nil || rec == nil {
+			t.Fatalf("the first chunk's record: %v, %v", rec, err)
+		}
+		stale := map[int]uint64{0: seq}
+		w.until("the record changes", func() bool {
+			_, now, err := w.bus.Lease(t.Context(), w.m.RunID, 0)
+			return err == nil && now != seq
+		})
+		w.life.Manifest.Session++ // as a later session's coordinator sees it
+		w.life.release(t.Context(), stale)
+		w.life.Manifest.Session--
+		if rec, _, err = w.bus.Lease(t.Context(), w.m.RunID, 0); err != nil || rec.State == lease.StateReleased {
+			t.Errorf("the record is %v, %v (want the living holder's)", rec, err)
+		}
+		w.whole(w.wait(c.ended))
 	})
 }
