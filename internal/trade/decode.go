@@ -1,0 +1,260 @@
+package trade
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"gx1replay/internal/footer"
+)
+
+// minRecordBytes is the least a record can have: an expired signal. It bounds
+// what a declared count may allocate.
+const minRecordBytes = 1 + 1 + 1 + 8
+
+var (
+	errPartCut   = errors.New("it ends within a record")
+	errVarint    = errors.New("a varint is not in its shortest form or has more than 63 bits")
+	errReason    = errors.New("an unknown reason, or one written out that has a code")
+	errLeftFlags = errors.New("unknown flags of a left state")
+)
+
+// DecodeSignals joins the parts that artifact a, from a validated footer,
+// lists, and gives the signals back, bit for bit as they were. Parts that are
+// missing, too many, changed, or not what EncodeSignals makes are an error. It
+// never panics, and allocates at most a multiple of the parts.
+//
+// The signals are sound and in order; whether they lie in their chunk is
+// ValidateSignals' to say.
+func DecodeSignals(a footer.Artifact, parts [][]byte) ([]Signal, error) {
+	signals, err := decodeSignals(a, parts)
+	if err != nil {
+		return nil, fmt.Errorf("decoding the signals of artifact %.80q: %w", a.Name, err)
+	}
+	return signals, nil
+}
+
+func decodeSignals(a footer.Artifact, parts [][]byte) ([]Signal, error) {
+	if len(parts) != a.Parts || len(parts) == 0 || len(parts) > MaxParts {
+		return nil, fmt.Errorf("%d parts are there, %d are listed (want as many, 1 to %d)", len(parts), a.Parts, MaxParts)
+	}
+	var size int64
+	sum := sha256.New()
+	for i, p := range parts {
+		if len(p) > MaxPartBytes {
+			return nil, fmt.Errorf("part %d has %d bytes (at most %d)", i, len(p), MaxPartBytes)
+		}
+		size += int64(len(p))
+		sum.Write(p)
+	}
+	if size != a.Bytes {
+		return nil, fmt.Errorf("the parts have %d bytes, the footer lists %d", size, a.Bytes)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != a.SHA256 {
+		return nil, fmt.Errorf("the parts have SHA-256 %s, the footer lists %.80q", got, a.SHA256)
+	}
+	var total int
+	counts := make([]int, len(parts))
+	for i, p := range parts {
+		n, err := partCount(p)
+		if err != nil {
+			return nil, fmt.Errorf("part %d: %w", i, err)
+		}
+		counts[i] = n
+		total += n
+	}
+	signals := make([]Signal, 0, total)
+	for i, p := range parts {
+		var err error
+		if signals, err = decodePart(signals, p[partHeader:], counts[i]); err != nil {
+			return nil, fmt.Errorf("part %d: %w", i, err)
+		}
+	}
+	return signals, nil
+}
+
+// partCount reads the header of part p.
+func partCount(p []byte) (int, error) {
+	if len(p) < partHeader || string(p[:len(partMagic)]) != partMagic {
+		return 0, fmt.Errorf("it does not begin with %q and a header", partMagic)
+	}
+	if v := p[len(partMagic)]; v != partVersion {
+		return 0, fmt.Errorf("its version is %d (want %d)", v, partVersion)
+	}
+	n := binary.LittleEndian.Uint32(p[partHeader-4:])
+	if int64(n)*minRecordBytes > int64(len(p)-partHeader) {
+		return 0, fmt.Errorf("it declares %d signals and has %d bytes for them", n, len(p)-partHeader)
+	}
+	return int(n), nil
+}
+
+// decodePart appends the n records of b, which follow those of signals.
+func decodePart(signals []Signal, b []byte, n int) ([]Signal, error) {
+	d := partDecoder{b: b}
+	for range n {
+		s := d.record()
+		err := d.err
+		if err == nil {
+			err = s.check()
+		}
+		if err == nil && len(signals) > 0 {
+			err = s.after(&signals[len(signals)-1])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("signal %d: %w", len(signals), err)
+		}
+		d.bar, d.time = s.Bar, s.TimeNS
+		signals = append(signals, s)
+	}
+	if len(d.b) > 0 {
+		return nil, fmt.Errorf("%d bytes follow the last signal", len(d.b))
+	}
+	return signals, nil
+}
+
+// partDecoder reads records. After an error, which it keeps, it reads zeros.
+type partDecoder struct {
+	b    []byte
+	err  error
+	bar  int64
+	time int64
+}
+
+func (d *partDecoder) record() Signal {
+	s := Signal{EntryBar: NoBar, ExitBar: NoBar, MarkBar: NoBar, Side: Long}
+	flags := d.byte()
+	state := flags & flagState
+	entered := state == stateOpen || state == stateClosed
+	if flags >= flagSameBar<<1 || flags&flagSameBar != 0 && !entered {
+		d.fail(fmt.Errorf("flags are %#x", flags))
+	}
+	if flags&flagShort != 0 {
+		s.Side = Short
+	}
+	s.Expired, s.Open = state == stateExpired, state == stateOpen
+	s.Bar = d.add(d.bar)
+	s.TimeNS = d.time + d.signed()
+	s.Score = d.float()
+	if entered {
+		s.EntryBar = s.Bar + 1
+		if flags&flagSameBar != 0 {
+			s.EntryBar = s.Bar
+		}
+		s.EntryTimeNS = s.TimeNS + d.signed()
+		s.EntryPrice = d.float()
+		s.BarsHeld = d.unsigned()
+		s.MAEBps, s.MFEBps = d.float(), d.float()
+		s.MAEBars, s.MFEBars = d.unsigned(), d.unsigned()
+	}
+	switch state {
+	case stateClosed:
+		s.ExitBar = d.add(s.EntryBar)
+		s.ExitTimeNS = s.EntryTimeNS + d.signed()
+		s.ExitPrice = d.float()
+		s.ExitReason = d.reason()
+	case stateOpen:
+		s.MarkBar, s.MarkPrice = d.add(s.EntryBar), d.float()
+	}
+	if (state == stateOpen || state == statePending) && d.err == nil {
+		s.Left = d.left()
+	}
+	return s
+}
+
+func (d *partDecoder) left() *State {
+	flags := d.byte()
+	if flags > flagTrailing|flagRuleA {
+		d.fail(errLeftFlags)
+	}
+	return &State{
+		TrailingOn: flags&flagTrailing != 0, RuleAOn: flags&flagRuleA != 0,
+		ClosePrice: d.float(), Stop: d.float(), Best: d.float(), RuleABest: d.float(),
+		StopReason: d.reason(), Exit: d.reason(),
+	}
+}
+
+func (d *partDecoder) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+	d.b = nil
+}
+
+// take is the next n bytes, or nil after a failure.
+func (d *partDecoder) take(n int) []byte {
+	if len(d.b) < n {
+		d.fail(errPartCut)
+		return nil
+	}
+	x := d.b[:n]
+	d.b = d.b[n:]
+	return x
+}
+
+func (d *partDecoder) byte() byte {
+	if x := d.take(1); x != nil {
+		return x[0]
+	}
+	return 0
+}
+
+func (d *partDecoder) float() float64 {
+	if x := d.take(8); x != nil {
+		return math.Float64frombits(binary.LittleEndian.Uint64(x))
+	}
+	return 0
+}
+
+func (d *partDecoder) unsigned() int64 {
+	v, n := binary.Uvarint(d.b)
+	d.varint(n, v > math.MaxInt64)
+	return int64(v)
+}
+
+func (d *partDecoder) signed() int64 {
+	v, n := binary.Varint(d.b)
+	d.varint(n, false)
+	return v
+}
+
+// varint passes over a varint of n bytes, as encoding/binary counts them.
+func (d *partDecoder) varint(n int, tooLarge bool) {
+	switch {
+	case n == 0:
+		d.fail(errPartCut)
+	case n < 0 || tooLarge || n > 1 && d.b[n-1] == 0:
+		d.fail(errVarint)
+	default:
+		d.b = d.b[n:]
+	}
+}
+
+// add is a bar that is given by its distance from base.
+func (d *partDecoder) add(base int64) int64 {
+	v := d.unsigned()
+	if v >= maxBar {
+		d.fail(fmt.Errorf("a bar is %d after another (want less than 2^48)", v))
+		return 0
+	}
+	return base + v
+}
+
+func (d *partDecoder) reason() string {
+	code := d.byte()
+	if int(code) < len(reasonCodes) {
+		return reasonCodes[code]
+	}
+	if code != reasonText {
+		d.fail(errReason)
+		return ""
+	}
+	text := string(d.take(int(d.byte())))
+	if slices.Contains(reasonCodes[:], text) {
+		d.fail(errReason)
+	}
+	return text
+}

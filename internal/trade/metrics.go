@@ -1,0 +1,182 @@
+package trade
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"gx1replay/internal/feature"
+)
+
+// FilesSchema is the version of the names and meanings in the metrics and the
+// attribution file. Added fields do not raise it.
+const FilesSchema = 1
+
+// Figures sum up closed trades. Without trades all are 0; a standard
+// deviation needs two. Names are those of the original's metrics.
+type Figures struct {
+	NTrades int64   `json:"n_trades"`
+	WinRate float64 `json:"win_rate"` // trades with pnl > 0 / n_trades
+	// TotalPnlBps is added up in the order of rows in the trades file, one
+	// after the other: the order decides about the last digits.
+	TotalPnlBps  float64 `json:"total_pnl_bps"`
+	MeanPnlBps   float64 `json:"mean_pnl_bps"`
+	MedianPnlBps float64 `json:"median_pnl_bps"`
+	// StdPnlBps is the sample standard deviation, sqrt(Σ(x - mean)² / (n - 1)),
+	// in two passes.
+	StdPnlBps float64 `json:"std_pnl_bps"`
+	MAEBps    float64 `json:"mae_bps"` // mean of the column of this name
+	MFEBps    float64 `json:"mfe_bps"` // mean of the column of this name
+	// P1Loss and P5Loss are the 1 % and the 5 % quantile of pnl_bps; see
+	// quantile.
+	P1Loss float64 `json:"p1_loss"`
+	P5Loss float64 `json:"p5_loss"`
+	// MaxDD is the deepest point of the curve below its highest one before,
+	// ≤ 0, in bps. The curve is the sum of pnl_bps of all trades that are
+	// closed, in the order of exit bars (equal ones: of entry bars), from 0.
+	MaxDD float64 `json:"max_dd"`
+	// MaxLossStreak is the greatest number of trades with pnl < 0 that
+	// follow each other in that order.
+	MaxLossStreak int64 `json:"max_loss_streak"`
+}
+
+// Metrics are the figures of all trades of a run, and of its parts.
+type Metrics struct {
+	Schema int `json:"schema"`
+	Figures
+	// BySession has every market session of the policy: that of the signal.
+	BySession map[string]Figures `json:"by_session"`
+	// ByMonth has the months (2026-01, UTC) of the entries that there are.
+	ByMonth map[string]Figures `json:"by_month"`
+}
+
+// outcome is what the figures need of a trade.
+type outcome struct {
+	pnl, mae, mfe     float64
+	entryBar, exitBar int64
+}
+
+func newOutcome(s *Signal) outcome {
+	return outcome{pnl: plus(s.PnlBps()), mae: -s.MAEBps, mfe: s.MFEBps, entryBar: s.EntryBar, exitBar: s.ExitBar}
+}
+
+// byExit is the order in which pnl is realised.
+func byExit(a, b outcome) int {
+	return cmp.Or(cmp.Compare(a.exitBar, b.exitBar), cmp.Compare(a.entryBar, b.entryBar))
+}
+
+// Measure makes the metrics of trades, which are closed and in the order of
+// their signals.
+func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable) Metrics {
+	var all []outcome
+	parts := make([][]outcome, sessions.Len())
+	months := map[string][]outcome{}
+	for s := range trades {
+		o := newOutcome(s)
+		all = append(all, o)
+		k := sessions.At(s.TimeNS)
+		parts[k] = append(parts[k], o)
+		month := time.Unix(0, s.EntryTimeNS).UTC().Format("2006-01")
+		months[month] = append(months[month], o)
+	}
+	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
+	for k, o := range parts {
+		m.BySession[sessions.Name(k)] = figures(o)
+	}
+	for month, o := range months {
+		m.ByMonth[month] = figures(o)
+	}
+	return m
+}
+
+// figures computes all figures of trades in the order of their signals.
+// Products are rounded before they are added, so that no machine fuses them.
+func figures(trades []outcome) Figures {
+	f := Figures{NTrades: int64(len(trades))}
+	if len(trades) == 0 {
+		return f
+	}
+	var wins, mae, mfe float64
+	pnl := make([]float64, len(trades))
+	for i, o := range trades {
+		pnl[i] = o.pnl
+		f.TotalPnlBps += o.pnl
+		mae += o.mae
+		mfe += o.mfe
+		if o.pnl > 0 {
+			wins++
+		}
+	}
+	n := float64(len(trades))
+	f.WinRate, f.MeanPnlBps, f.MAEBps, f.MFEBps = wins/n, f.TotalPnlBps/n, plus(mae/n), plus(mfe/n)
+	if len(trades) > 1 {
+		var squares float64
+		for _, x := range pnl {
+			d := x - f.MeanPnlBps
+			squares += float64(d * d)
+		}
+		f.StdPnlBps = math.Sqrt(squares / (n - 1))
+	}
+	slices.Sort(pnl)
+	f.MedianPnlBps, f.P1Loss, f.P5Loss = quantile(pnl, 0.5), quantile(pnl, 0.01), quantile(pnl, 0.05)
+	f.MaxDD, f.MaxLossStreak = drawdown(trades)
+	return f
+}
+
+// quantile interpolates between the two values around place q · (n - 1),
+// counted from 0: lo + (hi - lo) · fraction. It is pandas' default, and
+// definition 7 of Hyndman & Fan, "Sample Quantiles in Statistical Packages"
+// (1996).
+func quantile(sorted []float64, q float64) float64 {
+	place := float64(q * float64(len(sorted)-1))
+	i := int(place)
+	if i+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	return sorted[i] + float64((sorted[i+1]-sorted[i])*(place-float64(i)))
+}
+
+// drawdown is MaxDD and MaxLossStreak.
+func drawdown(trades []outcome) (deepest float64, streak int64) {
+	var sum, peak float64
+	var losing int64
+	for _, o := range slices.SortedStableFunc(slices.Values(trades), byExit) {
+		sum += o.pnl
+		peak = max(peak, sum)
+		deepest = min(deepest, sum-peak)
+		losing++
+		if o.pnl >= 0 {
+			losing = 0
+		}
+		streak = max(streak, losing)
+	}
+	return deepest, streak
+}
+
+// WriteJSON writes m as metrics_<run_id>.json holds it: indented, names
+// within by_session and by_month in order of the alphabet, no null.
+func (m Metrics) WriteJSON(w io.Writer) error {
+	if m.BySession == nil {
+		m.BySession = map[string]Figures{}
+	}
+	if m.ByMonth == nil {
+		m.ByMonth = map[string]Figures{}
+	}
+	return writeJSON(w, "metrics", m)
+}
+
+func writeJSON(w io.Writer, what string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the %s: %w", what, err)
+	}
+	if _, err := w.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("writing the %s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package trade
+
+import (
+	"fmt"
+	"iter"
+	"math/bits"
+
+	"gx1replay/internal/policy"
+)
+
+// Picks says which signals of a list were taken, with one bit for each: of
+// millions of signals a list of indices costs more to write than the
+// selection to make.
+type Picks struct {
+	marks []uint64
+	n     int
+}
+
+// Len is the number of signals that were taken.
+func (p Picks) Len() int { return p.n }
+
+// All yields the indices of the signals that were taken, rising.
+func (p Picks) All() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for w, m := range p.marks {
+			for ; m != 0; m &= m - 1 {
+				if !yield(64*w + bits.TrailingZeros64(m)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Closed yields the signals of list, the one that p was made of, that were
+// taken and have an exit, in order: the trades that files and figures are
+// about.
+func (p Picks) Closed(list []Signal) iter.Seq[*Signal] {
+	return func(yield func(*Signal) bool) {
+		for i := range p.All() {
+			if s := &list[i]; s.Closed() && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// Takes says whether Offer would take sig, the next signal in the order of
+// bars, and counts nothing. It does not depend on the exit of sig, so a
+// signal that is still open need be followed to its end only if it is taken.
+func (s *Selector) Takes(sig *Signal) bool { return s.judge(sig) < 0 }
+
+// Taken is Select without copies of signals: it says which of them become
+// trades. Signals must be in rising order of bars, one a bar; anything else is
+// an error.
+//
+// finish may be nil. Otherwise it is given, in order, each signal whose end is
+// needed and not known: every pending one (whether it enters is open) and
+// every open one that is taken (later decisions wait for its exit). It may
+// follow the signal on in place; its error ends the selection.
+func Taken(signals []Signal, rules policy.Risk, finish func(*Signal) error) (Picks, []Drop, error) {
+	sel := NewSelector(rules)
+	p := Picks{marks: make([]uint64, (len(signals)+63)/64)}
+	for i := range signals {
+		s := &signals[i]
+		if i > 0 && s.Bar <= signals[i-1].Bar {
+			return Picks{}, nil, fmt.Errorf("selecting signal %d: its bar %d follows bar %d (want rising bars, one signal a bar)", i, s.Bar, signals[i-1].Bar)
+		}
+		if finish != nil && !s.Closed() && (s.Pending() || s.Open && sel.Takes(s)) {
+			if err := finish(s); err != nil {
+				return Picks{}, nil, fmt.Errorf("following signal %d (bar %d) to its end: %w", i, s.Bar, err)
+			}
+		}
+		if sel.Offer(s) {
+			p.marks[i/64] |= 1 << (i % 64)
+			p.n++
+		}
+	}
+	return p, sel.Dropped(), nil
+}
