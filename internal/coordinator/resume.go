@@ -53,7 +53,7 @@ func (e *Differs) Error() string {
 }
 
 // Cleaned says that the bus knows the run as exported, and that its perf JSON
-// is not where it was written.
+// is not in this output directory.
 type Cleaned struct {
 	RunID  run.ID
 	File   string
@@ -61,7 +61,7 @@ type Cleaned struct {
 }
 
 func (e *Cleaned) Error() string {
-	return fmt.Sprintf("run %s was exported to %s (SHA-256 %s), which is not there any more; a copy is in the run's own directory", e.RunID, e.File, e.SHA256)
+	return fmt.Sprintf("run %s is complete: it was exported to %s (SHA-256 %s) and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.File, e.SHA256, e.RunID)
 }
 
 // ErrTakenOver: another coordinator has begun a later session of the run.
