@@ -174,7 +174,13 @@ func (b *Bus) followOnce(ctx context.Context, stream, subjects string, at *readi
 func (b *Bus) pull(ctx context.Context, cons jetstream.Consumer, delivered, next *uint64, take func(*jetstream.RawStreamMsg)) error {
 	ctx, cancel := context.WithTimeout(ctx, followPull)
 	defer cancel()
-	batch, err := cons.Fetch(followBatch, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(followHeartbeat))
+	opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
+	// The library refuses a heartbeat of half the request's time or more, and
+	// the caller's deadline may be near.
+	if end, _ := ctx.Deadline(); time.Until(end) > 3*followHeartbeat {
+		opts = append(opts, jetstream.FetchHeartbeat(followHeartbeat))
+	}
+	batch, err := cons.Fetch(followBatch, opts...)
 	if err != nil {
 		return err
 	}

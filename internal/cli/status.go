@@ -1,27 +1,41 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
+	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
 
+const (
+	// lookPatience bounds how long a run's bus is asked how far the run is.
+	lookPatience = 2 * time.Second
+	// watchEvery is how often --watch looks.
+	watchEvery = 2 * time.Second
+)
+
 func (p Program) statusCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, watch bool
 	cmd := &cobra.Command{
-		Use:     "status [RUN_ID]",
-		Short:   "List the runs under way on this machine",
-		Example: "  coordinator status\n  coordinator status pilot_on --json",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Use:   "status [RUN_ID]",
+		Short: "List the runs under way on this machine, and what killed ones have left",
+		Example: `  coordinator status
+  coordinator status pilot_on --watch
+  coordinator status pilot_on --json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			var only run.ID
 			if len(args) == 1 {
 				id, err := run.ParseID(args[0])
@@ -30,9 +44,14 @@ func (p Program) statusCommand() *cobra.Command {
 				}
 				only = id
 			}
-			return p.status(only, asJSON)
+			if watch {
+				return p.watchStatus(cmd.Context(), only, asJSON)
+			}
+			_, err := p.status(cmd.Context(), p.Stdout, only, asJSON)
+			return err
 		},
 	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "look again each 2 seconds, until no run is under way")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)
 	return cmd
@@ -44,12 +63,74 @@ type runStatus struct {
 	Alive bool `json:"alive"`
 	// LeftBytes is what a dead coordinator has left in its state directory.
 	LeftBytes int64 `json:"left_bytes"`
+	// Standing is how far a run is whose coordinator lives; null if its bus
+	// did not say.
+	Standing *coordinator.Standing `json:"standing"`
 }
 
-func (p Program) status(only run.ID, asJSON bool) error {
+// watchStatus prints the status again and again until nothing is under way.
+func (p Program) watchStatus(ctx context.Context, only run.ID, asJSON bool) error {
+	t := time.NewTicker(watchEvery)
+	defer t.Stop()
+	for {
+		if isTerminal(p.Stdout) && !asJSON {
+			fmt.Fprint(p.Stdout, "\x1b[H\x1b[2J") // the screen, anew
+		}
+		alive, err := p.status(ctx, p.Stdout, only, asJSON)
+		if err != nil || alive == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// status prints the runs and returns how many are under way.
+func (p Program) status(ctx context.Context, out io.Writer, only run.ID, asJSON bool) (alive int, err error) {
+	list, err := p.runs(ctx, only)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range list {
+		if s.Alive {
+			alive++
+		}
+	}
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return alive, enc.Encode(list)
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(out, "no run is under way on this machine")
+		return 0, nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tCHUNKS\tBARS\tPID\tBUS\tLEFT\tOUTPUT")
+	for _, e := range list {
+		state, left, chunks, bars := "under way", "-", "-", "-"
+		if !e.Alive {
+			state, left = "its coordinator is gone", size(e.LeftBytes)
+		}
+		if s := e.Standing; s != nil {
+			chunks = fmt.Sprintf("%d of %d", s.ChunksOK, s.Chunks)
+			bars = progress.Count(s.Bars) + " of " + progress.Count(s.PlannedBars)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, state,
+			time.Since(e.StartedAt).Round(time.Second), chunks, bars, e.PID, e.URL, left, e.OutputDir)
+	}
+	return alive, w.Flush()
+}
+
+// runs lists the register, and asks the bus of each run that lives how far it
+// is.
+func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	reg, err := process.OpenRegister("")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	entries, problems := reg.List()
 	for _, err := range problems {
@@ -58,33 +139,38 @@ func (p Program) status(only run.ID, asJSON bool) error {
 	list := []runStatus{}
 	for _, e := range entries {
 		if only == "" || e.RunID == only {
-			s := runStatus{Entry: e, Alive: e.Alive}
-			if !e.Alive {
-				s.LeftBytes = coordinator.DirBytes(export.Target{Dir: e.OutputDir, RunID: e.RunID}.StateDir())
-			}
-			list = append(list, s)
+			list = append(list, runStatus{Entry: e, Alive: e.Alive})
 		}
 	}
 	if only != "" && len(list) == 0 {
-		return &usageError{msg: fmt.Sprintf("no run %s is known on this machine", only), hint: "coordinator status"}
+		return nil, &usageError{msg: fmt.Sprintf("no run %s is known on this machine", only), hint: "coordinator status"}
 	}
-	if asJSON {
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(list)
+	var asked sync.WaitGroup
+	for i := range list {
+		s := &list[i]
+		if !s.Alive {
+			s.LeftBytes = coordinator.DirBytes(export.Target{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
+			continue
+		}
+		asked.Go(func() { s.Standing = standing(ctx, s.Entry) })
 	}
-	if len(list) == 0 {
-		fmt.Fprintln(p.Stdout, "no run is under way on this machine")
+	asked.Wait()
+	return list, nil
+}
+
+// standing is how far a run is; nil if its bus does not say in time, as while
+// it starts.
+func standing(ctx context.Context, e process.Entry) *coordinator.Standing {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	b, err := coordinator.ConnectTo(ctx, e)
+	if err != nil {
 		return nil
 	}
-	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tPID\tBUS\tLEFT\tOUTPUT")
-	for _, e := range list {
-		state, left := "under way", "-"
-		if !e.Alive {
-			state, left = "its coordinator is gone", size(e.LeftBytes)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, state, time.Since(e.StartedAt).Round(time.Second), e.PID, e.URL, left, e.OutputDir)
+	defer b.Close()
+	s, err := coordinator.Look(ctx, b, e.RunID, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil
 	}
-	return w.Flush()
+	return &s
 }

@@ -11,6 +11,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -101,14 +102,7 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 	if err != nil {
 		return perf.File{}, err
 	}
-	board := newBoard(m, false, nil)
-	l := &Life{Bus: b, Manifest: m, Logger: cfg.Logger, board: board}
-	follow, end := context.WithCancel(ctx)
-	followed := make(chan error, 1)
-	go func() { followed <- b.Follow(follow, m, board) }()
-	err = l.load(ctx)
-	end()
-	<-followed
+	board, err := readBoard(ctx, b, m, cfg.Logger)
 	if err != nil {
 		return perf.File{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
 	}
@@ -139,6 +133,50 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 		r.Stop.Seq = m.StopSeq
 	}
 	return perf.File{Report: r, Totals: perf.Count(r.Outcome, chunks), Chunks: chunks}, nil
+}
+
+// readBoard reads all that the bus holds of a run.
+func readBoard(ctx context.Context, b *bus.Bus, m run.Manifest, log *slog.Logger) (*board, error) {
+	board := newBoard(m, false, nil)
+	l := &Life{Bus: b, Manifest: m, Logger: log, board: board}
+	follow, end := context.WithCancel(ctx)
+	followed := make(chan error, 1)
+	go func() { followed <- b.Follow(follow, m, board) }()
+	err := l.load(ctx)
+	end()
+	<-followed
+	return board, err
+}
+
+// Standing is how far a run is, as its bus knows it.
+type Standing struct {
+	Session     int   `json:"session"`
+	Chunks      int   `json:"chunks"`
+	ChunksOK    int   `json:"chunks_ok"`
+	Running     int   `json:"chunks_running"`
+	Failed      int   `json:"chunks_failed"`
+	PlannedBars int64 `json:"planned_bars"`
+	Bars        int64 `json:"bars"`
+	Failures    int64 `json:"failures"` // of attempts, also of those that were tried again
+}
+
+// Look reads how far a run is from its bus.
+func Look(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (Standing, error) {
+	m, _, err := b.Manifest(ctx, id)
+	if err != nil {
+		return Standing{}, err
+	}
+	board, err := readBoard(ctx, b, m, log)
+	if err != nil {
+		return Standing{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
+	}
+	chunks, t := board.snapshot()
+	totals := perf.Count(perf.OutcomeStopped, chunks)
+	return Standing{
+		Session: m.Session, Chunks: len(chunks), ChunksOK: totals.ChunksCompleted, Running: int(board.claimed.Load()),
+		Failed:      totals.Coverage.ByStatus[footer.StatusFailed].Chunks,
+		PlannedBars: totals.Coverage.PlannedBars, Bars: totals.Coverage.ReplayedBars, Failures: t.failures,
+	}, nil
 }
 
 // samePath reports whether a and b name one file, be it that it is not there.

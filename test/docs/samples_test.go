@@ -75,12 +75,13 @@ wait`)
 				kinds[strings.Join(cells, "|")] = true
 				continue
 			}
-			if len(cells) != 7 {
-				t.Fatalf("%q has %d cells (want 7)", line, len(cells))
+			if len(cells) != 9 {
+				t.Fatalf("%q has %d cells (want 9)", line, len(cells))
 			}
-			left := cells[5] == "-"
-			if !left && !regexp.MustCompile(`^[0-9]+ (?:B|kB|MB)$`).MatchString(cells[5]) {
-				t.Errorf("%q: what is left is %q (want a size or -)", line, cells[5])
+			for k, form := range map[int]string{3: `[0-9]+ of [0-9]+`, 4: `[0-9,]+ of [0-9,]+`, 7: `[0-9]+ (?:B|kB|MB)`} {
+				if !regexp.MustCompile(`^(?:-|` + form + `)$`).MatchString(cells[k]) {
+					t.Errorf("%q: cell %d is %q (want - or %s)", line, k+1, cells[k], form)
+				}
 			}
 			kinds[cells[1]] = true
 		}
