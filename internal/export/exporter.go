@@ -94,18 +94,26 @@ func (e *Exporter) Last() (perf.File, bool) {
 //
 // A complete file of this very Exporter may be replaced up to ExportFinal.
 func (e *Exporter) Export(ctx context.Context, r perf.Report, chunks []perf.Chunk) (Result, error) {
-	return e.export(ctx, r, chunks, false)
+	return e.export(ctx, r, chunks, false, nil)
+}
+
+// ExportFirst is Export of which visible tells when the file stands under its
+// name, well before Export returns. It is called from this goroutine, at most
+// once, and not if the export fails before.
+func (e *Exporter) ExportFirst(ctx context.Context, r perf.Report, chunks []perf.Chunk, visible func()) (Result, error) {
+	return e.export(ctx, r, chunks, false, visible)
 }
 
 // ExportFinal is Export for the last time in a session: it also verifies the
 // written file as `verify` does.
 func (e *Exporter) ExportFinal(ctx context.Context, r perf.Report, chunks []perf.Chunk) (Result, error) {
-	return e.export(ctx, r, chunks, true)
+	return e.export(ctx, r, chunks, true, nil)
 }
 
-func (e *Exporter) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, final bool) (Result, error) {
+func (e *Exporter) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, final bool, visible func()) (Result, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.slot.visible = visible
 	if err := e.lock.ensure(); err != nil {
 		return Result{}, fmt.Errorf("exporting run %s: %w", e.target.RunID, err)
 	}

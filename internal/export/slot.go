@@ -31,6 +31,9 @@ type slot struct {
 
 	enc   perf.Encoder
 	state atomic.Pointer[state]
+	// visible, if not nil, is called once the next export stands under its
+	// name.
+	visible func()
 }
 
 // state is what a slot knows. It is never changed, only replaced.
@@ -181,6 +184,9 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	})
 	if err != nil {
 		return res, err
+	}
+	if s.visible != nil {
+		s.visible()
 	}
 	now := &state{info: info, known: true, file: perf.File{Report: r, Totals: res.Totals, Chunks: merged}, own: true}
 	s.state.Store(now)

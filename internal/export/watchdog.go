@@ -20,6 +20,9 @@ const (
 	// exportEvery is how often an export is written during a drain, so that a
 	// kill in it loses a second of last words at most.
 	exportEvery = time.Second
+	// firstAlone is how long a stop waits at most for its first export before
+	// anybody else hears of it.
+	firstAlone = 100 * time.Millisecond
 	// diskGrace is what the disk gets at the deadline for the last export,
 	// before the fallback directory is used. With the default drain of 8 s
 	// and the fallback it stays within the 10 s that supervisors grant.
@@ -106,6 +109,7 @@ type watch struct {
 	stopAt  time.Time
 	running chan exported // the export under way, nil if there is none
 	startAt time.Time     // of the export under way
+	visible func()        // of the next export; nil: nobody asks
 	first   time.Duration
 }
 
@@ -128,7 +132,7 @@ func (w *Watchdog) Run() Outcome {
 	}
 	begin := func(stop run.Stop) {
 		s.stop, s.stopAt = stop, time.Now()
-		s.export(false)
+		s.exportFirst()
 		w.cfg.Logger.Info("stopping the run", "source", stop.Source, "reason", stop.Reason)
 		w.cfg.OnStop(stop)
 		ticker := time.NewTicker(exportEvery)
@@ -222,9 +226,27 @@ func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 // export starts an export in the background.
 func (s *watch) export(final bool) { s.start(final, nil) }
 
+// exportFirst starts the first export after a stop and returns when its file
+// is visible, or soon. Telling the bus and the workers of the stop makes both
+// busy, with the very disk and processors that the export needs; a moment
+// later is soon enough for that.
+func (s *watch) exportFirst() {
+	seen := make(chan struct{})
+	s.visible = func() { close(seen) }
+	s.export(false)
+	s.visible = nil
+	t := time.NewTimer(firstAlone)
+	defer t.Stop()
+	select {
+	case <-seen:
+	case <-t.C:
+	}
+}
+
 func (s *watch) start(final bool, lifeErr error) {
 	// s is not touched by the goroutine: it may outlive the watch.
 	r, chunks := s.report(lifeErr, final)
+	visible := s.visible
 	done := make(chan exported, 1)
 	s.running, s.startAt = done, time.Now()
 	go func() {
@@ -238,7 +260,7 @@ func (s *watch) start(final bool, lifeErr error) {
 		if final {
 			e.res, e.err = s.cfg.Exporter.ExportFinal(context.Background(), r, chunks)
 		} else {
-			e.res, e.err = s.cfg.Exporter.Export(context.Background(), r, chunks)
+			e.res, e.err = s.cfg.Exporter.ExportFirst(context.Background(), r, chunks, visible)
 		}
 		if errors.Is(e.err, ErrComplete) {
 			e.err = nil // what stands says more than this one would
