@@ -27,15 +27,18 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	ats.Unregister()
 	if code == 0 {
-		// The client's publisher of objects may leave this goroutine behind
-		// when its cleaning overtakes the goroutine's start.
-		known := goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect")
-		if err := goleak.Find(known); err != nil {
+		if err := goleak.Find(publisherLeft()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
 	os.Exit(code)
+}
+
+// publisherLeft is a goroutine that the client's publisher of objects may leave
+// behind when its cleaning overtakes the goroutine's start.
+func publisherLeft() goleak.Option {
+	return goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect")
 }
 
 // bubble runs f in virtual time with a bus.

@@ -245,7 +245,7 @@ func TestSchedule08_StoppedRecordsOfAnEarlierSession(t *testing.T) {
 
 func TestSchedule14_ConsumerOfACrashedSession(t *testing.T) {
 	bubble(t, func(t *testing.T, newRun func(int) *world) {
-		w := newRun(6)
+		w := newRun(16)
 		defer w.close()
 		w.hire("a", nil)
 		w.hire("b", nil)
@@ -360,9 +360,16 @@ func TestLapsedClaimIsReleasedByTheCoordinator(t *testing.T) {
 		w.crash(dead)
 		c.crash()
 		w.resume(perf.Report{}, nil)
+		c = w.launch(8 * time.Second)
+		// Whoever came before would serve the session that crashed, and give
+		// back what he took.
+		w.until("the second session begins", func() bool {
+			m, _, err := w.bus.Manifest(t.Context(), w.m.RunID)
+			return err == nil && m.Session == 2
+		})
 		w.hire("a", nil)
 		begun := time.Now()
-		w.whole(w.wait(w.launch(8 * time.Second).ended))
+		w.whole(w.wait(c.ended))
 		if got := w.tally(); got.failures != 0 || got.releases != 1 || got.redeliveries != 1 {
 			t.Errorf("%+v (want one release, which is no failure, and one redelivery)\n%s", got, strings.Join(w.history, "\n"))
 		}
