@@ -209,21 +209,38 @@ func livesHere(c run.Coordinator) bool {
 	return err == nil && start == c.StartTime
 }
 
-// dropObjects removes the data set and the policy of m that none of others
-// uses.
+// dropObjects removes the data set, the policy and the other objects of m that
+// none of others uses.
 func dropObjects(ctx context.Context, b *bus.Bus, m run.Manifest, others []run.Manifest) error {
-	policy := true
+	used := map[string]bool{}
 	var data []string
 	for _, o := range others {
-		policy = policy && o.Policy.Content != m.Policy.Content
+		for _, name := range objectsOf(o) {
+			used[name] = true
+		}
 		data = append(data, o.Data.SHA256)
 	}
-	if policy {
-		if err := b.DeleteObject(ctx, bus.PolicyObject(m)); err != nil {
+	for _, name := range objectsOf(m) {
+		if used[name] {
+			continue
+		}
+		if err := b.DeleteObject(ctx, name); err != nil {
 			return err
 		}
 	}
 	return dataset.Remove(ctx, b, m.Data.SHA256, data)
+}
+
+// objectsOf names the objects of a run besides its data set.
+func objectsOf(m run.Manifest) []string {
+	names := []string{bus.PolicyObject(m)}
+	if m.FeatureStates != "" {
+		names = append(names, m.FeatureStates)
+	}
+	for _, sha := range m.Models {
+		names = append(names, run.ModelObject(sha))
+	}
+	return names
 }
 
 // gcRegister takes dead runs out of the register that have left nothing.

@@ -26,6 +26,8 @@ type Life struct {
 	Revision uint64       // of the stored manifest that it replaces; 0: none
 	Bars     []bars.Bar
 	Policy   []byte // the policy's content, stored under Manifest.Policy.Content
+	// Objects are what else workers need, besides data set and policy.
+	Objects []Object
 	// Known is what files of earlier sessions hold: nothing, or every chunk.
 	Known []perf.Chunk
 	// RetryFailed takes up chunks that failed for good in earlier sessions.
@@ -46,6 +48,12 @@ type Life struct {
 	revision uint64
 	stop     atomic.Pointer[run.Stop]
 	bad      chan uint64
+}
+
+// Object is a content for the object store, made when it is missing there.
+type Object struct {
+	Name string
+	Make func() ([]byte, error)
 }
 
 // Timings of a session.
@@ -148,7 +156,8 @@ func (l *Life) begin(ctx context.Context) error {
 	return l.ask(ctx, l.board.unfinished())
 }
 
-// putObjects stores the data set and the policy where they are missing.
+// putObjects stores the data set, the policy and what else workers need where
+// they are missing.
 func (l *Life) putObjects(ctx context.Context) error {
 	if err := dataset.Publish(ctx, l.Bus, l.Manifest.Data.SHA256, l.Bars); err != nil {
 		return fmt.Errorf("storing the data set: %w", err)
@@ -160,7 +169,24 @@ func (l *Life) putObjects(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("storing the policy: %w", err)
 	}
+	for _, o := range l.Objects {
+		if err := l.putObject(ctx, o); err != nil {
+			return fmt.Errorf("storing %s: %w", o.Name, err)
+		}
+	}
 	return nil
+}
+
+func (l *Life) putObject(ctx context.Context, o Object) error {
+	there, err := l.Bus.HasObject(ctx, o.Name)
+	if err != nil || there {
+		return err
+	}
+	data, err := o.Make()
+	if err != nil {
+		return err
+	}
+	return l.Bus.PutObject(ctx, o.Name, data)
 }
 
 // load waits until everything that the bus held before its call is known.

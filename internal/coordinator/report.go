@@ -42,7 +42,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	}
 	r.Env.QuietMode = s.cfg.Quiet
 	if p.Model != nil && s.cfg.Engine == footer.EngineBuiltin {
-		r.Model = perf.Model{Kind: p.Model.Kind, Latency: p.Model.Latency}
+		r.Model = perf.Model{Kind: p.Model.Kind, Latency: p.Model.Latency, Digests: modelsOf(p)}
 	}
 	if v := s.server.Load(); v != nil {
 		r.Env.NATSServerVersion = *v

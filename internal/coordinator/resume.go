@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
@@ -39,7 +41,7 @@ type Differs struct {
 
 // Difference is one thing in which a run and a command line disagree.
 type Difference struct {
-	Name          string // data, policy, engine, plan, order
+	Name          string // data, policy, model file NAME, engine, plan, order
 	Stored, Given string
 }
 
@@ -72,7 +74,7 @@ var ErrAlive = errors.New("a coordinator of this run is at work")
 
 // refuse compares what earlier sessions have written with what this one is
 // told to do. What was never written down cannot differ.
-func (s *Session) refuse(d run.Data, engine string, p run.Policy, plan *run.Plan) error {
+func (s *Session) refuse(d run.Data, engine string, p run.Policy, models map[string]string, plan *run.Plan) error {
 	e := &Differs{RunID: s.cfg.RunID}
 	add := func(name, stored, given string) {
 		e.Fields = append(e.Fields, Difference{name, stored, given})
@@ -84,6 +86,12 @@ func (s *Session) refuse(d run.Data, engine string, p run.Policy, plan *run.Plan
 	if p.SHA256 != "" && p.SHA256 != mine.Policy.SHA256 {
 		text := func(p run.Policy) string { return fmt.Sprintf("%s (SHA-256 %.12s)", p.Name, p.SHA256) }
 		add("policy", text(p), text(mine.Policy))
+	}
+	for _, name := range slices.Sorted(maps.Keys(mine.Models)) {
+		if was, now := models[name], mine.Models[name]; was != "" && was != now {
+			text := func(sha string) string { return fmt.Sprintf("SHA-256 %.12s", sha) }
+			add("model file "+name, text(was), text(now))
+		}
 	}
 	if engine != "" && engine != s.cfg.Engine {
 		add("engine", engine, s.cfg.Engine)
@@ -179,6 +187,16 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 		Coordinator: run.Coordinator{Host: host, PID: pid, StartTime: start, HeardAt: s.started.UTC()},
 		CreatedAt:   s.started.UTC(),
 	}
+	if s.cfg.Engine == footer.EngineBuiltin {
+		features, err := newFeatures(s.cfg.Policy)
+		if err != nil {
+			return run.Manifest{}, err
+		}
+		if err := checkModel(s.cfg.Policy); err != nil {
+			return run.Manifest{}, err
+		}
+		m.FeatureStates, m.Models = dataset.StatesName(m.Data, features), modelsOf(s.cfg.Policy)
+	}
 	return m, m.Validate()
 }
 
@@ -191,7 +209,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 	var earlier []run.SessionTimes
 	if left.known {
 		r := left.file.Report
-		if err := s.refuse(r.Data, r.Env.Engine, r.Policy, nil); err != nil {
+		if err := s.refuse(r.Data, r.Env.Engine, r.Policy, r.Model.Digests, nil); err != nil {
 			return m, err
 		}
 		earlier = r.Sessions
@@ -201,20 +219,23 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			if err != nil {
 				return m, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 			}
-			if err := s.refuse(r.Data, "", run.Policy{}, &plan); err != nil && stored == nil {
+			if err := s.refuse(r.Data, "", run.Policy{}, nil, &plan); err != nil && stored == nil {
 				return m, err
 			}
 			m.Plan = plan
 		}
 	}
 	if stored != nil {
-		if err := s.refuse(stored.Data, stored.Engine, stored.Policy, &stored.Plan); err != nil {
+		if err := s.refuse(stored.Data, stored.Engine, stored.Policy, stored.Models, &stored.Plan); err != nil {
 			return m, err
 		}
 		if stored.State == run.StateExported {
 			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
 		}
 		m.Plan, m.CreatedAt = stored.Plan, stored.CreatedAt
+		if stored.FeatureStates != "" {
+			m.FeatureStates = stored.FeatureStates
+		}
 		m.StopSeq = max(m.StopSeq, stored.StopSeq)
 		m.ExportSHA256, m.ExportFile = stored.ExportSHA256, stored.ExportFile
 		earlier = perf.MergeSessions(stored.Sessions, earlier)

@@ -419,6 +419,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 		return true, err
 	}
 	life.Manifest, life.Revision, life.Known = m, rev, s.left.chunks(m.Plan)
+	life.Objects = s.objects(m, life.Bars)
 	life.Loaded = func() { s.loaded(life) }
 	life.Prepare()
 	if rev == 0 && s.left.known {

@@ -64,10 +64,10 @@ p.yaml:2:49: sessions.9: 9 is not a market session's name (want 1 to 32 of A-Z a
 		{"no model", "model: null", "p.yaml:1:1: model: is missing, and the built-in engine needs one (want, for example, these lines)" + modelExample},
 		{"model's kind", "model: {}", "p.yaml:1:8: model.kind: is missing (want logistic, xgboost or lightgbm)"},
 		{"sides", "model: {kind: logistic, long: {}}", "p.yaml:1:8: model.short: is missing (want {bias: …, weights: {feature: …}})\np.yaml:1:31: model.long: has neither bias nor weights (want {bias: …, weights: {feature: …}})"},
-		{"trees", "model: {kind: lightgbm, path: m.txt}", "p.yaml:1:15: model.kind: lightgbm models are not replayed by this version (want logistic)"},
-		{"trees without files", "model: {kind: xgboost}", "p.yaml:1:8: model.path: is missing (want a model file in path or paths)\np.yaml:1:15: model.kind: xgboost models are not replayed by this version (want logistic)"},
-		{"two models a session", "model: {kind: xgboost, paths: {EU: a, X: b, US: []}, eu_model_path: c}", `p.yaml:1:15: model.kind: xgboost models are not replayed by this version (want logistic)
-p.yaml:1:39: model.paths.X: "X" is not a market session (want EU, OVERLAP, US, ASIA)
+		{"trees without features", "model: {kind: lightgbm, path: m.txt}", "p.yaml:1:8: features: is missing (want the names of what a model of kind lightgbm looks at, in its order)"},
+		{"trees without files", "model: {kind: xgboost}\nfeatures: [a]", "p.yaml:1:8: model.path: is missing (want a model file in path or paths)"},
+		{"a long name", "features: [a]\nmodel: {kind: xgboost, path: " + strings.Repeat("x", 5000) + "}", "p.yaml:2:30: model.path: is a name of 5000 bytes (want at most 4096)"},
+		{"two models a session", "model: {kind: xgboost, paths: {EU: a, X: b, US: []}, eu_model_path: c}\nfeatures: [a]", `p.yaml:1:39: model.paths.X: "X" is not a market session (want EU, OVERLAP, US, ASIA)
 p.yaml:1:49: model.paths.US: a list is not a path (want the name of a model file)
 p.yaml:1:69: model.eu_model_path: names a second model for EU (want it here or in paths)`},
 		{"break-even above its activation", m + "exit: {break_even: {activate_bps: 5, offset_bps: 5}}", "p.yaml:2:50: exit.break_even.offset_bps: 5 is not an offset below the activation (want less than activate_bps, 5)"},
@@ -235,6 +235,54 @@ func TestIncludes(t *testing.T) {
 				t.Errorf("missing includes %s, want %s", got, c.missing)
 			}
 			checkRoundTrip(t, p, c.opt)
+		})
+	}
+}
+
+// Model files are read by the engine that needs them, and by Load alone.
+func TestModelFiles(t *testing.T) {
+	const doc = "features: [a]\nmodel: {kind: xgboost, path: all.json, paths: {US: us.json}, eu_model_path: all.json}\n"
+	beside := map[string]string{"d/p.yaml": doc, "d/all.json": "all", "all.json": "another", "us.json": "us"}
+	for _, c := range []struct {
+		name   string
+		files  map[string]string
+		opt    Options
+		want   string            // the error, empty: none
+		loaded map[string]string // name → content
+	}{
+		{"beside the policy, and in the working directory", beside, Options{NeedModel: true}, "", map[string]string{"all.json": "all", "us.json": "us"}},
+		{"not needed", map[string]string{"d/p.yaml": doc}, Options{}, "", nil},
+		{"with exec", map[string]string{"d/p.yaml": doc}, Options{GateOnly: true}, "", nil},
+		{"from an include", map[string]string{"d/p.yaml": "entry_config: e/e.yaml", "d/e/e.yaml": doc, "d/all.json": "all", "d/us.json": "us", "d/e/us.json": "no"},
+			Options{NeedModel: true}, "", map[string]string{"all.json": "all", "us.json": "us"}},
+		{"not there", map[string]string{"d/p.yaml": doc, "us.json": "us"}, Options{NeedModel: true},
+			"d/p.yaml:2:30: model.path: no such file (looked for d/all.json and all.json)\nd/p.yaml:2:77: model.eu_model_path: no such file (looked for d/all.json and all.json)", nil},
+		{"denied", map[string]string{"d/p.yaml": doc, "all.json": "all", "us.json": "denied"}, Options{NeedModel: true},
+			"d/p.yaml:2:52: model.paths.US: cannot be read: open us.json: permission denied", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.opt.ReadFile = files(c.files)
+			p, err := Load("d/p.yaml", c.opt)
+			if c.want != "" {
+				if err == nil || err.Error() != c.want {
+					t.Errorf("got\n%v\nwant\n%s", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.ModelFiles) != len(c.loaded) {
+				t.Errorf("%d files (want %d)", len(p.ModelFiles), len(c.loaded))
+			}
+			for name, content := range c.loaded {
+				if got := p.ModelFiles[name]; string(got.Content) != content || got.SHA256 != sum(content) {
+					t.Errorf("%s: %q with SHA-256 %s (want %q, %s)", name, got.Content, got.SHA256, content, sum(content))
+				}
+			}
+			// What travels names the same files, and reads none.
+			p.ModelFiles = nil
+			checkRoundTrip(t, p, Options{NeedModel: c.opt.NeedModel, GateOnly: c.opt.GateOnly})
 		})
 	}
 }

@@ -26,7 +26,14 @@ const (
 	maxTrades   = 1_000_000
 	maxFeatures = 1000
 	maxBps      = 10_000 // a price move of 100 %
+	// maxModelName bounds the name of a model file: no system's paths are
+	// longer, and it stands in messages.
+	maxModelName = 4096
 )
+
+// MaxModelBytes is the largest model file: 50 times one of a thousand deep
+// trees, and little enough to be held in memory.
+const MaxModelBytes = 256 << 20
 
 const (
 	gatePath    = "replay_config.replay_pregate"

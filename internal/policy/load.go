@@ -26,20 +26,21 @@ type Options struct {
 	// Strict makes each unknown key an error.
 	Strict bool
 	// NeedModel is for the engine that replays by itself (builtin): a missing
-	// model, a model that this version cannot replay, and a missing include
-	// are errors.
+	// model, model file or include is an error.
 	NeedModel bool
 	// GateOnly is for the engine that runs a user's command (exec): only the
 	// name and the gate are this program's, so keys of the built-in engine
 	// that have another shape or meaning are unknown keys and no errors.
 	GateOnly bool
-	// ReadFile reads the policy file and its includes; nil: os.ReadFile.
+	// ReadFile reads the policy file and the files that it names; nil:
+	// os.ReadFile.
 	ReadFile func(string) ([]byte, error)
 }
 
-// Load reads the policy file at path and the files that it includes. Whatever
-// is wrong with their content comes as one Errors; a policy file that cannot
-// be read is an error of ReadFile, wrapped.
+// Load reads the policy file at path, the files that it includes and its model
+// files. Whatever is wrong with them comes as one Errors, but for what is in
+// model files, which is not looked at; a policy file that cannot be read is an
+// error of ReadFile, wrapped.
 func Load(path string, opt Options) (Policy, error) {
 	if opt.ReadFile == nil {
 		opt.ReadFile = os.ReadFile
@@ -50,7 +51,8 @@ func Load(path string, opt Options) (Policy, error) {
 	}
 	d := newDocument(path, opt)
 	if d.root = parseTree(path, content, &d.r.errs); d.root != nil {
-		d.mergeIncludes(filepath.Dir(path))
+		d.dir, d.reads = filepath.Dir(path), true
+		d.mergeIncludes()
 	}
 	return d.finish()
 }
@@ -71,6 +73,10 @@ type document struct {
 	name  string
 	opt   Options
 	files []string // the policy file, then its includes
+	// reads: files that the document names are read, relative to dir, where
+	// the policy file is, or else to the working directory.
+	reads bool
+	dir   string
 	root  *node
 	// partial: an include could not be read, so what it would have brought
 	// is not missing.
@@ -103,9 +109,9 @@ func (d *document) finish() (Policy, error) {
 
 // mergeIncludes replaces entry_config by the keys of the file that it names
 // (shallowly, the policy's own keys win) and exit_config by that file's map.
-func (d *document) mergeIncludes(dir string) {
+func (d *document) mergeIncludes() {
 	if v := d.root.get(entryConfig); d.isPath(v, entryConfig) {
-		if inc := d.include(dir, v, entryConfig, d.opt.NeedModel); inc != nil {
+		if inc := d.include(v, entryConfig, d.opt.NeedModel); inc != nil {
 			d.root.remove(entryConfig)
 			own := map[string]bool{strconv.Quote(entryConfig): true}
 			for _, p := range d.root.pairs {
@@ -120,7 +126,7 @@ func (d *document) mergeIncludes(dir string) {
 	}
 	if v := d.root.get(exitConfig); d.isPath(v, exitConfig) {
 		need := d.opt.NeedModel && d.root.get("exit").absent()
-		if inc := d.include(dir, v, exitConfig, need); inc != nil {
+		if inc := d.include(v, exitConfig, need); inc != nil {
 			d.root.set(exitConfig, inc)
 		}
 	}
@@ -165,36 +171,51 @@ func (d *document) missing(key string, v *node) {
 	d.r.others = append(d.r.others, other{path: key, key: v, val: v, harmless: true})
 }
 
-// include reads the file that v names: relative to dir, where the policy file
-// is, or else to the working directory.
-func (d *document) include(dir string, v *node, key string, need bool) *node {
-	paths := []string{v.text}
-	if joined := filepath.Join(dir, v.text); !filepath.IsAbs(v.text) && joined != filepath.Clean(v.text) {
-		paths = []string{joined, v.text}
+// include reads the file that v names.
+func (d *document) include(v *node, key string, need bool) *node {
+	path, content, err := d.readNamed(v.text)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case missing && !need:
+		d.missing(key, v)
+		return nil
+	case err != nil:
+		d.partial = true
+		d.r.fail(v, key, "%v", err)
+		return nil
+	}
+	d.files = append(d.files, path)
+	tree := parseTree(path, content, &d.r.errs)
+	d.partial = d.partial || tree == nil
+	return tree
+}
+
+// readNamed reads a file that the document names, and says where it was found.
+func (d *document) readNamed(name string) (path string, content []byte, err error) {
+	paths := []string{name}
+	if joined := filepath.Join(d.dir, name); !filepath.IsAbs(name) && joined != filepath.Clean(name) {
+		paths = []string{joined, name}
 	}
 	for _, path := range paths {
 		content, err := d.opt.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if err == nil {
+			return path, content, nil
 		}
-		if err != nil {
-			d.partial = true
-			d.r.fail(v, key, "cannot be read: %v", err)
-			return nil
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, fmt.Errorf("cannot be read: %w", err)
 		}
-		d.files = append(d.files, path)
-		tree := parseTree(path, content, &d.r.errs)
-		d.partial = d.partial || tree == nil
-		return tree
 	}
-	if need {
-		d.partial = true
-		d.r.fail(v, key, "no such file (looked for %s)", strings.Join(paths, " and "))
-		return nil
-	}
-	d.missing(key, v)
-	return nil
+	return "", nil, missingFile{paths}
 }
+
+// missingFile says where a file was looked for.
+type missingFile struct{ paths []string }
+
+func (e missingFile) Error() string {
+	return "no such file (looked for " + strings.Join(e.paths, " and ") + ")"
+}
+
+func (missingFile) Is(target error) bool { return target == fs.ErrNotExist }
 
 // override applies the environment and the flag to the gate.
 func (d *document) override() {

@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -59,8 +62,8 @@ func (d *document) model() {
 		}
 	case KindXGBoost, KindLightGBM:
 		d.modelFiles(s, m)
-		if d.opt.NeedModel {
-			s.fail(s.take("kind"), "kind", "%s models are not replayed by this version (want %s)", m.Kind, KindLogistic)
+		if d.opt.NeedModel && !d.partial && !listed {
+			d.top.fail(s.n, "features", "is missing (want the names of what a model of kind %s looks at, in its order)", m.Kind)
 		}
 	}
 	s.done()
@@ -101,9 +104,10 @@ func (d *document) logistic(model *section, side string, listed bool) Logistic {
 	return l
 }
 
-// modelFiles reads path, paths and <session>_model_path.
+// modelFiles reads path, paths and <session>_model_path, and the files.
 func (d *document) modelFiles(s *section, m *Model) {
 	m.Path = s.text("path")
+	d.modelFile(s, "path", m.Path)
 	m.Paths = map[string]string{}
 	if paths := s.sub("paths"); paths.n != nil {
 		for _, p := range paths.n.pairs {
@@ -114,6 +118,7 @@ func (d *document) modelFiles(s *section, m *Model) {
 				paths.bad(p.val, p.key.text, "a path", "the name of a model file")
 			default:
 				m.Paths[p.key.text] = p.val.text
+				d.modelFile(paths, p.key.text, p.val.text)
 			}
 		}
 	}
@@ -127,10 +132,39 @@ func (d *document) modelFiles(s *section, m *Model) {
 			s.fail(s.take(key), key, "names a second model for %s (want it here or in paths)", name)
 		}
 		m.Paths[name] = path
+		d.modelFile(s, key, path)
 	}
 	if m.Path == "" && len(m.Paths) == 0 {
 		s.missing("path", "a model file in path or paths")
 	}
+}
+
+// modelFile reads the model file name, the value of key in s, where the engine
+// needs it.
+func (d *document) modelFile(s *section, key, name string) {
+	if name == "" {
+		return
+	}
+	if len(name) > maxModelName {
+		s.fail(s.n.get(key), key, "is a name of %d bytes (want at most %d)", len(name), maxModelName)
+		return
+	}
+	if _, known := d.p.ModelFiles[name]; known || !d.reads || !d.opt.NeedModel {
+		return
+	}
+	_, content, err := d.readNamed(name)
+	if err == nil && len(content) > MaxModelBytes {
+		err = fmt.Errorf("has %d bytes (want at most %d)", len(content), MaxModelBytes)
+	}
+	if err != nil {
+		s.fail(s.n.get(key), key, "%v", err)
+		return
+	}
+	sum := sha256.Sum256(content)
+	if d.p.ModelFiles == nil {
+		d.p.ModelFiles = map[string]ModelFile{}
+	}
+	d.p.ModelFiles[name] = ModelFile{SHA256: hex.EncodeToString(sum[:]), Content: content}
 }
 
 // weighted is the names that m's weights use, sorted.

@@ -6,7 +6,10 @@
 // and computes nothing from bars.
 package policy
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Policy is a validated policy with its defaults filled in. Zero values mean
 // what the field says; optional numbers are pointers.
@@ -34,15 +37,21 @@ type Policy struct {
 	// them.
 	MissingIncludes []string
 
+	// ModelFiles are the files that Model names, by the names that it has for
+	// them. Load reads them where NeedModel asks for a model, Parse never.
+	ModelFiles map[string]ModelFile
+
 	// SHA256 is the digest (hex) of the policy's meaning after includes and
 	// overrides, whatever the file's layout and name; unknown keys count too.
+	// What is in model files does not.
 	// SHA256WithoutGate leaves the pregate out, so that two runs that differ
 	// in the gate alone agree.
 	SHA256            string
 	SHA256WithoutGate string
 	// Content is the policy, includes merged and overrides applied, as one
 	// self-contained YAML document: what travels to workers. Parse makes the
-	// same Policy of it, with EnabledSource yaml unless it is overridden anew.
+	// same Policy of it, with EnabledSource yaml unless it is overridden anew,
+	// and without ModelFiles.
 	Content []byte
 }
 
@@ -90,6 +99,21 @@ type Model struct {
 	Path    string            // a model file for all market sessions
 	Paths   map[string]string // market session → model file
 	Latency time.Duration     // declared artificial cost per call
+}
+
+// ModelFile is a model file as it was read.
+type ModelFile struct {
+	SHA256  string // of Content, hex
+	Content []byte
+}
+
+// ModelContent is what the model file name holds, if Load has read it.
+func (p Policy) ModelContent(name string) ([]byte, error) {
+	f, ok := p.ModelFiles[name]
+	if !ok {
+		return nil, fmt.Errorf("%s was not read with the policy", name)
+	}
+	return f.Content, nil
 }
 
 // Logistic is one linear model. A feature without a weight has weight 0.

@@ -13,8 +13,8 @@
 //     bars_skipped_warmup + pregate_skips + passes.
 //  2. A bar is counted after OnBar was called for it, and after a cancel no
 //     further bar is stepped over.
-//  3. Signals, counters and reasons do not depend on the cut, as far as the
-//     features look back a finite number of bars.
+//  3. Features, signals, counters and reasons do not depend on the cut, nor on
+//     which states of recursive features there are.
 //  4. The timers of the phases add up to the wall clock.
 //  5. What a report carries is never changed afterwards.
 package replay

@@ -9,6 +9,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/model"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
@@ -20,6 +21,19 @@ type Job struct {
 	DataBars  int64         // bars in the data set; open trades close where it ends
 	BarLength time.Duration // of the data set; sets the default of entry.max_gap
 	Policy    policy.Policy // needs a model
+
+	// Model is the policy's, made once for all chunks that are replayed here.
+	// Nil: it is made of the policy, and of the model files that were read with
+	// it.
+	Model *model.Set
+
+	// States are what the policy's recursive features know after StateEvery,
+	// 2·StateEvery, … bars (feature.Set.AppendState). The replay goes on from
+	// the last one before the chunk that leaves room for what else features
+	// look back at. Where there is none it begins with the data set's first
+	// bar, if the features need it: the same values, and more to read.
+	States     [][]byte
+	StateEvery int64
 
 	// MaxCheckpoints and CheckpointEvery say when a row of counters is kept:
 	// after each bar whose index + 1 is a multiple of CheckpointEvery, a power
@@ -71,6 +85,9 @@ func (j Job) validate() error {
 	}
 	if e := j.CheckpointEvery; e < 0 || e&(e-1) != 0 {
 		return fmt.Errorf("job: a checkpoint every %d bars (want a power of two)", e)
+	}
+	if len(j.States) > 0 && j.StateEvery < 1 {
+		return fmt.Errorf("job: states every %d bars (want 1 or more)", j.StateEvery)
 	}
 	if j.Policy.Model == nil {
 		return errors.New("job: the policy has no model (the built-in engine needs one)")

@@ -75,8 +75,8 @@ func (e *engine) footer() footer.Footer {
 	f.TModelTotalSec = e.clock.sec(phaseModel)
 	f.TPolicyTotalSec = e.clock.sec(phasePolicy)
 	f.WallClockSec = float64(e.clock.now()) / 1e9
-	if c.passes > 0 {
-		f.FeatureTimeMeanMS = 1000 * f.TFeatureBuildSec / float64(c.passes)
+	if c.calls > 0 { // the bars whose features were built
+		f.FeatureTimeMeanMS = 1000 * f.TFeatureBuildSec / float64(c.calls)
 	}
 	if f.WallClockSec > 0 {
 		f.BarsPerSec = float64(c.bars) / f.WallClockSec

@@ -21,8 +21,9 @@ const (
 	followBlock = 16
 )
 
-// Run replays a chunk: job.Bars, after the bars before it that features need
-// and before as many as open signals need, at most follow_bars. report may be
+// Run replays a chunk: job.Bars, after the bars before it that features need,
+// back to a state of the recursive ones, and before as many as open signals
+// need, at most follow_bars. report may be
 // nil; it is called from the same goroutine, and what it is given is its own.
 //
 // Run blocks until the chunk is done. On a cancel of ctx it returns the
@@ -49,7 +50,7 @@ type engine struct {
 	rules trade.Rules
 	set   *feature.Set
 	gate  gate
-	model model.Scorer
+	model *model.Set
 	entry entryRule
 
 	clock      clock
@@ -60,6 +61,7 @@ type engine struct {
 	reported   int64 // next at the last report
 
 	next    int64 // the index of the next bar to step over
+	pushed  int64 // bars before this one are for recursive features alone
 	readEnd int64 // no bar from here on is followed
 	counts  counts
 	signals []trade.Signal
@@ -88,8 +90,10 @@ func newEngine(ctx context.Context, job Job, report func(footer.Footer)) (*engin
 	if e.gate, err = newGate(p.Pregate, sessions); err != nil {
 		return nil, err
 	}
-	if e.model, err = model.New(*p.Model, p.Features); err != nil {
-		return nil, err
+	if e.model = job.Model; e.model == nil {
+		if e.model, err = model.NewSet(*p.Model, p.Sessions, p.Features, p.ModelContent); err != nil {
+			return nil, err
+		}
 	}
 	if e.entry, err = newEntryRule(p.Entry, sessions); err != nil {
 		return nil, err
@@ -101,10 +105,40 @@ func newEngine(ctx context.Context, job Job, report func(footer.Footer)) (*engin
 	e.rows = newCheckpoints(job)
 	e.nextReport = int64(job.ReportEvery)
 	e.reported = -1
-	e.next = max(0, job.Bars.First-e.set.Lookback())
+	if err := e.start(); err != nil {
+		return nil, err
+	}
 	e.readEnd = job.Bars.End + min(p.Replay.FollowBars, job.DataBars-job.Bars.End)
 	e.clock.lap(phaseStartup)
 	return e, nil
+}
+
+// start decides with which bar before the chunk to begin, so that every own
+// bar's features are what they are in one pass over the data set.
+func (e *engine) start() error {
+	first := e.job.Bars.First
+	if !e.set.NeedsState() {
+		e.next = max(0, first-e.set.Lookback())
+		e.pushed = e.next
+		return nil
+	}
+	e.pushed = max(0, first-e.set.Window())
+	if len(e.job.States) == 0 {
+		return nil
+	}
+	k := min(e.pushed/e.job.StateEvery, int64(len(e.job.States)))
+	if k == 0 {
+		return nil
+	}
+	border := k * e.job.StateEvery
+	if err := e.set.LoadState(e.job.States[k-1]); err != nil {
+		return fmt.Errorf("job: the state at bar %d: %w", border, err)
+	}
+	if n := e.set.Seen(); n != border {
+		return fmt.Errorf("job: the state at bar %d is one after %d bars", border, n)
+	}
+	e.next = border
+	return nil
 }
 
 // replay reads bars in blocks that end where the chunk begins and ends.
@@ -196,9 +230,13 @@ func (e *engine) warmUp(buf []bars.Bar) error {
 		return context.Cause(e.ctx)
 	}
 	for i := range buf {
-		e.set.Push(buf[i])
+		if e.next < e.pushed {
+			e.set.Skip(buf[i])
+		} else {
+			e.set.Push(buf[i])
+		}
+		e.next++
 	}
-	e.next += int64(len(buf))
 	e.clock.lap(phaseWarmup)
 	e.enter(footer.PhaseWarmup)
 	e.reportIfDue()

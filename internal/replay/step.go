@@ -32,6 +32,7 @@ func (e *engine) step(b *bars.Bar, timed bool) error {
 	var (
 		v       verdict
 		missing bool
+		called  bool
 		side    trade.Side
 		p       float64
 	)
@@ -40,7 +41,9 @@ func (e *engine) step(b *bars.Bar, timed bool) error {
 		if timed {
 			e.clock.lapBar(phasePregate)
 		}
-		if v == pass {
+		// A market session without a model has no signal, and needs no features.
+		if session := e.set.Session(); v == pass && e.model.Has(session) {
+			called = true
 			x := e.set.Values()
 			if timed {
 				e.clock.lapBar(phaseFeature)
@@ -49,11 +52,11 @@ func (e *engine) step(b *bars.Bar, timed bool) error {
 			if err := e.latency.pay(e.ctx, &e.clock); err != nil {
 				return err
 			}
-			long, short := e.model.Score(x)
+			long, short := e.model.Score(session, x)
 			if timed {
 				e.clock.lapBar(phaseModel)
 			}
-			side, p = e.entry.decide(e.set.Session(), long, short)
+			side, p = e.entry.decide(session, long, short)
 		}
 	}
 	if e.job.OnBar != nil {
@@ -65,7 +68,7 @@ func (e *engine) step(b *bars.Bar, timed bool) error {
 	if side != 0 {
 		e.signal(b, side, p)
 	}
-	e.count(b, ready, v, missing)
+	e.count(b, ready, v, missing, called)
 	if timed {
 		e.clock.lapBar(phasePolicy)
 	}
@@ -104,7 +107,7 @@ func (e *engine) signal(b *bars.Bar, side trade.Side, p float64) {
 	e.active = append(e.active, f)
 }
 
-func (e *engine) count(b *bars.Bar, ready bool, v verdict, missing bool) {
+func (e *engine) count(b *bars.Bar, ready bool, v verdict, missing, called bool) {
 	c := &e.counts
 	if c.bars == 0 {
 		c.firstNS = b.TimeNS
@@ -120,9 +123,11 @@ func (e *engine) count(b *bars.Bar, ready bool, v verdict, missing bool) {
 		c.skipped++
 	default:
 		c.passes++
-		c.calls++
 		if missing {
 			c.missing++
+		}
+		if called {
+			c.calls++
 		}
 	}
 	if e.rows.due(e.next) {

@@ -133,7 +133,8 @@ func TestJobErrors(t *testing.T) {
 		"p_side_min or margin_min":    func(j *Job) { j.Policy.Entry.MarginMin.Short = math.NaN() },
 		"replay.fill":                 func(j *Job) { j.Policy.Replay.Fill = "" },
 		"sessions: hour 0 is in none": func(j *Job) { j.Policy.Sessions = nil },
-		"model.kind: xgboost is not":  func(j *Job) { j.Policy.Model = &policy.Model{Kind: "xgboost"} },
+		"all.json was not read":       func(j *Job) { j.Policy.Model = &policy.Model{Kind: "xgboost", Path: "all.json"} },
+		"model.path: is missing":      func(j *Job) { j.Policy.Model = &policy.Model{Kind: "xgboost"} },
 	} {
 		job := testJob(100)
 		change(&job)

@@ -1,6 +1,9 @@
 package run
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"time"
@@ -81,6 +84,13 @@ type Manifest struct {
 	Plan   Plan   `msgpack:"plan" json:"plan"`
 	Policy Policy `msgpack:"policy" json:"policy"`
 
+	// FeatureStates names the object with what the policy's recursive features
+	// know at the borders of slices; empty: none is needed.
+	FeatureStates string `msgpack:"feature_states" json:"feature_states"`
+	// Models are the model files by the names that the policy has for them:
+	// the SHA-256 (hex) of each, under which ModelObject finds it.
+	Models map[string]string `msgpack:"models" json:"models"`
+
 	PregateEnabled       bool   `msgpack:"pregate_enabled" json:"pregate_enabled"`
 	PregateEnabledSource string `msgpack:"pregate_enabled_source" json:"pregate_enabled_source"` // env | yaml | flag
 
@@ -102,13 +112,15 @@ type Manifest struct {
 // 1 kB and 100 bytes a session.
 const maxManifestBytes = 256 << 10
 
-// Encode returns m as msgpack.
+// Encode returns m as msgpack, the same bytes for the same manifest.
 func (m Manifest) Encode() ([]byte, error) {
-	b, err := msgpack.Marshal(m)
-	if err != nil {
+	var b bytes.Buffer
+	e := msgpack.NewEncoder(&b)
+	e.SetSortMapKeys(true)
+	if err := e.Encode(m); err != nil {
 		return nil, fmt.Errorf("encoding the manifest of run %s: %w", m.RunID, err)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // DecodeManifest reads a manifest that came from the bus and validates it.
@@ -157,8 +169,17 @@ func (m Manifest) Validate() error {
 	if m.MaxFailures < 1 {
 		return fmt.Errorf("max_failures %d (want 1 or more)", m.MaxFailures)
 	}
+	for name, sha := range m.Models {
+		if b, err := hex.DecodeString(sha); err != nil || len(b) != sha256.Size {
+			return fmt.Errorf("model file %.80q has the digest %.80q (want a SHA-256)", name, sha)
+		}
+	}
 	return m.checkJSON()
 }
+
+// ModelObject names the object that holds the model file of that SHA-256
+// (hex).
+func ModelObject(sha256Hex string) string { return "model." + sha256Hex }
 
 // checkJSON says whether every value of m can be written as JSON, which has no
 // NaN and no infinity, and whose times end with the year 9999 of any zone.

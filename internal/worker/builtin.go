@@ -11,7 +11,9 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/feature"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/model"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
@@ -32,10 +34,10 @@ const (
 	maxPolicyBytes = 4 << 20
 )
 
-// Builtin is the engine `builtin`: package replay on bars and policies that
-// come from the bus by their digests.
+// Builtin is the engine `builtin`: package replay on bars, policies, models
+// and features' states that come from the bus by their digests.
 type Builtin struct {
-	// Objects holds data sets and policies.
+	// Objects holds data sets, policies, models and features' states.
 	Objects Objects
 	// CacheDir keeps fetched slices.
 	CacheDir string
@@ -61,6 +63,8 @@ type Objects interface {
 type inputs struct {
 	data   *dataset.Set
 	policy policy.Policy
+	model  *model.Set
+	states dataset.States
 }
 
 // Name is the engine's name.
@@ -80,7 +84,8 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 	}
 	r := replay.Job{
 		Bars: job.Chunk.Bars, DataBars: job.Manifest.Data.Bars, BarLength: job.Manifest.Data.BarLength,
-		Policy: in.policy, CheckpointEvery: checkpointEvery, ReportEvery: reportEvery,
+		Policy: in.policy, Model: in.model, States: in.states.States, StateEvery: in.states.SliceBars,
+		CheckpointEvery: checkpointEvery, ReportEvery: reportEvery,
 		MaxCheckpoints: min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks),
 	}
 	if e.Usage != nil {
@@ -108,25 +113,66 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	if in := e.runs[m.RunID]; in != nil {
 		return in, nil
 	}
-	content, err := e.Objects.GetObject(ctx, bus.PolicyObject(m), maxPolicyBytes)
+	content, err := e.fetch(ctx, bus.PolicyObject(m), m.Policy.Content, maxPolicyBytes)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the policy: %w", err)
-	}
-	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != m.Policy.Content {
-		return nil, fmt.Errorf("fetching the policy: its content has SHA-256 %x (want %s)", sum, m.Policy.Content)
 	}
 	p, err := policy.Parse(m.Policy.Name, content, policy.Options{NeedModel: true, PregateFlag: &m.PregateEnabled})
 	if err != nil {
 		return nil, fmt.Errorf("reading the run's policy: %w", err)
 	}
+	models, err := model.NewSet(*p.Model, p.Sessions, p.Features, func(name string) ([]byte, error) {
+		sha, ok := m.Models[name]
+		if !ok {
+			return nil, fmt.Errorf("the run's manifest has no digest of %s", name)
+		}
+		return e.fetch(ctx, run.ModelObject(sha), sha, policy.MaxModelBytes)
+	})
+	if err != nil {
+		return nil, err
+	}
 	data, err := dataset.Open(ctx, e.Objects, m.Data, filepath.Join(e.CacheDir, "slices"))
+	if err != nil {
+		return nil, err
+	}
+	states, err := e.states(ctx, m, p)
 	if err != nil {
 		return nil, err
 	}
 	if e.runs == nil {
 		e.runs = map[run.ID]*inputs{}
 	}
-	in := &inputs{data: data, policy: p}
+	in := &inputs{data: data, policy: p, model: models, states: states}
 	e.runs[m.RunID] = in
 	return in, nil
+}
+
+// fetch reads an object of at most limit bytes whose content has the digest
+// sha (hex).
+func (e *Builtin) fetch(ctx context.Context, name, sha string, limit int64) ([]byte, error) {
+	content, err := e.Objects.GetObject(ctx, name, limit)
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != sha {
+		return nil, fmt.Errorf("object %s has content with SHA-256 %x (want %s)", name, sum, sha)
+	}
+	return content, nil
+}
+
+// states fetches what the policy's recursive features know at the borders of
+// slices, if the run has that.
+func (e *Builtin) states(ctx context.Context, m run.Manifest, p policy.Policy) (dataset.States, error) {
+	if m.FeatureStates == "" {
+		return dataset.States{}, nil
+	}
+	sessions, err := feature.NewSessionTable(p.Sessions)
+	if err != nil {
+		return dataset.States{}, fmt.Errorf("reading the run's policy: %w", err)
+	}
+	probe, err := feature.New(p.Features, sessions)
+	if err != nil {
+		return dataset.States{}, fmt.Errorf("reading the run's policy: %w", err)
+	}
+	return dataset.LoadStates(ctx, e.Objects, m.FeatureStates, m.Data, probe)
 }

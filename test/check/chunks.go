@@ -122,6 +122,8 @@ func judgeGate(f *doc, c chunk, gate bool) {
 	if !gate && (skips != 0 || passes != 0) {
 		f.r.fail("%spregate_skips is %d and pregate_passes is %d with the gate off", f.at, skips, passes)
 	}
+	// One model for all market sessions, as the campaigns have: each bar that
+	// passed is a call.
 	if want := c.total - warmup - skips; c.calls != want {
 		f.r.fail("%sn_model_calls is %d (%d bars passed)", f.at, c.calls, want)
 	}

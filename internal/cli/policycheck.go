@@ -1,0 +1,231 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/model"
+	"gx1replay/internal/policy"
+	"gx1replay/internal/replay"
+	"gx1replay/internal/run"
+)
+
+// What is tried where the user does not say how much.
+const (
+	// defaultFutureCuts: a dependence on the future shows at nearly every cut
+	// if it shows at all, and each costs half a replay.
+	defaultFutureCuts = 8
+	historyCuts       = 4
+	maxFutureCuts     = 10_000
+)
+
+type policyCheckFlags struct {
+	data, pregate string
+	spreadBps     float64
+	bars          int64
+	cuts          int
+	seed          uint64
+	strict        bool
+	asJSON        bool
+}
+
+func (p Program) policyCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "policy", Short: "Say what a policy means, and what it does on data", Args: cobra.NoArgs}
+	cmd.AddCommand(p.policyCheckCommand())
+	return cmd
+}
+
+func (p Program) policyCheckCommand() *cobra.Command {
+	var f policyCheckFlags
+	cmd := &cobra.Command{
+		Use:   "check POLICY",
+		Short: "Say what is wrong with a policy, the warm-up it needs, and which trades nothing ends",
+		Long: `check reads a policy as run does and says everything that is wrong with it,
+keys that nobody reads, the gate as it acts, the model, the features with
+warm-up and look-back, and which exit rule ends which trades.
+
+With --data it also replays these bars here, without workers and without
+model.latency, and says how many bars are warm-up, what the gate skips, the
+model calls that this avoids, and the signals. It computes the features again
+with early history cut, and says how far each value moves. It replays again
+without the bars from random ones on, and compares every feature and signal
+before with the first replay, bit by bit. --bars bounds what that costs: a
+policy whose trades nothing ends follows each of them to the data's end.
+
+Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
+		Example: `  coordinator policy check examples/policies/gated.yaml
+  coordinator policy check gated.yaml --data XAUUSD_M5.parquet
+  coordinator policy check gated.yaml --data XAUUSD_M5.parquet --bars 20000 --cuts 50 --json`,
+		Args: oneArg("POLICY", "coordinator policy check gated.yaml"),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.policyCheck(cmd.Context(), args[0], f) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.Int64Var(&f.bars, "bars", 0, "replay that many bars at the data's end (default: all)")
+	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "how often to replay without the future; each time costs half a replay")
+	fl.Uint64Var(&f.seed, "seed", 1, "which bars to cut at")
+	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
+	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
+	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	p.bindEnv(cmd, nil)
+	return cmd
+}
+
+// policyChecked is what policy check prints with --json.
+type policyChecked struct {
+	Path   string        `json:"path"`
+	OK     bool          `json:"ok"`
+	Errors []policyError `json:"errors"` // why the rest is not known
+	// Findings are what is wrong, and what is worth knowing.
+	Findings    []replay.Finding `json:"findings"`
+	Name        string           `json:"name"`
+	SHA256      string           `json:"sha256"`
+	Timeframe   string           `json:"timeframe"`
+	UnknownKeys []string         `json:"unknown_keys"`
+	Gate        checkedGate      `json:"gate"`
+	Model       checkedModel     `json:"model"`
+	Needs       *replay.Needs    `json:"needs"`
+	Data        *checkedData     `json:"data"`
+	Audit       *replay.Audit    `json:"audit"`
+}
+
+type policyError struct {
+	File string `json:"file"`
+	Line int    `json:"line"` // 0: none
+	Col  int    `json:"column"`
+	Key  string `json:"key"`
+	Msg  string `json:"message"`
+}
+
+type checkedGate struct {
+	Enabled       bool          `json:"enabled"`
+	Source        policy.Source `json:"source"`
+	AllowSessions []string      `json:"allow_sessions"`
+	MaxSpreadBps  *float64      `json:"max_spread_bps"`
+	MinATRBps     *float64      `json:"min_atr_bps"`
+	MaxATRBps     *float64      `json:"max_atr_bps"`
+}
+
+type checkedModel struct {
+	Kind       string   `json:"kind"`
+	Files      []string `json:"files"`
+	LatencySec float64  `json:"latency_sec"`
+}
+
+type checkedData struct {
+	Source       string  `json:"source"`
+	Bars         int64   `json:"bars"`
+	BarLengthSec float64 `json:"bar_length_sec"`
+}
+
+func (p Program) policyCheck(ctx context.Context, path string, f policyCheckFlags) error {
+	const hint = "coordinator policy check --help"
+	switch {
+	case f.cuts < 0 || f.cuts > maxFutureCuts:
+		return &usageError{fmt.Sprintf("--cuts %d (want 0 to %d)", f.cuts, maxFutureCuts), hint}
+	case f.bars < 0:
+		return &usageError{fmt.Sprintf("--bars %d (want 1 or more)", f.bars), hint}
+	}
+	c := policyChecked{Path: path, Errors: []policyError{}, Findings: []replay.Finding{}, UnknownKeys: []string{}}
+	err := p.inspectPolicy(ctx, &c, f)
+	if err != nil {
+		var usage *usageError
+		if !f.asJSON || errors.As(err, &usage) {
+			return err
+		}
+		c.fail(err)
+	}
+	c.OK = err == nil && !slices.ContainsFunc(c.Findings, func(v replay.Finding) bool { return v.Level == replay.LevelProblem })
+	if f.asJSON {
+		enc := json.NewEncoder(p.Stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(c)
+	} else {
+		err = c.writeText(p.Stdout)
+	}
+	if err == nil && !c.OK {
+		err = exitCode{code: exitUsage}
+	}
+	return err
+}
+
+// fail keeps an error, each of a policy's apart.
+func (c *policyChecked) fail(err error) {
+	var all policy.Errors
+	if !errors.As(err, &all) {
+		c.Errors = append(c.Errors, policyError{Msg: err.Error()})
+		return
+	}
+	for _, e := range all {
+		c.Errors = append(c.Errors, policyError(e))
+	}
+}
+
+// inspectPolicy fills in c. An error is one that leaves nothing more to say.
+func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCheckFlags) error {
+	pol, err := p.policy(runFlags{policy: c.Path, engine: footer.EngineBuiltin, pregate: f.pregate, strict: f.strict, quiet: true})
+	if err != nil {
+		return err
+	}
+	c.Name, c.SHA256, c.Timeframe = pol.Name, pol.SHA256, pol.Timeframe
+	c.UnknownKeys = append(c.UnknownKeys, pol.UnknownKeys...)
+	g := pol.Pregate
+	c.Gate = checkedGate{g.Enabled, g.EnabledSource, append([]string{}, g.AllowSessions...), g.MaxSpreadBps, g.MinATRBps, g.MaxATRBps}
+	c.Model = checkedModel{Kind: pol.Model.Kind, Files: append([]string{}, slices.Sorted(maps.Keys(pol.ModelFiles))...), LatencySec: pol.Model.Latency.Seconds()}
+	if len(pol.UnknownKeys) > 0 {
+		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "keys that this program does not use: " + strings.Join(pol.UnknownKeys, ", ")})
+	}
+	needs, found, err := replay.Inspect(pol)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	c.Needs = &needs
+	c.Findings = append(c.Findings, found...)
+	models, err := model.NewSet(*pol.Model, pol.Sessions, pol.Features, func(name string) ([]byte, error) {
+		return pol.ModelFiles[name].Content, nil // Load read every file that it names
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	job := replay.Job{Policy: pol, Model: models}
+	if f.data == "" {
+		return nil
+	}
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps})
+	if err != nil {
+		return err
+	}
+	return c.audit(ctx, job, set, f)
+}
+
+func (c *policyChecked) audit(ctx context.Context, job replay.Job, set bars.Set, f policyCheckFlags) error {
+	n := int64(len(set.Bars))
+	job.DataBars, job.BarLength = n, bars.BarLength(set.Bars)
+	job.Bars = run.BarRange{First: 0, End: n}
+	if f.bars > 0 {
+		job.Bars.First = max(0, n-f.bars)
+	}
+	c.Data = &checkedData{Source: set.Source, Bars: n, BarLengthSec: job.BarLength.Seconds()}
+	audit, err := replay.RunAudit(ctx, job, replay.InMemory(set.Bars), replay.AuditConfig{Cuts: f.cuts, Seed: f.seed, HistoryCuts: historyCuts})
+	if err != nil {
+		return fmt.Errorf("checking %s on %s: %w", c.Path, set.Source, err)
+	}
+	c.Audit = &audit
+	if want := c.Needs.TimeframeSec; !c.Needs.TimeframeAssumed && n > 1 && c.Data.BarLengthSec != want {
+		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning,
+			Text: fmt.Sprintf("the policy is for %s, and the data's bars are %v apart", c.Timeframe, job.BarLength)})
+	}
+	c.Findings = append(c.Findings, audit.Findings()...)
+	return nil
+}
