@@ -132,7 +132,8 @@ func TestSecondSignalExportsAtOnce(t *testing.T) {
 
 // A worker that is killed costs its attempt and nothing else.
 func TestKilledWorker(t *testing.T) {
-	s := setup{bars: 4000, latency: 2 * time.Millisecond, args: []string{"--chunks", "4", "--workers", "2", "--lease-duration", "1s"}}
+	// Long against what a busy machine takes to find the worker and to kill it.
+	s := setup{bars: 4000, latency: 10 * time.Millisecond, args: []string{"--chunks", "4", "--workers", "2", "--lease-duration", "1s"}}
 	r, ctx := start(t, s)
 	pid, _ := worker(ctx, t, r)
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
