@@ -29,8 +29,17 @@ var built struct {
 // atOnce is how many tests run at a time: much of what they do is wait.
 const atOnce = "5"
 
+// enable is the variable that asks for these tests.
+const enable = "GX1R_CRASH"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	// They kill real runs at moments that a machine busy with other packages'
+	// tests misses, so they are asked for by name.
+	if os.Getenv(enable) != "1" {
+		fmt.Printf("test/crash: nothing is run without %s=1\n", enable)
+		return
+	}
 	if err := flag.Set("test.parallel", atOnce); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
