@@ -80,10 +80,10 @@ type setup struct {
 }
 
 var (
-	// quick takes about a second.
-	quick = setup{latency: 2 * time.Millisecond}
-	// slow takes some five seconds, so that it ends by what the test does.
-	slow = setup{latency: 15 * time.Millisecond}
+	// quick takes about three seconds.
+	quick = setup{latency: 8 * time.Millisecond}
+	// slow takes some ten seconds, so that it ends by what the test does.
+	slow = setup{latency: 30 * time.Millisecond}
 )
 
 // with adds flags.
@@ -229,8 +229,11 @@ func (v *victim) ends(want int) {
 	if code != want {
 		v.t.Fatalf("the exit code is %d (expected %d): %s", code, want, drive.Tail(v.Stderr(), 5))
 	}
-	if left := v.Processes(); len(left) > 0 {
-		v.t.Errorf("processes are left: %v", left)
+	// Workers of a coordinator that was killed before have a second to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx), 2*time.Second)
+	defer cancel()
+	if err := v.Gone(ctx); err != nil {
+		v.t.Error(err)
 	}
 }
 

@@ -31,7 +31,7 @@ func (v *victim) publishTo(url, reason string) {
 // Stop, resume, stop, resume, within seconds: what was stored for the first
 // time must not be taken for a duplicate.
 func TestStopResumeStopResume(t *testing.T) {
-	v := start(t, quick)
+	v := start(t, slow)
 	v.done(planBars / 4)
 	v.publish("first")
 	v.ends(0)
