@@ -156,7 +156,7 @@ func TestCollectLooks(t *testing.T) {
 		"a work directory":     {at("r1/chunk_0/attempt_1/chunk_footer.json"), 60, 0},
 		"the run's in it":      {at("chunk_0/attempt_1/chunk_footer.json"), 60, 0},
 		"a readers' directory": {at("chunk_0/chunk_footer.json"), 60, 0},
-		"of several hosts":     {at("host/work/r1/chunk_0/attempt_1/chunk_footer.json"), 60, 0},
+		"of several hosts":     {at("hosts/one/r1/chunk_0/attempt_1/chunk_footer.json"), 60, 0},
 		"too deep":             {at("a/b/c/d/e/f/chunk_footer.json"), 0, 0},
 		"hidden":               {at(".gx1/chunk_0/chunk_footer.json"), 0, 0},
 		"not yet renamed":      {at("chunk_0/chunk_footer.json.tmp"), 0, 0},

@@ -1,0 +1,153 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/run"
+)
+
+// reconcileUntilDone waits until every chunk has an end or ctx is over, and
+// meanwhile, at least once per lease, mends what was lost: tasks that
+// vanished, stops that were not heard, final footers that cannot be used.
+func (l *Life) reconcileUntilDone(ctx context.Context) error {
+	reconnected, cancel := l.Bus.Hints()
+	defer cancel()
+	t := time.NewTicker(l.Manifest.LeaseDuration)
+	defer t.Stop()
+	lapsing, breaks := l.board.lapsing(), l.Bus.Breaks()
+	// The first reading of the stop may have been overtaken by one that was
+	// on its way into the stream while nobody listened yet.
+	soon := time.NewTimer(stopOnItsWay)
+	defer soon.Stop()
+	for {
+		_, _, changed := l.board.following()
+		if l.board.done() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case seq := <-l.bad:
+			l.deleteFooter(ctx, seq)
+		case <-reconnected:
+			l.readStop(ctx)
+		case <-soon.C:
+			l.readStop(ctx)
+		case <-t.C:
+			l.readStop(ctx)
+			if l.Bus.Breaks() == breaks {
+				l.release(ctx, lapsing)
+			}
+			lapsing, breaks = l.board.lapsing(), l.Bus.Breaks()
+			if err := l.mend(ctx); errors.Is(err, ErrTakenOver) {
+				return err
+			} else if err != nil && ctx.Err() == nil {
+				l.Logger.Warn("mending what the bus may have lost", "error", err)
+			}
+		}
+	}
+}
+
+func (l *Life) deleteFooter(ctx context.Context, seq uint64) {
+	l.Logger.Warn("a stored final footer cannot be used and is deleted", "seq", seq)
+	if err := l.Bus.DeleteFooter(ctx, seq); err != nil && ctx.Err() == nil {
+		l.Logger.Warn("deleting it", "error", err)
+	}
+}
+
+// release writes the release of claims of earlier sessions whose records have
+// not changed for a whole lease, so that no worker has to spend one on finding
+// that out. The sequences are those of a lease ago; a record that has changed
+// since wins.
+func (l *Life) release(ctx context.Context, lapsed map[int]uint64) {
+	for idx, seq := range lapsed {
+		rec, now, err := l.Bus.Lease(ctx, l.Manifest.RunID, idx)
+		if err == nil && rec != nil && now == seq && rec.Lapsing(l.Manifest.Session) {
+			_, err = l.Bus.StoreLease(ctx, rec.Released(nil), seq)
+		}
+		if err != nil && !errors.Is(err, bus.ErrConflict) && ctx.Err() == nil {
+			l.Logger.Warn("releasing an earlier session's claim", "chunk_idx", idx, "error", err)
+		}
+	}
+}
+
+// mend puts back what the bus may have lost: streams, objects, the manifest,
+// footers, the consumer, and the tasks of chunks that have neither an end nor
+// a task. One that is handed out has its task still, so nothing is asked for
+// twice. ErrTakenOver: a later session has begun.
+func (l *Life) mend(ctx context.Context) error {
+	if err := l.Bus.MakeStreams(ctx, max(l.Replicas, 1)); err != nil {
+		return err
+	}
+	if err := l.renew(ctx); err != nil {
+		return err
+	}
+	if err := l.putObjects(ctx); err != nil {
+		return err
+	}
+	if err := l.giveBack(ctx); err != nil {
+		return err
+	}
+	pending, err := l.Bus.PendingTasks(ctx, l.Manifest.RunID)
+	if err != nil {
+		return err
+	}
+	// A chunk that ends meanwhile is published for nothing; whoever is handed
+	// it acks it.
+	lost := slices.DeleteFunc(l.board.unfinished(), func(idx int) bool { return pending[idx] })
+	if len(lost) > 0 {
+		l.Logger.Info("tasks are missing and are published again", "chunks", len(lost))
+	}
+	return l.ask(ctx, lost)
+}
+
+// renew writes the manifest again: it says that this coordinator lives.
+func (l *Life) renew(ctx context.Context) error {
+	m := l.Manifest
+	m.Coordinator.HeardAt = time.Now().UTC()
+	return l.write(ctx, m)
+}
+
+// write stores m as this session's manifest. A bus that came back with older
+// files, or without any, gets it as it was; over a later session, or another
+// coordinator's of the same number, nothing is written: ErrTakenOver.
+func (l *Life) write(ctx context.Context, m run.Manifest) error {
+	for {
+		rev, err := l.Bus.StoreManifest(ctx, m, l.revision)
+		if err == nil {
+			l.revision = rev
+			return nil
+		}
+		if !errors.Is(err, bus.ErrConflict) {
+			return err
+		}
+		stored, rev, err := l.Bus.Manifest(ctx, m.RunID)
+		var refused *bus.RefusedError
+		switch {
+		case errors.Is(err, bus.ErrNoRun):
+			rev = 0
+		case errors.As(err, &refused):
+			l.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
+			rev = refused.Seq
+		case err != nil:
+			return err
+		case stored.Session > m.Session, stored.Session == m.Session && !sameProcess(stored.Coordinator, m.Coordinator):
+			return fmt.Errorf("run %s, session %d: %w: session %d is led by process %d on %s",
+				m.RunID, m.Session, ErrTakenOver, stored.Session, stored.Coordinator.PID, stored.Coordinator.Host)
+		}
+		if rev == l.revision {
+			return fmt.Errorf("manifest of run %s: %w, and nothing was changed", m.RunID, bus.ErrConflict)
+		}
+		l.revision = rev
+	}
+}
+
+func sameProcess(a, b run.Coordinator) bool {
+	return a.Host == b.Host && a.PID == b.PID && a.StartTime == b.StartTime
+}
