@@ -80,7 +80,7 @@ func (r *Result) compareOne(side string, f perf.File) {
 			break
 		}
 	}
-	if n := f.Report.Trades.WithoutRows; n > 0 {
+	if n := f.Report.Selection.Trades.WithoutRows; n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s: the rows of %d trades that it counts were lost (trades.without_rows)", side, n))
 	}
 }
@@ -175,21 +175,21 @@ func isRevision(s string) bool {
 // compareTrades: unless borders are exact, trades depend on where the data was
 // cut.
 func (r *Result) compareTrades(off, on perf.File) {
-	a, b := off.Report, on.Report
-	if a.BordersExact != b.BordersExact || a.Scope != b.Scope {
+	a, b := off.Report.Selection, on.Report.Selection
+	if a.Exact != b.Exact || a.ScopeName() != b.ScopeName() {
 		r.problem(fmt.Sprintf("trades were selected differently: selection.scope is %q with borders_exact %v in OFF, %q with %v in ON",
-			a.Scope, a.BordersExact, b.Scope, b.BordersExact), TradesDiff)
+			a.ScopeName(), a.Exact, b.ScopeName(), b.Exact), TradesDiff)
 		return
 	}
 	if !sameCut(off.Chunks, on.Chunks) {
 		what := fmt.Sprintf("the data was cut differently: %d chunks in OFF, %d in ON", len(off.Chunks), len(on.Chunks))
-		if !a.BordersExact {
+		if !a.Exact {
 			r.problem(what+", and trades depend on the cut (borders_exact is false)", TradesDiff)
 		} else {
 			r.Notes = append(r.Notes, what+"; each chunk's warm-up is in the times")
 		}
 	}
-	if a.Scope == perf.ScopeChunks {
+	if a.ScopeName() == perf.ScopeChunks {
 		r.Notes = append(r.Notes, "each chunk's trades were selected as if none was open at its start (selection.scope is chunks)")
 	}
 }

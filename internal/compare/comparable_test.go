@@ -55,10 +55,10 @@ func TestInvariant1_NothingPassesUncompared(t *testing.T) {
 		{"other command's files", "the commands differ", nil, func(_, on *aRun) { on.report.Command.Digests = map[string]string{"replay.py": "aa"} }},
 		{"other fill", "trades are filled differently", nil, func(_, on *aRun) { on.report.Fill = "signal_close" }},
 		{"more skips than bars", "pregate_skips of chunk 1 is 251", []string{compare.SkipPercent}, func(_, on *aRun) { on.footers[1].PregateSkips = 251 }},
-		{"other borders", "trades were selected differently", []string{compare.TradesDiff}, func(_, on *aRun) { on.report.BordersExact = false }},
-		{"other scope", "trades were selected differently", []string{compare.TradesDiff}, func(_, on *aRun) { on.report.Scope = perf.ScopeChunks }},
+		{"other borders", "trades were selected differently", []string{compare.TradesDiff}, func(_, on *aRun) { on.exact = false }},
+		{"other scope", "trades were selected differently", []string{compare.TradesDiff}, func(_, on *aRun) { on.scope = perf.ScopeChunks }},
 		{"other cut, inexact", "the data was cut differently: 4 chunks in OFF, 4 in ON, and trades depend on the cut", []string{compare.TradesDiff}, func(off, on *aRun) {
-			off.report.BordersExact, on.report.BordersExact = false, false
+			off.exact, on.exact = false, false
 			on.recut()
 		}},
 	} {
@@ -97,12 +97,12 @@ func TestNotes(t *testing.T) {
 		change func(off, on *aRun)
 	}{
 		{"the data was cut differently: 4 chunks in OFF, 4 in ON", func(_, on *aRun) { on.recut() }},
-		{"selection.scope is chunks", func(off, on *aRun) { off.report.Scope, on.report.Scope = perf.ScopeChunks, perf.ScopeChunks }},
+		{"selection.scope is chunks", func(off, on *aRun) { off.scope, on.scope = perf.ScopeChunks, perf.ScopeChunks }},
 		{`git_commit is "unknown" in both`, func(off, on *aRun) { off.report.Env.GitCommit, on.report.Env.GitCommit = "unknown", "unknown" }},
 		{`git_commit is "0123abc+changes" in both`, func(off, on *aRun) {
 			off.report.Env.GitCommit, on.report.Env.GitCommit = "0123abc+changes", "0123abc+changes"
 		}},
-		{"ON: the rows of 3 trades", func(_, on *aRun) { on.report.Trades.WithoutRows = 3 }},
+		{"ON: the rows of 50 trades", func(_, on *aRun) { on.rowsLost = true }},
 		{"workers 2 in OFF, 7 in ON", func(_, on *aRun) { on.report.Workers = 7 }},
 		{`hosts ["box"] in OFF, ["other"] in ON`, func(_, on *aRun) { on.report.Hosts = []string{"other"} }},
 		{"2 CPUs, GOMAXPROCS 2) in OFF", func(_, on *aRun) { on.report.Env.CPUs = 64 }},

@@ -16,6 +16,10 @@ type aRun struct {
 	report  perf.Report
 	footers []footer.Footer
 	planned []int64 // bars of each chunk
+
+	scope    perf.Scope
+	exact    bool
+	rowsLost bool // of the trades of chunk 0
 }
 
 const (
@@ -33,14 +37,14 @@ func onRun() aRun { return newRun("pilot_on", true) }
 
 func newRun(id run.ID, gate bool) aRun {
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	r := aRun{report: perf.Report{
+	r := aRun{scope: perf.ScopeRun, exact: true, report: perf.Report{
 		RunID: id, Timestamp: at, WriterPID: 4700, Mode: perf.ModeNormal, PregateEnabled: gate, PregateEnabledSource: "yaml",
 		RequestedWorkers: 2, ActualWorkersStarted: 2, Workers: 2, Wall: 25 * time.Second, Fill: "next_open",
 		Data: run.Data{SHA256: "d1d1d1d1d1d1d1d1", Bars: chunks * chunkBars, FirstTS: "2024-01-02T00:00:00Z", LastTS: "2024-01-05T11:15:00Z",
 			Source: "synthetic:1000,seed=7", BarLength: 5 * time.Minute, SliceBars: 65536},
 		Policy: run.Policy{SHA256: "p_" + string(id), SHA256WithoutGate: "p0p0p0p0p0p0p0p0", Name: "example_" + string(id), Content: "c1"},
 		Model:  perf.Model{Kind: "logistic", Latency: 150 * time.Microsecond},
-		Hosts:  []string{"box"}, WorkersSeen: 2, BordersExact: true, Scope: perf.ScopeRun,
+		Hosts:  []string{"box"}, WorkersSeen: 2,
 		Env: perf.EnvInfo{GoVersion: "go1.26.8", ModuleVersion: "v0.1.0", GitCommit: "0123abc", NATSServerVersion: "2.15.2",
 			OS: "linux", Arch: "amd64", CPUs: 2, GOMAXPROCS: 2, Host: "box", Engine: footer.EngineBuiltin, PregateEnabled: gate},
 	}}
@@ -99,11 +103,32 @@ func (r aRun) json(tb testing.TB) []byte {
 		}
 		list[i].Line, list[i].Status = line, footer.StatusStopped
 	}
+	if r.scope != perf.ScopeChunks {
+		r.report.Selection = r.selection(list)
+	}
 	b, err := perf.Append(nil, r.report, list)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return b
+}
+
+// selection is one that has taken what the chunks did.
+func (r aRun) selection(list []perf.Chunk) perf.Selection {
+	s := perf.NewSelection(list)
+	s.Scope, s.Exact = r.scope, r.exact
+	for i, f := range r.footers {
+		if f.Attempt == 0 {
+			continue
+		}
+		s.TotalPnlBps += f.PnlBps
+		if r.rowsLost && i == 0 {
+			s.Trades.WithoutRows = f.NTradesClosed
+			continue
+		}
+		s.Chunks[i] = perf.ChunkTrades{Known: true, Closed: f.NTradesClosed, PnlBps: f.PnlBps}
+	}
+	return s
 }
 
 // side reads the perf JSON of r, as the command does.

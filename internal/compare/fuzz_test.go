@@ -18,7 +18,8 @@ const smallOff = `{"run_id":"r","timestamp":"","schema_version":"perf_v1","schem
 	`"chunks_completed":1,"chunks_total":1,"total_wall_clock_sec":0,"total_bars":2,"total_model_calls":2,"total_trades":1,"total_pnl_bps":0,` +
 	`"trades_open":0,"pregate_enabled":false,"stop":{},"selection":{"scope":"run","stretches":1},"data":{"sha256":"d"},"policy":{"sha256_without_gate":"p"},` +
 	`"env_info":{"engine":"e"},"chunks_statuses":{"0":"ok"},"chunks":[{"run_id":"r","chunk_id":"0","status":"ok","final":true,"engine":"e","attempt":1,` +
-	`"n_model_calls":2,"n_trades_closed":1,"wall_clock_sec":8,"t_feature_build_total_sec":1,"bars_processed":2,"total_bars":2,"planned_bars":2,"end_bar":2}]}`
+	`"n_model_calls":2,"n_trades_closed":1,"wall_clock_sec":8,"t_feature_build_total_sec":1,"bars_processed":2,"total_bars":2,"planned_bars":2,"end_bar":2,` +
+	`"chunk_local":{"n_trades_closed":1,"pnl_bps":0,"trades_open":0,"open_pnl_bps":0,"drop_reasons":{}}}]}`
 
 // smallOn is its other half, which keeps every threshold but for the skips.
 func smallOn() string {
@@ -80,6 +81,9 @@ func FuzzJudge(f *testing.F) {
 			return
 		}
 		on.File.Chunks[0].Line = line
+		sel := perf.NewSelection(on.File.Chunks)
+		sel.Scope, sel.Chunks[0] = perf.ScopeRun, perf.ChunkTrades{Known: true, Closed: trades}
+		on.File.Report.Selection = sel
 		r := compare.Judge(off, on, compare.DefaultLimits())
 		named := false
 		for _, name := range strings.Fields("wall_clock_sec t_feature_build_total_sec pregate_skips n_model_calls n_trades_closed bars_processed") {

@@ -110,11 +110,12 @@ func measure(side string, f perf.File) sample {
 		{name: "trades_open", into: &s.tradesOpen, of: func(f *footer.Footer) float64 { return float64(f.TradesOpen) }},
 		{name: "pnl_bps", into: &s.pnlBps, signed: true, of: func(f *footer.Footer) float64 { return f.PnlBps }},
 	}
-	for _, c := range f.Chunks {
+	for i, c := range f.Chunks {
 		if c.Line.IsZero() { // nothing was measured; the run is not complete
 			continue
 		}
-		ft := c.Line.Footer()
+		ft, t := c.Line.Footer(), f.ChunkTrades(i)
+		ft.NTradesClosed, ft.TradesOpen, ft.PnlBps = t.Closed, t.Open, t.PnlBps
 		for _, a := range sums {
 			a.add(&ft)
 		}

@@ -34,7 +34,6 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 		RunID: s.cfg.RunID, WriterPID: os.Getpid(),
 		PregateEnabled: p.Pregate.Enabled, PregateEnabledSource: string(p.Pregate.EnabledSource),
 		RequestedWorkers: s.cfg.Workers, Workers: s.cfg.Workers,
-		Scope:          perf.ScopeChunks,
 		Fill:           string(p.Replay.Fill),
 		Policy:         policyOf(p),
 		BusUnreachable: s.lost.Load(),
@@ -121,7 +120,7 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patienceDone/2)
 	defer cancel()
-	if _, err := export.WriteChunkFooters(ctx, s.target, file.Chunks); err != nil {
+	if _, err := export.WriteChunkFooters(ctx, s.target, file.Chunks, file.Report.Selection); err != nil {
 		s.cfg.Logger.Warn("writing the chunks' footers", "error", err)
 	}
 	if err := exporter.WriteCopy(); err != nil {

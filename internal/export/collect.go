@@ -211,7 +211,7 @@ func (c *collector) file(path string) error {
 			b = append(b, 0)[:len(b)]
 		}
 	}
-	ft, err := footer.DecodeJSON(b)
+	ft, _, err := perf.DecodeLine(b)
 	if err != nil {
 		return err
 	}

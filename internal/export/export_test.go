@@ -368,7 +368,7 @@ func TestWriteCopyAndChunkFooters(t *testing.T) {
 		t.Errorf("%v, %v: the copy differs", errA, errB)
 	}
 	for i, want := range []int{3, 0} { // the second time nothing has changed
-		if n, err := export.WriteChunkFooters(t.Context(), tg, chunks); err != nil || n != want {
+		if n, err := export.WriteChunkFooters(t.Context(), tg, chunks, perf.Selection{}); err != nil || n != want {
 			t.Errorf("round %d: %d files written, %v", i, n, err)
 		}
 	}
@@ -385,22 +385,22 @@ func TestWriteCopyAndChunkFooters(t *testing.T) {
 		}
 	}
 	chunks[1] = aChunk(t, 1, 38)
-	if n, err := export.WriteChunkFooters(t.Context(), tg, chunks); err != nil || n != 1 {
+	if n, err := export.WriteChunkFooters(t.Context(), tg, chunks, perf.Selection{}); err != nil || n != 1 {
 		t.Errorf("one changed: %d files written, %v", n, err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTest)
-	if _, err := export.WriteChunkFooters(ctx, tg, chunks); !errors.Is(err, errTest) {
+	if _, err := export.WriteChunkFooters(ctx, tg, chunks, perf.Selection{}); !errors.Is(err, errTest) {
 		t.Errorf("%v", err)
 	}
 	// A deleted output directory is not made again.
 	if err := os.RemoveAll(tg.Dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := export.WriteChunkFooters(t.Context(), tg, chunks); !errors.Is(err, os.ErrNotExist) {
+	if _, err := export.WriteChunkFooters(t.Context(), tg, chunks, perf.Selection{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
-	if _, err := export.WriteChunkFooters(t.Context(), export.Target{Dir: tg.Dir, RunID: "../x"}, chunks); err == nil {
+	if _, err := export.WriteChunkFooters(t.Context(), export.Target{Dir: tg.Dir, RunID: "../x"}, chunks, perf.Selection{}); err == nil {
 		t.Error("any run_id makes a path")
 	}
 }

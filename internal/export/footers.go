@@ -16,11 +16,11 @@ import (
 // something was heard of, each aside and renamed, and leaves alone what holds
 // these bytes already. They are not synced: the perf JSON holds them all. It
 // returns how many files it wrote, and ends at the first error or with ctx.
-func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk) (int, error) {
+func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk, sel perf.Selection) (int, error) {
 	if err := t.validate(); err != nil {
 		return 0, fmt.Errorf("writing chunk footers: %w", err)
 	}
-	lines, err := perf.Lines(t.RunID, chunks)
+	lines, err := perf.Lines(t.RunID, chunks, sel)
 	if err != nil {
 		return 0, fmt.Errorf("writing chunk footers: %w", err)
 	}

@@ -211,7 +211,7 @@ func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.
 		r.Logger.Warn("the file in the perf file's place was no export of this run and was set aside", "as", res.SetAside, "error", res.WhySetAside)
 	}
 	last, _ := r.exporter.Last()
-	if _, err := WriteChunkFooters(ctx, r.Target, last.Chunks); err != nil {
+	if _, err := WriteChunkFooters(ctx, r.Target, last.Chunks, last.Report.Selection); err != nil {
 		r.Logger.Warn("writing the chunks' footers", "error", err)
 	}
 	if err := r.exporter.WriteCopy(); err != nil {

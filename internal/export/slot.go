@@ -109,6 +109,7 @@ func (s *slot) read(now *state) error {
 			return err
 		}
 		f.Report = f.Report.Inherit(now.file.Report)
+		f.Report.Selection = perf.HoldingOf(f.Chunks, f.Report.Selection, now.file.Report.Selection)
 	}
 	now.known, now.file, now.sha256 = true, f, digest(b)
 	return nil
@@ -135,6 +136,17 @@ func kindOf(m os.FileMode) string {
 	return "a special file"
 }
 
+// improves reports whether r and chunks say of a complete run what its file
+// could not: which trades it has, exactly. That is the one reason to replace a
+// complete file. The bars are the same ones.
+func (s *slot) improves(old *state, r perf.Report, chunks []perf.Chunk) bool {
+	if old.file.Report.Selection.Exact || !r.Selection.Exact {
+		return false
+	}
+	merged, err := perf.MergeInto(old.file, r, chunks)
+	return err == nil && r.Selection.Holds(merged)
+}
+
 // export is Exporter.Export without the lock.
 func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, final bool) (Result, error) {
 	res := Result{Path: s.path}
@@ -149,7 +161,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 		return res, err
 	}
 	old := s.state.Load()
-	if old.complete() && (!old.own || old.final) {
+	if old.complete() && (!old.own || old.final) && !s.improves(old, r, chunks) {
 		res.Bytes, res.SHA256, res.Totals = old.info.Size(), old.sha256, old.file.Totals
 		return res, fmt.Errorf("%s: %w", s.path, ErrComplete)
 	}
@@ -165,7 +177,8 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	if old.known {
 		r = r.Inherit(old.file.Report)
 	}
-	res.Totals = perf.Count(r.Outcome, merged)
+	r.Selection = perf.HoldingOf(merged, r.Selection, old.file.Report.Selection)
+	res.Totals = r.Count(merged)
 	// Merge sees to this already; it is the promise that matters most.
 	if got, had := res.Totals.Coverage.ReplayedBars, old.file.Totals.Coverage.ReplayedBars; got < had {
 		return res, fmt.Errorf("%d bars (%s holds %d): %w", got, s.path, had, ErrFewer)

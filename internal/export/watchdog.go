@@ -333,7 +333,7 @@ func (s *watch) fallback(out Outcome, cause error) Outcome {
 // failure is what could not be exported; its totals go into out.
 func (s *watch) failure(out *Outcome, cause error, trace string) Failure {
 	r, chunks := s.report(out.Err, false)
-	out.Result.Totals = perf.Count(r.Outcome, chunks)
+	out.Result.Totals = r.Count(chunks)
 	return Failure{Report: r, Chunks: chunks, Cause: cause, Trace: trace}
 }
 

@@ -58,7 +58,8 @@ func emit(dst []byte, r Report, chunks []Chunk, spill func([]byte) ([]byte, erro
 	if err != nil {
 		return dst, fmt.Errorf("perf JSON of run %s: %w", r.RunID, err)
 	}
-	if dst, err = appendHead(dst, newHeader(r, Count(r.Outcome, chunks))); err != nil {
+	r.Selection = HoldingOf(chunks, r.Selection)
+	if dst, err = appendHead(dst, newHeader(r, count(r.Outcome, chunks, r.Selection))); err != nil {
 		return dst, fmt.Errorf("perf JSON of run %s: %w", r.RunID, err)
 	}
 	dst = appendStatuses(dst, chunks)
@@ -69,7 +70,9 @@ func emit(dst []byte, r Report, chunks []Chunk, spill func([]byte) ([]byte, erro
 			dst = append(dst, ',')
 		}
 		dst = append(dst, "\n    "...)
-		dst = blank.appendChunk(dst, c, first)
+		if dst, err = blank.appendChunk(dst, c, first, r.Selection); err != nil {
+			return dst, fmt.Errorf("perf JSON of run %s: chunk %d: %w", r.RunID, i, err)
+		}
 		first += c.Planned
 		if dst, err = spill(dst); err != nil {
 			return dst, err
@@ -83,7 +86,8 @@ func emit(dst []byte, r Report, chunks []Chunk, spill func([]byte) ([]byte, erro
 
 // Lines returns each chunk's place in chunks with its JSON object, as Append
 // writes it, without a line end. The bytes are good until the next one.
-func Lines(id run.ID, chunks []Chunk) (iter.Seq2[int, []byte], error) {
+func Lines(id run.ID, chunks []Chunk, sel Selection) (iter.Seq2[int, []byte], error) {
+	sel = HoldingOf(chunks, sel)
 	if err := checkPlan(chunks); err != nil {
 		return nil, fmt.Errorf("chunks of run %s: %w", id, err)
 	}
@@ -95,7 +99,9 @@ func Lines(id run.ID, chunks []Chunk) (iter.Seq2[int, []byte], error) {
 		var buf []byte
 		first := int64(0)
 		for i, c := range chunks {
-			buf = blank.appendChunk(buf[:0], c, first)
+			if buf, err = blank.appendChunk(buf[:0], c, first, sel); err != nil {
+				return // numbers and names always have a JSON
+			}
 			if !yield(i, buf) {
 				return
 			}
@@ -179,15 +185,19 @@ func newBlank(id run.ID) (blank, error) {
 }
 
 // appendChunk appends the object of a chunk that begins at bar first.
-func (b *blank) appendChunk(dst []byte, c Chunk, first int64) []byte {
+func (b *blank) appendChunk(dst []byte, c Chunk, first int64, sel Selection) ([]byte, error) {
 	c = c.settled(first)
 	if l := c.Line.l; l != nil {
+		if t, selected := sel.trades(c.Idx, l); selected {
+			dst = append(dst, l.json[:l.cut]...)
+			return l.appendSelected(c.appendDecided(dst), t)
+		}
 		if c.Status == l.usual && c.Error == "" && c.Trace == "" {
-			return append(dst, l.json...)
+			return append(dst, l.json...), nil
 		}
 		dst = append(dst, l.json[:l.cut]...)
 		dst = c.appendDecided(dst)
-		return append(dst, l.json[l.rest:]...)
+		return append(dst, l.json[l.rest:]...), nil
 	}
 	dst = append(dst, b.parts[0]...)
 	dst = strconv.AppendInt(dst, int64(c.Idx), 10)
@@ -201,7 +211,20 @@ func (b *blank) appendChunk(dst []byte, c Chunk, first int64) []byte {
 	dst = strconv.AppendInt(dst, first, 10)
 	dst = append(dst, `,"end_bar":`...)
 	dst = strconv.AppendInt(dst, first+c.Planned, 10)
-	return append(dst, b.parts[4]...)
+	return append(dst, b.parts[4]...), nil
+}
+
+// indexFrom is bytes.Index from place pos on.
+func indexFrom(b []byte, pos int, mark string) int {
+	if n := bytes.Index(b[pos:], []byte(mark)); n >= 0 {
+		return pos + n
+	}
+	return -1
+}
+
+func appendJSON(dst []byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return append(dst, b...), err
 }
 
 // appendDecided appends the three fields that are decided at export.

@@ -34,13 +34,14 @@ type line struct {
 	// footer's kilobyte: with thousands of chunks cache misses are the cost.
 	idx, planned, first, end, bars int64
 	ok                             bool
-	total, calls, trades, open     int64
+	total, calls, closed, open     int64
 	pnl                            float64
 	// json is the footer's object. Its status, error and traceback, which are
 	// decided at export, stand in json[cut:rest]; they are put in as they
 	// nearly always are, so that most lines are copied whole: usual, no error.
 	json      []byte
 	cut, rest int
+	fields    tradeFields
 	usual     footer.Status
 	f         footer.Footer // normalized; its status is ok or partial, its error empty
 }
@@ -85,7 +86,7 @@ func EncodeChunk(f footer.Footer) (Encoded, error) {
 	}
 	l := &line{
 		idx: f.ChunkIdx, planned: f.PlannedBars, first: f.FirstBar, end: f.EndBar, bars: f.BarsProcessed, ok: ok,
-		total: f.TotalBars, calls: f.NModelCalls, trades: f.NTradesClosed, open: f.TradesOpen, pnl: f.PnlBps,
+		total: f.TotalBars, calls: f.NModelCalls, closed: f.NTradesClosed, open: f.TradesOpen, pnl: f.PnlBps,
 		cut: len(head), usual: footer.StatusStopped, f: f,
 	}
 	l.f.Status = footer.StatusPartial
@@ -94,6 +95,9 @@ func EncodeChunk(f footer.Footer) (Encoded, error) {
 	}
 	decided := Chunk{Status: l.usual}.appendDecided(nil)
 	l.json, l.rest = slices.Concat(head, decided, tail), l.cut+len(decided)
+	if l.fields, err = findTradeFields(l.json); err != nil {
+		return Encoded{}, fmt.Errorf("the JSON of the footer of chunk %d: %w", f.ChunkIdx, err)
+	}
 	return Encoded{l}, nil
 }
 
@@ -120,12 +124,13 @@ func (e Encoded) Bars() int64 {
 	return e.l.bars
 }
 
-// Trades is the number of trades that e has closed.
+// Trades is the number of trades that e has closed, as if nothing was open at
+// its chunk's start.
 func (e Encoded) Trades() int64 {
 	if e.l == nil {
 		return 0
 	}
-	return e.l.trades
+	return e.l.closed
 }
 
 // same reports whether a and b encode the same footer.

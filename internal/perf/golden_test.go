@@ -170,7 +170,7 @@ func TestChunkLines(t *testing.T) {
 	r, chunks := stoppedRun(t)
 	_, list, _ := bytes.Cut(appended(t, r, chunks), []byte("\"chunks\": [\n"))
 	lines := bytes.Split(list, []byte("\n"))
-	seq, err := perf.Lines(r.RunID, chunks)
+	seq, err := perf.Lines(r.RunID, chunks, perf.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestChunkLines(t *testing.T) {
 	if n != len(chunks) {
 		t.Errorf("%d lines for %d chunks", n, len(chunks))
 	}
-	if _, err := perf.Lines(r.RunID, chunks[1:]); err == nil {
+	if _, err := perf.Lines(r.RunID, chunks[1:], perf.Selection{}); err == nil {
 		t.Error("Lines takes chunks without the first")
 	}
 }

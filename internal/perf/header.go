@@ -85,6 +85,7 @@ type sessionJSON struct {
 	WallSec   float64 `json:"wall_clock_sec"`
 }
 
+// newHeader is the header of r, whose selection is one that holds.
 func newHeader(r Report, t Totals) header {
 	h := header{
 		RunID: r.RunID, Timestamp: formatTime(r.Timestamp), SchemaVersion: SchemaVersion, Schema: Schema,
@@ -97,14 +98,11 @@ func newHeader(r Report, t Totals) header {
 		WorkersSeen: r.WorkersSeen, Hosts: orEmpty(r.Hosts),
 		Stop: stopJSON{Source: r.Stop.Source, Reason: r.Stop.Reason, Seq: r.Stop.Seq,
 			RequestedAt: formatTime(r.Stop.RequestedAt), DrainMS: r.Drain.Milliseconds()},
-		Selection: selection{Scope: r.Scope, Stretches: t.Stretches}, Trades: r.Trades, Fill: r.Fill,
+		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
-		BordersExact: r.BordersExact, BusUnreachable: r.BusUnreachable,
+		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
 		Data: r.Data, Policy: r.Policy, Model: r.Model, Command: r.Command, EnvInfo: r.Env,
 		Sessions: make([]sessionJSON, 0, len(r.Sessions)), NonfiniteFields: []string{},
-	}
-	if h.Selection.Scope == "" {
-		h.Selection.Scope = ScopeChunks
 	}
 	if h.Model.Digests == nil {
 		h.Model.Digests = map[string]string{}
@@ -123,6 +121,11 @@ func newHeader(r Report, t Totals) header {
 	return h
 }
 
+// selected reports whether trades were selected over the run.
+func (h header) selected() bool {
+	return h.Selection.Scope != ScopeChunks && h.Selection.Scope != ""
+}
+
 // finite writes a number that JSON has no word for as 0 and keeps its name.
 func (h *header) finite(name string, p *float64) {
 	if math.IsNaN(*p) || math.IsInf(*p, 0) {
@@ -138,19 +141,20 @@ func orEmpty(s []string) []string {
 	return s
 }
 
-// report is the way back. What newHeader computed is left out.
+// report is the way back. What newHeader computed is left out, and so is the
+// selection, which needs the chunks.
 func (h header) report() (Report, error) {
 	r := Report{
 		RunID: h.RunID, WriterPID: h.WriterPID, Outcome: h.Outcome, Mode: h.ExportMode, Partial: h.ExportPartial,
 		PregateEnabled: h.PregateEnabled, PregateEnabledSource: h.PregateEnabledSource,
 		RequestedWorkers: h.RequestedWorkers, ActualWorkersStarted: h.ActualWorkersStarted, Workers: h.Workers,
-		Wall: seconds(h.TotalWallClockSec), Scope: h.Selection.Scope, Trades: h.Trades, Fill: h.Fill,
+		Wall: seconds(h.TotalWallClockSec), Fill: h.Fill,
 		BusUnreachable: h.BusUnreachable,
 		Stop:           run.Stop{Source: h.Stop.Source, Reason: h.Stop.Reason, Seq: h.Stop.Seq},
 		Drain:          time.Duration(h.Stop.DrainMS) * time.Millisecond,
 		Data:           h.Data, Policy: h.Policy, Model: h.Model, Command: h.Command,
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
-		Failures: h.Failures, FootersRefused: h.FootersRefused, BordersExact: h.BordersExact, Env: h.EnvInfo,
+		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo,
 	}
 	var err error
 	if r.Timestamp, err = parseTime("timestamp", h.Timestamp); err != nil {

@@ -168,7 +168,7 @@ func drawReport(t *rapid.T) perf.Report {
 	odd := rapid.SampledFrom([]float64{0, 0.1, -1, 1e300, math.NaN(), math.Inf(-1)})
 	r := perf.Report{
 		RunID: "golden", Timestamp: anyTime(t, "timestamp"), Outcome: perf.Outcome(anyText(t, "outcome")), Mode: perf.Mode(anyText(t, "mode")),
-		Partial: rapid.Bool().Draw(t, "partial"), Wall: time.Duration(rapid.Int64().Draw(t, "wall")), Scope: perf.Scope(anyText(t, "scope")),
+		Partial: rapid.Bool().Draw(t, "partial"), Wall: time.Duration(rapid.Int64().Draw(t, "wall")),
 		Stop:  run.Stop{Source: run.Source(anyText(t, "source")), Reason: anyText(t, "reason"), Seq: rapid.Uint64().Draw(t, "seq"), RequestedAt: anyTime(t, "at")},
 		Model: perf.Model{Kind: anyText(t, "kind")}, Data: run.Data{Source: anyText(t, "data"), SpreadBps: odd.Draw(t, "spread")},
 		Env: perf.EnvInfo{Host: anyText(t, "host")},

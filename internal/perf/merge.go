@@ -85,7 +85,8 @@ func heard(s footer.Status) int {
 // sessions of both and the sum of their times, and a stop.seq that is not
 // below the earlier one, as a stop that is done with must not be obeyed again.
 // What a session cannot know that was stopped before it has read the plan is
-// taken from earlier: it exports what the sessions before it have left.
+// taken from earlier: it exports what the sessions before it have left. The
+// selection stays that of r.
 func (r Report) Inherit(earlier Report) Report {
 	r.Stop.Seq = max(r.Stop.Seq, earlier.Stop.Seq)
 	if len(earlier.Sessions) > 0 {
@@ -96,7 +97,7 @@ func (r Report) Inherit(earlier Report) Report {
 		return r
 	}
 	r.Data, r.Policy, r.Model, r.Command = earlier.Data, earlier.Policy, earlier.Model, earlier.Command
-	r.Scope, r.Trades, r.Fill, r.BordersExact = earlier.Scope, earlier.Trades, earlier.Fill, earlier.BordersExact
+	r.Fill = earlier.Fill
 	r.PregateEnabled, r.PregateEnabledSource = earlier.PregateEnabled, earlier.PregateEnabledSource
 	r.WorkersSeen, r.Hosts = max(r.WorkersSeen, earlier.WorkersSeen), union(r.Hosts, earlier.Hosts)
 	r.Redeliveries = max(r.Redeliveries, earlier.Redeliveries)
@@ -149,7 +150,10 @@ func MergeFiles(a, b File) (File, error) {
 	if later.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0 {
 		said = "" // it failed by its chunks, which may be ok by now
 	}
-	f := File{Report: later.Report.Inherit(earlier.Report), Chunks: chunks, Totals: Count(said, chunks)}
+	f := File{Report: later.Report.Inherit(earlier.Report), Chunks: chunks}
+	f.Report.Selection = HoldingOf(chunks, later.Report.Selection, earlier.Report.Selection)
+	f.Report.Outcome = said
+	f.Totals = f.Report.Count(chunks)
 	f.Report.Outcome = f.Totals.Outcome
 	return f, nil
 }

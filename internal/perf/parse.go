@@ -53,7 +53,8 @@ func Parse(b []byte) (File, error) {
 type decoded struct {
 	header   header
 	statuses map[string]footer.Status
-	footers  []footer.Footer // status, error and trace are the chunk's
+	footers  []footer.Footer // status, error and trace are the chunk's; trades those of its own signals
+	trades   []ChunkTrades   // what the run's selection made of them
 }
 
 func (d decoded) file() (File, error) {
@@ -75,6 +76,11 @@ func (d decoded) file() (File, error) {
 			}
 		}
 		f.Chunks[i] = c
+	}
+	if h.selected() {
+		s := NewSelection(f.Chunks)
+		s.Scope, s.Trades, s.Exact, s.TotalPnlBps, s.Chunks = h.Selection.Scope, h.Trades, h.BordersExact, h.TotalPnlBps, d.trades
+		f.Report.Selection = s
 	}
 	return f, nil
 }
@@ -103,7 +109,7 @@ func decode(b []byte) (decoded, error) {
 		}
 		seen[name] = true
 		if name == "chunks" {
-			if d.footers, err = decodeChunks(j); err != nil {
+			if err := d.decodeChunks(j); err != nil {
 				return decoded{}, err
 			}
 			continue
@@ -156,54 +162,59 @@ func (d *decoded) fields(small map[string]json.RawMessage, seen map[string]bool)
 	return nil
 }
 
-func decodeChunks(j *json.Decoder) ([]footer.Footer, error) {
+func (d *decoded) decodeChunks(j *json.Decoder) error {
 	if err := open(j, '['); err != nil {
-		return nil, fmt.Errorf("chunks: %w", err)
+		return fmt.Errorf("chunks: %w", err)
 	}
-	var all []footer.Footer
 	for j.More() {
-		if len(all) == run.MaxChunks {
-			return nil, fmt.Errorf("chunks: more than %d", run.MaxChunks)
+		n := len(d.footers)
+		if n == run.MaxChunks {
+			return fmt.Errorf("chunks: more than %d", run.MaxChunks)
 		}
 		var raw json.RawMessage
 		if err := j.Decode(&raw); err != nil {
-			return nil, fmt.Errorf("chunks[%d]: %w", len(all), err)
+			return fmt.Errorf("chunks[%d]: %w", n, err)
 		}
-		f, err := decodeChunk(raw, len(all))
+		f, t, err := decodeChunk(raw, n)
 		if err != nil {
-			return nil, fmt.Errorf("chunks[%d]: %w", len(all), err)
+			return fmt.Errorf("chunks[%d]: %w", n, err)
 		}
-		all = append(all, f)
+		d.footers, d.trades = append(d.footers, f), append(d.trades, t)
 	}
 	_, err := j.Token() // the end of the list
-	return all, err
+	return err
 }
 
-func decodeChunk(raw json.RawMessage, idx int) (footer.Footer, error) {
+func decodeChunk(raw json.RawMessage, idx int) (footer.Footer, ChunkTrades, error) {
 	if raw[0] != '{' {
-		return footer.Footer{}, errors.New("not an object")
+		return footer.Footer{}, ChunkTrades{}, errors.New("not an object")
 	}
-	f, err := footer.DecodeJSON(raw)
+	f, t, err := DecodeLine(raw)
 	if err != nil {
-		return footer.Footer{}, err
+		return footer.Footer{}, ChunkTrades{}, err
 	}
 	if nulls(raw) != nulls(f.Child) { // the command's own footer may hold some
-		return footer.Footer{}, errors.New("a field is null (want a value; nothing is ever null)")
+		return footer.Footer{}, ChunkTrades{}, errors.New("a field is null (want a value; nothing is ever null)")
 	}
+	return f, t, checkDecoded(f, idx)
+}
+
+// checkDecoded says whether f, the chunk idx of a file, is one at all.
+func checkDecoded(f footer.Footer, idx int) error {
 	if f.ChunkIdx != int64(idx) {
-		return footer.Footer{}, fmt.Errorf("chunk_idx %d (want %d: every chunk once, in order)", f.ChunkIdx, idx)
+		return fmt.Errorf("chunk_idx %d (want %d: every chunk once, in order)", f.ChunkIdx, idx)
 	}
 	if f.Attempt < 0 {
-		return footer.Footer{}, fmt.Errorf("attempt %d is negative", f.Attempt)
+		return fmt.Errorf("attempt %d is negative", f.Attempt)
 	}
 	if f.PlannedBars < 0 || f.BarsProcessed < 0 || f.BarsProcessed > f.PlannedBars {
-		return footer.Footer{}, fmt.Errorf("bars_processed %d of planned_bars %d (want 0 or more, and no more than planned)", f.BarsProcessed, f.PlannedBars)
+		return fmt.Errorf("bars_processed %d of planned_bars %d (want 0 or more, and no more than planned)", f.BarsProcessed, f.PlannedBars)
 	}
 	switch f.Status {
 	case footer.StatusOK, footer.StatusStopped, footer.StatusFailed, footer.StatusUnresponsive, footer.StatusMissing, footer.StatusParseError:
-		return f, nil
+		return nil
 	}
-	return footer.Footer{}, fmt.Errorf("status %.40q is not one of a chunk", string(f.Status))
+	return fmt.Errorf("status %.40q is not one of a chunk", string(f.Status))
 }
 
 func open(j *json.Decoder, want json.Delim) error {

@@ -71,8 +71,8 @@ type Report struct {
 	Workers              int
 	Wall                 time.Duration // total_wall_clock_sec, measured, over all sessions
 
-	Scope          Scope // selection.scope; empty is written as chunks
-	Trades         TradesFile
+	// Selection counts only where it holds for the chunks: see Holds.
+	Selection      Selection
 	Fill           string // next_open or signal_close
 	BusUnreachable bool
 
@@ -93,7 +93,6 @@ type Report struct {
 	Releases       int64
 	Failures       int64
 	FootersRefused int64
-	BordersExact   bool
 
 	Env EnvInfo // env_info
 }

@@ -12,7 +12,7 @@ type Totals struct {
 	TotalBars       int64 // sum of total_bars
 	TotalModelCalls int64
 	TotalTrades     int64   // closed
-	TotalPnlBps     float64 // of the closed ones, summed in order of chunk_idx
+	TotalPnlBps     float64 // of the closed ones: see Selection; without one summed in order of chunk_idx
 	TradesOpen      int64
 	ChunksCompleted int // with status ok
 	ChunksTotal     int // 0: there is no plan yet
@@ -55,13 +55,22 @@ func OutcomeOf(said Outcome, c Coverage) Outcome {
 	return OutcomeStopped
 }
 
-// Count computes the totals that Append writes. said is Report.Outcome.
-func Count(said Outcome, chunks []Chunk) Totals {
+// Count computes the totals that Append writes for r and chunks.
+func (r Report) Count(chunks []Chunk) Totals {
+	return count(r.Outcome, chunks, HoldingOf(chunks, r.Selection))
+}
+
+// Count is Report.Count without a selection of trades over the run. said is
+// Report.Outcome.
+func Count(said Outcome, chunks []Chunk) Totals { return count(said, chunks, Selection{}) }
+
+// count needs a selection that holds, or none.
+func count(said Outcome, chunks []Chunk, sel Selection) Totals {
 	t := Totals{ChunksTotal: len(chunks)}
 	t.Coverage.ByStatus = map[footer.Status]StatusCount{}
 	var counts statusCounts
 	joined := false // the bar before this chunk was replayed
-	for _, c := range chunks {
+	for i, c := range chunks {
 		c = c.settled(t.Coverage.PlannedBars)
 		bars := c.Line.Bars()
 		t.Coverage.PlannedBars += c.Planned
@@ -79,10 +88,17 @@ func Count(said Outcome, chunks []Chunk) Totals {
 		if l := c.Line.l; l != nil {
 			t.TotalBars += l.total
 			t.TotalModelCalls += l.calls
-			t.TotalTrades += l.trades
-			t.TotalPnlBps += l.pnl
-			t.TradesOpen += l.open
+			trades, open, pnl := l.closed, l.open, l.pnl
+			if i < len(sel.Chunks) && sel.Chunks[i].Known {
+				trades, open, pnl = sel.Chunks[i].Closed, sel.Chunks[i].Open, sel.Chunks[i].PnlBps
+			}
+			t.TotalTrades += trades
+			t.TotalPnlBps += pnl
+			t.TradesOpen += open
 		}
+	}
+	if len(sel.lines) > 0 {
+		t.TotalPnlBps = sel.TotalPnlBps
 	}
 	counts.into(t.Coverage.ByStatus)
 	t.Coverage.MissingBars = t.Coverage.PlannedBars - t.Coverage.ReplayedBars

@@ -47,8 +47,11 @@ func (d decoded) verify(f File) error {
 	if err := d.verifyChunks(f.Chunks); err != nil {
 		return err
 	}
+	if err := d.verifySelection(f); err != nil {
+		return err
+	}
 	// What newHeader writes for these chunks is what the file must say.
-	got, want := d.header, newHeader(f.Report, Count(f.Report.Outcome, f.Chunks))
+	got, want := d.header, newHeader(f.Report, f.Report.Count(f.Chunks))
 	for _, c := range []struct {
 		field     string
 		got, want any
@@ -110,6 +113,19 @@ func (d decoded) verifyChunks(chunks []Chunk) error {
 	}
 	if len(d.statuses) != len(d.footers) {
 		return mismatch("chunks_statuses", fmt.Sprintf("of %d chunks", len(d.statuses)), len(d.footers))
+	}
+	return nil
+}
+
+// verifySelection holds the selection against the chunks.
+func (d decoded) verifySelection(f File) error {
+	if d.header.selected() {
+		return f.Report.Selection.verify(f.Chunks)
+	}
+	for i, t := range d.trades {
+		if t.Known {
+			return mismatch("selection.scope", ScopeChunks, fmt.Sprintf("%s or %s: chunks[%d] has %s", ScopeRun, ScopeStretches, i, localKey))
+		}
 	}
 	return nil
 }

@@ -1,0 +1,246 @@
+package perf
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"gx1replay/internal/footer"
+)
+
+// Selection is what the selection of trades over a run's signals has decided
+// (engine.md §4). It is made of the footers that speak and holds as long as
+// they do: with any other footer the counts of the chunks, which each chunk
+// made as if nothing was open at its start, stand instead. The zero Selection
+// was never made.
+type Selection struct {
+	Scope  Scope // run or stretches; zero is written as chunks
+	Trades TradesFile
+	// Exact (borders_exact): nothing in the trades depends on how the data set
+	// was cut. Signals of every replayed bar were there, and those that were
+	// taken were followed to their ends.
+	Exact bool
+	// TotalPnlBps is the sum over closed trades in the order of the rows, one
+	// after the other, so that it does not depend on the cut either.
+	TotalPnlBps float64
+	// Chunks has one element for each chunk of the plan, in order.
+	Chunks []ChunkTrades
+
+	lines []Encoded // that it was made of
+}
+
+// ChunkTrades are the run's trades whose signals lie in one chunk.
+type ChunkTrades struct {
+	// Known: the chunk's signals were there. Else the footer's own counts
+	// stand, and its closed trades are trades without rows.
+	Known       bool
+	Closed      int64
+	PnlBps      float64 // of the closed ones
+	Open        int64
+	OpenPnlBps  float64 // marked to market where the replay ended
+	DropReasons footer.Counts
+}
+
+// NewSelection makes a selection over chunks, every one of a plan, in order.
+// The caller fills in the rest.
+func NewSelection(chunks []Chunk) Selection {
+	s := Selection{Chunks: make([]ChunkTrades, len(chunks)), lines: make([]Encoded, len(chunks))}
+	for i, c := range chunks {
+		s.lines[i] = c.Line
+	}
+	return s
+}
+
+// ScopeName is selection.scope.
+func (s Selection) ScopeName() Scope {
+	if s.Scope == "" {
+		return ScopeChunks
+	}
+	return s.Scope
+}
+
+// Holds reports whether s was made of the footers that speak for chunks.
+func (s Selection) Holds(chunks []Chunk) bool {
+	if len(s.lines) == 0 || len(s.lines) != len(chunks) || len(s.Chunks) != len(chunks) {
+		return false
+	}
+	for i, c := range chunks {
+		if !s.lines[i].same(c.Line) {
+			return false
+		}
+	}
+	return true
+}
+
+// HoldingOf returns the first of candidates that holds for chunks, else the
+// zero Selection.
+func HoldingOf(chunks []Chunk, candidates ...Selection) Selection {
+	for _, s := range candidates {
+		if s.Holds(chunks) {
+			return s
+		}
+	}
+	return Selection{}
+}
+
+// ChunkTrades are the trades of chunk i as the file has them: Known where they
+// were selected over the run.
+func (f File) ChunkTrades(i int) ChunkTrades {
+	t, _ := HoldingOf(f.Chunks, f.Report.Selection).trades(i, f.Chunks[i].Line.l)
+	return t
+}
+
+// trades are the counts that the perf JSON has for chunk i: those of the
+// selection, if there is one and it knew the chunk's signals.
+func (s Selection) trades(i int, l *line) (t ChunkTrades, selected bool) {
+	if l != nil && i < len(s.Chunks) && s.Chunks[i].Known {
+		return s.Chunks[i], true
+	}
+	return l.trades(), false
+}
+
+// trades are the counts of the footer itself.
+func (l *line) trades() ChunkTrades {
+	if l == nil {
+		return ChunkTrades{}
+	}
+	return ChunkTrades{Closed: l.closed, PnlBps: l.pnl, Open: l.open, OpenPnlBps: l.f.OpenPnlBps, DropReasons: l.f.DropReasons}
+}
+
+// tradesJSON is how the counts of a chunk's own signals stand in a chunk whose
+// fields of these names were selected over the run.
+type tradesJSON struct {
+	Closed      int64         `json:"n_trades_closed"`
+	PnlBps      float64       `json:"pnl_bps"`
+	Open        int64         `json:"trades_open"`
+	OpenPnlBps  float64       `json:"open_pnl_bps"`
+	DropReasons footer.Counts `json:"drop_reasons"`
+}
+
+// localKey is the name of that object.
+const localKey = "chunk_local"
+
+// tradeFields are the places in a footer's JSON where its counts of trades
+// stand: [0:1] the closed ones, [2:3] from pnl_bps to drop_reasons. The end of
+// the object is [4].
+type tradeFields [5]int
+
+// findTradeFields finds them in b. The names cannot occur in values before
+// them: a quote inside a JSON string is escaped.
+func findTradeFields(b []byte) (at tradeFields, err error) {
+	pos := 0
+	find := func(i int, mark string, after bool) {
+		n := indexFrom(b, pos, mark)
+		if n < 0 {
+			err = fmt.Errorf("no %s in it", mark)
+			return
+		}
+		pos = n + len(mark)
+		at[i] = n
+		if after {
+			at[i] = pos
+		}
+	}
+	find(0, `"n_trades_closed":`, true)
+	find(1, `,"wall_clock_sec":`, false)
+	find(2, `"pnl_bps":`, false)
+	find(3, `,"n_signals":`, false)
+	at[4] = len(b) - 1
+	return at, err
+}
+
+// appendSelected appends the line's object from place from on with the counts
+// t, and its own ones under chunk_local. What stands between pnl_bps and
+// drop_reasons is kept.
+func (l *line) appendSelected(dst []byte, t ChunkTrades) ([]byte, error) {
+	at := l.fields
+	dst = append(dst, l.json[l.rest:at[0]]...)
+	dst, err := appendJSON(dst, t.Closed)
+	dst = append(dst, l.json[at[1]:at[2]]...)
+	for _, f := range []struct {
+		name  string
+		value any
+	}{
+		{`"pnl_bps":`, finite(t.PnlBps)}, {`,"trades_open":`, t.Open}, {`,"open_pnl_bps":`, finite(t.OpenPnlBps)},
+		{`,"skip_reasons":`, l.f.SkipReasons}, {`,"drop_reasons":`, orNoCounts(t.DropReasons)},
+	} {
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, f.name...)
+		dst, err = appendJSON(dst, f.value)
+	}
+	if err != nil {
+		return dst, err
+	}
+	dst = append(dst, l.json[at[3]:at[4]]...)
+	dst = append(dst, `,"`+localKey+`":`...)
+	own := l.trades()
+	dst, err = appendJSON(dst, tradesJSON{own.Closed, own.PnlBps, own.Open, own.OpenPnlBps, orNoCounts(own.DropReasons)})
+	return append(dst, '}'), err
+}
+
+// DecodeLine reads a chunk's object of a perf JSON, or a chunk_footer.json,
+// as the footer that it was made of: with the counts of the chunk's own
+// signals. What the run's selection made of them is the second value.
+func DecodeLine(b []byte) (footer.Footer, ChunkTrades, error) {
+	f, err := footer.DecodeJSON(b)
+	if err != nil {
+		return footer.Footer{}, ChunkTrades{}, err
+	}
+	var own struct {
+		Local *tradesJSON `json:"chunk_local"`
+	}
+	if err := json.Unmarshal(b, &own); err != nil {
+		return footer.Footer{}, ChunkTrades{}, fmt.Errorf("%s: %w", localKey, err)
+	}
+	l := own.Local
+	if l == nil {
+		return f, ChunkTrades{}, nil
+	}
+	t := ChunkTrades{
+		Known: true, Closed: f.NTradesClosed, PnlBps: f.PnlBps, Open: f.TradesOpen, OpenPnlBps: f.OpenPnlBps, DropReasons: f.DropReasons,
+	}
+	f.NTradesClosed, f.PnlBps, f.TradesOpen, f.OpenPnlBps, f.DropReasons = l.Closed, l.PnlBps, l.Open, l.OpenPnlBps, l.DropReasons
+	return f, t, nil
+}
+
+// verify says whether the selection's own figures fit its chunks. The total is
+// a sum in another order, so its last digits may differ.
+func (s Selection) verify(chunks []Chunk) error {
+	var without int64
+	sum, size := 0.0, 0.0
+	for i, c := range chunks {
+		t, selected := s.trades(i, c.Line.l)
+		if !selected {
+			without += t.Closed
+		}
+		sum += t.PnlBps
+		size += math.Abs(t.PnlBps)
+	}
+	if s.Trades.WithoutRows != without {
+		return mismatch("trades.without_rows", s.Trades.WithoutRows, without)
+	}
+	if d := math.Abs(s.TotalPnlBps - sum); !(d <= 1e-6*(1+size)) {
+		return mismatch("total_pnl_bps", s.TotalPnlBps, fmt.Sprintf("about %v, the sum over the chunks", sum))
+	}
+	if s.Scope != ScopeRun && s.Scope != ScopeStretches {
+		return mismatch("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks have %s", ScopeRun, ScopeStretches, localKey))
+	}
+	return nil
+}
+
+func orNoCounts(c footer.Counts) footer.Counts {
+	if c == nil {
+		return footer.Counts{}
+	}
+	return c
+}
+
+// finite is x, or 0 where JSON has no word for it.
+func finite(x float64) float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) || x == 0 {
+		return 0
+	}
+	return x
+}

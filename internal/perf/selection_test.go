@@ -1,0 +1,170 @@
+package perf_test
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+
+	"pgregory.net/rapid"
+)
+
+// drawSelection draws what a selection over chunks may have decided.
+func drawSelection(t *rapid.T, chunks []perf.Chunk) perf.Selection {
+	s := perf.NewSelection(chunks)
+	s.Scope = rapid.SampledFrom([]perf.Scope{perf.ScopeRun, perf.ScopeStretches}).Draw(t, "scope")
+	s.Exact = rapid.Bool().Draw(t, "exact")
+	s.Trades = perf.TradesFile{File: "golden/trades_golden.csv", SHA256: strings.Repeat("ab", 32)}
+	for i, c := range chunks {
+		if c.Line.IsZero() {
+			continue
+		}
+		if !rapid.Bool().Draw(t, "known") {
+			s.Trades.WithoutRows += c.Line.Trades()
+			s.TotalPnlBps += c.Line.Footer().PnlBps
+			continue
+		}
+		s.Chunks[i] = perf.ChunkTrades{
+			Known: true, Closed: rapid.Int64Range(0, 9).Draw(t, "closed"), PnlBps: rapid.Float64Range(-50, 50).Draw(t, "pnl"),
+			Open: rapid.Int64Range(0, 3).Draw(t, "open"), OpenPnlBps: rapid.Float64Range(-5, 5).Draw(t, "open pnl"),
+			DropReasons: footer.Counts{"max_open_trades": rapid.Int64Range(1, 99).Draw(t, "dropped")},
+		}
+		s.TotalPnlBps += s.Chunks[i].PnlBps
+	}
+	return s
+}
+
+// A file with a selection is read back with the footers as they were, and
+// written again it is the same bytes.
+func TestSelectionIsReadBack(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(1, 4).Draw(rt, "n")
+		r, chunks := aReport(n), drawChunks(rt, t, n)
+		r.Selection = drawSelection(rt, chunks)
+		b := appended(t, r, chunks)
+		f, err := perf.ParseVerified(b)
+		if err != nil {
+			rt.Fatalf("%v\n%s", err, b)
+		}
+		if !f.Report.Selection.Holds(chunks) {
+			rt.Fatal("the selection that was read does not hold for the chunks that it was made of")
+		}
+		for i, c := range chunks {
+			if !reflect.DeepEqual(f.Chunks[i].Line.Footer(), c.Line.Footer()) {
+				rt.Fatalf("chunk %d: the footer is %+v (was %+v)", i, f.Chunks[i].Line.Footer(), c.Line.Footer())
+			}
+		}
+		if again := appended(t, f.Report, f.Chunks); !bytes.Equal(again, b) {
+			rt.Fatalf("written again:\n%s\nbefore:\n%s", again, b)
+		}
+		var closed, open int64
+		for i := range chunks {
+			c := f.ChunkTrades(i)
+			closed, open = closed+c.Closed, open+c.Open
+		}
+		if f.Totals.TotalTrades != closed || f.Totals.TradesOpen != open || f.Totals.TotalPnlBps != r.Selection.TotalPnlBps {
+			rt.Fatalf("totals %+v (want %d closed, %d open, %v bps)", f.Totals, closed, open, r.Selection.TotalPnlBps)
+		}
+	})
+}
+
+// Once another footer speaks for a chunk the selection is of the past.
+func TestSelectionHoldsForItsFootersOnly(t *testing.T) {
+	r, chunks := stoppedRun(t)
+	s := perf.NewSelection(chunks)
+	s.Scope, s.Exact = perf.ScopeStretches, true
+	for i, c := range chunks {
+		s.Chunks[i] = perf.ChunkTrades{Known: !c.Line.IsZero()}
+	}
+	r.Selection = s
+	if b := appended(t, r, chunks); !bytes.Contains(b, []byte(`"scope": "stretches"`)) || !bytes.Contains(b, []byte(`"borders_exact": true`)) {
+		t.Fatalf("the selection is not in the file:\n%s", b)
+	}
+	for i, c := range chunks {
+		if c.Line.IsZero() {
+			continue
+		}
+		f := c.Line.Footer()
+		f.NModelCalls++
+		other := append([]perf.Chunk(nil), chunks...)
+		var err error
+		if other[i].Line, err = perf.EncodeChunk(f); err != nil {
+			t.Fatal(err)
+		}
+		b := appended(t, r, other)
+		if !bytes.Contains(b, []byte(`"scope": "chunks"`)) || bytes.Contains(b, []byte("chunk_local")) || bytes.Contains(b, []byte(`"borders_exact": true`)) {
+			t.Errorf("chunk %d has another footer, and the selection stays", i)
+		}
+		if got := perf.HoldingOf(other, s, perf.NewSelection(other)); got.Holds(chunks) || !got.Holds(other) {
+			t.Errorf("chunk %d has another footer: the selection that holds is not chosen", i)
+		}
+	}
+	if s.Holds(chunks[:1]) || s.Holds(nil) {
+		t.Error("it holds for fewer chunks")
+	}
+}
+
+// What the selection says is held against the chunks.
+func TestVerifySelection(t *testing.T) {
+	r, chunks := stoppedRun(t)
+	s := perf.NewSelection(chunks)
+	s.Scope = perf.ScopeStretches
+	s.Trades = perf.TradesFile{File: "golden/trades_golden.csv", SHA256: strings.Repeat("ab", 32)}
+	for i, c := range chunks {
+		if !c.Line.IsZero() {
+			s.Chunks[i] = perf.ChunkTrades{Known: true, Closed: 2, PnlBps: 1.25, DropReasons: footer.Counts{}}
+			s.TotalPnlBps += 1.25
+		}
+	}
+	r.Selection = s
+	good := appended(t, r, chunks)
+	if err := perf.Verify(good); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ old, new, says string }{
+		{`"scope": "stretches"`, `"scope": "chunks"`, "selection.scope"},
+		{`"scope": "stretches"`, `"scope": "all"`, "selection.scope"},
+		{`"without_rows": 0`, `"without_rows": 1`, "trades.without_rows"},
+		{`"n_trades_closed":2`, `"n_trades_closed":3`, "total_trades"},
+		{`,"pnl_bps":1.25`, `,"pnl_bps":2.25`, "total_pnl_bps"},
+	} {
+		bad := bytes.Replace(good, []byte(c.old), []byte(c.new), 1)
+		if bytes.Equal(bad, good) {
+			t.Fatalf("there is no %s", c.old)
+		}
+		if err := perf.Verify(bad); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s → %s: %v (want one about %s)", c.old, c.new, err, c.says)
+		}
+	}
+}
+
+// The later of two files of one run need not be the one whose selection holds.
+func TestMergeFilesKeepsTheSelectionThatHolds(t *testing.T) {
+	r, chunks := stoppedRun(t)
+	r.Selection = perf.NewSelection(chunks)
+	r.Selection.Scope = perf.ScopeStretches
+	selected := parsed(t, appended(t, r, chunks))
+	r.Selection, r.Timestamp = perf.Selection{}, r.Timestamp.Add(1e9)
+	later := parsed(t, appended(t, r, chunks))
+	for _, pair := range [][2]perf.File{{selected, later}, {later, selected}} {
+		f, err := perf.MergeFiles(pair[0], pair[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Report.Selection.ScopeName() != perf.ScopeStretches {
+			t.Errorf("the merged file has scope %s", f.Report.Selection.ScopeName())
+		}
+	}
+}
+
+func parsed(t *testing.T, b []byte) perf.File {
+	t.Helper()
+	f, err := perf.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
