@@ -1,6 +1,11 @@
 package trade
 
-import "gx1replay/internal/bars"
+import (
+	"fmt"
+	"iter"
+
+	"gx1replay/internal/bars"
+)
 
 // Follower follows one signal bar by bar, from the bar after the signal's.
 // Its Signal is up to date after every step.
@@ -33,6 +38,40 @@ func Resume(rules *Rules, s Signal) Follower {
 	f.Signal.Left = nil
 	f.setTarget()
 	return f
+}
+
+// Next is the bar that comes after those to which the signal was followed.
+func (s *Signal) Next() int64 {
+	if s.Open && s.MarkBar >= s.Bar {
+		return s.MarkBar + 1
+	}
+	return s.Bar + 1
+}
+
+// Finish follows s, which a follower left pending or open, to its end. next
+// yields the bars of the data set from s.Next() on, to the last one, which is
+// dataBars - 1. What has come to an end, or was followed to the data's, stays
+// as it is. An error of next leaves s as it was.
+func Finish(rules *Rules, s *Signal, dataBars int64, next iter.Seq2[bars.Bar, error]) error {
+	i := s.Next()
+	if s.Left == nil || i >= dataBars {
+		return nil
+	}
+	f := Resume(rules, *s)
+	for b, err := range next {
+		if err != nil {
+			return err
+		}
+		if f.Step(i, &b) || i == dataBars-1 && f.End(i, &b) {
+			*s = f.Leave()
+			return nil
+		}
+		if i++; i == dataBars {
+			*s = f.Leave()
+			return nil
+		}
+	}
+	return fmt.Errorf("the bars end at %d (want %d)", i, dataBars)
 }
 
 // Leave is the signal as it stands, with the state that Resume needs if it is

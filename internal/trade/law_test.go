@@ -139,12 +139,12 @@ next:
 		lastEntry, lastExit := int64(-1<<60), int64(-1<<60)
 		for _, k := range taken {
 			o := signals[k]
-			if o.Open || o.ExitBar >= e {
+			if max(o.MarkBar, o.ExitBar) >= e { // an open one has the first, a closed one the second
 				open++
 				if o.Side == s.Side {
 					openSide++
 				}
-			} else {
+			} else if !o.Open {
 				lastExit = max(lastExit, o.ExitBar)
 			}
 			lastEntry = max(lastEntry, o.EntryBar)
@@ -174,14 +174,14 @@ func drawSignals(t *rapid.T) []Signal {
 	bar := int64(0)
 	for i := range out {
 		bar += rapid.Int64Range(1, 4).Draw(t, "distance")
-		s := Signal{Bar: bar, Side: drawSide(t), EntryBar: bar + 1, ExitBar: NoBar, EntryPrice: 1000}
+		s := Signal{Bar: bar, Side: drawSide(t), EntryBar: bar + 1, ExitBar: NoBar, MarkBar: NoBar, EntryPrice: 1000}
 		switch rapid.IntRange(0, 9).Draw(t, "state") {
 		case 0:
 			s.EntryBar, s.Expired = NoBar, true
 		case 1:
 			s.EntryBar = NoBar
 		case 2:
-			s.Open = true
+			s.Open, s.MarkBar = true, s.EntryBar+rapid.Int64Range(0, 20).Draw(t, "followed")
 		default:
 			s.ExitBar = s.EntryBar + rapid.Int64Range(0, 20).Draw(t, "held")
 			s.ExitPrice = 1000 + float64(rapid.IntRange(-5, 5).Draw(t, "pnl"))

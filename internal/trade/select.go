@@ -35,10 +35,10 @@ type Drop struct {
 
 // Select decides which signals become trades (engine.md §4). A signal with
 // entry bar e is taken if fewer than MaxOpenTrades (and a side's limit) taken
-// trades have exit_bar ≥ e (an open trade has no exit yet and counts), if e -
-// last taken entry > CooldownBarsAfterEntry, and if e - last taken exit >
-// CooldownBarsAfterExit, where exits are seen only once they are over
-// (exit_bar < e).
+// trades have exit_bar ≥ e, if e - last taken entry > CooldownBarsAfterEntry,
+// and if e - last taken exit > CooldownBarsAfterExit, where exits are seen only
+// once they are over (exit_bar < e). A trade that is open has no exit: it
+// counts up to the bar to which it was followed, and nobody knows of later ones.
 //
 // Trades come in the order of entry; with at most one signal a bar that is
 // the order of signals too. The drops have one entry for each reason that
@@ -71,11 +71,11 @@ func inOrder(signals []Signal) []Signal {
 type Selector struct {
 	rules     policy.Risk
 	maxOpen   int
-	open      exits // taken trades whose exit is not over
+	open      exits // taken trades whose exit is not over, or not known
 	perSide   [2]int
 	lastEntry int64 // of a taken trade
 	lastExit  int64 // of a taken trade, over before the last offered entry
-	dropped   [len(dropOrder)]int64
+	dropped   drops
 }
 
 // never is long before any bar, and far enough from the least integer that a
@@ -95,11 +95,11 @@ func (s *Selector) Offer(sig *Signal) bool {
 		return false
 	}
 	s.lastEntry = sig.EntryBar
-	exit := sig.ExitBar
+	x := exitOf{bar: sig.ExitBar, side: sideIndex(sig.Side)}
 	if sig.Open {
-		exit = math.MaxInt64
+		x.bar, x.unknown = sig.MarkBar, true
 	}
-	s.open.push(exitOf{bar: exit, side: sideIndex(sig.Side)})
+	s.open.push(x)
 	s.perSide[sideIndex(sig.Side)]++
 	return true
 }
@@ -116,7 +116,9 @@ func (s *Selector) judge(sig *Signal) int {
 	for len(s.open) > 0 && s.open[0].bar < e {
 		x := s.open.pop()
 		s.perSide[x.side]--
-		s.lastExit = max(s.lastExit, x.bar)
+		if !x.unknown {
+			s.lastExit = max(s.lastExit, x.bar)
+		}
 	}
 	r := &s.rules
 	switch {
@@ -133,17 +135,23 @@ func (s *Selector) judge(sig *Signal) int {
 }
 
 // Dropped counts what was dropped so far, by reason, in a fixed order.
-func (s *Selector) Dropped() []Drop {
-	var drops []Drop
-	for i, n := range s.dropped {
-		if n > 0 {
-			drops = append(drops, Drop{Reason: dropOrder[i], N: n})
+func (s *Selector) Dropped() []Drop { return dropsSince(drops{}, s.dropped) }
+
+// drops counts by place in dropOrder.
+type drops [len(dropOrder)]int64
+
+// dropsSince lists what was dropped between two moments.
+func dropsSince(before, now drops) []Drop {
+	var list []Drop
+	for i, n := range now {
+		if n > before[i] {
+			list = append(list, Drop{Reason: dropOrder[i], N: n - before[i]})
 		}
 	}
-	return drops
+	return list
 }
 
-func sideIndex(s Side) int {
+func sideIndex(s Side) int8 {
 	if s == Long {
 		return 0
 	}
@@ -151,8 +159,9 @@ func sideIndex(s Side) int {
 }
 
 type exitOf struct {
-	bar  int64
-	side int
+	bar     int64
+	side    int8
+	unknown bool // bar is the last one to which an open trade was followed
 }
 
 // exits is a heap with the earliest exit first.

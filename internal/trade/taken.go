@@ -51,30 +51,47 @@ func (p Picks) Closed(list []Signal) iter.Seq[*Signal] {
 func (s *Selector) Takes(sig *Signal) bool { return s.judge(sig) < 0 }
 
 // Taken is Select without copies of signals: it says which of them become
-// trades. Signals must be in rising order of bars, one a bar; anything else is
-// an error.
+// trades. Signals and finish are Pass.Next's.
+func Taken(signals []Signal, rules policy.Risk, finish func(*Signal) error) (Picks, []Drop, error) {
+	return NewPass(rules).Next(signals, finish)
+}
+
+// Pass is the selection over a run whose signals come in pieces, in the order
+// of time.
+type Pass struct {
+	sel  *Selector
+	last int64 // bar of the signal before
+}
+
+// NewPass begins a selection in which nothing is open.
+func NewPass(rules policy.Risk) *Pass { return &Pass{sel: NewSelector(rules), last: -1} }
+
+// Next says which of signals, the next piece, become trades, and counts those
+// of them that do not. Signals must be in rising order of bars, one a bar,
+// behind those of all pieces before; anything else is an error.
 //
 // finish may be nil. Otherwise it is given, in order, each signal whose end is
 // needed and not known: every pending one (whether it enters is open) and
 // every open one that is taken (later decisions wait for its exit). It may
 // follow the signal on in place; its error ends the selection.
-func Taken(signals []Signal, rules policy.Risk, finish func(*Signal) error) (Picks, []Drop, error) {
-	sel := NewSelector(rules)
-	p := Picks{marks: make([]uint64, (len(signals)+63)/64)}
+func (p *Pass) Next(signals []Signal, finish func(*Signal) error) (Picks, []Drop, error) {
+	sel, before := p.sel, p.sel.dropped
+	picks := Picks{marks: make([]uint64, (len(signals)+63)/64)}
 	for i := range signals {
 		s := &signals[i]
-		if i > 0 && s.Bar <= signals[i-1].Bar {
-			return Picks{}, nil, fmt.Errorf("selecting signal %d: its bar %d follows bar %d (want rising bars, one signal a bar)", i, s.Bar, signals[i-1].Bar)
+		if s.Bar <= p.last {
+			return Picks{}, nil, fmt.Errorf("selecting signal %d: its bar %d follows bar %d (want rising bars, one signal a bar)", i, s.Bar, p.last)
 		}
+		p.last = s.Bar
 		if finish != nil && !s.Closed() && (s.Pending() || s.Open && sel.Takes(s)) {
 			if err := finish(s); err != nil {
 				return Picks{}, nil, fmt.Errorf("following signal %d (bar %d) to its end: %w", i, s.Bar, err)
 			}
 		}
 		if sel.Offer(s) {
-			p.marks[i/64] |= 1 << (i % 64)
-			p.n++
+			picks.marks[i/64] |= 1 << (i % 64)
+			picks.n++
 		}
 	}
-	return p, sel.Dropped(), nil
+	return picks, dropsSince(before, sel.dropped), nil
 }

@@ -2,11 +2,14 @@ package trade
 
 import (
 	"errors"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"gx1replay/internal/bars"
 	"gx1replay/internal/policy"
 
 	"pgregory.net/rapid"
@@ -68,14 +71,7 @@ func TestFinishingWhatIsTakenIsEnough(t *testing.T) {
 				t.Fatalf("bar %d is finished again, or was: %+v", s.Bar, s)
 			}
 			finished[s.Bar] = true
-			next := s.Bar + 1
-			if s.Open {
-				next = s.MarkBar + 1
-			}
-			f := Resume(&r, *s)
-			finishOn(&f, x, int(next), len(x))
-			*s = f.Leave()
-			return nil
+			return Finish(&r, s, int64(len(x)), barsFrom(x, s.Next()))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +92,7 @@ func TestFinishingWhatIsTakenIsEnough(t *testing.T) {
 func TestDroppedSignalsAreNotFinished(t *testing.T) {
 	signals := make([]Signal, 4)
 	for i := range signals {
-		signals[i] = Signal{Bar: int64(i), Side: Long, EntryBar: int64(i) + 1, ExitBar: NoBar, EntryPrice: 1, Open: true}
+		signals[i] = Signal{Bar: int64(i), Side: Long, EntryBar: int64(i) + 1, ExitBar: NoBar, EntryPrice: 1, Open: true, MarkBar: 9}
 	}
 	signals[2].Open, signals[2].EntryBar = false, NoBar
 	var asked []int64
@@ -183,5 +179,105 @@ func TestPicksAreReadInOrder(t *testing.T) {
 	}
 	if n != 66 {
 		t.Errorf("%d closed trades up to the 66th", n)
+	}
+}
+
+// barsFrom yields the bars of x from bar i on.
+func barsFrom(x []bars.Bar, i int64) iter.Seq2[bars.Bar, error] {
+	return func(yield func(bars.Bar, error) bool) {
+		for _, b := range x[min(i, int64(len(x))):] {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A run's signals in pieces are selected as in one.
+func TestPassInPieces(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		signals, risk := drawSignals(t), drawRisk(t)
+		want, wantDrops, err := Taken(signals, risk, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewPass(risk)
+		var got []int
+		drops := map[string]int64{}
+		for at := 0; at < len(signals); {
+			n := rapid.IntRange(0, len(signals)-at).Draw(t, "piece")
+			picks, some, err := p.Next(signals[at:at+n], nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range picks.All() {
+				got = append(got, at+i)
+			}
+			for _, d := range some {
+				drops[d.Reason] += d.N
+			}
+			at += n
+		}
+		all := map[string]int64{}
+		for _, d := range wantDrops {
+			all[d.Reason] = d.N
+		}
+		if !slices.Equal(got, slices.Collect(want.All())) || !reflect.DeepEqual(drops, all) {
+			t.Fatalf("in pieces %v, %v (want %v, %v)", got, drops, slices.Collect(want.All()), all)
+		}
+	})
+}
+
+// A piece that does not follow the one before is refused.
+func TestPassRefuses(t *testing.T) {
+	p := NewPass(policy.Risk{})
+	if _, _, err := p.Next(fixture()[:2], nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.Next(fixture()[1:], nil); err == nil || !strings.Contains(err.Error(), "rising bars") {
+		t.Errorf("the same signal in two pieces: %v", err)
+	}
+}
+
+// An open trade holds its slot as far as it was followed.
+func TestOpenTradeHoldsItsSlotWhileItIsKnown(t *testing.T) {
+	open := Signal{Bar: 1, Side: Long, EntryBar: 2, ExitBar: NoBar, EntryPrice: 1, Open: true, MarkBar: 5}
+	later := func(bar int64) Signal {
+		return Signal{Bar: bar, Side: Long, EntryBar: bar + 1, ExitBar: bar + 1, EntryPrice: 1}
+	}
+	taken, dropped := Select([]Signal{open, later(3), later(4), later(5)}, policy.Risk{MaxOpenTrades: 1, CooldownAfterExitIsSet: true, CooldownBarsAfterExit: 100})
+	if len(taken) != 2 || taken[1].Bar != 5 || !reflect.DeepEqual(dropped, []Drop{{DropMaxOpen, 2}}) {
+		t.Errorf("taken %+v, dropped %v (want the signals of bars 1 and 5: nobody knows when the first left)", taken, dropped)
+	}
+}
+
+func TestFinishLeavesWhatHasEnded(t *testing.T) {
+	x := make([]bars.Bar, 5)
+	for i := range x {
+		x[i] = bars.Bar{TimeNS: int64(i) * int64(time.Minute), BidOpen: 10, BidHigh: 12, BidLow: 9, BidClose: 11, AskOpen: 11, AskHigh: 13, AskLow: 10, AskClose: 12}
+	}
+	p := testPolicy(policy.FillNextOpen, policy.Exit{})
+	p.Replay.CloseOpenTradesAtEnd = false
+	r, err := NewRules(p, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Follow(&r, 0, &x[0], Long, 0.7)
+	s := f.Leave()
+	gone := errors.New("gone")
+	failing := func(yield func(bars.Bar, error) bool) {
+		_ = yield(x[1], nil) && yield(bars.Bar{}, gone)
+	}
+	before := s
+	if err := Finish(&r, &s, int64(len(x)), failing); !errors.Is(err, gone) || !reflect.DeepEqual(s, before) {
+		t.Errorf("after an error of the source: %v, %+v (want it as before: %+v)", err, s, before)
+	}
+	if err := Finish(&r, &s, int64(len(x)), barsFrom(x[:2], 1)); err == nil || !reflect.DeepEqual(s, before) {
+		t.Errorf("a source that ends too early: %v, %+v", err, s)
+	}
+	for range 2 { // the second time there is nothing to follow
+		if err := Finish(&r, &s, int64(len(x)), barsFrom(x, s.Next())); err != nil || !s.Open || s.MarkBar != int64(len(x)-1) {
+			t.Errorf("open at the data's end: %v, %+v", err, s)
+		}
 	}
 }
