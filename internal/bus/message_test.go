@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"testing"
@@ -33,6 +34,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add("gx1.progress.r1.0", schema, "", "", data)
 	f.Add("gx1.footer.r1.1", schema, "sigterm", "2", data)
 	f.Add("gx1.task.r1.1", schema, "timeout", "-1", task)
+	f.Add("gx1.artifact.r1.1.7.0", schema, "", "", make([]byte, MaxArtifactPart+1))
 	f.Add("gx1.stop.r1", "2", "web", "99999999999999999999", []byte("why\x00"))
 	f.Fuzz(func(t *testing.T, subject, schema, source, session string, data []byte) {
 		h := nats.Header{headerSchema: {schema}, headerStopSource: {source}, headerStopSession: {session}}
@@ -53,6 +55,11 @@ func FuzzMessages(f *testing.F) {
 			refused(err)
 		} else if footerSubject(run.ID(ft.RunID), int(ft.ChunkIdx)) != subject || !ft.IsOK() || ft.Status != footer.StatusOK {
 			t.Errorf("%s is taken as footer of %s, chunk %d, %s", subject, ft.RunID, ft.ChunkIdx, ft.Status)
+		}
+		if part, err := decodePart(msg); err != nil {
+			refused(err)
+		} else if schema != strconv.Itoa(run.Schema) || len(part) > MaxArtifactPart || !bytes.Equal(part, data) {
+			t.Errorf("%s, schema %s is taken as a part of %d bytes", subject, schema, len(part))
 		}
 		if s := stopSource(h); !s.Known() {
 			t.Errorf("stop source %q became %q", source, s)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 )
 
@@ -17,7 +18,8 @@ func (p Program) verifyCommand() *cobra.Command {
 		Short: "Recompute what follows from a perf JSON's chunks, and say what does not fit",
 		Long: `verify computes statuses, counts, coverage, totals and times of a perf JSON from
 its chunks and sessions, and names the first field that does not fit, its value
-and what was expected. Exit codes: 0 all fits; 1 it does not, or the file
+and what was expected. If the file names the run's trades, their digest, number
+and sum are held against it as well. Exit codes: 0 all fits; 1 it does not, or the file
 cannot be read.`,
 		Example: "  coordinator verify reports/replay_eval/GATED/perf_pilot_on.json",
 		Args:    oneArg("PERF.json", "coordinator verify perf_RUN_ID.json"),
@@ -52,6 +54,10 @@ func (p Program) verify(path string, asJSON bool) error {
 		return err
 	}
 	f, err := perf.ParseVerified(b)
+	trades := ""
+	if err == nil {
+		trades, err = export.VerifyTrades(path, f)
+	}
 	c := f.Totals.Coverage
 	if asJSON {
 		v := verified{Path: path, OK: err == nil, RunID: string(f.Report.RunID), Outcome: f.Totals.Outcome, PlannedBars: c.PlannedBars, ReplayedBars: c.ReplayedBars}
@@ -73,5 +79,8 @@ func (p Program) verify(path string, asJSON bool) error {
 	}
 	fmt.Fprintf(p.Stdout, "%s: run %s, %s, %d of %d bars in %d chunks; everything that follows from them fits\n",
 		path, f.Report.RunID, f.Totals.Outcome, c.ReplayedBars, c.PlannedBars, f.Totals.ChunksTotal)
+	if trades != "" {
+		fmt.Fprintf(p.Stdout, "%s: %d trades, %.2f bps, as the perf JSON says\n", trades, f.Totals.TotalTrades-f.Report.Selection.Trades.WithoutRows, f.Totals.TotalPnlBps)
+	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
@@ -80,12 +81,37 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	}
 	files := export.RecoverConfig{
 		Target: cfg.Target, Lock: lock, Found: &found, Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
+		Kept: []export.Signals{busSignals{b}}, Policy: readPolicy(ctx, b, found.Report.Policy, cfg.Logger),
+	}
+	slices, err := os.MkdirTemp("", "gx1-slices-")
+	if err != nil {
+		return export.Result{}, fmt.Errorf("making a directory for the data set's slices: %w", err)
+	}
+	defer os.RemoveAll(slices)
+	if set, err := dataset.Open(ctx, b, found.Report.Data, slices); err == nil {
+		files.Bars = set
+	} else { // it may still be where the coordinator read it
+		cfg.Logger.Warn("reading the data set from the bus", "error", err)
 	}
 	if _, err := os.Stat(cfg.Target.WorkDir()); err == nil { // else no local worker has begun
 		files.Dirs = []string{cfg.Target.WorkDir()}
 	}
 	return export.Recover(ctx, files)
 }
+
+// readPolicy reads the content of a run's policy from its bus; nil: it is not
+// there, and may be in a file.
+func readPolicy(ctx context.Context, b *bus.Bus, p run.Policy, log *slog.Logger) []byte {
+	content, err := b.GetObject(ctx, bus.PolicyObject(run.Manifest{Policy: p}), maxPolicyBytes)
+	if err != nil {
+		log.Warn("reading the policy from the bus", "error", err)
+		return nil
+	}
+	return content
+}
+
+// maxPolicyBytes bounds a policy from the bus.
+const maxPolicyBytes = 4 << 20
 
 // readBus makes of what the bus holds what a coordinator would export now.
 func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, error) {

@@ -132,7 +132,7 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 // run is complete, so that its bus can go: the manifest says `exported` before
 // anything is removed.
 func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
-	complete = out.Code == 0 && out.Result.Totals.Outcome == perf.OutcomeComplete
+	complete = out.Code == 0 && out.Result.Totals.Outcome == perf.OutcomeComplete && s.tradesKnown(out)
 	m := life.Manifest
 	m.Sessions = slices.Clone(m.Sessions)
 	now := time.Now()
@@ -160,6 +160,13 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 	return complete
 }
 
+// tradesKnown reports whether the export that stands has the run's trades for
+// good. One that could not select them leaves the bus, so that the next start
+// can.
+func (s *Session) tradesKnown(out export.Outcome) bool {
+	return s.cfg.Engine != footer.EngineBuiltin || out.Result.Exact
+}
+
 // removeState removes the bus of a complete run, its footer backup and what
 // its local workers left; the lock stays. A crash in between does not matter:
 // the complete perf JSON is the first thing that the next start looks at.
@@ -178,6 +185,8 @@ func removeState(t export.Target, step func(string)) (err error) {
 	}
 	step("clean " + filepath.Base(t.Backup()))
 	err = errors.Join(err, export.RemoveBackup(t))
+	step("clean policies")
+	err = errors.Join(err, export.RemovePolicies(t))
 	step("clean work")
 	return errors.Join(err, os.RemoveAll(t.WorkDir()))
 }

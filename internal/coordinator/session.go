@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -145,6 +146,8 @@ type Session struct {
 
 	board  atomic.Pointer[board]
 	pool   atomic.Pointer[process.Pool]
+	bus    atomic.Pointer[bus.Bus]
+	bars   atomic.Pointer[[]bars.Bar]
 	server atomic.Pointer[string] // its version
 	lost   atomic.Bool            // the bus cannot be reached
 
@@ -194,14 +197,18 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	over, endOver := context.WithCancel(context.Background())
 	defer endOver()
 	defer stopWork(nil)
-	s.dog = export.NewWatchdog(export.WatchdogConfig{
+	watch := export.WatchdogConfig{
 		Exporter: exporter, Snapshot: s.snapshot, Signals: cfg.Signals, TimeBox: cfg.TimeBox, Drain: cfg.Drain,
 		OnStop: func(stop run.Stop) {
 			s.stopping.Store(true)
 			stopWork(Stopped{stop})
 		},
 		Logger: cfg.Logger,
-	})
+	}
+	if cfg.Engine == footer.EngineBuiltin {
+		watch.Select = s.selectTrades
+	}
+	s.dog = export.NewWatchdog(watch)
 	if onSession != nil {
 		onSession(s)
 	}
@@ -270,6 +277,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if err != nil {
 		return abandon(err)
 	}
+	s.bars.Store(&set.Bars)
 	if s.identity, err = s.first(set); err != nil {
 		return abandon(err)
 	}
@@ -290,6 +298,9 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	}
 	life.Prepare()
 	s.board.Store(life.board)
+	if err := export.KeepPolicy(s.target, m.Policy, s.cfg.Policy.Content); err != nil {
+		s.cfg.Logger.Warn("keeping the policy for a recovery", "error", err)
+	}
 	if err := s.backup.Write(ctx); err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Warn("writing the footer backup", "error", err)
 	}
@@ -329,6 +340,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	}()
 	b := transport.bus
+	s.bus.Store(b)
 	version := b.ServerVersion()
 	s.server.Store(&version)
 	if began, err := s.agree(ctx, life, b); err != nil {

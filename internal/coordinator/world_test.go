@@ -263,7 +263,7 @@ func (*fakeEngine) Identity() string { return "" }
 
 var errScripted = errors.New("an error by the script")
 
-func (e *fakeEngine) Replay(ctx context.Context, job worker.Job, report func(footer.Footer)) (footer.Footer, error) {
+func (e *fakeEngine) Replay(ctx context.Context, job worker.Job, report func(footer.Footer)) (worker.Result, error) {
 	var s script
 	if e.script != nil {
 		s = e.script(job.Chunk.Idx, job.Attempt)
@@ -276,16 +276,16 @@ func (e *fakeEngine) Replay(ctx context.Context, job worker.Job, report func(foo
 	f := footer.Footer{Phase: footer.PhaseReplay}
 	for bar := job.Chunk.Bars.First; bar < job.Chunk.Bars.End; bar++ {
 		if !pause(ctx, s.pace) {
-			return f, context.Cause(ctx)
+			return worker.Result{Footer: f}, context.Cause(ctx)
 		}
 		switch n := int(bar-job.Chunk.Bars.First) + 1; n {
 		case s.failAt:
-			return f, errScripted
+			return worker.Result{Footer: f}, errScripted
 		case s.panicAt:
 			panic("by the script")
 		case s.hangAt:
 			<-ctx.Done()
-			return f, context.Cause(ctx)
+			return worker.Result{Footer: f}, context.Cause(ctx)
 		}
 		e.w.step(l, bar)
 		f.BarsProcessed++
@@ -295,7 +295,7 @@ func (e *fakeEngine) Replay(ctx context.Context, job worker.Job, report func(foo
 		}
 		report(f)
 	}
-	return f, nil
+	return worker.Result{Footer: f}, nil
 }
 
 func (w *world) begin(id string, job worker.Job) *logged {

@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 )
 
 // Bounds on what is looked at below a directory of footers. The run's own
@@ -81,12 +82,13 @@ type collector struct {
 	places  []place
 
 	found   map[place]*found
+	dirs    map[string]string // where artifacts lie, by their digests
 	refused int
 	entries int
 }
 
 func newCollector(id run.ID, known []perf.Chunk, knownAt time.Time) *collector {
-	c := &collector{id: id, known: known, knownAt: knownAt, found: map[place]*found{}}
+	c := &collector{id: id, known: known, knownAt: knownAt, found: map[place]*found{}, dirs: map[string]string{}}
 	first := int64(0)
 	for _, k := range known {
 		c.places = append(c.places, place{int64(k.Idx), first, first + k.Planned})
@@ -215,7 +217,15 @@ func (c *collector) file(path string) error {
 	if err != nil {
 		return err
 	}
-	return c.take(ft)
+	if err := c.take(ft); err != nil {
+		return err
+	}
+	for _, a := range ft.Artifacts {
+		if a.Name == trade.ArtifactName {
+			c.dirs[a.SHA256] = filepath.Dir(path)
+		}
+	}
+	return nil
 }
 
 // take takes in one footer; an error refuses it.

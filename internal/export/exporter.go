@@ -38,6 +38,7 @@ type Result struct {
 	Bytes  int64
 	SHA256 string // hex
 	Totals perf.Totals
+	Exact  bool // borders_exact: which trades the run has is known for good
 	// SetAside is where the file went that stood there and was no export of
 	// this run; WhySetAside says what was wrong with it. Empty: there was
 	// none.
@@ -60,8 +61,8 @@ func Open(l *Lock, t Target, cfg Config) (*Exporter, error) {
 	if l.target != t {
 		return nil, fmt.Errorf("opening the exports of run %s in %s: the lock is of run %s in %s", t.RunID, t.Dir, l.target.RunID, l.target.Dir)
 	}
-	for _, dir := range []string{t.Dir, t.StateDir()} {
-		if err := sweep(dir, t.RunID); err != nil {
+	for _, dir := range []string{t.Dir, t.StateDir(), t.RunDir()} {
+		if err := sweep(dir, t.RunID); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("opening the exports of run %s: removing what earlier exports have left: %w", t.RunID, err)
 		}
 	}
@@ -79,6 +80,13 @@ func (e *Exporter) Last() (perf.File, bool) {
 		return s.file, true
 	}
 	return perf.File{}, false
+}
+
+// Merged is chunks as an export of r would hold them, merged with what earlier
+// exports do. It waits for nobody.
+func (e *Exporter) Merged(r perf.Report, chunks []perf.Chunk) ([]perf.Chunk, error) {
+	last, _ := e.Last()
+	return perf.MergeInto(last, r, chunks)
 }
 
 // Export writes the perf JSON of r and chunks, merged with what earlier

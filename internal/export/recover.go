@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -28,6 +29,14 @@ type RecoverConfig struct {
 	// Found is what the run's bus holds, as its coordinator would export it;
 	// nil: the bus was not read.
 	Found *perf.File
+	// Kept are further places where signals of chunks are kept, besides the
+	// attempts' directories in Dirs and in the target's state directory.
+	Kept []Signals
+	// Policy is the content of the run's policy; nil: as KeepPolicy wrote it.
+	Policy []byte
+	// Bars are those of the run's data set; nil: they are read from where its
+	// coordinator read them.
+	Bars Bars
 	// Output is the file to write instead of the target's perf file. It obeys
 	// the same rules, and it may not be a file that the run itself writes.
 	Output string
@@ -110,7 +119,7 @@ func (cfg RecoverConfig) begin() (*recovery, error) {
 // end adds the footers and writes.
 func (r *recovery) end(ctx context.Context) (Result, error) {
 	if r.exporter != nil && r.hasFile && r.file.Totals.Outcome == perf.OutcomeComplete {
-		return r.write(ctx, r.file.Report, r.file.Chunks)
+		return r.write(ctx, r.file.Report, r.file.Chunks, nil)
 	}
 	known, knownAt, err := r.known()
 	if err != nil {
@@ -137,7 +146,7 @@ func (r *recovery) end(ctx context.Context) (Result, error) {
 	if !c.planned {
 		report.Data.Bars = 0
 	}
-	res, err := r.write(ctx, report, chunks)
+	res, err := r.write(ctx, report, chunks, c.dirs)
 	res.Inferred, res.Refused = !c.planned && len(chunks) > 0, c.refused
 	return res, err
 }
@@ -189,17 +198,59 @@ func samePath(a, b string) bool {
 	return filepath.Base(a) == filepath.Base(b) && errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// write writes the recovery.
-func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.Chunk) (Result, error) {
+// selection selects the run's trades. Where it cannot, each chunk's own counts
+// stand.
+func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []perf.Chunk, dirs map[string]string) perf.Selection {
+	if sel := report.Selection; sel.Exact && sel.Holds(chunks) {
+		if r.exporter == nil { // the file stands in another directory
+			sel.Trades.File, sel.Trades.SHA256 = "", ""
+		}
+		return sel
+	}
+	if report.Env.Engine != footer.EngineBuiltin || report.Data.Bars == 0 {
+		return perf.Selection{}
+	}
+	p, err := readPolicy(r.Target, report.Policy, r.Policy)
+	if err != nil {
+		r.Logger.Warn("trades are not selected over the run: its policy is not at hand", "error", err)
+		return perf.Selection{}
+	}
+	s := Selector{
+		Target: r.Target, Policy: p, Bars: r.Bars, NoFiles: r.exporter == nil, Config: r.Config, Logger: r.Logger,
+		Kept: append([]Signals{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: dirs}}, r.Kept...),
+	}
+	if s.Bars == nil {
+		s.Bars = NewDataFile(report.Data)
+	}
+	sel, err := s.Select(ctx, report, chunks)
+	if err != nil {
+		r.Logger.Warn("trades are not selected over the run", "error", err)
+	}
+	return sel
+}
+
+// write writes the recovery. dirs are attempts' directories, by the digests of
+// their artifacts.
+func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.Chunk, dirs map[string]string) (Result, error) {
 	if r.exporter == nil {
 		s := slot{path: r.Output, id: r.Target.RunID, cfg: r.Config}
+		report.Selection = r.selection(ctx, report, chunks, dirs)
 		res, err := s.export(ctx, report, chunks, true)
 		if err != nil && !errors.Is(err, ErrComplete) {
 			return res, &NotExported{Err: err}
 		}
 		return res, nil
 	}
-	res, err := r.exporter.ExportFinal(ctx, report, chunks)
+	// What is known comes first, and which trades it makes when that is safe.
+	res, err := r.exporter.Export(ctx, report, chunks)
+	if err == nil || errors.Is(err, ErrComplete) {
+		last, _ := r.exporter.Last()
+		report.Selection = r.selection(ctx, last.Report, last.Chunks, dirs)
+		var final Result
+		final, err = r.exporter.ExportFinal(ctx, report, chunks)
+		final.SetAside, final.WhySetAside = res.SetAside, res.WhySetAside
+		res = final
+	}
 	if err != nil && !errors.Is(err, ErrComplete) {
 		if errors.Is(err, perf.ErrOtherRun) {
 			return res, err

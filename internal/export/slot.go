@@ -163,6 +163,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	old := s.state.Load()
 	if old.complete() && (!old.own || old.final) && !s.improves(old, r, chunks) {
 		res.Bytes, res.SHA256, res.Totals = old.info.Size(), old.sha256, old.file.Totals
+		res.Exact = old.file.Report.Selection.Exact
 		return res, fmt.Errorf("%s: %w", s.path, ErrComplete)
 	}
 	if old.known {
@@ -178,7 +179,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 		r = r.Inherit(old.file.Report)
 	}
 	r.Selection = perf.HoldingOf(merged, r.Selection, old.file.Report.Selection)
-	res.Totals = r.Count(merged)
+	res.Totals, res.Exact = r.Count(merged), r.Selection.Exact
 	// Merge sees to this already; it is the promise that matters most.
 	if got, had := res.Totals.Coverage.ReplayedBars, old.file.Totals.Coverage.ReplayedBars; got < had {
 		return res, fmt.Errorf("%d bars (%s holds %d): %w", got, s.path, had, ErrFewer)

@@ -40,6 +40,13 @@ func (t Target) StateDir() string { return filepath.Join(t.Dir, ".gx1", string(t
 // lives.
 func (t Target) Backup() string { return filepath.Join(t.StateDir(), "backup.json") }
 
+// PolicyFile is the path of the policy whose content has the digest sha (hex).
+func (t Target) PolicyFile(sha string) string {
+	return filepath.Join(t.StateDir(), policyPrefix+sha+policySuffix)
+}
+
+const policyPrefix, policySuffix = "policy.", ".yaml"
+
 // WorkDir is where the run's local workers leave their footers:
 // `<work>/<run_id>/chunk_<i>/attempt_<n>/chunk_footer.json`.
 func (t Target) WorkDir() string { return filepath.Join(t.StateDir(), "work") }

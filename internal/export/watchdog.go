@@ -35,7 +35,7 @@ const (
 // exported, unless a stop came first.
 var ErrAbandoned = errors.New("nothing was run")
 
-// WatchdogConfig is what a Watchdog needs. Everything but TimeBox is
+// WatchdogConfig is what a Watchdog needs. Everything but TimeBox and Select is
 // required.
 type WatchdogConfig struct {
 	Exporter *Exporter
@@ -47,6 +47,9 @@ type WatchdogConfig struct {
 	Signals  <-chan os.Signal // SIGTERM and SIGINT
 	TimeBox  time.Duration    // 0: none
 	Drain    time.Duration    // from a stop to the hard deadline
+	// Select, if not nil, selects the trades of the run for the last export,
+	// which is written without a selection if it fails or its ctx ends.
+	Select func(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
 	// OnStop is called once, with the first stop. It must not block.
 	OnStop func(run.Stop)
 	Logger *slog.Logger
@@ -111,6 +114,7 @@ type watch struct {
 	startAt time.Time     // of the export under way
 	visible func()        // of the next export; nil: nobody asks
 	first   time.Duration
+	sel     perf.Selection // of the last export
 }
 
 type exported struct {
@@ -203,6 +207,7 @@ func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 		r.Stop.Seq = 0
 	}
 	r.Stop.Seq = max(r.Stop.Seq, doneWith)
+	r.Selection = s.sel
 	r.Mode = perf.ModeNormal
 	switch s.stop.Source {
 	case "":
@@ -275,7 +280,7 @@ func (s *watch) settle(done exported) {
 		s.cfg.Logger.Error("an export failed; the last one is still to come", "error", done.err)
 		return
 	}
-	if s.first == 0 {
+	if s.first == 0 && !s.stop.IsZero() {
 		s.first = time.Since(s.stopAt) - done.res.Took.SyncDir - done.res.Took.Check
 	}
 	t := done.res.Took
@@ -287,6 +292,11 @@ func (s *watch) settle(done exported) {
 // or if it fails, the stub is written, and what cannot be written beside the
 // perf JSON goes to the fallback directory.
 func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
+	began := time.Now()
+	s.selectTrades(lifeErr, patience)
+	if !s.stop.IsZero() {
+		patience = max(patience-time.Since(began), diskGrace/2)
+	}
 	out := Outcome{Stop: s.stop, Err: lifeErr, First: s.first}
 	limit := time.NewTimer(patience)
 	defer limit.Stop()

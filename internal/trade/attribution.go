@@ -27,13 +27,40 @@ type Attribution struct {
 	ExitReasons footer.Counts `json:"exit_reasons"` // of closed trades
 }
 
+// NewAttribution is one of nothing.
+func NewAttribution() Attribution {
+	return Attribution{Schema: FilesSchema, SkipReasons: footer.Counts{}, DropReasons: footer.Counts{}, ExitReasons: footer.Counts{}}
+}
+
+// Count adds the bars and skips of f, the footer that speaks for a chunk.
+func (a *Attribution) Count(f footer.Footer) {
+	a.BarsProcessed += f.BarsProcessed
+	a.BarsSkippedWarmup += f.BarsSkippedWarmup
+	a.PregateSkips += f.PregateSkips
+	a.PregatePasses += f.PregatePasses
+	add(a.SkipReasons, f.SkipReasons)
+}
+
+// Add adds the signals and trades of b.
+func (a *Attribution) Add(b Attribution) {
+	a.NSignals += b.NSignals
+	a.NTrades += b.NTrades
+	a.TradesOpen += b.TradesOpen
+	add(a.DropReasons, b.DropReasons)
+	add(a.ExitReasons, b.ExitReasons)
+}
+
+func add(to, from footer.Counts) {
+	for name, n := range from {
+		to[name] += n
+	}
+}
+
 // Attribute makes the part of an attribution that the signals of a run tell:
 // all but bars and skips. taken and dropped are Taken's.
 func Attribute(signals []Signal, taken Picks, dropped []Drop) Attribution {
-	a := Attribution{
-		Schema: FilesSchema, NSignals: int64(len(signals)),
-		SkipReasons: footer.Counts{}, DropReasons: footer.Counts{}, ExitReasons: footer.Counts{},
-	}
+	a := NewAttribution()
+	a.NSignals = int64(len(signals))
 	for s := range taken.Closed(signals) {
 		a.NTrades++
 		a.ExitReasons[s.ExitReason]++

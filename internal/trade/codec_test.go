@@ -3,6 +3,7 @@ package trade
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"math"
 	"reflect"
@@ -120,7 +121,14 @@ func TestSignalsInParts(t *testing.T) {
 	changed[1][100] ^= 1
 	longer := a
 	longer.Bytes++
-	large := make([]byte, MaxPartBytes+1)
+	if back, err := DecodeSignals(a, [][]byte{slices.Concat(parts...)}); err != nil || !reflect.DeepEqual(back, signals) {
+		t.Fatalf("in one piece %d came back of %d: %v", len(back), len(signals), err)
+	}
+	// One part of two: what the second's first record counts from 0 is then
+	// counted from the last of the first, which is as good.
+	count := func(p []byte) uint32 { return binary.LittleEndian.Uint32(p[partHeader-4:]) }
+	large := slices.Concat(parts[0], parts[1][partHeader:])
+	binary.LittleEndian.PutUint32(large[partHeader-4:], count(parts[0])+count(parts[1]))
 	for _, c := range []struct {
 		name  string
 		a     footer.Artifact

@@ -16,6 +16,9 @@ import (
 // what a declared count may allocate.
 const minRecordBytes = 1 + 1 + 1 + 8
 
+// minClosedBytes is the least that a closed signal can have.
+const minClosedBytes = minRecordBytes + 1 + 8 + 1 + 8 + 8 + 1 + 1 + 1 + 1 + 8 + 1
+
 var (
 	errPartCut   = errors.New("it ends within a record")
 	errVarint    = errors.New("a varint is not in its shortest form or has more than 63 bits")
@@ -24,9 +27,10 @@ var (
 )
 
 // DecodeSignals joins the parts that artifact a, from a validated footer,
-// lists, and gives the signals back, bit for bit as they were. Parts that are
-// missing, too many, changed, or not what EncodeSignals makes are an error. It
-// never panics, and allocates at most a multiple of the parts.
+// lists, and gives the signals back, bit for bit as they were. All parts may
+// also come in one piece, as in a file. Parts that are missing, too many, changed, or
+// not what EncodeSignals makes are an error. It never panics, and allocates at
+// most a multiple of the parts.
 //
 // The signals are sound and in order; whether they lie in their chunk is
 // ValidateSignals' to say.
@@ -39,15 +43,13 @@ func DecodeSignals(a footer.Artifact, parts [][]byte) ([]Signal, error) {
 }
 
 func decodeSignals(a footer.Artifact, parts [][]byte) ([]Signal, error) {
-	if len(parts) != a.Parts || len(parts) == 0 || len(parts) > MaxParts {
+	onePiece := len(parts) == 1
+	if len(parts) != a.Parts && !onePiece || a.Parts < 1 || a.Parts > MaxParts {
 		return nil, fmt.Errorf("%d parts are there, %d are listed (want as many, 1 to %d)", len(parts), a.Parts, MaxParts)
 	}
 	var size int64
 	sum := sha256.New()
-	for i, p := range parts {
-		if len(p) > MaxPartBytes {
-			return nil, fmt.Errorf("part %d has %d bytes (at most %d)", i, len(p), MaxPartBytes)
-		}
+	for _, p := range parts {
 		size += int64(len(p))
 		sum.Write(p)
 	}
@@ -57,21 +59,23 @@ func decodeSignals(a footer.Artifact, parts [][]byte) ([]Signal, error) {
 	if got := hex.EncodeToString(sum.Sum(nil)); got != a.SHA256 {
 		return nil, fmt.Errorf("the parts have SHA-256 %s, the footer lists %.80q", got, a.SHA256)
 	}
-	var total int
-	counts := make([]int, len(parts))
-	for i, p := range parts {
-		n, err := partCount(p)
-		if err != nil {
-			return nil, fmt.Errorf("part %d: %w", i, err)
+	var signals []Signal
+	rest := parts[0]
+	for n := range a.Parts {
+		if n > 0 && !onePiece {
+			rest = parts[n]
 		}
-		counts[i] = n
-		total += n
-	}
-	signals := make([]Signal, 0, total)
-	for i, p := range parts {
+		before := len(rest)
 		var err error
-		if signals, err = decodePart(signals, p[partHeader:], counts[i]); err != nil {
-			return nil, fmt.Errorf("part %d: %w", i, err)
+		if signals, rest, err = decodePart(signals, rest); err == nil {
+			if size := before - len(rest); size > MaxPartBytes {
+				err = fmt.Errorf("it has %d bytes (at most %d)", size, MaxPartBytes)
+			} else if len(rest) > 0 && (!onePiece || n == a.Parts-1) {
+				err = fmt.Errorf("%d bytes follow the last signal", len(rest))
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("part %d: %w", n, err)
 		}
 	}
 	return signals, nil
@@ -92,9 +96,16 @@ func partCount(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// decodePart appends the n records of b, which follow those of signals.
-func decodePart(signals []Signal, b []byte, n int) ([]Signal, error) {
-	d := partDecoder{b: b}
+// decodePart appends the records of the part that b begins with, which follow
+// those of signals, and returns what comes after it.
+func decodePart(signals []Signal, b []byte) (all []Signal, rest []byte, err error) {
+	n, err := partCount(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Closed signals, the usual ones, are no more than this.
+	signals = slices.Grow(signals, min(n, len(b)/minClosedBytes+1))
+	d := partDecoder{b: b[partHeader:]}
 	for range n {
 		s := d.record()
 		err := d.err
@@ -105,15 +116,12 @@ func decodePart(signals []Signal, b []byte, n int) ([]Signal, error) {
 			err = s.after(&signals[len(signals)-1])
 		}
 		if err != nil {
-			return nil, fmt.Errorf("signal %d: %w", len(signals), err)
+			return nil, nil, fmt.Errorf("signal %d: %w", len(signals), err)
 		}
 		d.bar, d.time = s.Bar, s.TimeNS
 		signals = append(signals, s)
 	}
-	if len(d.b) > 0 {
-		return nil, fmt.Errorf("%d bytes follow the last signal", len(d.b))
-	}
-	return signals, nil
+	return signals, d.b, nil
 }
 
 // partDecoder reads records. After an error, which it keeps, it reads zeros.

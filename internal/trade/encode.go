@@ -10,6 +10,9 @@ import (
 	"gx1replay/internal/footer"
 )
 
+// ArtifactName is the name under which a chunk's footer lists its signals.
+const ArtifactName = "signals"
+
 // The signals of a chunk travel and rest as parts, each of which can be read
 // by itself. The form is binary and our own, because there may be millions: a
 // closed signal takes about 70 bytes (as msgpack with names 330), floats keep

@@ -78,13 +78,9 @@ func (a *attempt) run(ctx context.Context) {
 	<-kept
 
 	end := context.WithoutCancel(ctx)
-	limit := lastWords
-	if errors.Is(out.err, ErrOrphaned) {
-		limit = orphanWords
-	}
 	if out.err != nil {
 		var cancelEnd context.CancelFunc
-		end, cancelEnd = context.WithTimeout(end, limit)
+		end, cancelEnd = context.WithTimeout(end, wordsAfter(out.err))
 		defer cancelEnd()
 	}
 	a.finish(end, ctx, out)
@@ -94,10 +90,11 @@ func (a *attempt) run(ctx context.Context) {
 // its coordinator is gone.
 const orphanWords = 300 * time.Millisecond
 
+// outcome is what an engine ended with.
 type outcome struct {
-	footer footer.Footer
-	err    error
-	trace  string
+	Result
+	err   error
+	trace string
 }
 
 // once bounds one request of an attempt that holds a lease, however short: an
@@ -130,11 +127,19 @@ func (a *attempt) replay(ctx context.Context, job Job) (out outcome) {
 			out.err = fmt.Errorf("the engine panicked: %v", p)
 			out.trace = string(debug.Stack())
 			if f := a.latest.Load(); f != nil {
-				out.footer = *f
+				out.Footer = *f
 			}
 		}
 	}()
-	out.footer, out.err = a.w.cfg.Engine.Replay(ctx, job, func(f footer.Footer) { a.latest.Store(&f) })
+	// What is measured so far lists nothing; the result lists what is there.
+	out.Result, out.err = a.w.cfg.Engine.Replay(ctx, job, func(f footer.Footer) {
+		f.Artifacts = nil
+		a.latest.Store(&f)
+	})
+	if err := checkArtifacts(out.Artifacts); err != nil {
+		out.Artifacts, out.Unkept = nil, errors.Join(out.Unkept, err)
+	}
+	out.Footer.Artifacts = listed(out.Artifacts)
 	return out
 }
 
@@ -254,6 +259,9 @@ func (a *attempt) footer(f *footer.Footer, status footer.Status) *footer.Footer 
 		out = *f
 	}
 	a.footers++
+	if len(out.Artifacts) > 0 {
+		a.footers++ // the one before is bare's
+	}
 	now := time.Now()
 	out.Schema = footer.Schema
 	out.RunID = string(a.s.m.RunID)

@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 )
 
 const (
@@ -73,14 +74,14 @@ func (*Builtin) Name() string { return footer.EngineBuiltin }
 // Identity is empty: every worker of one version runs the same engine.
 func (*Builtin) Identity() string { return "" }
 
-// Replay replays one chunk.
-func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer)) (footer.Footer, error) {
+// Replay replays one chunk. The signals that it found are its one artifact.
+func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
 	in, err := e.inputs(ctx, job.Manifest)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return footer.Footer{}, err
+		return Result{}, err
 	}
 	r := replay.Job{
 		Bars: job.Chunk.Bars, DataBars: job.Manifest.Data.Bars, BarLength: job.Manifest.Data.BarLength,
@@ -103,7 +104,14 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 		r.OnBar = e.OnBar(job)
 	}
 	res, err := replay.Run(ctx, r, in.data, report)
-	return res.Footer, err
+	out := Result{Footer: res.Footer}
+	if len(res.Signals) > 0 {
+		var signals Artifact
+		if signals.Artifact, signals.Content, out.Unkept = trade.EncodeSignals(trade.ArtifactName, res.Signals); out.Unkept == nil {
+			out.Artifacts = []Artifact{signals}
+		}
+	}
+	return out, err
 }
 
 // inputs fetches what the run's chunks share, once.

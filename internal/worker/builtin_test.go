@@ -116,8 +116,9 @@ func replayAll(t *testing.T, s *shelf, m run.Manifest, chunks int, cache string)
 	for i := range chunks {
 		e := Builtin{Objects: s, CacheDir: cache}
 		chunk := m.Plan.Chunk(i)
-		f, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: chunk}, nil)
+		res, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: chunk}, nil)
 		must(t, err)
+		f := res.Footer
 		if i > 0 && chunk.Bars.First > 10_000 && f.BarsSkippedWarmup != 0 {
 			t.Errorf("%d chunks: chunk %d, from bar %d on, has %d bars of warm-up", chunks, i, chunk.Bars.First, f.BarsSkippedWarmup)
 		}
@@ -189,8 +190,9 @@ func TestBuiltinReadsFromTheStateOn(t *testing.T) {
 	chunk := run.Chunk{Bars: run.BarRange{First: 3*dataset.SliceBars + 900, End: n}}
 	m.Plan.Chunks = 1
 	e := Builtin{Objects: s, CacheDir: t.TempDir()}
-	f, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: chunk}, nil)
+	res, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: chunk}, nil)
 	must(t, err)
+	f := res.Footer
 	if f.TotalBars != 100 || f.BarsSkippedWarmup != 0 || s.slicesRead() != 1 || s.gets[m.FeatureStates] != 1 {
 		t.Errorf("%d bars, %d of warm-up, %d slices, %d times the states (want 100, 0, 1, 1)",
 			f.TotalBars, f.BarsSkippedWarmup, s.slicesRead(), s.gets[m.FeatureStates])
@@ -216,9 +218,9 @@ func TestBuiltinRefusesDamagedStates(t *testing.T) {
 			delete(s.objects, m.FeatureStates)
 		}
 		e := Builtin{Objects: s, CacheDir: t.TempDir()}
-		f, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: run.Chunk{Bars: run.BarRange{First: n - 5, End: n}}}, nil)
-		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), m.FeatureStates) || f.TotalBars != 0 {
-			t.Errorf("%s: %v, %d bars (want %v, the object's name, none)", name, err, f.TotalBars, c.is)
+		res, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: run.Chunk{Bars: run.BarRange{First: n - 5, End: n}}}, nil)
+		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), m.FeatureStates) || res.Footer.TotalBars != 0 {
+			t.Errorf("%s: %v, %d bars (want %v, the object's name, none)", name, err, res.Footer.TotalBars, c.is)
 		}
 		s.objects[m.FeatureStates] = good
 		if _, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: run.Chunk{Bars: run.BarRange{First: n - 5, End: n}}}, nil); err != nil {
@@ -253,10 +255,10 @@ func TestBuiltinVerifiesModelFiles(t *testing.T) {
 		m.Models = c.models
 		e := Builtin{Objects: s, CacheDir: t.TempDir()}
 		job := Job{Manifest: m, Chunk: run.Chunk{Bars: run.BarRange{First: 0, End: 1000}}}
-		f, err := e.Replay(t.Context(), job, nil)
+		res, err := e.Replay(t.Context(), job, nil)
 		switch {
-		case c.want == "" && (err != nil || f.NModelCalls == 0):
-			t.Errorf("%s: %v after %d calls", name, err, f.NModelCalls)
+		case c.want == "" && (err != nil || res.Footer.NModelCalls == 0):
+			t.Errorf("%s: %v after %d calls", name, err, res.Footer.NModelCalls)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: %v (want %q in it)", name, err, c.want)
 		}

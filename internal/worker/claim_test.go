@@ -21,10 +21,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bench is a bus with one run of one chunk, whose task is in hand.
 type bench struct {
-	t *testing.T
-	b *bus.Bus
-	m run.Manifest
-	a *attempt
+	t   *testing.T
+	b   *bus.Bus
+	raw *nats.Conn // for what the bus does not say
+	m   run.Manifest
+	a   *attempt
 }
 
 // stillEngine replays nothing; the tests of a claim never get that far.
@@ -32,69 +33,66 @@ type stillEngine struct{}
 
 func (stillEngine) Name() string     { return footer.EngineBuiltin }
 func (stillEngine) Identity() string { return "" }
-func (stillEngine) Replay(ctx context.Context, _ Job, _ func(footer.Footer)) (footer.Footer, error) {
+func (stillEngine) Replay(ctx context.Context, _ Job, _ func(footer.Footer)) (Result, error) {
 	<-ctx.Done()
-	return footer.Footer{}, context.Cause(ctx)
+	return Result{}, context.Cause(ctx)
 }
 
+// newBench is a bench whose run has ten bars.
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return benchOf(t, run.Manifest{RunID: "r", Data: run.Data{Bars: 10, SliceBars: 10}})
+}
+
+// benchOf is a bench for m, of which run and data are given.
+func benchOf(t *testing.T, m run.Manifest) *bench {
+	t.Helper()
 	srv, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := srv.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	must(t, err)
+	t.Cleanup(func() { must(t, srv.Close()) })
 	public, sign, err := srv.Nkey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	b, err := bus.Connect(t.Context(), bus.Config{InProcess: srv, Name: "test", Worker: "w1", Options: []nats.Option{nats.Nkey(public, sign)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(b.Close)
-	if err := b.MakeStreams(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	plan, err := run.NewPlan(10, 1, 0, run.OrderTime)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := run.Manifest{
-		Schema: run.Schema, RunID: "r", Session: 1, State: run.StateRunning, Plan: plan,
-		Data: run.Data{Bars: 10, SliceBars: 10}, Engine: footer.EngineBuiltin, LeaseDuration: 2 * time.Second, MaxFailures: 3,
-	}
-	if _, err := b.StoreManifest(t.Context(), m, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.PublishTasks(t.Context(), func(yield func(run.Task) bool) { yield(m.NewTask(0)) }); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.MakeQueue(t.Context(), "r", 1, m.LeaseDuration); err != nil {
-		t.Fatal(err)
-	}
-	q, err := b.OpenQueue(t.Context(), "r", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw, err := nats.Connect("", nats.InProcessServer(srv), nats.Nkey(public, sign))
+	must(t, err)
+	t.Cleanup(raw.Close)
+	must(t, b.MakeStreams(t.Context(), 1))
+	m.Plan, err = run.NewPlan(m.Data.Bars, 1, 0, run.OrderTime)
+	must(t, err)
+	m.Schema, m.Session, m.State, m.Engine = run.Schema, 1, run.StateRunning, footer.EngineBuiltin
+	m.LeaseDuration, m.MaxFailures = 2*time.Second, 3
+	_, err = b.StoreManifest(t.Context(), m, 0)
+	must(t, err)
+	must(t, b.PublishTasks(t.Context(), func(yield func(run.Task) bool) { yield(m.NewTask(0)) }))
+	must(t, b.MakeQueue(t.Context(), m.RunID, 1, m.LeaseDuration))
+	x := &bench{t: t, b: b, raw: raw, m: m}
+	x.a = x.attempt("w1", stillEngine{})
+	return x
+}
+
+// attempt takes the chunk's task for a worker of that name.
+func (x *bench) attempt(name string, e Engine) *attempt {
+	x.t.Helper()
+	q, err := x.b.OpenQueue(x.t.Context(), x.m.RunID, 1)
+	must(x.t, err)
 	var d *bus.Delivery
 	for d == nil {
-		if d, err = q.Next(); err != nil {
-			t.Fatal(err)
+		d, err = q.Next()
+		must(x.t, err)
+		if d == nil && !pause(x.t.Context(), 10*time.Millisecond) {
+			x.t.Fatal("no task came")
 		}
 	}
 	w := New(Config{
-		Bus: b, ID: "w1", Host: "h", Slots: 1, WorkDir: t.TempDir(), Engine: stillEngine{}, Logger: slog.New(slog.DiscardHandler),
+		Bus: x.b, ID: name, Host: "h", Slots: 1, WorkDir: x.t.TempDir(), Engine: e, Logger: slog.New(slog.DiscardHandler),
 		Usage: func() (float64, float64, int64) { return 0, 0, 0 },
 	})
-	s := &session{m: m}
+	s := &session{m: x.m}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	t.Cleanup(func() { s.cancel(nil) })
-	return &bench{t, b, m, &attempt{w: w, s: s, d: d, chunk: m.Plan.Chunk(0), log: w.log}}
+	x.t.Cleanup(func() { s.cancel(nil) })
+	return &attempt{w: w, s: s, d: d, chunk: x.m.Plan.Chunk(0), log: w.log}
 }
 
 // claimRecord is the claim that the bench's worker would make now.

@@ -60,9 +60,20 @@ type Engine interface {
 	Identity() string
 	// Replay replays one chunk and calls report, from one goroutine, with
 	// what was measured so far. It ends soon after ctx does, with what was
-	// measured and the cause of ctx's end. The fields that name the attempt
-	// are not its business.
-	Replay(ctx context.Context, job Job, report func(footer.Footer)) (footer.Footer, error)
+	// measured and found and the cause of ctx's end. The fields that name the
+	// attempt are not its business, nor is the footers' list of artifacts.
+	Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error)
+}
+
+// Result is what an engine ends with, also beside an error.
+type Result struct {
+	Footer footer.Footer
+	// Artifacts are what the chunk leaves beside its footer. The worker stores
+	// them before the footer, and lists them there.
+	Artifacts []Artifact
+	// Unkept says why an artifact that should be there is not; the footer
+	// counts all the same.
+	Unkept error
 }
 
 // Job is one chunk to replay.

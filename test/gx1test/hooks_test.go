@@ -72,10 +72,10 @@ type fakeEngine struct{ worker.Engine }
 
 var errEngine = errors.New("stopped")
 
-func (fakeEngine) Replay(_ context.Context, _ worker.Job, report func(footer.Footer)) (footer.Footer, error) {
+func (fakeEngine) Replay(_ context.Context, _ worker.Job, report func(footer.Footer)) (worker.Result, error) {
 	f := footer.Footer{PnlBps: 1, WallClockSec: 1}
 	report(f)
-	return f, errEngine
+	return worker.Result{Footer: f, Artifacts: make([]worker.Artifact, 1)}, errEngine
 }
 
 func TestNaN(t *testing.T) {
@@ -86,10 +86,10 @@ func TestNaN(t *testing.T) {
 	for idx := range 3 {
 		var seen []footer.Footer
 		last, err := h.Engine(fakeEngine{}).Replay(t.Context(), worker.Job{Chunk: plan.Chunk{Idx: idx}}, func(f footer.Footer) { seen = append(seen, f) })
-		if err != errEngine || len(seen) != 1 {
-			t.Fatalf("chunk %d: %d reports, error %v", idx, len(seen), err)
+		if err != errEngine || len(seen) != 1 || len(last.Artifacts) != 1 {
+			t.Fatalf("chunk %d: %d reports, %d artifacts, error %v", idx, len(seen), len(last.Artifacts), err)
 		}
-		for _, f := range append(seen, last) {
+		for _, f := range append(seen, last.Footer) {
 			if idx%2 == 0 && (!math.IsNaN(f.PnlBps) || f.WallClockSec != 1) || idx%2 == 1 && (f.PnlBps != 1 || !math.IsInf(f.WallClockSec, -1)) {
 				t.Errorf("chunk %d: pnl_bps %v, wall_clock_sec %v", idx, f.PnlBps, f.WallClockSec)
 			}

@@ -60,12 +60,13 @@ type nanEngine struct {
 }
 
 // Replay is the engine's, with the chunk's number spoilt.
-func (e nanEngine) Replay(ctx context.Context, job worker.Job, report func(footer.Footer)) (footer.Footer, error) {
+func (e nanEngine) Replay(ctx context.Context, job worker.Job, report func(footer.Footer)) (worker.Result, error) {
 	bad := e.faults[job.Chunk.Idx%len(e.faults)]
 	spoil := func(f footer.Footer) footer.Footer {
 		reflect.ValueOf(&f).Elem().Field(bad.field).SetFloat(bad.value)
 		return f
 	}
-	f, err := e.Engine.Replay(ctx, job, func(f footer.Footer) { report(spoil(f)) })
-	return spoil(f), err
+	res, err := e.Engine.Replay(ctx, job, func(f footer.Footer) { report(spoil(f)) })
+	res.Footer = spoil(res.Footer)
+	return res, err
 }

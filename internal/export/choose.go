@@ -1,0 +1,103 @@
+package export
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"gx1replay/internal/perf"
+)
+
+const (
+	// selectShare is the part of what is left of a stop's patience that the
+	// selection of trades may take: the last export is more than its trades.
+	selectShare = 2
+	// selectPatience is for a run that ended by itself: nobody waits for it but
+	// for its trades.
+	selectPatience = 10 * time.Minute
+	// selectQuick is how long a selection may take before what is known is
+	// exported without it.
+	selectQuick = 200 * time.Millisecond
+)
+
+// selectTrades selects the trades of the last export, for which there is
+// patience after a stop. A signal meanwhile shortens the selection of a run
+// that ended by itself, a second one ends it.
+func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
+	if s.cfg.Select == nil {
+		return
+	}
+	limit := selectPatience
+	if !s.stop.IsZero() || lifeErr != nil {
+		limit = patience / selectShare
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	quick := time.NewTimer(selectQuick)
+	defer quick.Stop()
+	signals := 0
+	done := s.startSelecting(ctx, lifeErr)
+	for {
+		select {
+		case s.sel = <-done:
+			// A last word that came meanwhile counts more than the time to
+			// select once more.
+			if s.stillHolds(lifeErr) {
+				return
+			}
+			done = s.startSelecting(ctx, lifeErr)
+		case <-quick.C:
+			if s.running == nil && s.stop.IsZero() {
+				s.start(false, lifeErr)
+			}
+		case e := <-s.running:
+			s.settle(e)
+		case <-s.cfg.Signals:
+			if signals++; signals > 1 || !s.stop.IsZero() {
+				s.cfg.Logger.Warn("the selection of trades is given up by a signal")
+				return
+			}
+			over.Reset(s.cfg.Drain / selectShare)
+		case <-over.C:
+			s.cfg.Logger.Warn("there was no time for the selection of trades", "limit", limit)
+			return
+		}
+	}
+}
+
+// startSelecting selects in the background, from what is known now. The
+// goroutine may outlive the watch, should what it waits for hang.
+func (s *watch) startSelecting(ctx context.Context, lifeErr error) <-chan perf.Selection {
+	r, chunks := s.report(lifeErr, true)
+	done := make(chan perf.Selection, 1)
+	go func() {
+		var sel perf.Selection
+		var err error
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("it panicked: %v\n%s", p, debug.Stack())
+			}
+			if err != nil && ctx.Err() == nil {
+				s.cfg.Logger.Error("the trades could not be selected; each chunk's own counts stand", "error", err)
+			}
+			done <- sel
+		}()
+		if chunks, err = s.cfg.Exporter.Merged(r, chunks); err == nil {
+			sel, err = s.cfg.Select(ctx, r, chunks)
+		}
+	}()
+	return done
+}
+
+// stillHolds reports whether the selection is of what would be exported now,
+// or there is none.
+func (s *watch) stillHolds(lifeErr error) bool {
+	if s.sel.Scope == "" {
+		return true
+	}
+	chunks, err := s.cfg.Exporter.Merged(s.report(lifeErr, true))
+	return err != nil || s.sel.Holds(chunks)
+}

@@ -1,0 +1,121 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
+)
+
+// AttemptFiles are the files that workers leave in their attempts' directories
+// below some roots, `[<run_id>/]chunk_<i>/attempt_<n>/`.
+type AttemptFiles struct {
+	Roots []string
+	// Dirs are the attempts' directories that lie elsewhere, by the digests of
+	// the artifacts that their footers list.
+	Dirs map[string]string
+}
+
+// Signals reads the file of the artifact that f lists at that place.
+func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
+	a := f.Artifacts[at]
+	dirs := make([]string, 0, 2*len(k.Roots)+1)
+	if d, ok := k.Dirs[a.SHA256]; ok {
+		dirs = append(dirs, d)
+	}
+	attempt := filepath.Join("chunk_"+strconv.FormatInt(f.ChunkIdx, 10), "attempt_"+strconv.FormatInt(f.Attempt, 10))
+	for _, root := range k.Roots {
+		dirs = append(dirs, filepath.Join(root, f.RunID, attempt), filepath.Join(root, attempt))
+	}
+	err := errors.New("no directory of attempts is known")
+	for _, dir := range dirs {
+		var b []byte
+		if b, err = readPlain(filepath.Join(dir, trade.ArtifactName), a.Bytes); err == nil {
+			return [][]byte{b}, nil
+		}
+	}
+	return nil, err
+}
+
+// readPlain reads a plain file that has to have size bytes.
+func readPlain(path string, size int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() != size {
+		return nil, fmt.Errorf("%s: %d bytes, %v (want a plain file of %d bytes)", path, info.Size(), info.Mode(), size)
+	}
+	var b bytes.Buffer
+	b.Grow(int(size) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(f, size+1))
+	return b.Bytes(), err
+}
+
+// DataFile is a run's data set where its coordinator found it, read when it is
+// asked for. The zero DataFile has none.
+type DataFile struct {
+	data run.Data
+	load func() ([]bars.Bar, error)
+}
+
+// NewDataFile names the data set of a run.
+func NewDataFile(data run.Data) *DataFile {
+	return &DataFile{data: data, load: sync.OnceValues(func() ([]bars.Bar, error) {
+		set, err := bars.Open(data.Source, bars.ReadOptions{SpreadBps: data.SpreadBps})
+		if err != nil {
+			return nil, err
+		}
+		if sum := bars.Digest(set.Bars); sum != data.SHA256 {
+			return nil, fmt.Errorf("%s has content with SHA-256 %s (the run's data set has %s)", data.Source, sum, data.SHA256)
+		}
+		return set.Bars, nil
+	})}
+}
+
+// Bars yields the bars of r.
+func (d *DataFile) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+	return func(yield func(bars.Bar, error) bool) {
+		list, err := d.load()
+		if err != nil {
+			yield(bars.Bar{}, fmt.Errorf("reading the run's data set: %w", err))
+			return
+		}
+		MemoryBars(list).Bars(ctx, r)(yield)
+	}
+}
+
+// MemoryBars are the bars of a data set.
+type MemoryBars []bars.Bar
+
+// Bars yields the bars of r.
+func (m MemoryBars) Bars(_ context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+	return func(yield func(bars.Bar, error) bool) {
+		if r.First < 0 || r.End > int64(len(m)) {
+			yield(bars.Bar{}, fmt.Errorf("bars [%d, %d) of a data set of %d", r.First, r.End, len(m)))
+			return
+		}
+		for _, b := range m[r.First:max(r.First, r.End)] {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package export
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gx1replay/internal/policy"
+	"gx1replay/internal/run"
+)
+
+// maxPolicyBytes bounds a policy that is read back.
+const maxPolicyBytes = 4 << 20
+
+// KeepPolicy writes the content of a run's policy into its state directory,
+// for who selects trades when its coordinator, or its bus, is gone.
+func KeepPolicy(t Target, p run.Policy, content []byte) error {
+	if err := checkPolicy(p, content); err != nil {
+		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)
+	}
+	path := t.PolicyFile(p.Content)
+	if _, err := os.Stat(path); err == nil {
+		return nil // its name says what it holds, and its reader looks
+	}
+	if err := writePlain(path, content); err != nil {
+		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)
+	}
+	return nil
+}
+
+func checkPolicy(p run.Policy, content []byte) error {
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != p.Content {
+		return fmt.Errorf("the policy's content has SHA-256 %x (want %.70q)", sum, p.Content)
+	}
+	return nil
+}
+
+// readPolicy reads the policy p of a run from content, or from where KeepPolicy
+// wrote it if that is nil.
+func readPolicy(t Target, p run.Policy, content []byte) (policy.Policy, error) {
+	if p.Content == "" {
+		return policy.Policy{}, errors.New("nobody knows the run's policy")
+	}
+	if _, err := hex.DecodeString(p.Content); err != nil {
+		return policy.Policy{}, fmt.Errorf("policy.content is %.70q (want a digest)", p.Content)
+	}
+	if content == nil {
+		path := t.PolicyFile(p.Content)
+		info, err := os.Lstat(path)
+		if err != nil {
+			return policy.Policy{}, err
+		}
+		if !info.Mode().IsRegular() || info.Size() > maxPolicyBytes {
+			return policy.Policy{}, fmt.Errorf("%s is no policy", path)
+		}
+		if content, err = os.ReadFile(path); err != nil {
+			return policy.Policy{}, err
+		}
+	}
+	if err := checkPolicy(p, content); err != nil {
+		return policy.Policy{}, err
+	}
+	return policy.Parse(p.Name, content, policy.Options{})
+}
+
+// RemovePolicies removes what KeepPolicy wrote.
+func RemovePolicies(t Target) error {
+	paths, err := filepath.Glob(t.PolicyFile("*"))
+	for _, path := range paths {
+		err = errors.Join(err, removeIfThere(path))
+	}
+	return err
+}

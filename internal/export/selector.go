@@ -1,0 +1,317 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/feature"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
+	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
+)
+
+// Signals is a place where the signals of chunks are kept.
+type Signals interface {
+	// Signals returns the content of the artifact that f lists at that place, in
+	// one piece or in its parts. What it returns need not be checked: whoever asks does. An
+	// error means that it has none, or cannot be reached.
+	Signals(ctx context.Context, f footer.Footer, at int) ([][]byte, error)
+}
+
+// Bars gives the bars of the data set, in order and each once.
+type Bars interface {
+	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
+}
+
+// Selector selects the trades of a run from the signals of its chunks, in
+// order of time, whenever a last export is written, and writes the files about
+// them. It decides by bars, signals and the policy alone, so whoever selects
+// from the same ones finds the same trades.
+type Selector struct {
+	Target Target
+	Policy policy.Policy
+	// Kept are asked one after the other for the signals of a chunk.
+	Kept []Signals
+	// Bars are those that signals are followed on with which a worker has left
+	// open at the end of follow_bars. Nil: such signals stay open, and the
+	// selection is not exact.
+	Bars Bars
+	// NoFiles: nothing is written; the selection names no trades file.
+	NoFiles bool
+	Config  Config
+	Logger  *slog.Logger
+}
+
+// Select selects the trades of the run of r, whose chunks are merged with what
+// its file holds. Signals that cannot be had, or are not what their footer
+// says, leave their chunk's counts as they are, as trades without rows; that
+// is logged. Files that cannot be written are logged as well and are not named.
+// Without a plan or data set there is no selection, and no error. An error is
+// ctx's, or one of the policy.
+func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error) {
+	if len(chunks) == 0 || r.Data.Bars == 0 {
+		return perf.Selection{}, nil
+	}
+	p, err := s.newPass(r, chunks)
+	if err == nil {
+		err = p.run(ctx)
+	}
+	if err != nil {
+		return perf.Selection{}, fmt.Errorf("selecting the trades of run %s: %w", s.Target.RunID, err)
+	}
+	if s.NoFiles {
+		return p.sel, nil
+	}
+	if p.sel.Trades.File, p.sel.Trades.SHA256, err = s.writeFiles(ctx, r, p); err != nil {
+		if ctx.Err() != nil {
+			return perf.Selection{}, fmt.Errorf("writing the trades of run %s: %w", s.Target.RunID, context.Cause(ctx))
+		}
+		p.sel.Trades.File, p.sel.Trades.SHA256 = "", ""
+		s.Logger.Error("the trades files could not be written", "error", err)
+	}
+	return p.sel, nil
+}
+
+// pass is one selection under way.
+type pass struct {
+	*Selector
+	data     run.Data
+	chunks   []perf.Chunk
+	rules    trade.Rules
+	sessions feature.SessionTable
+
+	pass        *trade.Pass
+	sel         perf.Selection
+	trades      []trade.Signal // closed ones, in order
+	attribution trade.Attribution
+	openPnlBps  float64
+	without     float64 // pnl of the chunks whose signals are not there
+	unfinished  int     // signals whose end is needed and could not be had
+	noBars      error   // why bars could not be read, the first time
+}
+
+func (s *Selector) newPass(r perf.Report, chunks []perf.Chunk) (*pass, error) {
+	p := &pass{Selector: s, data: r.Data, chunks: chunks, pass: trade.NewPass(s.Policy.Risk), sel: perf.NewSelection(chunks)}
+	var err error
+	if p.rules, err = trade.NewRules(s.Policy, r.Data.BarLength); err != nil {
+		return nil, err
+	}
+	if p.sessions, err = feature.NewSessionTable(s.Policy.Sessions); err != nil {
+		return nil, err
+	}
+	p.attribution = trade.NewAttribution()
+	return p, nil
+}
+
+func (p *pass) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	whole := true
+	for i, got := range p.readAhead(ctx) {
+		c := p.chunks[i]
+		whole = whole && c.Line.IsOK()
+		if c.Line.IsZero() {
+			continue
+		}
+		f := c.Line.Footer()
+		p.attribution.Count(f)
+		if got.err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			p.Logger.Warn("the signals of a chunk are not there; its trades keep the chunk's own counts", "chunk_idx", i, "error", got.err)
+			p.sel.Trades.WithoutRows += f.NTradesClosed
+			p.without += f.PnlBps
+			continue
+		}
+		if err := p.chunk(ctx, i, got.signals); err != nil {
+			return err
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if p.noBars != nil {
+		p.Logger.Warn("trades whose end lies behind follow_bars stay open: bars cannot be read", "trades", p.unfinished, "error", p.noBars)
+	}
+	p.sel.Scope = perf.ScopeStretches
+	known := true
+	for i, c := range p.chunks {
+		known = known && (c.Line.IsZero() || p.sel.Chunks[i].Known)
+	}
+	if whole && known {
+		p.sel.Scope = perf.ScopeRun
+	}
+	p.sel.Exact = known && p.unfinished == 0
+	for i := range p.trades {
+		p.sel.TotalPnlBps += p.trades[i].PnlBps()
+	}
+	p.sel.TotalPnlBps += p.without
+	return nil
+}
+
+// chunk selects among the signals of chunk i. What an attempt has not brought
+// to its end because the run was stopped stays open: it is marked at the last
+// bar replayed.
+func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
+	var finish func(*trade.Signal) error
+	if p.chunks[i].Line.IsOK() {
+		finish = func(s *trade.Signal) error { return p.finish(ctx, s) }
+	}
+	picks, drops, err := p.pass.Next(signals, finish)
+	if err != nil {
+		return err
+	}
+	t := perf.ChunkTrades{Known: true, DropReasons: footer.Counts{}}
+	for k := range picks.All() {
+		s := &signals[k]
+		if s.Closed() {
+			t.Closed++
+			t.PnlBps += s.PnlBps()
+			p.trades = append(p.trades, *s)
+			continue
+		}
+		t.Open++
+		t.OpenPnlBps += s.PnlBps()
+	}
+	for _, d := range drops {
+		t.DropReasons[d.Reason] += d.N
+	}
+	p.openPnlBps += t.OpenPnlBps
+	p.attribution.Add(trade.Attribute(signals, picks, drops))
+	p.sel.Chunks[i] = t
+	return nil
+}
+
+// finish follows s on to its end.
+func (p *pass) finish(ctx context.Context, s *trade.Signal) error {
+	if s.Next() >= p.data.Bars {
+		return nil
+	}
+	err := errNoBars
+	if p.Bars != nil {
+		err = trade.Finish(&p.rules, s, p.data.Bars, p.Bars.Bars(ctx, run.BarRange{First: s.Next(), End: p.data.Bars}))
+	}
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	p.unfinished++
+	if p.noBars == nil {
+		p.noBars = err
+	}
+	return nil
+}
+
+var errNoBars = errors.New("the data set is not at hand")
+
+// readSignals are the signals of a chunk, or why they are not there.
+type readSignals struct {
+	signals []trade.Signal
+	err     error
+}
+
+// ahead is how many chunks are read while one is being selected from.
+const ahead = 16
+
+// readAhead yields the signals of each chunk, in order.
+func (p *pass) readAhead(ctx context.Context) iter.Seq2[int, readSignals] {
+	return func(yield func(int, readSignals) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		waiting := make(chan chan readSignals, ahead)
+		defer func() {
+			cancel()
+			for c := range waiting { // each reader has its room, and ends with ctx
+				<-c
+			}
+		}()
+		go func() {
+			defer close(waiting)
+			for _, c := range p.chunks {
+				one := make(chan readSignals, 1)
+				select {
+				case waiting <- one:
+				case <-ctx.Done():
+					return
+				}
+				if c.Line.IsZero() {
+					one <- readSignals{}
+					continue
+				}
+				go func() {
+					var r readSignals
+					r.signals, r.err = p.read(ctx, c)
+					one <- r
+				}()
+			}
+		}()
+		i := 0
+		for one := range waiting {
+			if !yield(i, <-one) {
+				return
+			}
+			i++
+		}
+	}
+}
+
+// read finds the signals of chunk c and holds them against its footer.
+func (p *pass) read(ctx context.Context, c perf.Chunk) ([]trade.Signal, error) {
+	f := c.Line.Footer()
+	if f.NSignals == 0 {
+		return nil, nil
+	}
+	at := -1
+	for k, a := range f.Artifacts {
+		if a.Name == trade.ArtifactName {
+			at = k
+		}
+	}
+	if at < 0 {
+		return nil, fmt.Errorf("its footer lists no %s", trade.ArtifactName)
+	}
+	err := errors.New("nobody keeps signals")
+	for _, from := range p.Kept {
+		var parts [][]byte
+		var list []trade.Signal
+		if parts, err = from.Signals(ctx, f, at); err != nil {
+			continue
+		}
+		if list, err = trade.DecodeSignals(f.Artifacts[at], parts); err != nil {
+			continue
+		}
+		if err = p.check(f, list); err == nil {
+			return list, nil
+		}
+	}
+	return nil, err
+}
+
+// check holds signals, which came from elsewhere, against the footer that
+// counts them.
+func (p *pass) check(f footer.Footer, list []trade.Signal) error {
+	replayed := run.BarRange{First: f.FirstBar, End: f.FirstBar + f.BarsProcessed}
+	if err := trade.ValidateSignals(list, replayed, p.data.Bars); err != nil {
+		return err
+	}
+	if n := int64(len(list)); n != f.NSignals {
+		return fmt.Errorf("there are %d signals (the footer counts %d)", n, f.NSignals)
+	}
+	sum := 0.0
+	for i := range list {
+		sum += math.Abs(list[i].PnlBps())
+	}
+	if math.IsInf(sum, 0) {
+		return errors.New("the sum of their pnl is not finite")
+	}
+	return nil
+}
