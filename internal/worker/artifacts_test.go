@@ -87,7 +87,9 @@ func doneWith(list ...Artifact) engineFunc {
 // halfWith is one that stops in the middle and waits for its end.
 func halfWith(reached func(), list ...Artifact) engineFunc {
 	return func(ctx context.Context, report func(footer.Footer)) (Result, error) {
-		report(counted(5))
+		f := counted(5)
+		f.Artifacts = listed(list) // too early: it is not for the engine to say
+		report(f)
 		reached()
 		<-ctx.Done()
 		return Result{Footer: counted(5), Artifacts: list}, context.Cause(ctx)
@@ -175,22 +177,27 @@ func (x *bench) artifact(f *footer.Footer, first int, art footer.Artifact) [][]b
 	return got
 }
 
-// onDisk reads the attempt's footer, and holds the files that it lists
+// firstDir is where the bench's attempt keeps its files, if it is the first.
+func (x *bench) firstDir() string {
+	return filepath.Join(x.a.w.cfg.WorkDir, string(x.m.RunID), "chunk_0", "attempt_1")
+}
+
+// onDisk reads the footer in firstDir, and holds the files that it lists
 // against it.
-func (x *bench) onDisk(a *attempt) footer.Footer {
+func (x *bench) onDisk() footer.Footer {
 	x.t.Helper()
-	data, err := os.ReadFile(filepath.Join(a.attemptDir(), footerFile))
+	data, err := os.ReadFile(filepath.Join(x.firstDir(), footerFile))
 	must(x.t, err)
 	f, err := footer.DecodeJSON(data)
 	must(x.t, err)
 	for _, art := range f.Artifacts {
-		content, err := os.ReadFile(filepath.Join(a.attemptDir(), art.Name))
+		content, err := os.ReadFile(filepath.Join(x.firstDir(), art.Name))
 		must(x.t, err)
 		if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != art.SHA256 || int64(len(content)) != art.Bytes {
 			x.t.Errorf("%s: %d bytes, SHA-256 %x (want %d, %s)", art.Name, len(content), sum, art.Bytes, art.SHA256)
 		}
 	}
-	files, err := os.ReadDir(a.attemptDir())
+	files, err := os.ReadDir(x.firstDir())
 	must(x.t, err)
 	if len(files) != 1+len(f.Artifacts) {
 		x.t.Errorf("%d files in the attempt's directory, %d are listed: %v", len(files), len(f.Artifacts), files)
@@ -246,7 +253,7 @@ func TestArtifactsAreStoredBeforeTheFooterThatListsThem(t *testing.T) {
 		if got := x.artifact(f, 20, log.Artifact); string(bytes.Join(got, []byte(" "))) != "one two" {
 			t.Errorf("the second artifact is %q", got)
 		}
-		if disk := x.onDisk(x.a); !disk.IsOK() || len(disk.Artifacts) != 2 || disk.Seq != f.Seq {
+		if disk := x.onDisk(); !disk.IsOK() || len(disk.Artifacts) != 2 || disk.Seq != f.Seq {
 			t.Errorf("on disk: %s, seq %d, %+v", disk.Status, disk.Seq, disk.Artifacts)
 		}
 	})
@@ -343,11 +350,13 @@ func testLastWord(t *testing.T, why error, want lease.State, most time.Duration,
 	}()
 	<-reached
 	pause(t.Context(), 3*time.Second)
-	if _, err := os.Stat(filepath.Join(x.a.attemptDir(), footerFile)); replayed != (err == nil) {
+	if _, err := os.Stat(filepath.Join(x.firstDir(), footerFile)); replayed != (err == nil) {
 		t.Errorf("before it is sent away: the footer's file: %v", err)
 	}
 	begun := time.Now()
 	end()
+	synctest.Wait()
+	x.onDisk() // files first, whatever the bus does
 	<-ended
 	if took := time.Since(begun); took > most+retryEvery || !refuses && took > 0 {
 		t.Errorf("the last word came after %v (want %v at most)", took, most)
@@ -361,7 +370,7 @@ func testLastWord(t *testing.T, why error, want lease.State, most time.Duration,
 	if rec.State != want || rec.Own == nil || rec.Own.BarsProcessed != bars || len(rec.Own.Artifacts) != onBus || rec.Best.Seq != rec.Own.Seq || x.okFooter() != nil {
 		t.Errorf("record %s (want %s), own %+v", rec.State, want, rec.Own)
 	}
-	disk := x.onDisk(x.a)
+	disk := x.onDisk()
 	if len(disk.Artifacts) != 1 || disk.BarsProcessed != bars || disk.IsOK() != replayed {
 		t.Errorf("on disk: %s, %d bars, artifacts %+v", disk.Status, disk.BarsProcessed, disk.Artifacts)
 	}
@@ -386,7 +395,7 @@ func TestAFailedAttemptLeavesItsArtifacts(t *testing.T) {
 		if rec.Own.Error != "a bad bar" || len(rec.Own.Artifacts) != 1 || rec.Failures != 1 {
 			t.Errorf("record %+v", rec.Own)
 		}
-		if disk := x.onDisk(x.a); disk.Error != "a bad bar" || len(disk.Artifacts) != 1 {
+		if disk := x.onDisk(); disk.Error != "a bad bar" || len(disk.Artifacts) != 1 {
 			t.Errorf("on disk: %+v", disk)
 		}
 		// Another worker's attempt that gets less far carries it on.
@@ -456,7 +465,7 @@ func TestALostLeaseLeavesFilesAlone(t *testing.T) {
 		if n := x.countParts(); n != 0 {
 			t.Errorf("%d parts were stored", n)
 		}
-		if disk := x.onDisk(x.a); len(disk.Artifacts) != 1 || disk.BarsProcessed != 5 {
+		if disk := x.onDisk(); len(disk.Artifacts) != 1 || disk.BarsProcessed != 5 {
 			t.Errorf("on disk: %+v", disk)
 		}
 		if rec, _ := x.record(); rec.Holder.WorkerID != "w2" {
@@ -530,7 +539,7 @@ func TestArtifactsThatCannotBeKept(t *testing.T) {
 				if f := x.okFooter(); f == nil || len(f.Artifacts) != 0 || x.countParts() != 0 {
 					t.Errorf("final footer %+v, %d parts", f, x.countParts())
 				}
-				if disk := x.onDisk(x.a); !disk.IsOK() {
+				if disk := x.onDisk(); !disk.IsOK() {
 					t.Errorf("on disk: %s", disk.Status)
 				}
 				if !strings.Contains(log.String(), c.want) {
@@ -547,7 +556,7 @@ func TestArtifactsWithoutADisk(t *testing.T) {
 		x := newBench(t)
 		x.a.w.cfg.Engine = engineFunc(func(context.Context, func(footer.Footer)) (Result, error) {
 			// A directory is in the way of the artifact alone.
-			must(t, os.MkdirAll(filepath.Join(x.a.attemptDir(), "signals", "x"), 0o755))
+			must(t, os.MkdirAll(filepath.Join(x.firstDir(), "signals", "x"), 0o755))
 			return Result{Footer: counted(10), Artifacts: []Artifact{manyParts()}}, nil
 		})
 		x.a.run(t.Context())
@@ -556,7 +565,7 @@ func TestArtifactsWithoutADisk(t *testing.T) {
 			t.Fatalf("final footer %+v", f)
 		}
 		x.artifact(f, 0, f.Artifacts[0])
-		data, err := os.ReadFile(filepath.Join(x.a.attemptDir(), footerFile))
+		data, err := os.ReadFile(filepath.Join(x.firstDir(), footerFile))
 		must(t, err)
 		if disk, err := footer.DecodeJSON(data); err != nil || len(disk.Artifacts) != 0 || !disk.IsOK() {
 			t.Errorf("on disk: %+v, %v", disk, err)
@@ -595,7 +604,7 @@ func TestBuiltinLeavesItsSignals(t *testing.T) {
 				x.a.run(t.Context())
 				o.judge()
 				rec, _ := x.record()
-				f, disk := rec.Own, x.onDisk(x.a)
+				f, disk := rec.Own, x.onDisk()
 				want := footer.StatusOK
 				if c.stopAt > 0 {
 					want = footer.StatusStopped

@@ -64,14 +64,12 @@ func (e *ending) storeArtifacts(ctx, life context.Context, f *footer.Footer, out
 		return true
 	}
 	a.log.Warn("the chunk is given back: it is replayed, and its artifacts are not on the bus")
-	if !e.held {
-		return false
-	}
 	why := context.Cause(a.s.ctx)
 	if why == nil {
 		why = context.Cause(life)
 	}
-	word, done := context.WithTimeout(ctx, wordsAfter(why)/partsShare)
+	left := min(wordsAfter(why), wordsAfter(context.Cause(life))) / partsShare
+	word, done := context.WithTimeout(ctx, left)
 	defer done()
 	out.Footer.Artifacts = nil
 	a.goodbye(word, why, a.report(&out.Footer, footer.StatusStopped))

@@ -40,7 +40,8 @@ type Options struct {
 	// kept. The file at hand comes after all of them.
 	Earlier []string
 	// SameTradesAs is the perf JSON of an undisturbed run of the same plan:
-	// its chunks' trades and counters are these, to the bit. Empty: not known.
+	// its chunks' counters are these, to the bit, and if both are complete so is
+	// its trades file. Empty: not known.
 	SameTradesAs string
 	// Artifacts is the run's directory for readers, with
 	// chunk_<i>/chunk_footer.json and a copy of the file; empty: not judged.
@@ -106,6 +107,7 @@ func File(path string, o Options) (*Report, error) {
 	if this.root == nil {
 		return r, nil
 	}
+	judgeSelection(r, this)
 	if err := judgeEarlier(r, this, logs, o); err != nil {
 		return nil, err
 	}

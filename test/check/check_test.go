@@ -25,7 +25,7 @@ func good() map[string]any {
 			"bars_processed": bars, "total_bars": bars, "attempt": min(bars, 1), "final": status == "ok",
 			"bars_skipped_warmup": warmup, "pregate_skips": skips, "pregate_passes": passes, "pregate_missing_inputs": 0,
 			"skip_reasons": map[string]any{"spread": skips}, "n_model_calls": passes,
-			"n_trades_closed": min(bars, 2), "trades_open": min(bars, 1), "pnl_bps": 0.25 * float64(bars),
+			"n_signals": min(bars, 3), "n_trades_closed": min(bars, 2), "trades_open": min(bars, 1), "pnl_bps": 0.25 * float64(bars),
 			"t_startup_sec": 0.0, "t_warmup_sec": 0.0, "t_pregate_total_sec": 0.01, "t_feature_build_total_sec": 0.02,
 			"t_model_total_sec": 0.3, "t_policy_total_sec": 0.04, "t_io_total_sec": 0.05,
 			"wall_clock_sec": 0.5, "worker_time_sec": 0.6, "bars_per_sec": float64(bars) / 0.5,
@@ -47,7 +47,8 @@ func good() map[string]any {
 			},
 		},
 		"total_bars": 14, "total_model_calls": 9, "total_trades": 4, "trades_open": 2, "total_pnl_bps": 3.5,
-		"chunks_total": 3, "chunks_completed": 1, "selection": map[string]any{"stretches": 1},
+		"chunks_total": 3, "chunks_completed": 1, "selection": map[string]any{"stretches": 1, "scope": "chunks"},
+		"trades": map[string]any{"file": "", "sha256": "", "without_rows": 0}, "borders_exact": false,
 		"chunks_statuses": map[string]any{"0": "ok", "1": "stopped", "2": "missing"},
 		"chunks":          []any{chunk(0, "ok", 10, 2, 2), chunk(1, "stopped", 4, 0, 1), chunk(2, "missing", 0, 0, 0)},
 	}

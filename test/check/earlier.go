@@ -128,7 +128,31 @@ func judgeKept(r *Report, old *file, logs *Logs) {
 // counters of a chunk that follow from the bars and the policy alone.
 var counters = []string{
 	"first_bar", "end_bar", "bars_processed", "bars_skipped_warmup", "pregate_skips", "pregate_passes",
-	"pregate_missing_inputs", "n_model_calls", "n_trades_closed", "trades_open",
+	"pregate_missing_inputs", "n_model_calls", "n_signals",
+}
+
+// tradeCounts of a chunk's own signals follow from them alone; those of a
+// selection over the run do if the run is complete.
+var tradeCounts = []string{"n_trades_closed", "trades_open"}
+
+// own are the counts of a chunk's own signals.
+func own(d *doc) *doc {
+	if l := local(d.m); l != nil {
+		return &doc{r: d.r, at: d.at + "chunk_local.", m: l}
+	}
+	return d
+}
+
+// sameTrades holds the trades of two chunks against each other.
+func sameTrades(a, b *doc) {
+	for _, name := range tradeCounts {
+		if x, y := a.whole(name), b.whole(name); x != y {
+			a.r.fail("%s%s is %d (%d in the undisturbed run)", a.at, name, x, y)
+		}
+	}
+	if x, y := a.number("pnl_bps"), b.number("pnl_bps"); math.Float64bits(x) != math.Float64bits(y) {
+		a.r.fail("%spnl_bps is %v (%v in the undisturbed run)", a.at, x, y)
+	}
 }
 
 // judgeTrades holds each ok chunk against the same chunk of an undisturbed
@@ -144,6 +168,10 @@ func judgeTrades(r *Report, this *file, o Options) error {
 	}
 	mine, _ := this.root["chunks"].([]any)
 	theirs, _ := other.root["chunks"].([]any)
+	whole := this.overRun(r) && other.overRun(r)
+	if r.Outcome == "complete" && other.overRun(r) && !whole {
+		r.fail("the run is complete, and its trades are not selected over it, as in the undisturbed run %s", other.path)
+	}
 	for i, c := range this.chunks {
 		if c.status != "ok" {
 			continue
@@ -160,11 +188,25 @@ func judgeTrades(r *Report, this *file, o Options) error {
 				r.fail("%s%s is %d (%d in the undisturbed run)", a.at, name, x, y)
 			}
 		}
-		if x, y := a.number("pnl_bps"), b.number("pnl_bps"); math.Float64bits(x) != math.Float64bits(y) {
-			r.fail("%spnl_bps is %v (%v in the undisturbed run)", a.at, x, y)
+		sameTrades(own(a), own(b))
+		if whole {
+			sameTrades(a, b)
+		}
+	}
+	if whole {
+		for _, name := range []string{"file", "sha256"} {
+			x, y := (&doc{r: r, m: this.root}).sub("trades").text(name), (&doc{r: r, m: other.root}).sub("trades").text(name)
+			if name == "sha256" && x != y || x == "" || y == "" {
+				r.fail("trades.%s is %q (%q in the undisturbed run)", name, x, y)
+			}
 		}
 	}
 	return nil
+}
+
+// overRun reports whether trades were selected over the whole run.
+func (f *file) overRun(r *Report) bool {
+	return (&doc{r: r, m: f.root}).sub("selection").text("scope") == "run"
 }
 
 // judgeArtifacts holds what readers find beside the file. A file that was
