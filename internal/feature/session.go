@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gx1replay/internal/bars"
 	"gx1replay/internal/policy"
 )
 
@@ -70,6 +71,20 @@ func (t SessionTable) At(timeNS int64) int {
 		in += dayNS
 	}
 	return int(t.hours[in/hourNS])
+}
+
+// fill sets ids to the market sessions of the bars of list. Bars of an hour
+// follow each other.
+func (t *SessionTable) fill(ids []uint8, list []bars.Bar) {
+	ids = ids[:len(list)]
+	for k := 0; k < len(list); {
+		at := list[k].TimeNS
+		id, left := uint8(t.At(at)), uint64(periodEnd(at, hourNS)-at)
+		for k < len(list) && uint64(list[k].TimeNS-at) < left {
+			ids[k] = id
+			k++
+		}
+	}
 }
 
 // Name is the name of session id, 0 ≤ id < Len.

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -20,12 +21,16 @@ type Set struct {
 	used     []definition // in the order of names
 	values   []float64
 	warmup   int64 // bars since the data set's first
-	ready    []func(*state) bool
+	ready    []func(s *state, k int) bool
 	shown    int64 // Warmup
 	lookback int64
 	window   int64
 	needs    bool
-	bar      bars.Bar
+	one      [1]bars.Bar // a block of its own
+	at       int         // the bar of the last block that is spoken of
+	only     [1]int32    // at
+	rows     []float64
+	inputs   [2][BlockBars]float64
 	state    state
 }
 
@@ -37,6 +42,9 @@ func New(names []string, sessions SessionTable) (*Set, error) {
 	}
 	s := &Set{sessions: sessions, values: make([]float64, len(names)), lookback: atrBars, window: atrBars}
 	s.state.ranges.grow(atrBars)
+	s.state.closes.grow(1)
+	s.state.highs.grow(1)
+	s.state.lows.grow(1)
 	known := definitions()
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
@@ -98,16 +106,28 @@ func (s *Set) Window() int64 { return s.window }
 
 // Push consumes the next bar. Bars come in order, without a gap in index.
 func (s *Set) Push(b bars.Bar) {
-	s.bar = b
-	s.state.push(&s.bar, s.sessions.At(b.TimeNS))
+	s.one[0] = b
+	s.PushBlock(s.one[:])
 }
+
+// PushBlock consumes the next bars, 1 to BlockBars: the same as pushing each,
+// and several times as fast. list must not change until the next push or
+// skip. Until then At chooses the bar that all else speaks of; it is the last.
+func (s *Set) PushBlock(list []bars.Bar) {
+	s.state.push(list, &s.sessions)
+	s.at = len(list) - 1
+}
+
+// At makes bar k of the last block the one that is spoken of as the last bar.
+func (s *Set) At(k int) { s.at = k }
 
 // Skip consumes the next bar for what is recursive alone, which is several
 // times as fast. What looks back over bars begins anew with the next Push, as
 // after LoadState.
 func (s *Set) Skip(b bars.Bar) {
-	s.bar = b
-	s.state.skip(&s.bar, s.sessions.At(b.TimeNS))
+	s.one[0] = b
+	s.state.skip(s.one[:], s.sessions.At(b.TimeNS))
+	s.at = 0
 }
 
 // Seen is the number of bars of the data set up to the last bar, itself
@@ -116,13 +136,27 @@ func (s *Set) Seen() int64 { return s.state.seen }
 
 // Ready says whether every named feature is usable at the last bar: the data
 // set has enough bars before it, and Window of them were pushed, or all.
-func (s *Set) Ready() bool {
+func (s *Set) Ready() bool { return s.readyAt(s.at) }
+
+// ReadyFrom is the first bar of the last block at which Ready is true, and it
+// is at all after it; the block's length if there is none.
+func (s *Set) ReadyFrom() int {
+	k := 0
+	for k < len(s.state.block) && !s.readyAt(k) {
+		k++
+	}
+	return k
+}
+
+func (s *Set) readyAt(k int) bool {
 	st := &s.state
-	if st.seen <= s.warmup || st.pushed <= s.window && st.pushed < st.seen {
+	back := int64(st.back(k))
+	seen, pushed := st.seen-back, st.pushed-back
+	if seen <= s.warmup || pushed <= s.window && pushed < seen {
 		return false
 	}
 	for _, ready := range s.ready {
-		if !ready(st) {
+		if !ready(st, k) {
 			return false
 		}
 	}
@@ -132,29 +166,80 @@ func (s *Set) Ready() bool {
 // Values computes the features of the last bar, in the order of their names.
 // The slice is reused by the next call. Ready must be true.
 func (s *Set) Values() []float64 {
+	s.only[0] = int32(s.at)
 	for i := range s.used {
-		s.values[i] = s.used[i].value(&s.state)
+		s.used[i].fill(&s.state, column{at: s.only[:], out: s.values[i:], stride: 1})
 	}
 	return s.values
 }
 
+// Rows computes the features of the bars at of the last block, one row after
+// the other: the same as Values for each, and faster. Ready must be true at
+// each. The slice is reused by the next call.
+func (s *Set) Rows(at []int32) []float64 {
+	n := len(s.used)
+	if s.rows == nil {
+		s.rows = make([]float64, n*BlockBars)
+	}
+	if len(at) == 0 {
+		return s.rows[:0]
+	}
+	for i := range s.used {
+		s.used[i].fill(&s.state, column{at: at, out: s.rows[i : n*len(at)], stride: n})
+	}
+	return s.rows[:n*len(at)]
+}
+
+// Inputs are what the gate looks at, at each bar of the last block. Of the
+// columns in bps NaN means that there is no value: see Set.SpreadBps, ATRBps.
+type Inputs struct {
+	Sessions  []uint8 // ids of market sessions
+	SpreadBps []float64
+	ATRBps    []float64
+}
+
+// Inputs computes the gate's inputs of the last block. The slices are reused
+// by the next call.
+func (s *Set) Inputs() Inputs {
+	st := &s.state
+	n := len(st.block)
+	in := Inputs{Sessions: s.Sessions(), SpreadBps: s.inputs[0][:n], ATRBps: s.inputs[1][:n]}
+	for k := range in.SpreadBps {
+		in.SpreadBps[k] = math.NaN()
+		if st.block[k].BidClose > 0 {
+			in.SpreadBps[k] = st.spreadBps(k)
+		}
+	}
+	from := st.firstATR()
+	for k := range from {
+		in.ATRBps[k] = math.NaN()
+	}
+	if from < n {
+		st.atrColumn(from, in.ATRBps)
+	}
+	return in
+}
+
+// Sessions are the ids of the market sessions of the last block's bars.
+func (s *Set) Sessions() []uint8 { return s.state.session[:len(s.state.block)] }
+
 // Session is the market session's id at the last bar.
-func (s *Set) Session() int { return s.state.session }
+func (s *Set) Session() int { return int(s.state.session[s.at]) }
 
 // ATRBps is the ATR at the last bar in bps of the mid close; false while there
 // are not 14 bars before it, because a true range needs the close before it.
 func (s *Set) ATRBps() (float64, bool) {
-	if s.state.pushed <= atrBars {
+	if s.state.pushed-int64(s.state.back(s.at)) <= atrBars {
 		return 0, false
 	}
-	return s.state.atrBps(), true
+	return s.state.atrBps(s.at), true
 }
 
 // SpreadBps is the spread at the last bar's close in bps of the bid; false
 // before the first bar and where the bid is no price.
 func (s *Set) SpreadBps() (float64, bool) {
-	if s.state.bar == nil || !(s.bar.BidClose > 0) {
+	if len(s.state.block) == 0 || !(s.state.block[s.at].BidClose > 0) {
 		return 0, false
 	}
-	return s.state.spreadBps(), true
+	return s.state.spreadBps(s.at), true
 }

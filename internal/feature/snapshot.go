@@ -73,10 +73,14 @@ func (s *Set) LoadState(data []byte) error {
 	}
 	st := &s.state
 	st.forget()
-	st.bar, st.session = nil, 0
+	s.at, st.block, st.session[0] = 0, nil, 0
 	st.seen, st.timeNS, st.close = next.seen, next.timeNS, next.close
-	st.ema20, st.ema100, st.ema200 = next.ema20, next.ema100, next.ema200
-	st.h1, st.h4 = next.h1, next.h4
+	for i, m := range st.emas() {
+		*m = *next.emas()[i]
+	}
+	for i, h := range st.highers() {
+		*h = *next.highers()[i]
+	}
 	return nil
 }
 
@@ -84,8 +88,11 @@ func appendFloat(dst []byte, v float64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
 }
 
-func (s *state) emas() [3]*ema       { return [3]*ema{&s.ema20, &s.ema100, &s.ema200} }
-func (s *state) highers() [2]*higher { return [2]*higher{&s.h1, &s.h4} }
+func (s *state) emas() [3]*ema {
+	return [3]*ema{&s.ema20.ema, &s.ema100.ema, &s.ema200.ema}
+}
+
+func (s *state) highers() [2]*higher { return [2]*higher{&s.h1.higher, &s.h4.higher} }
 
 func (s *state) parts() (mask byte) {
 	for i, m := range s.emas() {

@@ -1,85 +1,105 @@
 package feature
 
-import (
-	"math"
+import "gx1replay/internal/bars"
 
-	"gx1replay/internal/bars"
-)
+// BlockBars is the most bars that a block holds.
+const BlockBars = 128
 
-// state is what features are computed from: the last bar's mid prices and
-// the history that the named features need. The recursive part depends on all
-// bars since the data set's first; the rest on the last few thousand.
+// state is what features are computed from: the bars of the last block with
+// what of them is not in a window, and the history that the named features
+// need. The recursive part depends on all bars since the data set's first;
+// the rest on the last few thousand.
+//
+// Bars of the block are known by their position k in it, windows by how many
+// values were pushed behind: see back.
 type state struct {
-	bar                    *bars.Bar // valid until the next push
-	open, high, low, close float64   // mid
-	session                int
+	block   []bars.Bar // valid until the next push
+	session [BlockBars]uint8
+	trs     [BlockBars]float64 // true ranges
 
-	// Recursive, with bar.TimeNS and close of the last bar.
+	// Recursive, with the opening time and the mid close of the last bar.
 	seen          int64 // bars since the data set's first
 	timeNS        int64
-	ema20, ema100 ema
-	ema200        ema
-	h1, h4        higher
+	close         float64
+	ema20, ema100 emaColumn
+	ema200        emaColumn
+	h1, h4        higherColumn
 
 	// Of the bars since the look-backs began.
 	pushed              int64
-	closes, highs, lows window
+	closes, highs, lows window // of mid prices
 	ranges              window // true ranges; exists from the second bar on
 	rangeSums           runSums
 	ema100s             window
 	atrs                ranking
+	regimes             [BlockBars]float64
 
-	atr      float64 // cached for this bar
+	atr      [BlockBars]float64 // once known, where 14 bars were pushed before
 	atrKnown bool
 }
 
-// roll consumes a bar for the recursive part.
-func (s *state) roll(b *bars.Bar, session int) {
+// back is the number of bars of the block behind bar k.
+func (s *state) back(k int) int { return len(s.block) - 1 - k }
+
+// skip consumes a bar for the recursive part alone.
+func (s *state) skip(list []bars.Bar, session int) {
+	b := &list[0]
 	before, first := s.close, s.seen == 0
-	s.bar, s.session, s.timeNS = b, session, b.TimeNS
-	s.open = (b.BidOpen + b.AskOpen) / 2
-	s.high, s.low, s.close = b.MidHigh(), b.MidLow(), b.MidClose()
+	s.block, s.session[0] = list, uint8(session)
+	s.timeNS, s.close = b.TimeNS, b.MidClose()
 	s.seen++
 	s.ema20.push(s.close, first)
 	s.ema100.push(s.close, first)
 	s.ema200.push(s.close, first)
 	s.h1.push(b.TimeNS, before, first)
 	s.h4.push(b.TimeNS, before, first)
-	s.atrKnown = false
-}
-
-// skip consumes a bar for the recursive part alone.
-func (s *state) skip(b *bars.Bar, session int) {
-	s.roll(b, session)
-	if s.pushed > 0 {
-		s.forget()
-	}
+	s.forget()
 }
 
 // forget lets the look-backs begin with the next bar. What windows hold need
 // not be cleared: nobody looks further back than the bars that were pushed
 // since. A ranking shows all that it holds.
 func (s *state) forget() {
-	s.pushed = 0
-	s.atrs.reset()
+	if s.pushed > 0 {
+		s.pushed = 0
+		s.atrs.reset()
+	}
 	s.atrKnown = false
 }
 
-func (s *state) push(b *bars.Bar, session int) {
+// push consumes the bars of a block, 1 to BlockBars, column by column.
+func (s *state) push(list []bars.Bar, sessions *SessionTable) {
+	n := len(list)
 	before, first := s.close, s.seen == 0
-	s.roll(b, session)
-	s.pushed++
-	s.closes.push(s.close)
-	s.highs.push(s.high)
-	s.lows.push(s.low)
-	s.ema100s.push(s.ema100.y)
-	if !first {
-		r := trueRange(s.high, s.low, before)
-		s.ranges.push(r)
-		s.rangeSums.push(r)
+	closes, highs, lows, ranges := s.closes.extend(n), s.highs.extend(n), s.lows.extend(n), s.trs[:n]
+	sessions.fill(s.session[:n], list)
+	last := before
+	for k := range list {
+		b := &list[k]
+		c, h, l := b.MidClose(), b.MidHigh(), b.MidLow()
+		closes[k], highs[k], lows[k], ranges[k] = c, h, l, trueRange(h, l, last)
+		last = c
 	}
-	if s.atrs.size > 0 && s.pushed > atrBars {
-		s.atrs.push(s.meanRange())
+	if first { // it has none: that needs the close before
+		ranges = ranges[1:]
+	}
+	copy(s.ranges.extend(len(ranges)), ranges)
+	s.rangeSums.push(ranges)
+	s.block = list
+	s.seen += int64(n)
+	s.pushed += int64(n)
+	s.timeNS, s.close = list[n-1].TimeNS, closes[n-1]
+	s.ema20.pushAll(closes, first)
+	s.ema100.pushAll(closes, first)
+	s.ema200.pushAll(closes, first)
+	s.h1.pushAll(list, closes, before, first)
+	s.h4.pushAll(list, closes, before, first)
+	if s.ema100s.size > 0 {
+		copy(s.ema100s.extend(n), s.ema100.ys[:n])
+	}
+	s.atrKnown = false
+	if s.atrs.size > 0 {
+		s.rank()
 	}
 }
 
@@ -93,71 +113,79 @@ func trueRange(high, low, before float64) float64 {
 	return high - low
 }
 
-// meanRange is the ATR at this bar, in price units. It needs atrBars bars
-// before this one, because a true range needs the close before it.
-func (s *state) meanRange() float64 {
+// meanRange is the ATR at bar k, in price units. It needs atrBars bars before
+// it, because a true range needs the close before it.
+func (s *state) meanRange(k int) float64 {
 	if !s.atrKnown {
-		s.atr = mean(s.ranges.last(atrBars))
-		s.atrKnown = true
+		s.meanRanges()
 	}
-	return s.atr
+	return s.atr[k]
 }
 
-func (s *state) atrBps() float64 { return float64(s.meanRange() / s.close * 1e4) }
-
-func (s *state) spreadBps() float64 {
-	return float64((s.bar.AskClose - s.bar.BidClose) / s.bar.BidClose * 1e4)
+// meanRanges computes the ATR at each bar of the block that has one. A sum
+// waits for each addition, so four are made side by side.
+func (s *state) meanRanges() {
+	s.atrKnown = true
+	n, k := len(s.block), s.firstATR()
+	if k == n {
+		return
+	}
+	x := s.ranges.since(n - k + atrBars - 1)
+	out := s.atr[k:n]
+	for ; len(out) >= 4; out, x = out[4:], x[4:] {
+		w := (*[atrBars + 3]float64)(x)
+		var a, b, c, d float64
+		for i := range atrBars {
+			a += w[i]
+			b += w[i+1]
+			c += w[i+2]
+			d += w[i+3]
+		}
+		out[0], out[1], out[2], out[3] = a/atrBars, b/atrBars, c/atrBars, d/atrBars
+	}
+	for i := range out {
+		out[i] = mean(x[i : i+atrBars])
+	}
 }
 
-// tiny keeps quotients of flat markets finite. It is the original's.
-const tiny = 1e-8
-
-func (s *state) bodyPct() float64 { return (s.close - s.open) / (s.high - s.low + tiny) }
-
-func (s *state) wickAsym() float64 {
-	top, bottom := s.open, s.close
-	if bottom > top {
-		top, bottom = bottom, top
-	}
-	return ((s.high - top) - (bottom - s.low)) / (s.high - s.low + tiny)
+// firstATR is the first bar of the block that has an ATR, or its length.
+func (s *state) firstATR() int {
+	n := int64(len(s.block))
+	return int(n - min(max(s.pushed-atrBars, 0), n))
 }
 
-func (s *state) rangePos() float64 {
-	// Prices are not negative, so their bits order them; a greatest integer is
-	// found without branches, and these would be guessed wrong every other bar.
-	highs, lows := s.highs.last(rangeBars), s.lows.last(rangeBars)
-	top, bottom := math.Float64bits(s.high), math.Float64bits(s.low)
-	for i := range highs {
-		top = max(top, math.Float64bits(highs[i]))
-		bottom = min(bottom, math.Float64bits(lows[i]))
+// atrColumn sets out to the ATR in bps of bars from one on, which have one.
+func (s *state) atrColumn(from int, out []float64) {
+	if !s.atrKnown {
+		s.meanRanges()
 	}
-	high, low := math.Float64frombits(top), math.Float64frombits(bottom)
-	if high == low {
-		return 0.5
+	n := len(s.block)
+	closes := s.closes.since(n)[:len(out)]
+	for k := from; k < len(out); k++ {
+		out[k] = float64(s.atr[k] / closes[k] * 1e4)
 	}
-	return (s.close - low) / (high - low)
 }
 
-func (s *state) std() float64 {
-	x := s.closes.last(stdBars)
-	m := mean(x)
-	var sum float64
-	for _, v := range x {
-		d := v - m
-		sum += float64(d * d)
+// rank takes the block's ATRs into the ranking, and says of each bar what
+// regime it is in.
+func (s *state) rank() {
+	n := len(s.block)
+	for k := range n {
+		if s.pushed-int64(s.back(k)) <= atrBars {
+			continue
+		}
+		s.atrs.push(s.meanRange(k))
+		s.regimes[k] = 0
+		if s.atrs.count >= regimeMin {
+			s.regimes[k] = s.regime(k)
+		}
 	}
-	return math.Sqrt(sum / (stdBars - 1))
-}
-
-// atrZ compares the mean true range of 50 bars with that of 200.
-func (s *state) atrZ() float64 {
-	return s.rangeSums.mean(50)/(s.rangeSums.mean(200)+tiny) - 1
 }
 
 // regime is 0, 1 or 2: whether the ATR is low, middling or high among those
-// of the last regimeBars bars.
-func (s *state) regime() float64 {
-	atr := s.meanRange()
+// of the last regimeBars bars. Bar k is the last that was ranked.
+func (s *state) regime(k int) float64 {
+	atr := s.meanRange(k)
 	if atr < s.atrs.quantile(0, regimeLow) {
 		return 0
 	}
@@ -165,9 +193,4 @@ func (s *state) regime() float64 {
 		return 2
 	}
 	return 1
-}
-
-// dayTrend is how far EMA100 moved in dayBars bars, in mean true ranges.
-func (s *state) dayTrend() float64 {
-	return (s.ema100.y - s.ema100s.last(dayBars + 1)[0]) / (s.rangeSums.mean(100) + tiny)
 }

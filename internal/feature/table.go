@@ -22,11 +22,19 @@ type Info struct {
 	Window int64
 }
 
+// column is where values of one feature go: that of bar at[j] of the block
+// is out[j·stride].
+type column struct {
+	at     []int32
+	out    []float64
+	stride int
+}
+
 type definition struct {
 	Info
 	use   func(*state) // reserves the history that value needs
-	value func(*state) float64
-	ready func(*state) bool // beside Warmup; nil: nothing
+	fill  func(s *state, c column)
+	ready func(s *state, k int) bool // beside Warmup; nil: nothing
 }
 
 const (
@@ -71,7 +79,11 @@ func definitions() []definition {
 				Formula: "mean of the last 14 true ranges; TR = max(high, close[1]) - min(low, close[1])",
 				Warmup:  atrBars, Lookback: atrBars, Window: atrBars,
 			},
-			value: func(s *state) float64 { return s.meanRange() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.meanRange(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -79,8 +91,12 @@ func definitions() []definition {
 				Formula: "mean of the last 50 true ranges",
 				Warmup:  50, Lookback: 50, Window: 50,
 			},
-			use:   func(s *state) { s.rangeSums.use() },
-			value: func(s *state) float64 { return s.rangeSums.mean(50) },
+			use: func(s *state) { s.rangeSums.use() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.rangeSums.mean(50, s.back(int(k)))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -88,7 +104,11 @@ func definitions() []definition {
 				Formula: "atr14 / close · 10^4",
 				Warmup:  atrBars, Lookback: atrBars, Window: atrBars,
 			},
-			value: func(s *state) float64 { return s.atrBps() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.atrBps(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -96,8 +116,12 @@ func definitions() []definition {
 				Formula: "0 if atr14 < q33, 2 if atr14 ≥ q67, else 1; q33 and q67 are the quantiles 0.33 and 0.67 of atr14 over the last 5760 bars, or over those that have one, 2880 at least",
 				Warmup:  atrBars + regimeMin - 1, Lookback: atrBars + regimeBars - 1, Window: atrBars + regimeBars - 1,
 			},
-			use:   func(s *state) { s.atrs.use(regimeBars) },
-			value: func(s *state) float64 { return s.regime() },
+			use: func(s *state) { s.atrs.use(regimeBars) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.regimes[k]
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -105,15 +129,23 @@ func definitions() []definition {
 				Formula: "atr50 / (ATR200 + 1e-8) - 1; ATR200 is the mean of the last 200 true ranges",
 				Warmup:  200, Lookback: 200, Window: 200,
 			},
-			use:   func(s *state) { s.rangeSums.use() },
-			value: func(s *state) float64 { return s.atrZ() },
+			use: func(s *state) { s.rangeSums.use() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.atrZ(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
 				Name: "body_pct", Unit: "ratio, -1 to 1", Source: original,
 				Formula: "(close - open) / (high - low + 1e-8)",
 			},
-			value: func(s *state) float64 { return s.bodyPct() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.bodyPct(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -121,8 +153,12 @@ func definitions() []definition {
 				Formula: "EMA100 - EMA100[1]",
 				Warmup:  forgetSpans * 100, Lookback: forgetSpans * 100, Recursive: true,
 			},
-			use:   func(s *state) { s.ema100.use(100) },
-			value: func(s *state) float64 { return s.ema100.y - s.ema100.was },
+			use: func(s *state) { s.ema100.use(100) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.ema100.slope(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -130,8 +166,12 @@ func definitions() []definition {
 				Formula: "EMA20 - EMA20[1]",
 				Warmup:  forgetSpans * 20, Lookback: forgetSpans * 20, Recursive: true,
 			},
-			use:   func(s *state) { s.ema20.use(20) },
-			value: func(s *state) float64 { return s.ema20.y - s.ema20.was },
+			use: func(s *state) { s.ema20.use(20) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.ema20.slope(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -139,9 +179,13 @@ func definitions() []definition {
 				Formula: "EMA12 - EMA26 of the closes of the H1 bars that are complete, 78 at least; an H1 bar holds the bars that open in an hour (UTC) and is complete from the first bar on that opens at or after the hour's end",
 				Warmup:  trendBars * m5PerH1, Lookback: forgetSpans * slowSpan * m5PerH1, Recursive: true,
 			},
-			use:   func(s *state) { s.h1.use(h1) },
-			value: func(s *state) float64 { return s.h1.trend() },
-			ready: func(s *state) bool { return s.h1.completed >= trendBars },
+			use: func(s *state) { s.h1.use(h1) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.h1.trends[k]
+				}
+			},
+			ready: func(s *state, k int) bool { return s.h1.done[k] >= trendBars },
 		},
 		{
 			Info: Info{
@@ -149,9 +193,13 @@ func definitions() []definition {
 				Formula: "h1_trend with H4 bars (00-04, 04-08, … UTC)",
 				Warmup:  trendBars * m5PerH4, Lookback: forgetSpans * slowSpan * m5PerH4, Recursive: true,
 			},
-			use:   func(s *state) { s.h4.use(h4) },
-			value: func(s *state) float64 { return s.h4.trend() },
-			ready: func(s *state) bool { return s.h4.completed >= trendBars },
+			use: func(s *state) { s.h4.use(h4) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.h4.trends[k]
+				}
+			},
+			ready: func(s *state, k int) bool { return s.h4.done[k] >= trendBars },
 		},
 		{
 			Info: Info{
@@ -159,8 +207,12 @@ func definitions() []definition {
 				Formula: "close / EMA200 - 1",
 				Warmup:  forgetSpans * 200, Lookback: forgetSpans * 200, Recursive: true,
 			},
-			use:   func(s *state) { s.ema200.use(200) },
-			value: func(s *state) float64 { return s.close/s.ema200.y - 1 },
+			use: func(s *state) { s.ema200.use(200) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.closeAt(int(k))/s.ema200.ys[k] - 1
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -172,7 +224,11 @@ func definitions() []definition {
 				s.highs.grow(rangeBars)
 				s.lows.grow(rangeBars)
 			},
-			value: func(s *state) float64 { return s.rangePos() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.rangePos(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -180,8 +236,12 @@ func definitions() []definition {
 				Formula: "close / close[100] - 1",
 				Warmup:  100, Lookback: 100, Window: 100,
 			},
-			use:   func(s *state) { s.closes.grow(101) },
-			value: func(s *state) float64 { return s.close/s.closes.last(101)[0] - 1 },
+			use: func(s *state) { s.closes.grow(101) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.roc(int(k), 100)
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -189,22 +249,34 @@ func definitions() []definition {
 				Formula: "close / close[20] - 1",
 				Warmup:  20, Lookback: 20, Window: 20,
 			},
-			use:   func(s *state) { s.closes.grow(21) },
-			value: func(s *state) float64 { return s.close/s.closes.last(21)[0] - 1 },
+			use: func(s *state) { s.closes.grow(21) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.roc(int(k), 20)
+				}
+			},
 		},
 		{
 			Info: Info{
 				Name: "session_id", Unit: "id", Source: original,
 				Formula: "place of the bar's market session in order of start hour, from 0",
 			},
-			value: func(s *state) float64 { return float64(s.session) },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = float64(s.session[k])
+				}
+			},
 		},
 		{
 			Info: Info{
 				Name: "spread_bps", Unit: "bps", Source: "engine.md §2",
 				Formula: "(ask_close - bid_close) / bid_close · 10^4",
 			},
-			value: func(s *state) float64 { return s.spreadBps() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.spreadBps(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
@@ -212,8 +284,8 @@ func definitions() []definition {
 				Formula: "sample standard deviation (n-1) of the last 50 closes, in two passes",
 				Warmup:  stdBars - 1, Lookback: stdBars - 1, Window: stdBars - 1,
 			},
-			use:   func(s *state) { s.closes.grow(stdBars) },
-			value: func(s *state) float64 { return s.std() },
+			use:  func(s *state) { s.closes.grow(stdBars) },
+			fill: func(s *state, c column) { s.stds(c) },
 		},
 		{
 			Info: Info{
@@ -226,14 +298,22 @@ func definitions() []definition {
 				s.ema100s.grow(dayBars + 1)
 				s.rangeSums.use()
 			},
-			value: func(s *state) float64 { return s.dayTrend() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.dayTrend(int(k))
+				}
+			},
 		},
 		{
 			Info: Info{
 				Name: "wick_asym", Unit: "ratio, -1 to 1", Source: original,
 				Formula: "((high - max(open, close)) - (min(open, close) - low)) / (high - low + 1e-8)",
 			},
-			value: func(s *state) float64 { return s.wickAsym() },
+			fill: func(s *state, c column) {
+				for j, k := range c.at {
+					c.out[j*c.stride] = s.wickAsym(int(k))
+				}
+			},
 		},
 	}
 }

@@ -1,6 +1,10 @@
 package feature
 
-import "time"
+import (
+	"time"
+
+	"gx1replay/internal/bars"
+)
 
 // ema is an exponential mean as pandas' ewm(span, adjust=False) has it: it
 // starts with the first value, then y = (1-a)·y + a·x with a = 2/(span+1).
@@ -27,6 +31,27 @@ func (m *ema) push(x float64, first bool) {
 	m.was = m.y
 	m.y = float64(m.keep*m.y) + float64(m.a*x)
 }
+
+// emaColumn is a mean with what it was at each bar of the last block.
+type emaColumn struct {
+	ema
+	ys, wases [BlockBars]float64
+}
+
+// pushAll consumes a block's values.
+func (m *emaColumn) pushAll(values []float64, first bool) {
+	if m.a == 0 {
+		return
+	}
+	ys, wases := m.ys[:len(values)], m.wases[:len(values)]
+	for k, x := range values {
+		m.push(x, first && k == 0)
+		ys[k], wases[k] = m.y, m.was
+	}
+}
+
+// slope is how far the mean moved at bar k of the block.
+func (m *emaColumn) slope(k int) float64 { return m.ys[k] - m.wases[k] }
 
 const (
 	h1 = int64(time.Hour)
@@ -73,6 +98,26 @@ func (h *higher) push(timeNS int64, before float64, first bool) {
 }
 
 func (h *higher) trend() float64 { return h.fast.y - h.slow.y }
+
+// higherColumn is a trend with what it was at each bar of the last block.
+type higherColumn struct {
+	higher
+	trends [BlockBars]float64
+	done   [BlockBars]int64 // completed
+}
+
+// pushAll sees the bars of a block; closes are theirs, before is the close of
+// the bar before them.
+func (h *higherColumn) pushAll(list []bars.Bar, closes []float64, before float64, first bool) {
+	if h.period == 0 {
+		return
+	}
+	for k := range list {
+		h.push(list[k].TimeNS, before, first && k == 0)
+		before = closes[k]
+		h.trends[k], h.done[k] = h.trend(), h.completed
+	}
+}
 
 // periodEnd is the end of the period that holds timeNS.
 func periodEnd(timeNS, period int64) int64 {

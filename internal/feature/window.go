@@ -2,7 +2,8 @@ package feature
 
 // window keeps the newest values of a series, oldest first, in one piece of
 // memory: values are written behind each other, and moved to the front when
-// the buffer is full, once in three window lengths.
+// the buffer is full. It keeps a block's more than its size, so that the last
+// ones of every bar of the block are there.
 type window struct {
 	size int // values to keep; 0: the window is not used
 	buf  []float64
@@ -14,25 +15,31 @@ type window struct {
 func (w *window) grow(size int) {
 	if size > w.size {
 		w.size = size
-		w.buf = make([]float64, 4*size)
+		w.buf = make([]float64, 4*(size+BlockBars))
 	}
 }
 
-func (w *window) push(v float64) {
-	if w.size == 0 {
-		return
+// extend makes room for the next n values, at most a block's, and returns it.
+func (w *window) extend(n int) []float64 {
+	if w.end+n > len(w.buf) {
+		keep := min(w.end, w.size-1)
+		copy(w.buf, w.buf[w.end-keep:w.end])
+		w.end = keep
 	}
-	if w.end == len(w.buf) {
-		copy(w.buf, w.buf[w.end-w.size+1:])
-		w.end = w.size - 1
-	}
-	w.buf[w.end] = v
-	w.end++
+	w.end += n
+	return w.buf[w.end-n : w.end]
 }
 
-// last is the newest n values, oldest first; at least n were pushed and n is
-// at most the window's size.
-func (w *window) last(n int) []float64 { return w.buf[w.end-n : w.end] }
+// at is the value behind which back others were pushed.
+func (w *window) at(back int) float64 { return w.buf[w.end-1-back] }
+
+// since is the newest n values, oldest first.
+func (w *window) since(n int) []float64 { return w.buf[w.end-n : w.end] }
+
+// last is the newest n values behind which back others were pushed, oldest
+// first; n is at most the window's size and back less than the last block's
+// length.
+func (w *window) last(n, back int) []float64 { return w.buf[w.end-back-n : w.end-back] }
 
 // mean sums from the oldest value to the newest.
 func mean(x []float64) float64 {
@@ -45,7 +52,8 @@ func mean(x []float64) float64 {
 
 const (
 	sumLevels = 8   // runs of 1, 2, 4, … 128 values
-	sumBars   = 256 // kept, a power of two; the longest sum has fewer values
+	sumBars   = 256 // the longest sum has fewer values
+	sumRows   = 512 // kept, a power of two: sumBars and a block at least
 )
 
 // runSums gives sums over long windows at a cost that hardly depends on their
@@ -56,40 +64,41 @@ const (
 // away the old would; and it is rounded 8 times where the plain sum of 200
 // values is rounded 199 times.
 type runSums struct {
-	rows []([sumLevels]float64) // a ring; nil: not used
-	at   int                    // of the newest row
+	rows *[sumRows][sumLevels]float64 // a ring; nil: not used
+	at   int                          // of the newest row
 }
 
 func (r *runSums) use() {
 	if r.rows == nil {
-		r.rows = make([][sumLevels]float64, sumBars)
+		r.rows = new([sumRows][sumLevels]float64)
 	}
 }
 
-func (r *runSums) push(v float64) {
+func (r *runSums) push(values []float64) {
 	if r.rows == nil {
 		return
 	}
-	rows := (*[sumBars][sumLevels]float64)(r.rows)
-	r.at = (r.at + 1) % sumBars
-	row := &rows[r.at]
-	for level := range sumLevels - 1 {
-		row[level] = v
-		v = rows[(r.at-1<<level)&(sumBars-1)][level] + v
+	for _, v := range values {
+		r.at = (r.at + 1) % sumRows
+		row := &r.rows[r.at]
+		for level := range sumLevels - 1 {
+			row[level] = v
+			v = r.rows[(r.at-1<<level)&(sumRows-1)][level] + v
+		}
+		row[sumLevels-1] = v
 	}
-	row[sumLevels-1] = v
 }
 
-// mean is the mean of the newest n values, 1 ≤ n < sumBars; at least n were
-// pushed. Rows before the first push since the start are never in such a sum.
-func (r *runSums) mean(n int) float64 {
-	rows := (*[sumBars][sumLevels]float64)(r.rows)
+// mean is the mean of the newest n values behind which back others were
+// pushed, 1 ≤ n < sumBars, 0 ≤ back < BlockBars; they were pushed. Rows before
+// the first push since the start are never in such a sum.
+func (r *runSums) mean(n, back int) float64 {
 	var sum float64
-	newer := n // values from the run's oldest to the newest of all
+	newer := n + back // values from the run's oldest to the newest of all
 	for level := range sumLevels {
 		if size := 1 << level; n&size != 0 {
 			newer -= size
-			sum += rows[(r.at-newer)&(sumBars-1)][level]
+			sum += r.rows[(r.at-newer)&(sumRows-1)][level]
 		}
 	}
 	return sum / float64(n)

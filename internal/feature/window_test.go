@@ -19,9 +19,9 @@ func TestRunSums(t *testing.T) {
 		whole.use()
 		late.use()
 		for i, v := range values {
-			whole.push(v)
+			whole.push([]float64{v})
 			if i > len(values)-n-40 {
-				late.push(v)
+				late.push([]float64{v})
 			}
 		}
 		exact := new(big.Float).SetPrec(200)
@@ -29,12 +29,12 @@ func TestRunSums(t *testing.T) {
 			exact.Add(exact, big.NewFloat(v))
 		}
 		want, _ := exact.Quo(exact, big.NewFloat(float64(n))).Float64()
-		got := whole.mean(n)
+		got := whole.mean(n, 0)
 		if math.Abs(got-want) > 1e-14*want {
 			t.Errorf("mean of %d: %v (want %v)", n, got, want)
 		}
-		if math.Float64bits(late.mean(n)) != math.Float64bits(got) {
-			t.Errorf("mean of %d: %v in a later series (want %v)", n, late.mean(n), got)
+		if math.Float64bits(late.mean(n, 0)) != math.Float64bits(got) {
+			t.Errorf("mean of %d: %v in a later series (want %v)", n, late.mean(n, 0), got)
 		}
 	}
 }
@@ -43,10 +43,22 @@ func TestWindow(t *testing.T) {
 	var w window
 	w.grow(5)
 	w.grow(3) // never smaller
-	for i := range 90 {
-		w.push(float64(i))
-		if n := min(i+1, 5); w.last(n)[0] != float64(i-n+1) || w.last(n)[n-1] != float64(i) {
-			t.Fatalf("the last %d after %d are %v", n, i, w.last(n))
+	r := rng(1)
+	for i := 0; i < 5000; {
+		n := int(1 + r.below(BlockBars))
+		for k, room := 0, w.extend(n); k < n; k++ {
+			room[k] = float64(i + k)
+		}
+		i += n
+		for back := range n {
+			newest := i - 1 - back
+			m := min(newest+1, 5)
+			if x := w.last(m, back); len(x) != m || x[0] != float64(newest-m+1) || x[m-1] != float64(newest) || w.at(back) != float64(newest) {
+				t.Fatalf("the last %d of %d values are %v, %v", m, newest+1, x, w.at(back))
+			}
+		}
+		if n > 1 && w.since(n)[0] != float64(i-n) {
+			t.Fatalf("the last %d of %d values begin with %v", n, i, w.since(n)[0])
 		}
 	}
 }

@@ -35,6 +35,20 @@ func (m InMemory) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, 
 	}
 }
 
+// Blocks yields the bars of r in one piece.
+func (m InMemory) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
+	return func(yield func([]bars.Bar, error) bool) {
+		switch {
+		case r.First < 0 || r.End > int64(len(m)):
+			yield(nil, fmt.Errorf("bars [%d, %d) of %d", r.First, r.End, len(m)))
+		case ctx.Err() != nil:
+			yield(nil, context.Cause(ctx))
+		case r.First < r.End:
+			yield(m[r.First:r.End], nil)
+		}
+	}
+}
+
 // AuditConfig says how much is tried.
 type AuditConfig struct {
 	Cuts        int    // replays that see no bar from a random one on; 0: none

@@ -1,6 +1,10 @@
 package replay
 
-import "gx1replay/internal/footer"
+import (
+	"math"
+
+	"gx1replay/internal/footer"
+)
 
 // checkpoints keeps rows of cumulative counters at bar indices that do not
 // depend on the chunk, so that rows of different runs and cuts stand at the
@@ -22,6 +26,15 @@ func newCheckpoints(j Job) checkpoints {
 
 // due says whether a row belongs after the bar before next.
 func (c *checkpoints) due(next int64) bool { return c.every > 0 && next&(c.every-1) == 0 }
+
+// until is the number of bars, next the first, after which the next row is
+// due; very many if there is none.
+func (c *checkpoints) until(next int64) int64 {
+	if c.every == 0 {
+		return math.MaxInt64
+	}
+	return c.every - next&(c.every-1)
+}
 
 // add keeps a row; while there are too many it doubles the distance.
 func (c *checkpoints) add(row footer.Checkpoint) {

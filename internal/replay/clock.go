@@ -9,7 +9,6 @@ const (
 	phaseStartup phase = iota
 	phaseWarmup
 	phaseIO
-	// The four that a bar goes through.
 	phaseFeature
 	phasePregate
 	phaseModel
@@ -18,28 +17,31 @@ const (
 )
 
 const (
-	// sampleBits: one bar in 2^sampleBits is timed phase by phase. Reading the
-	// clock costs about as much as a whole step over a bar that is skipped.
+	// sampleBits: the model's call is timed in one bar in 2^sampleBits. Reading
+	// the clock costs more than a call of a small model.
 	sampleBits = 4
 	// slowBar is the time a bar takes from which on every bar is timed: the
-	// five readings are then a percent or two of it.
+	// readings are then a percent of it.
 	slowBar = int64(10 * time.Microsecond)
 )
 
 // clock divides the time since start among the phases, with nothing left
-// over. What happens between two bars (reading, reporting) and every sleep is
-// measured; the time of a block of bars is measured as a whole and divided as
-// the timed bars of that block and of those shortly before were.
+// over. What happens between two bars (reading, reporting), what is computed
+// for a block of bars at once, and every sleep is measured. Of the time of the
+// steps over the bars of a block the model's share is estimated: as many
+// calls as there were, each as long as those that were timed in that block
+// and shortly before.
 type clock struct {
-	start  time.Time
-	total  [phases]int64 // ns
-	seen   int64         // the last reading
-	last   int64         // up to where time is charged
-	slept  int64         // charged already, since last
-	mark   int64         // the last reading within a timed bar
-	sample [phases]float64
-	cost   int64 // what one reading adds to a phase
-	every  bool  // bars are slow: time each
+	start time.Time
+	total [phases]int64 // ns
+	seen  int64         // the last reading
+	last  int64         // up to where time is charged
+	slept int64         // charged already, since last
+	mark  int64         // the reading before a timed call
+	calls float64       // that were timed, lately
+	took  float64       // ns, they together
+	cost  int64         // ns that one reading adds
+	every bool          // bars are slow: time each
 }
 
 func newClock() clock {
@@ -69,18 +71,15 @@ func (c *clock) lap(p phase) {
 // ratio) spreads the timed bars evenly, so that no rhythm of hours or days
 // falls in step with them.
 func (c *clock) timed(i int64) bool {
-	return c.every || uint64(i)*0x9E3779B97F4A7C15>>(64-sampleBits) == 0
+	return c.every || c.calls == 0 || uint64(i)*0x9E3779B97F4A7C15>>(64-sampleBits) == 0
 }
 
+// begin and end are called around a timed call.
 func (c *clock) begin() { c.mark = c.now() }
 
-// lapBar ends a phase within a timed bar.
-func (c *clock) lapBar(p phase) {
-	n := c.now()
-	if d := n - c.mark - c.cost; d > 0 {
-		c.sample[p] += float64(d)
-	}
-	c.mark = n
+func (c *clock) end() {
+	c.took += float64(max(0, c.now()-c.mark-c.cost))
+	c.calls++
 }
 
 // sleeping charges a sleep that began at from to the model.
@@ -88,39 +87,30 @@ func (c *clock) sleeping(from int64) (slept int64) {
 	slept = c.now() - from
 	c.total[phaseModel] += slept
 	c.slept += slept
-	c.mark += slept
 	return slept
 }
 
-// divide charges the time since the last charge to the phases of bars; n is
-// the number of bars stepped over in it.
-func (c *clock) divide(n int) {
+// divide charges the time since the last charge to model and policy: bars is
+// the number of bars stepped over in it, calls that of the model's calls.
+func (c *clock) divide(bars, calls int64) {
 	now := c.now()
 	d := now - c.last - c.slept
 	c.last, c.slept = now, 0
-	var sum float64
-	for _, s := range c.sample[phaseFeature:] {
-		sum += s
+	model := int64(0)
+	if calls > 0 && c.calls > 0 {
+		model = min(d, int64(float64(calls)*(c.took/c.calls)))
 	}
-	rest := d
-	if sum > 0 {
-		for p := phasePregate; p < phases; p++ {
-			share := min(rest, int64(float64(d)*(c.sample[p]/sum)))
-			c.total[p] += share
-			rest -= share
-		}
+	c.total[phaseModel] += model
+	c.total[phasePolicy] += d - model
+	if bars > 0 {
+		c.every = d/bars > slowBar
 	}
-	c.total[phaseFeature] += rest
-	if n > 0 {
-		c.every = d/int64(n) > slowBar
-	}
-	keep := 0.875 // remember about eight blocks: one block holds few timed bars
+	keep := 0.875 // remember about eight blocks: one block holds few timed calls
 	if c.every {
 		keep = 0
 	}
-	for p := range c.sample {
-		c.sample[p] *= keep
-	}
+	c.took *= keep
+	c.calls *= keep
 }
 
 func (c *clock) sec(p phase) float64 { return float64(c.total[p]) / 1e9 }

@@ -1,13 +1,15 @@
 package replay
 
 import (
+	"math"
+
 	"gx1replay/internal/feature"
 	"gx1replay/internal/policy"
 )
 
 // verdict is what the gate says of a bar: one of its reasons to skip, or
 // pass.
-type verdict int
+type verdict int8
 
 const (
 	skipSession verdict = iota
@@ -30,10 +32,10 @@ var reasonNames = [reasons]string{
 // gate decides which bars are looked at for an entry (engine.md §2, 3).
 type gate struct {
 	on        bool
-	allowed   []bool // by market session
-	maxSpread *float64
-	minATR    *float64
-	maxATR    *float64
+	allowed   []bool  // by market session
+	maxSpread float64 // bps; infinite where the policy has no limit
+	minATR    float64
+	maxATR    float64
 }
 
 func newGate(p policy.Pregate, sessions feature.SessionTable) (gate, error) {
@@ -44,29 +46,43 @@ func newGate(p policy.Pregate, sessions feature.SessionTable) (gate, error) {
 	if err != nil {
 		return gate{}, err
 	}
-	return gate{on: true, allowed: allowed, maxSpread: p.MaxSpreadBps, minATR: p.MinATRBps, maxATR: p.MaxATRBps}, nil
+	g := gate{on: true, allowed: allowed, maxSpread: math.Inf(1), minATR: math.Inf(-1), maxATR: math.Inf(1)}
+	for limit, v := range map[*float64]*float64{&g.maxSpread: p.MaxSpreadBps, &g.minATR: p.MinATRBps, &g.maxATR: p.MaxATRBps} {
+		if v != nil {
+			*limit = *v
+		}
+	}
+	return g, nil
 }
 
-// judge gives the first reason that matches at the last bar of set, and
-// whether an input was missing. A missing input never skips; it is said of
-// every bar that lacks one, whether the gate's limits use it or not.
-func (g *gate) judge(set *feature.Set) (v verdict, missing bool) {
+// judge gives the first reason that matches at each bar of the block in, from
+// one on. A missing input is NaN, which never skips.
+func (g *gate) judge(in feature.Inputs, from int, verdicts []verdict) {
 	if !g.on {
-		return pass, false
+		for k := from; k < len(in.Sessions); k++ {
+			verdicts[k] = pass
+		}
+		return
 	}
-	if !g.allowed[set.Session()] {
-		return skipSession, false
+	spreads, atrs, verdicts := in.SpreadBps[:len(in.Sessions)], in.ATRBps[:len(in.Sessions)], verdicts[:len(in.Sessions)]
+	for k := from; k < len(verdicts); k++ {
+		v := pass
+		switch {
+		case !g.allowed[in.Sessions[k]]:
+			v = skipSession
+		case spreads[k] > g.maxSpread:
+			v = skipSpread
+		case atrs[k] < g.minATR:
+			v = skipATRLow
+		case atrs[k] > g.maxATR:
+			v = skipATRHigh
+		}
+		verdicts[k] = v
 	}
-	spread, haveSpread := set.SpreadBps()
-	if haveSpread && g.maxSpread != nil && spread > *g.maxSpread {
-		return skipSpread, false
-	}
-	atr, haveATR := set.ATRBps()
-	if haveATR && g.minATR != nil && atr < *g.minATR {
-		return skipATRLow, false
-	}
-	if haveATR && g.maxATR != nil && atr > *g.maxATR {
-		return skipATRHigh, false
-	}
-	return pass, !haveSpread || !haveATR
+}
+
+// missing says whether an input of a bar that passed was missing, whether the
+// gate's limits use it or not.
+func (g *gate) missing(in feature.Inputs, k int) bool {
+	return g.on && (in.SpreadBps[k] != in.SpreadBps[k] || in.ATRBps[k] != in.ATRBps[k])
 }

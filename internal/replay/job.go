@@ -63,6 +63,15 @@ type Source interface {
 	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
 }
 
+// BlockSource is a Source that has bars in pieces. From one the engine reads
+// where the bars are, and copies none.
+type BlockSource interface {
+	Source
+	// Blocks is Bars in pieces of one bar or more, which follow each other. A
+	// piece stays as it is until the next one is asked for.
+	Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error]
+}
+
 // Result is what a replay has measured and found.
 type Result struct {
 	// Footer has the engine's fields: counters, timers, phase, checkpoints.

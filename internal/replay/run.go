@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/feature"
@@ -13,9 +14,10 @@ import (
 )
 
 const (
-	// blockBars is how many bars are read before they are stepped over, so
-	// that reading is measured with two looks at the clock a block.
-	blockBars = 128
+	// blockBars is how many bars are read before they are stepped over:
+	// features are computed column by column, and reading, features and gate
+	// are measured with a look at the clock a block.
+	blockBars = feature.BlockBars
 	// followBlock is the same past the chunk's end, where every bar read in
 	// vain may cost a slice.
 	followBlock = 16
@@ -66,6 +68,7 @@ type engine struct {
 	counts  counts
 	signals []trade.Signal
 	active  []followed
+	ahead   ahead
 }
 
 // followed is a signal that has not come to its end.
@@ -144,9 +147,28 @@ func (e *engine) start() error {
 // replay reads bars in blocks that end where the chunk begins and ends.
 func (e *engine) replay(src Source) error {
 	all := run.BarRange{First: e.next, End: e.readEnd}
+	var err error
+	if s, ok := src.(BlockSource); ok {
+		err = e.replayBlocks(s.Blocks(e.ctx, all))
+	} else {
+		err = e.replayBars(src.Bars(e.ctx, all))
+	}
+	switch {
+	case err != nil:
+		return err
+	case e.blockLen() == 0:
+		return e.settle()
+	case e.ctx.Err() != nil:
+		return context.Cause(e.ctx)
+	}
+	return fmt.Errorf("%w: the source ended at bar %d (want %d)", ErrSource, e.next, all.End)
+}
+
+// replayBars ends when no more bars are needed, or there are none.
+func (e *engine) replayBars(seq iter.Seq2[bars.Bar, error]) error {
 	buf := make([]bars.Bar, 0, blockBars)
 	left := e.blockLen()
-	for b, err := range src.Bars(e.ctx, all) {
+	for b, err := range seq {
 		if err != nil {
 			return e.sourceFailed(buf, err)
 		}
@@ -159,19 +181,30 @@ func (e *engine) replay(src Source) error {
 		}
 		buf = buf[:0]
 		if left = e.blockLen(); left == 0 {
-			return e.settle()
+			return nil
 		}
 	}
-	if err := e.block(buf); err != nil {
-		return err
+	return e.block(buf)
+}
+
+// replayBlocks is replayBars with pieces of any length.
+func (e *engine) replayBlocks(seq iter.Seq2[[]bars.Bar, error]) error {
+	for piece, err := range seq {
+		if err != nil {
+			return e.sourceFailed(nil, err)
+		}
+		for len(piece) > 0 {
+			n := min(e.blockLen(), len(piece))
+			if err := e.block(piece[:n]); err != nil {
+				return err
+			}
+			piece = piece[n:]
+			if e.blockLen() == 0 {
+				return nil
+			}
+		}
 	}
-	if e.blockLen() == 0 {
-		return e.settle()
-	}
-	if e.ctx.Err() != nil {
-		return context.Cause(e.ctx)
-	}
-	return fmt.Errorf("%w: the source ended at bar %d (want %d)", ErrSource, e.next, all.End)
+	return nil
 }
 
 // blockLen is how many bars to read before stepping on; 0: none are needed.
@@ -229,40 +262,56 @@ func (e *engine) warmUp(buf []bars.Bar) error {
 	if e.ctx.Err() != nil {
 		return context.Cause(e.ctx)
 	}
-	for i := range buf {
-		if e.next < e.pushed {
-			e.set.Skip(buf[i])
-		} else {
-			e.set.Push(buf[i])
-		}
-		e.next++
+	skip := int(min(max(0, e.pushed-e.next), int64(len(buf))))
+	for i := range skip {
+		e.set.Skip(buf[i])
 	}
+	if skip < len(buf) {
+		e.set.PushBlock(buf[skip:])
+	}
+	e.next += int64(len(buf))
 	e.clock.lap(phaseWarmup)
 	e.enter(footer.PhaseWarmup)
 	e.reportIfDue()
 	return nil
 }
 
+// own steps over bars of the chunk. What does not depend on which bars were
+// stepped over, features and the gate's verdict, is computed for all of buf
+// first; models are called, and all else is done, bar by bar.
 func (e *engine) own(buf []bars.Bar) (err error) {
 	e.enter(footer.PhaseReplay)
-	since := 0 // the bar at which charged time ends
-	for i := range buf {
+	if e.ctx.Err() != nil {
+		return context.Cause(e.ctx)
+	}
+	e.look(buf)
+	was := e.counts // when time was last charged
+	charge := func() {
+		e.clock.divide(e.counts.bars-was.bars, e.counts.calls-was.calls)
+		was = e.counts
+	}
+	for i := 0; i < len(buf); {
 		if e.ctx.Err() != nil {
-			err = context.Cause(e.ctx)
-		} else {
-			err = e.step(&buf[i], e.clock.timed(e.next))
+			charge()
+			return context.Cause(e.ctx)
 		}
-		if err != nil {
-			e.clock.divide(i - since)
+		if n := e.quiet(i, len(buf)); n > 0 {
+			e.count(buf, i, n)
+			e.checkpoint()
+			i += n
+			continue
+		}
+		if err := e.step(buf, i); err != nil {
+			charge()
 			return err
 		}
+		i++
 		if e.report != nil && e.clock.seen >= e.nextReport {
-			e.clock.divide(i + 1 - since)
-			since = i + 1
+			charge()
 			e.reportIfDue()
 		}
 	}
-	e.clock.divide(len(buf) - since)
+	charge()
 	e.reportIfDue()
 	return nil
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"gx1replay/internal/bars"
+	"gx1replay/internal/feature"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/trade"
 )
@@ -14,53 +15,89 @@ type counts struct {
 	firstNS, lastNS                      int64
 }
 
-// step does one own bar, in the order of engine.md §2. An error leaves all
-// counters and signals as they were. In a timed bar each phase reads the
-// clock at its end.
-func (e *engine) step(b *bars.Bar, timed bool) error {
-	i := e.next
-	if timed {
-		e.clock.begin()
-	}
-	e.set.Push(*b)
+// ahead is what is known of a block's bars before they are stepped over.
+type ahead struct {
+	ready    int // the first bar that is no warm-up
+	inputs   feature.Inputs
+	verdicts [blockBars]verdict
+	asks     [blockBars]int32 // the bars for which the model is asked
+	n        int              // how many they are
+	done     int              // how many of them are behind
+	rows     []float64        // their features
+}
+
+// look computes features and verdicts of a block of own bars.
+func (e *engine) look(buf []bars.Bar) {
+	a := &e.ahead
+	e.set.PushBlock(buf)
 	// A policy may ask for more warm-up than its features need; it counts from
 	// the data's start, so that it is the same bars for any cut.
-	ready := e.set.Ready() && i >= e.job.Policy.WarmupBars
-	if timed {
-		e.clock.lapBar(phaseFeature)
+	a.ready = max(e.set.ReadyFrom(), int(min(e.job.Policy.WarmupBars-e.next, int64(len(buf)))))
+	e.clock.lap(phaseFeature)
+	if e.gate.on {
+		a.inputs = e.set.Inputs()
+	} else {
+		a.inputs = feature.Inputs{Sessions: e.set.Sessions()}
 	}
-	var (
-		v       verdict
-		missing bool
-		called  bool
-		side    trade.Side
-		p       float64
-	)
-	if ready {
-		v, missing = e.gate.judge(e.set)
-		if timed {
-			e.clock.lapBar(phasePregate)
-		}
+	e.gate.judge(a.inputs, a.ready, a.verdicts[:])
+	a.n, a.done = 0, 0
+	for k := a.ready; k < len(buf); k++ {
 		// A market session without a model has no signal, and needs no features.
-		if session := e.set.Session(); v == pass && e.model.Has(session) {
-			called = true
-			x := e.set.Values()
-			if timed {
-				e.clock.lapBar(phaseFeature)
-			}
-			// The sleep comes first: a call that a cancel forestalls was not made.
-			if err := e.latency.pay(e.ctx, &e.clock); err != nil {
-				return err
-			}
-			long, short := e.model.Score(session, x)
-			if timed {
-				e.clock.lapBar(phaseModel)
-			}
-			side, p = e.entry.decide(session, long, short)
+		if a.verdicts[k] == pass && e.model.Has(int(a.inputs.Sessions[k])) {
+			a.asks[a.n] = int32(k)
+			a.n++
 		}
+	}
+	e.clock.lap(phasePregate)
+	a.rows = e.set.Rows(a.asks[:a.n])
+	e.clock.lap(phaseFeature)
+}
+
+// quiet is the number of bars from bar i of a block of n on that need no step
+// each: the model is not asked, no signal is followed, nobody watches. They
+// take so little time that a cancel among them is as good as one after them.
+func (e *engine) quiet(i, n int) int {
+	a := &e.ahead
+	if len(e.active) > 0 || e.job.OnBar != nil || e.report != nil && e.job.ReportEvery == 0 {
+		return 0
+	}
+	if a.done < a.n {
+		n = int(a.asks[a.done])
+	}
+	return int(min(int64(n-i), e.rows.until(e.next)))
+}
+
+// step does own bar i of the block that was looked at, in the order of
+// engine.md §2. An error leaves all counters and signals as they were.
+func (e *engine) step(buf []bars.Bar, i int) error {
+	var (
+		a    = &e.ahead
+		b    = &buf[i]
+		side trade.Side
+		p    float64
+	)
+	timed := e.clock.timed(e.next)
+	asked := a.done < a.n && int(a.asks[a.done]) == i
+	if asked {
+		// The sleep comes first: a call that a cancel forestalls was not made.
+		if err := e.latency.pay(e.ctx, &e.clock); err != nil {
+			return err
+		}
+		session, n := int(a.inputs.Sessions[i]), len(e.job.Policy.Features)
+		x := a.rows[a.done*n : (a.done+1)*n]
+		if timed {
+			e.clock.begin()
+		}
+		long, short := e.model.Score(session, x)
+		if timed {
+			e.clock.end()
+		}
+		a.done++
+		side, p = e.entry.decide(session, long, short)
 	}
 	if e.job.OnBar != nil {
-		if err := e.job.OnBar(i); err != nil {
+		e.set.At(i)
+		if err := e.job.OnBar(e.next); err != nil {
 			return err
 		}
 	}
@@ -68,9 +105,13 @@ func (e *engine) step(b *bars.Bar, timed bool) error {
 	if side != 0 {
 		e.signal(b, side, p)
 	}
-	e.count(b, ready, v, missing, called)
-	if timed {
-		e.clock.lapBar(phasePolicy)
+	e.count(buf, i, 1)
+	if asked {
+		e.counts.calls++
+	}
+	e.checkpoint()
+	if timed { // a look at the clock: a report may be due
+		e.clock.now()
 	}
 	return nil
 }
@@ -107,34 +148,39 @@ func (e *engine) signal(b *bars.Bar, side trade.Side, p float64) {
 	e.active = append(e.active, f)
 }
 
-func (e *engine) count(b *bars.Bar, ready bool, v verdict, missing, called bool) {
-	c := &e.counts
+// count counts the next n bars of the block, bar i first.
+func (e *engine) count(buf []bars.Bar, i, n int) {
+	c, a := &e.counts, &e.ahead
 	if c.bars == 0 {
-		c.firstNS = b.TimeNS
+		c.firstNS = buf[i].TimeNS
 	}
-	c.lastNS = b.TimeNS
-	c.bars++
-	e.next++
-	switch {
-	case !ready:
-		c.warmup++
-	case v != pass:
-		c.skips[v]++
-		c.skipped++
-	default:
+	c.lastNS = buf[i+n-1].TimeNS
+	c.bars += int64(n)
+	e.next += int64(n)
+	warm := min(max(a.ready-i, 0), n)
+	c.warmup += int64(warm)
+	for k := i + warm; k < i+n; k++ {
+		if v := a.verdicts[k]; v != pass {
+			c.skips[v]++
+			c.skipped++
+			continue
+		}
 		c.passes++
-		if missing {
+		if e.gate.missing(a.inputs, k) {
 			c.missing++
 		}
-		if called {
-			c.calls++
-		}
 	}
-	if e.rows.due(e.next) {
-		var cpu int64
-		if e.job.CPU != nil {
-			cpu = int64(e.job.CPU())
-		}
-		e.rows.add(footer.Checkpoint{c.bars, e.clock.now(), cpu, c.calls, c.skipped})
+}
+
+// checkpoint keeps a row of counters if one is due after the last bar.
+func (e *engine) checkpoint() {
+	if !e.rows.due(e.next) {
+		return
 	}
+	var cpu int64
+	if e.job.CPU != nil {
+		cpu = int64(e.job.CPU())
+	}
+	c := &e.counts
+	e.rows.add(footer.Checkpoint{c.bars, e.clock.now(), cpu, c.calls, c.skipped})
 }

@@ -72,7 +72,6 @@ type Selector struct {
 	rules     policy.Risk
 	maxOpen   int
 	open      exits // taken trades whose exit is not over, or not known
-	perSide   [2]int
 	lastEntry int64 // of a taken trade
 	lastExit  int64 // of a taken trade, over before the last offered entry
 	dropped   drops
@@ -100,7 +99,6 @@ func (s *Selector) Offer(sig *Signal) bool {
 		x.bar, x.unknown = sig.MarkBar, true
 	}
 	s.open.push(x)
-	s.perSide[sideIndex(sig.Side)]++
 	return true
 }
 
@@ -113,18 +111,12 @@ func (s *Selector) judge(sig *Signal) int {
 		return 1
 	}
 	e := sig.EntryBar
-	for len(s.open) > 0 && s.open[0].bar < e {
-		x := s.open.pop()
-		s.perSide[x.side]--
-		if !x.unknown {
-			s.lastExit = max(s.lastExit, x.bar)
-		}
-	}
+	s.lastExit = max(s.lastExit, s.open.leave(e))
 	r := &s.rules
 	switch {
-	case len(s.open) >= s.maxOpen:
+	case s.open.len() >= s.maxOpen:
 		return 2
-	case r.MaxOpenTradesPerSide > 0 && s.perSide[sideIndex(sig.Side)] >= r.MaxOpenTradesPerSide:
+	case r.MaxOpenTradesPerSide > 0 && s.open.perSide[sideIndex(sig.Side)] >= r.MaxOpenTradesPerSide:
 		return 3
 	case r.CooldownAfterEntryIsSet && e-s.lastEntry <= r.CooldownBarsAfterEntry:
 		return 4
@@ -156,48 +148,4 @@ func sideIndex(s Side) int8 {
 		return 0
 	}
 	return 1
-}
-
-type exitOf struct {
-	bar     int64
-	side    int8
-	unknown bool // bar is the last one to which an open trade was followed
-}
-
-// exits is a heap with the earliest exit first.
-type exits []exitOf
-
-func (h *exits) push(x exitOf) {
-	*h = append(*h, x)
-	s := *h
-	for i := len(s) - 1; i > 0; {
-		up := (i - 1) / 2
-		if s[up].bar <= s[i].bar {
-			return
-		}
-		s[up], s[i] = s[i], s[up]
-		i = up
-	}
-}
-
-func (h *exits) pop() exitOf {
-	s := *h
-	first := s[0]
-	last := len(s) - 1
-	s[0] = s[last]
-	s = s[:last]
-	*h = s
-	for i := 0; ; {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < last; c++ {
-			if s[c].bar < s[least].bar {
-				least = c
-			}
-		}
-		if least == i {
-			return first
-		}
-		s[i], s[least] = s[least], s[i]
-		i = least
-	}
 }
