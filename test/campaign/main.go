@@ -9,6 +9,7 @@
 //	campaign crash   --runs 100 --seed 1    SIGKILL to the coordinator; what its guardian leaves; the same run again
 //	campaign multi   --runs 20 --seed 1     kills and stops, one after the other, in one run until it is complete
 //	campaign server  --kills 20             SIGKILL to an external server, time and again, in one run
+//	campaign cuts                           one run cut and done in 84 ways, killed too (--kill): the same trades
 //
 // It exits 0 if nothing was wrong, 1 if something was, 2 if it could not run.
 // What a failing run left stays in --dir.
@@ -46,10 +47,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	verbs := map[string]func(context.Context, *flag.FlagSet, []string, *campaign) error{
 		"stop": runStops, "kill": runKills, "latency": runLatency,
-		"crash": runCrashes, "multi": runMulti, "server": runServer,
+		"crash": runCrashes, "multi": runMulti, "server": runServer, "cuts": runCuts,
 	}
 	if len(args) == 0 || verbs[args[0]] == nil {
-		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi or server")
+		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server or cuts")
 		return 2
 	}
 	c := &campaign{out: stdout}
