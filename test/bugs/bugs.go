@@ -17,7 +17,7 @@ func bugs() []bug {
 				"			t.TotalBars += l.total\n",
 				"			t.TotalBars += l.total\n			if c.Idx == 0 {\n				t.TotalBars += l.total\n			}\n",
 			}},
-			command: []string{"go", "run", "./test/campaign", "crash", "--runs", "1", "--first", "3", "--seed", "1", "--chunks", "7"},
+			command: []string{"go", "test", "-count=1", "-run", "TestVerify", "./test/crash"},
 			says:    "over the chunks)",
 		},
 		{
@@ -38,10 +38,10 @@ func bugs() []bug {
 		},
 		{
 			name: "ack-first", what: "a task is acked before its footer is stored",
-			file: "internal/worker/finish.go",
+			file: "internal/worker/done.go",
 			subs: []substitution{{
-				"	a.keepFooter(f)\n	held := true\n",
-				"	a.keepFooter(f)\n	a.ack(ctx)\n	held := true\n",
+				"	a.keep(f, out.Artifacts)\n\n	e := ending{",
+				"	a.keep(f, out.Artifacts)\n	a.ack(ctx)\n\n	e := ending{",
 			}},
 			command: []string{"go", "test", "-count=1", "-run", "TestAckAfterTheFooter", "./test/crash"},
 			says:    "tasks were acked when",
@@ -93,7 +93,7 @@ func bugs() []bug {
 				"func (b *board) hasEnd(c *chunkState) bool {\n	switch {\n	case c.line.IsOK():\n		return true\n",
 				"func (b *board) hasEnd(c *chunkState) bool {\n	switch {\n	case c.line.IsOK(), c.rec != nil && c.rec.Session < b.m.Session && !c.line.IsZero():\n		return true\n",
 			}},
-			command: []string{"go", "run", "./test/campaign", "crash", "--runs", "1", "--first", "3", "--seed", "1", "--chunks", "7"},
+			command: []string{"go", "test", "-count=1", "-run", "TestGuardianKilledFirst", "./test/crash"},
 			says:    "(expected \"complete\")",
 		},
 	}

@@ -2,7 +2,7 @@
 
 // Command bugs puts one deliberate bug after the other into the product, and
 // shows that each is caught: by a property test, by a schedule on the real
-// server, or by a campaign and its checker.
+// server, or by the checker's look at what a killed run and its resume leave.
 //
 //	go run ./test/bugs                    all of them
 //	go run ./test/bugs --run best-dropped one

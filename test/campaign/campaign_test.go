@@ -3,18 +3,20 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
 // A failing run is done again by its seed and number alone.
 func TestPlanFollowsFromSeedAndNumber(t *testing.T) {
-	a, b := &stops{seed: 7, chunks: []int{1, 64}}, &stops{seed: 7, chunks: []int{1, 64}}
-	other := &stops{seed: 8, chunks: []int{1, 64}}
+	a, b := &stops{drawn: drawn{seed: 7, chunks: []int{1, 64}}}, &stops{drawn: drawn{seed: 7, chunks: []int{1, 64}}}
+	other := &stops{drawn: drawn{seed: 8, chunks: []int{1, 64}}}
 	same := 0
 	for n := range 50 {
 		p := a.plan(n)
@@ -37,7 +39,7 @@ func TestPlanFollowsFromSeedAndNumber(t *testing.T) {
 }
 
 func TestOrdealFollowsFromSeedAndNumber(t *testing.T) {
-	a, b, other := &stops{seed: 7, chunks: []int{1, 64}}, &stops{seed: 7, chunks: []int{1, 64}}, &stops{seed: 8, chunks: []int{1, 64}}
+	a, b, other := &stops{drawn: drawn{seed: 7, chunks: []int{1, 64}}}, &stops{drawn: drawn{seed: 7, chunks: []int{1, 64}}}, &stops{drawn: drawn{seed: 8, chunks: []int{1, 64}}}
 	same := 0
 	for n := range 50 {
 		o := a.ordeal(n)
@@ -56,6 +58,26 @@ func TestOrdealFollowsFromSeedAndNumber(t *testing.T) {
 	}
 	if same > 5 {
 		t.Errorf("%d of 50 runs are the same with another seed", same)
+	}
+}
+
+// The defaults of the campaigns over many runs, and what a flag makes of them.
+func TestDrawnFlags(t *testing.T) {
+	d := drawn{runs: 100, jobs: 2}
+	fs := flag.NewFlagSet("campaign", flag.ContinueOnError)
+	d.bindMany(fs, "kill")
+	if err := d.parse(fs, []string{"--runs", "2", "--first", "7", "--seed", "3", "--chunks", "5,4000", "--workers", "3", "-v"}); err != nil {
+		t.Fatal(err)
+	}
+	want := drawn{runs: 2, first: 7, jobs: 2, bars: 8000, seed: 3, chunks: []int{5, 4000}, workers: []int{3}, verbose: true}
+	if !reflect.DeepEqual(d, want) {
+		t.Errorf("%+v (expected %+v)", d, want)
+	}
+	for _, bad := range []string{"--chunks", "--workers"} {
+		fs := flag.NewFlagSet("campaign", flag.ContinueOnError)
+		if err := new(drawn).parse(fs, []string{bad, "0"}); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("%s 0: error %v, want one that names it", bad, err)
+		}
 	}
 }
 

@@ -44,11 +44,8 @@ type crashes struct {
 func runCrashes(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) error {
 	s := &crashes{stops: newStops(c)}
 	s.extra = []string{"--lease-duration", shortLease}
-	fs.IntVar(&s.runs, "runs", 100, "runs to kill")
-	fs.IntVar(&s.bars, "bars", 3000, "bars of the data set; at least two a chunk")
-	fs.IntVar(&s.jobs, "jobs", 1, "runs at a time; more disturb what is measured")
-	fs.BoolVar(&s.verbose, "v", false, "a line for each run")
-	first := fs.Int("first", 0, "number of the first run, to do one again")
+	s.runs, s.jobs = 100, 1
+	s.bindMany(fs, "kill")
 	if err := s.parse(fs, args); err != nil {
 		return err
 	}
@@ -57,7 +54,7 @@ func runCrashes(ctx context.Context, fs *flag.FlagSet, args []string, c *campaig
 		return err
 	}
 	defer done()
-	s.each(ctx, *first, s.do)
+	s.each(ctx, s.do)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.out, "crash campaign, seed %d: %d of %d runs right; killed %d, of these before the plan %d; exported before the kill %d\n"+

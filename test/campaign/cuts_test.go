@@ -51,7 +51,7 @@ func TestCutsAreHeldAgainstTheFirst(t *testing.T) {
 
 // A kill is drawn from seed and combination alone.
 func TestCutsDrawTheSameKills(t *testing.T) {
-	s, other := &cuts{stops: &stops{seed: 7, bars: 1000}}, &cuts{stops: &stops{seed: 8, bars: 1000}}
+	s, other := &cuts{stops: &stops{drawn: drawn{seed: 7, bars: 1000}}}, &cuts{stops: &stops{drawn: drawn{seed: 8, bars: 1000}}}
 	seen, same := map[string]int{}, 0
 	for n := 1; n <= 100; n++ {
 		c := combination{Policy: "dense", Chunks: n, Workers: 3, Order: "time"}

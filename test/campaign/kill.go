@@ -73,9 +73,6 @@ func runKills(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 		return err
 	}
 	defer done()
-	if s.listen, err = freeAddress(); err != nil {
-		return err
-	}
 	wrong := false
 	for i, delay := range delays {
 		var k kills

@@ -94,11 +94,8 @@ type multis struct {
 func runMulti(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) error {
 	s := &multis{stops: newStops(c), tally: map[event]int{}}
 	s.extra = []string{"--lease-duration", shortLease}
-	fs.IntVar(&s.runs, "runs", 20, "runs to disturb; the first six are always the same sequences")
-	fs.IntVar(&s.bars, "bars", 3000, "bars of the data set; at least two a chunk")
-	fs.IntVar(&s.jobs, "jobs", 1, "runs at a time")
-	fs.BoolVar(&s.verbose, "v", false, "what was done, for each run")
-	first := fs.Int("first", 0, "number of the first run, to do one again")
+	s.runs, s.jobs = 20, 1
+	s.bindMany(fs, "disturb; the first six are always the same sequences")
 	if err := s.parse(fs, args); err != nil {
 		return err
 	}
@@ -107,7 +104,7 @@ func runMulti(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 		return err
 	}
 	defer done()
-	s.each(ctx, *first, s.do)
+	s.each(ctx, s.do)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var counts []string

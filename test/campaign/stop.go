@@ -35,13 +35,9 @@ const (
 // stops is the campaign `stop`.
 type stops struct {
 	*campaign
-	runs, bars, jobs int
-	verbose          bool
-	seed             uint64
-	chunks           []int
-	workers          []int // empty: 1 to 4
-	listen           string
-	extra            []string // further flags of every run
+	drawn
+	listen string
+	extra  []string // further flags of every run
 
 	mu      sync.Mutex
 	lengths map[shape]*length
@@ -105,36 +101,19 @@ func (s *stops) plan(n int) plan {
 
 func newStops(c *campaign) *stops { return &stops{campaign: c, lengths: map[shape]*length{}} }
 
-// parse adds the flags that all campaigns over drawn runs have, and reads
-// args.
-func (s *stops) parse(fs *flag.FlagSet, args []string) error {
-	fs.Uint64Var(&s.seed, "seed", 1, "seed of everything that is drawn")
-	chunks := fs.String("chunks", "1,2,7,64,300", "numbers of chunks to draw from")
-	workers := fs.String("workers", "1,2,3,4", "numbers of local workers to draw from")
-	if err := fs.Parse(args); err != nil {
-		return err
+// prepare is the campaign's, and finds one address for all runs: of two at
+// once one gets it and the other a free port, as with the default.
+func (s *stops) prepare(ctx context.Context) (done func(), err error) {
+	if s.listen, err = freeAddress(); err != nil {
+		return nil, err
 	}
-	var err error
-	if s.chunks, err = numbers(*chunks); err != nil {
-		return fmt.Errorf("--chunks: %w", err)
-	}
-	if s.workers, err = numbers(*workers); err != nil {
-		return fmt.Errorf("--workers: %w", err)
-	}
-	s.bars = max(s.bars, 2*slices.Max(s.chunks))
-	// One address for all: of two runs at once one gets it and the other a
-	// free port, as with the default.
-	s.listen, err = freeAddress()
-	return err
+	return s.campaign.prepare(ctx)
 }
 
 func runStops(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) error {
 	s := newStops(c)
-	fs.IntVar(&s.runs, "runs", 200, "runs to stop")
-	fs.IntVar(&s.bars, "bars", 3000, "bars of the data set; at least two a chunk")
-	fs.IntVar(&s.jobs, "jobs", 2, "runs at a time")
-	fs.BoolVar(&s.verbose, "v", false, "a line for each run")
-	first := fs.Int("first", 0, "number of the first run, to do one again")
+	s.runs, s.jobs = 200, 2
+	s.bindMany(fs, "stop")
 	if err := s.parse(fs, args); err != nil {
 		return err
 	}
@@ -143,12 +122,12 @@ func runStops(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 		return err
 	}
 	defer done()
-	s.each(ctx, *first, s.do)
+	s.each(ctx, s.do)
 	return s.summary(ctx)
 }
 
-// each does the runs from number first on, several at a time.
-func (s *stops) each(ctx context.Context, first int, do func(context.Context, int)) {
+// each does the runs from the first number on, several at a time.
+func (s *stops) each(ctx context.Context, do func(context.Context, int)) {
 	next := make(chan int)
 	var jobs sync.WaitGroup
 	for range max(s.jobs, 1) {
@@ -158,23 +137,11 @@ func (s *stops) each(ctx context.Context, first int, do func(context.Context, in
 			}
 		})
 	}
-	for n := first; n < first+s.runs && ctx.Err() == nil; n++ {
+	for n := s.first; n < s.first+s.runs && ctx.Err() == nil; n++ {
 		next <- n
 	}
 	close(next)
 	jobs.Wait()
-}
-
-func numbers(text string) ([]int, error) {
-	var list []int
-	for item := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(item)
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("%q (want numbers above 0, separated by commas)", text)
-		}
-		list = append(list, n)
-	}
-	return list, nil
 }
 
 // config is what starts a run of this shape.

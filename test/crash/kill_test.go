@@ -14,7 +14,7 @@ import (
 
 // Each time the guardian leaves a true file, and the resume loses nothing.
 func TestThreeKills(t *testing.T) {
-	v := start(t, quick)
+	v := start(t, holding(planBars/6+100))
 	for n := range 3 {
 		v.done(planBars / 6)
 		v.must(v.Kill())
@@ -24,6 +24,7 @@ func TestThreeKills(t *testing.T) {
 		}
 		v.again(nil)
 	}
+	v.open()
 	if rep := v.completes(); rep.Sessions != 4 || rep.Failures != 0 {
 		t.Errorf("%d sessions, %d failures (expected 4, 0)", rep.Sessions, rep.Failures)
 	}
@@ -31,7 +32,7 @@ func TestThreeKills(t *testing.T) {
 
 // Without a guardian nobody exports; the bus has it all.
 func TestGuardianKilledFirst(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(twoChunks))
 	v.backedUp(1)
 	if n, err := v.KillGuardians(); n != 1 || err != nil {
 		t.Fatalf("%d guardians, error %v (expected 1)", n, err)
@@ -45,17 +46,19 @@ func TestGuardianKilledFirst(t *testing.T) {
 		t.Error("there is a file, and nobody who could have written it")
 	}
 	v.keep(v.backup(), "backup.json")
+	v.open()
 	v.again(nil)
 	v.completes()
 }
 
 // A run without its guardian goes on, and nothing is said of a failure.
 func TestGuardianKilledAlone(t *testing.T) {
-	v := start(t, quick)
+	v := start(t, holding(planBars/4+100))
 	v.done(planBars / 4)
 	if n, err := v.KillGuardians(); n != 1 || err != nil {
 		t.Fatalf("%d guardians, error %v (expected 1)", n, err)
 	}
+	v.open()
 	if rep := v.completes(); rep.Mode != "normal" || rep.Sessions != 1 {
 		t.Errorf("mode %s, %d sessions (expected normal, 1)", rep.Mode, rep.Sessions)
 	}
@@ -63,7 +66,7 @@ func TestGuardianKilledAlone(t *testing.T) {
 
 // The bus is gone with both: the backup alone keeps what was ok.
 func TestBothKilledAndTheBusLost(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(twoChunks))
 	v.backedUp(2)
 	v.must(v.KillBoth())
 	v.dead()
@@ -71,6 +74,7 @@ func TestBothKilledAndTheBusLost(t *testing.T) {
 		v.must(os.RemoveAll(filepath.Join(v.State(), name)))
 	}
 	v.keep(v.backup(), "backup.json")
+	v.open()
 	v.again(nil)
 	v.o.FreshBus = true
 	if rep := v.completes(); rep.Sessions != 2 {
@@ -80,11 +84,12 @@ func TestBothKilledAndTheBusLost(t *testing.T) {
 
 // The bus is there: it knows all that was reported.
 func TestBothKilled(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(twoChunks))
 	v.backedUp(1)
 	v.must(v.KillBoth())
 	v.dead()
 	v.keep(v.backup(), "backup.json")
+	v.open()
 	v.again(nil)
 	v.completes()
 }
@@ -94,9 +99,7 @@ func TestBothKilled(t *testing.T) {
 func TestKilledAtTheEnd(t *testing.T) {
 	for _, step := range []string{"write", "rename", "exported", "manifest", "clean bus", "clean backup.json", "clean work"} {
 		t.Run(step, func(t *testing.T) {
-			s := quick
-			s.env = []string{"GX1TEST_DIE=" + step}
-			v := start(t, s)
+			v := start(t, setup{env: []string{"GX1TEST_DIE=" + step}})
 			v.dead()
 			rep := v.file(nil)
 			if rep.Outcome != "complete" {
@@ -121,9 +124,7 @@ func TestKilledAtTheEnd(t *testing.T) {
 func TestKilledAtTheEndWithTheGuardian(t *testing.T) {
 	for _, step := range []string{"write", "rename"} {
 		t.Run(step, func(t *testing.T) {
-			s := quick
-			s.env = []string{"GX1TEST_DIE=" + step, "GX1TEST_DIE_GUARDIAN=" + step}
-			v := start(t, s)
+			v := start(t, setup{env: []string{"GX1TEST_DIE=" + step, "GX1TEST_DIE_GUARDIAN=" + step}})
 			v.dead()
 			if _, err := os.Stat(v.Perf()); err == nil {
 				t.Fatal("there is a file, and nobody who could have renamed it")
@@ -139,7 +140,7 @@ func TestKilledAtTheEndWithTheGuardian(t *testing.T) {
 func TestKilledInTheExportOfAStop(t *testing.T) {
 	for _, step := range []string{"write", "rename", "exported", "manifest"} {
 		t.Run(step, func(t *testing.T) {
-			s := quick
+			s := holding(planBars/3 + 100)
 			s.env = []string{"GX1TEST_DIE=" + step}
 			v := start(t, s)
 			v.done(planBars / 3)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,19 +28,10 @@ var built struct {
 }
 
 // atOnce is how many tests run at a time: much of what they do is wait.
-const atOnce = "5"
-
-// enable is the variable that asks for these tests.
-const enable = "GX1R_CRASH"
+const atOnce = "6"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// They kill real runs at moments that a machine busy with other packages'
-	// tests misses, so they are asked for by name.
-	if os.Getenv(enable) != "1" {
-		fmt.Printf("test/crash: nothing is run without %s=1\n", enable)
-		return
-	}
 	if err := flag.Set("test.parallel", atOnce); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -62,29 +54,39 @@ func TestMain(m *testing.M) {
 }
 
 // deadline is generous: it is there so that a hang is a failure.
-const deadline = 50 * time.Second
+const deadline = 2 * time.Minute
 
 // All tests run the same plan, so that one undisturbed run tells the trades of
 // all.
 const (
 	planBars   = 2400
 	planChunks = 12
+	// twoChunks is how many bars two workers step over if each is to finish
+	// one chunk and to begin another.
+	twoChunks = 2*planBars/planChunks + 100
 )
 
 // setup is how a test wants its run.
 type setup struct {
-	bars    int           // 0: planBars
-	latency time.Duration // of the model; a third of the bars pass the gate
-	args    []string
-	env     []string
+	// hold is how many bars a worker steps over before it waits for the test,
+	// so that the run cannot complete before the test has done what it is
+	// about, be the machine as busy as it may; 0: it does not wait. Both
+	// workers come to it, whatever their share of the machine.
+	hold int
+	args []string
+	env  []string
 }
 
-var (
-	// quick takes about three seconds.
-	quick = setup{latency: 8 * time.Millisecond}
-	// slow takes some ten seconds, so that it ends by what the test does.
-	slow = setup{latency: 30 * time.Millisecond}
-)
+// latency is that of the model, which a third of the bars meet: a run that
+// nobody holds takes about a second, and bars mostly move when it is killed.
+const latency = 2 * time.Millisecond
+
+// workers is the number of local workers.
+const workers = 2
+
+// holding is a run whose workers step over so many bars, taken together, and
+// then wait until the test lets them go on.
+func holding(bars int) setup { return setup{hold: bars / workers} }
 
 // with adds flags.
 func (s setup) with(args ...string) setup {
@@ -94,19 +96,27 @@ func (s setup) with(args ...string) setup {
 
 // config is what starts the run id in dir.
 func (s setup) config(dir, id string) (drive.Config, error) {
-	if s.bars == 0 {
-		s.bars = planBars
-	}
 	policy := filepath.Join(dir, "policy.yaml")
-	if err := drive.WritePolicy(policy, s.latency); err != nil {
+	if err := drive.WritePolicy(policy, latency); err != nil {
 		return drive.Config{}, err
 	}
-	args := []string{"--listen", "127.0.0.1:0", "--chunks", strconv.Itoa(planChunks), "--workers", "2", "--lease-duration", "1s"}
-	return drive.Config{
-		Binary: built.binary, Dir: filepath.Join(dir, "run"), RunID: id, Policy: policy, Bars: s.bars,
+	args := []string{"--listen", "127.0.0.1:0", "--chunks", strconv.Itoa(planChunks), "--workers", strconv.Itoa(workers), "--lease-duration", "1s",
+		"--timeout", deadline.String()} // a run whose test was killed does not wait for ever
+	c := drive.Config{
+		Binary: built.binary, Dir: filepath.Join(dir, "run"), RunID: id, Policy: policy, Bars: planBars,
 		Args: append(args, s.args...), Env: s.env,
-	}, nil
+	}
+	if s.hold > 0 {
+		if err := os.WriteFile(gate(dir), nil, 0o600); err != nil {
+			return drive.Config{}, err
+		}
+		c.Env = append(slices.Clip(c.Env), fmt.Sprintf("GX1TEST_GATE=%d,%s", s.hold, gate(dir)))
+	}
+	return c, nil
 }
+
+// gate is the file that holds the workers of a run while it is there.
+func gate(dir string) string { return filepath.Join(dir, "gate") }
 
 // undisturbed runs the plan once and returns its file.
 func undisturbed() (string, error) {
@@ -135,6 +145,9 @@ type victim struct {
 	o   check.Options // what the checker is told of it
 	// before is the number of bars that the coordinators before this one saw.
 	before int
+	// gone tells of a coordinator's number when all that it had started was
+	// seen to be gone.
+	gone map[int]time.Time
 }
 
 // start starts a run that cannot outlive the test, which runs beside others.
@@ -152,7 +165,7 @@ func begin(t *testing.T, s setup) *victim {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
-	v := &victim{t: t, ctx: ctx, o: check.Options{Bars: int64(cfg.Bars), MaxUnreported: -1}}
+	v := &victim{t: t, ctx: ctx, gone: map[int]time.Time{}, o: check.Options{Bars: int64(cfg.Bars), MaxUnreported: -1}}
 	if v.Run, err = drive.Start(cfg); err != nil {
 		cancel()
 		t.Fatal(err)
@@ -176,6 +189,13 @@ func begin(t *testing.T, s setup) *victim {
 		}
 	})
 	return v
+}
+
+// open lets the workers go on to the run's end, in this session and in those
+// after it.
+func (v *victim) open() {
+	v.t.Helper()
+	v.must(os.Remove(gate(filepath.Dir(v.Dir))))
 }
 
 // done waits until this coordinator's workers have done so many bars.
@@ -203,6 +223,7 @@ func (v *victim) dead() {
 		v.t.Fatalf("the coordinator ended by itself, with code %d", code)
 	}
 	v.must(v.Gone(v.ctx))
+	v.gone[v.N] = time.Now()
 }
 
 // again starts the same command again, with changes.
@@ -229,11 +250,12 @@ func (v *victim) ends(want int) {
 	if code != want {
 		v.t.Fatalf("the exit code is %d (expected %d): %s", code, want, drive.Tail(v.Stderr(), 5))
 	}
-	// Workers of a coordinator that was killed before have a second to end.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx), 2*time.Second)
-	defer cancel()
-	if err := v.Gone(ctx); err != nil {
-		v.t.Error(err)
+	// It leaves no process behind. The workers of one that was killed end by
+	// themselves; how soon, the campaign kill measures.
+	if slices.ContainsFunc(v.Lives(), func(l check.Life) bool { return l.Killed }) {
+		v.must(v.Gone(v.ctx))
+	} else if left := v.Alive(); len(left) > 0 {
+		v.t.Errorf("processes are left: %v", left)
 	}
 }
 
@@ -251,7 +273,7 @@ func (v *victim) judge(path string, change func(*check.Options)) *check.Report {
 	o := v.o
 	o.BarLog, o.RunID = v.BarLog(), v.RunID
 	if v.over() {
-		o.Lives = v.Lives()
+		o.Lives = v.lives()
 	}
 	if change != nil {
 		change(&o)
@@ -262,6 +284,23 @@ func (v *victim) judge(path string, change func(*check.Options)) *check.Report {
 		v.t.Error(s)
 	}
 	return rep
+}
+
+// lives are the coordinators' lives. One that was killed is given until its
+// workers were gone, whose last word ends its session: how long they may take
+// is for the campaigns, on a machine that does nothing else.
+func (v *victim) lives() []check.Life {
+	list := v.Lives()
+	for i := range list {
+		if !list[i].Killed {
+			continue
+		}
+		list[i].Ended = time.Now() // at the latest: the next one was started at once
+		if at, ok := v.gone[i+1]; ok {
+			list[i].Ended = at
+		}
+	}
+	return list
 }
 
 func (v *victim) over() bool {

@@ -31,7 +31,7 @@ func (v *victim) says(path string, want ...string) {
 // Other data, policy or plan is another run, and what differs is named.
 // Nothing is touched.
 func TestAnotherRunIsRefused(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(planBars/4))
 	v.done(planBars / 10)
 	v.must(v.Signal(syscall.SIGTERM))
 	v.ends(0)
@@ -65,6 +65,7 @@ func TestAnotherRunIsRefused(t *testing.T) {
 		t.Errorf("%d sessions (expected 1: the others were refused)", rep.Sessions)
 	}
 	v.Config = right
+	v.open()
 	v.again(func(c *config) {
 		// The number of workers is not the run's.
 		c.Args = replace(replace(c.Args, "--workers", "3"), "--lease-duration", "2s")

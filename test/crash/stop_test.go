@@ -3,7 +3,6 @@
 package crash_test
 
 import (
-	"context"
 	"fmt"
 	"syscall"
 	"testing"
@@ -31,7 +30,7 @@ func (v *victim) publishTo(url, reason string) {
 // Stop, resume, stop, resume, within seconds: what was stored for the first
 // time must not be taken for a duplicate.
 func TestStopResumeStopResume(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(planBars/4+100))
 	v.done(planBars / 4)
 	v.publish("first")
 	v.ends(0)
@@ -43,6 +42,7 @@ func TestStopResumeStopResume(t *testing.T) {
 	v.must(v.Signal(syscall.SIGTERM))
 	v.ends(0)
 	v.file(stopped("sigterm"))
+	v.open()
 	v.again(nil)
 	if rep := v.completes(); rep.Sessions != 3 || rep.Failures != 0 {
 		t.Errorf("%d sessions, %d failures (expected 3, 0)", rep.Sessions, rep.Failures)
@@ -51,7 +51,7 @@ func TestStopResumeStopResume(t *testing.T) {
 
 // The old stop is still stored, and does not stop the resume; a new one does.
 func TestResumeUnderAKeptStop(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(planBars/4))
 	v.done(planBars / 10)
 	v.publish("the old one")
 	v.ends(0)
@@ -71,6 +71,7 @@ func TestResumeUnderAKeptStop(t *testing.T) {
 	if now.Stop.Reason != "the new one" || now.Stop.Seq <= old.Stop.Seq {
 		t.Errorf("the stop is %+v, after %+v", now.Stop, old.Stop)
 	}
+	v.open()
 	v.again(nil)
 	v.completes()
 }
@@ -79,7 +80,7 @@ func TestResumeUnderAKeptStop(t *testing.T) {
 // drain, before its last export has said that the stop is done with. The next
 // one obeys it, and the one after that goes on.
 func TestUsersStopOutlivesACrash(t *testing.T) {
-	s := quick
+	s := holding(planBars/4 + 100)
 	s.env = []string{"GX1TEST_DIE=rename"}
 	v := start(t, s)
 	v.done(planBars / 4)
@@ -98,7 +99,7 @@ func TestUsersStopOutlivesACrash(t *testing.T) {
 // The second of two coordinators is refused while the first lives, and takes
 // over when it does not.
 func TestTwoCoordinators(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(planBars/4))
 	v.done(planBars / 10)
 	first := v.Run
 	v.again(nil)
@@ -111,6 +112,7 @@ func TestTwoCoordinators(t *testing.T) {
 		t.Fatal("the first is gone")
 	}
 	v.must(first.Reaped(v.ctx))
+	v.open()
 	// At once: the guardian still has the lock, or not yet.
 	v.again(nil)
 	if rep := v.completes(); rep.Sessions != 2 {
@@ -120,12 +122,13 @@ func TestTwoCoordinators(t *testing.T) {
 
 // The guardian of the killed coordinator meets the next one, at once.
 func TestResumeAtOnce(t *testing.T) {
-	v := start(t, quick)
+	v := start(t, holding(planBars/4+100))
 	for range 2 {
 		v.done(planBars / 4)
 		v.must(v.Kill())
-		v.must(v.Reaped(context.WithoutCancel(v.ctx)))
+		v.must(v.Reaped(v.ctx))
 		v.again(nil)
 	}
+	v.open()
 	v.completes()
 }

@@ -28,7 +28,7 @@ func (v *victim) command(code int, args ...string) string {
 // While the run goes on, `export` writes what the bus holds to another file,
 // and not to the coordinator's own.
 func TestExportOfALiveRun(t *testing.T) {
-	v := start(t, slow)
+	v := start(t, holding(planBars/4+100))
 	v.done(planBars / 4)
 	other := filepath.Join(v.Dir, "other.json")
 	said := v.command(1, "export", v.RunID, "--output-dir", v.Out)
@@ -48,12 +48,13 @@ func TestExportOfALiveRun(t *testing.T) {
 	if v.over() {
 		t.Fatal("the run did not go on")
 	}
+	v.open()
 	v.completes()
 }
 
 // Both are dead: `export` makes the file from the bus that they left.
 func TestExportFromTheBus(t *testing.T) {
-	v := start(t, slow.with("--no-guardian"))
+	v := start(t, holding(twoChunks).with("--no-guardian"))
 	v.backedUp(1)
 	if n := len(v.Guardians()); n != 0 {
 		t.Errorf("%d guardians with --no-guardian", n)
@@ -63,13 +64,14 @@ func TestExportFromTheBus(t *testing.T) {
 	v.command(0, "export", v.RunID, "--output-dir", v.Out)
 	v.file(recovered)
 	v.command(0, "verify", v.Perf())
+	v.open()
 	v.again(nil)
 	v.completes()
 }
 
 // The bus is gone, too: footers on workers' disks and the backup.
 func TestExportFromFooters(t *testing.T) {
-	v := start(t, slow.with("--no-guardian"))
+	v := start(t, holding(twoChunks).with("--no-guardian"))
 	v.backedUp(1)
 	v.must(v.Kill())
 	v.dead()
@@ -96,7 +98,7 @@ func TestExportFromFooters(t *testing.T) {
 
 // verify names the first thing that does not fit.
 func TestVerify(t *testing.T) {
-	v := start(t, quick)
+	v := start(t, setup{})
 	v.completes()
 	v.command(0, "verify", v.Perf())
 	good, err := os.ReadFile(v.Perf())

@@ -116,9 +116,13 @@ func (r *Run) Gone(ctx context.Context) error {
 	}
 }
 
-// pause lets a few milliseconds pass, or what is left of ctx.
+// lookEvery is how often is looked for what announces itself to nobody: exact
+// enough for a person, and of little cost to the runs beside it.
+const lookEvery = 10 * time.Millisecond
+
+// pause lets that time pass, or what is left of ctx.
 func pause(ctx context.Context) {
-	t := time.NewTimer(5 * time.Millisecond)
+	t := time.NewTimer(lookEvery)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -228,7 +228,7 @@ func (r *Run) wait(ctx context.Context, event <-chan struct{}, what string) erro
 // Until waits until cond holds; it looks again every few milliseconds, and
 // when the program has ended, once more.
 func (r *Run) Until(ctx context.Context, what string, cond func() bool) error {
-	t := time.NewTicker(5 * time.Millisecond)
+	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
 		over := false

@@ -16,6 +16,15 @@ import (
 func hooks(getenv func(string) string, pid int, args []string) (cli.Hooks, error) {
 	var h cli.Hooks
 	var onBar []func(worker.Job, int64) error
+	// The gate comes first: a bar that it holds is not logged yet.
+	if text := getenv("GX1TEST_GATE"); text != "" {
+		g, err := parseGate(text)
+		if err != nil {
+			return h, fmt.Errorf("GX1TEST_GATE=%w", err)
+		}
+		onBar = append(onBar, g.pass)
+		h.Engine = g.engine
+	}
 	if dir := getenv("GX1TEST_BARLOG"); dir != "" {
 		log, err := openBarLog(dir, pid)
 		if err != nil {
@@ -47,7 +56,13 @@ func hooks(getenv func(string) string, pid int, args []string) (cli.Hooks, error
 		if err != nil {
 			return h, fmt.Errorf("GX1TEST_NAN: %w", err)
 		}
-		h.Engine = func(e worker.Engine) worker.Engine { return nanEngine{e, faults} }
+		gated := h.Engine
+		h.Engine = func(e worker.Engine) worker.Engine {
+			if gated != nil {
+				e = gated(e)
+			}
+			return nanEngine{e, faults}
+		}
 	}
 	if text := getenv("GX1TEST_HOLD"); text != "" {
 		if text != "1" {

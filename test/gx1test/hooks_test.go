@@ -36,10 +36,15 @@ func TestNoHooks(t *testing.T) {
 
 func TestBadHooks(t *testing.T) {
 	for name, value := range map[string]string{
-		"GX1TEST_BARLOG": "/nowhere/at/all", "GX1TEST_BAR_SLEEP": "x", "GX1TEST_HOLD": "yes", "GX1TEST_NAN": "bars_processed",
+		"GX1TEST_BARLOG": "/nowhere/at/all", "GX1TEST_BAR_SLEEP": "x", "GX1TEST_HOLD": "yes", "GX1TEST_GATE": "3", "GX1TEST_NAN": "bars_processed",
 	} {
 		if _, err := hooks(env(name, value), 1, nil); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: error %v, want one that names it", name, value, err)
+		}
+	}
+	for _, bad := range []string{"", ",f", "-1,f", "x,f", "3,", "f"} {
+		if _, err := parseGate(bad); err == nil {
+			t.Errorf("%q is taken", bad)
 		}
 	}
 	for _, bad := range []string{"", "pnl", "pnl_bps=1", "pnl_bps,,"} {

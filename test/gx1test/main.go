@@ -4,6 +4,8 @@
 //
 //	GX1TEST_BARLOG=DIR      append "chunk attempt bar" to DIR/<pid>.log for
 //	                        each bar, one write(2) a line, before it is counted
+//	GX1TEST_GATE=BARS,FILE  step over BARS bars in the life of a worker process,
+//	                        and wait before the next one while FILE is there
 //	GX1TEST_NAN=F[=V],…     chunk i reports V (NaN, +Inf, -Inf; default NaN) in
 //	                        the i-th field of the list, taken round and round
 //	GX1TEST_HOLD=1          the session's goroutine blocks for ever
