@@ -215,33 +215,50 @@ func decodeIndex(data []byte, d run.Data) (index, error) {
 	return ix, nil
 }
 
-// Bars yields the bars of r in order, fetching slices as it comes to them. It
-// ends with an error if r is not within the data set, a slice cannot be had,
-// or ctx has ended when it comes to a slice.
+// Bars yields the bars of r in order; see Blocks.
 func (s *Set) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
 	return func(yield func(bars.Bar, error) bool) {
+		for list, err := range s.Blocks(ctx, r) {
+			if err != nil {
+				yield(bars.Bar{}, err)
+				return
+			}
+			for _, b := range list {
+				if !yield(b, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Blocks yields the bars of r in order, slice by slice, fetching slices as it
+// comes to them. It ends with an error if r is not within the data set, a
+// slice cannot be had, or ctx has ended when it comes to a slice. What it
+// yields must not be changed.
+func (s *Set) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
+	return func(yield func([]bars.Bar, error) bool) {
 		if r.First < 0 || r.End > s.ix.Bars || r.First > r.End {
-			yield(bars.Bar{}, fmt.Errorf("bars [%d, %d) are not within the data set's %d", r.First, r.End, s.ix.Bars))
+			yield(nil, fmt.Errorf("bars [%d, %d) are not within the data set's %d", r.First, r.End, s.ix.Bars))
 			return
 		}
 		for at := r.First; at < r.End; {
 			if ctx.Err() != nil {
-				yield(bars.Bar{}, context.Cause(ctx))
+				yield(nil, context.Cause(ctx))
 				return
 			}
 			i := int(at / s.ix.SliceBars)
 			slice, err := s.slice(ctx, i)
 			if err != nil {
-				yield(bars.Bar{}, err)
+				yield(nil, err)
 				return
 			}
 			base := int64(i) * s.ix.SliceBars
-			for _, b := range slice[at-base : min(r.End-base, int64(len(slice)))] {
-				if !yield(b, nil) {
-					return
-				}
-				at++
+			end := min(r.End-base, int64(len(slice)))
+			if !yield(slice[at-base:end], nil) {
+				return
 			}
+			at = base + end
 		}
 	}
 }

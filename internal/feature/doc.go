@@ -3,8 +3,8 @@
 // table: formula, unit, look-back, source).
 //
 // Every value at a bar depends on that bar and earlier ones only. The package
-// reads no file and knows neither chunks nor signals: it consumes bars one by
-// one from wherever its caller starts, and computes what is named and no more.
+// reads no file and knows neither chunks nor signals: it consumes bars, singly or
+// in blocks, from wherever its caller starts, and computes what is named alone.
 //
 // The same bars give the same bits on every machine: sums run from the oldest
 // bar to the newest, or over halves of a window (runSums), never as a running

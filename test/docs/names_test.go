@@ -136,7 +136,6 @@ func TestVariablesExist(t *testing.T) {
 		bus.StreamTasks:   true, bus.StreamProgress: true, bus.StreamFooters: true, bus.StreamArtifacts: true, bus.StreamStop: true,
 		bus.BucketRuns: true, bus.StoreData: true,
 		"GX1R_SCHEDULES": true, "GX1R_SEED": true, // of TestRandomSchedules
-		"GX1R_CRASH":    true, // of test/crash
 		"GX1R_NATS_CLI": true, // of test/natscli
 	}
 	name := regexp.MustCompile(`\b(?:GX1R|GX1|NATS)_[A-Z][A-Z0-9_]*\b`)
