@@ -45,6 +45,7 @@ type runFlags struct {
 	pregate                                     string
 	strict, stopAuth, keepBus, quiet            bool
 	retryFailed, explain, noGuardian            bool
+	decisions                                   bool
 	sync                                        string
 	connect                                     connectFlags
 }
@@ -104,6 +105,7 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
 	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
 	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
 	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "what replays a chunk: builtin")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
 	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
@@ -184,6 +186,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		Engine: f.engine, Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
 		PlanGiven:  cmd.Flags().Changed("chunks") || cmd.Flags().Changed("chunk-bars"),
 		OrderGiven: cmd.Flags().Changed("order"), RetryFailed: f.retryFailed,
+		Decisions: f.decisions, DecisionsGiven: cmd.Flags().Changed("decisions"),
 		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
 			return process.Spec{Path: exe, Args: []string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir},
 				Env: append(localEnv(os.Environ()), f.connect.forWorker(w)...)}

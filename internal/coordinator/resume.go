@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 )
 
 // AlreadyRun says that nothing is left to do: every chunk of the run is ok,
@@ -41,7 +42,7 @@ type Differs struct {
 
 // Difference is one thing in which a run and a command line disagree.
 type Difference struct {
-	Name          string // data, policy, model file NAME, engine, plan, order
+	Name          string // data, policy, model file NAME, engine, plan, order, decisions
 	Stored, Given string
 }
 
@@ -110,6 +111,28 @@ func (s *Session) refuse(d run.Data, engine string, p run.Policy, models map[str
 		return nil
 	}
 	return e
+}
+
+// refuseDecisions is refuse for whether the run keeps decisions.
+func (s *Session) refuseDecisions(stored bool) error {
+	if !s.cfg.DecisionsGiven || s.cfg.Decisions == stored {
+		return nil
+	}
+	text := map[bool]string{false: "off", true: "on"}
+	return &Differs{RunID: s.cfg.RunID, Fields: []Difference{{"decisions", text[stored], text[s.cfg.Decisions]}}}
+}
+
+// keptDecisions says whether the run of these chunks keeps decisions, as their
+// footers tell: one that is ok lists all that its attempt left.
+func keptDecisions(chunks []perf.Chunk) (on, known bool) {
+	for _, c := range chunks {
+		lists := slices.ContainsFunc(c.Line.Footer().Artifacts, func(a footer.Artifact) bool { return a.Name == trade.DecisionsName })
+		if lists {
+			return true, true
+		}
+		known = known || c.Line.IsOK()
+	}
+	return false, known
 }
 
 func describeData(d run.Data) string {
@@ -181,6 +204,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	m := run.Manifest{
 		Schema: run.Schema, RunID: s.cfg.RunID, Session: 1, State: run.StateRunning,
 		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
+		Decisions:      s.cfg.Decisions,
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
 		Engine: s.cfg.Engine, LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
 		Sessions:    []run.SessionTimes{{Session: 1, StartedAt: s.started.UTC()}},
@@ -224,6 +248,12 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			}
 			m.Plan = plan
 		}
+		if on, known := keptDecisions(left.file.Chunks); known && stored == nil {
+			if err := s.refuseDecisions(on); err != nil {
+				return m, err
+			}
+			m.Decisions = on
+		}
 	}
 	if stored != nil {
 		if err := s.refuse(stored.Data, stored.Engine, stored.Policy, stored.Models, &stored.Plan); err != nil {
@@ -232,7 +262,10 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if stored.State == run.StateExported {
 			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
 		}
-		m.Plan, m.CreatedAt = stored.Plan, stored.CreatedAt
+		if err := s.refuseDecisions(stored.Decisions); err != nil {
+			return m, err
+		}
+		m.Plan, m.CreatedAt, m.Decisions = stored.Plan, stored.CreatedAt, stored.Decisions
 		if stored.FeatureStates != "" {
 			m.FeatureStates = stored.FeatureStates
 		}

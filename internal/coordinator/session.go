@@ -63,8 +63,10 @@ type Config struct {
 	// for this order. A stored plan that is another one is refused then, and
 	// holds otherwise.
 	PlanGiven, OrderGiven bool
-	RetryFailed           bool // take up chunks that failed for good
-	Workers               int  // local worker processes
+	// Decisions: keep what became of each bar. DecisionsGiven is as PlanGiven.
+	Decisions, DecisionsGiven bool
+	RetryFailed               bool // take up chunks that failed for good
+	Workers                   int  // local worker processes
 	// WorkerCommand is what starts a local worker that serves this run over
 	// url with the key in keyFile.
 	WorkerCommand func(slot int, w LocalWorker) process.Spec

@@ -32,7 +32,8 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	if !s.stop.IsZero() || lifeErr != nil {
 		limit = patience / selectShare
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	// Who selects knows by its deadline what there is time for.
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	over := time.NewTimer(limit)
 	defer over.Stop()
@@ -43,6 +44,10 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	for {
 		select {
 		case s.sel = <-done:
+			if s.sel.Scope == "" && ctx.Err() != nil {
+				s.cfg.Logger.Warn("there was no time for the selection of trades", "limit", limit)
+				return
+			}
 			// A last word that came meanwhile counts more than the time to
 			// select once more.
 			if s.stillHolds(lifeErr) {

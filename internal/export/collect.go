@@ -16,7 +16,6 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
-	"gx1replay/internal/trade"
 )
 
 // Bounds on what is looked at below a directory of footers. The run's own
@@ -221,7 +220,7 @@ func (c *collector) file(path string) error {
 		return err
 	}
 	for _, a := range ft.Artifacts {
-		if a.Name == trade.ArtifactName {
+		if isKept(a.Name) {
 			c.dirs[a.SHA256] = filepath.Dir(path)
 		}
 	}

@@ -31,6 +31,9 @@ type AttemptFiles struct {
 // Signals reads the file of the artifact that f lists at that place.
 func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
 	a := f.Artifacts[at]
+	if !isKept(a.Name) {
+		return nil, fmt.Errorf("artifact %.80q is none of those that are read (want %s or %s)", a.Name, trade.ArtifactName, trade.DecisionsName)
+	}
 	dirs := make([]string, 0, 2*len(k.Roots)+1)
 	if d, ok := k.Dirs[a.SHA256]; ok {
 		dirs = append(dirs, d)
@@ -42,12 +45,15 @@ func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]b
 	err := errors.New("no directory of attempts is known")
 	for _, dir := range dirs {
 		var b []byte
-		if b, err = readPlain(filepath.Join(dir, trade.ArtifactName), a.Bytes); err == nil {
+		if b, err = readPlain(filepath.Join(dir, a.Name), a.Bytes); err == nil {
 			return [][]byte{b}, nil
 		}
 	}
 	return nil, err
 }
+
+// isKept says whether an artifact of that name is one that exports read.
+func isKept(name string) bool { return name == trade.ArtifactName || name == trade.DecisionsName }
 
 // readPlain reads a plain file that has to have size bytes.
 func readPlain(path string, size int64) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"math"
+	"slices"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/feature"
@@ -17,7 +18,8 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// Signals is a place where the signals of chunks are kept.
+// Signals is a place where what chunks leave beside their footers is kept: their
+// signals, and decisions.
 type Signals interface {
 	// Signals returns the content of the artifact that f lists at that place, in
 	// one piece or in its parts. What it returns need not be checked: whoever asks does. An
@@ -76,6 +78,9 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 		p.sel.Trades.File, p.sel.Trades.SHA256 = "", ""
 		s.Logger.Error("the trades files could not be written", "error", err)
 	}
+	if p.decisions {
+		p.tryDecisions(ctx)
+	}
 	return p.sel, nil
 }
 
@@ -95,6 +100,9 @@ type pass struct {
 	without     float64 // pnl of the chunks whose signals are not there
 	unfinished  int     // signals whose end is needed and could not be had
 	noBars      error   // why bars could not be read, the first time
+
+	decisions bool          // there are some
+	picks     []trade.Picks // of each chunk whose signals were there, if there are decisions
 }
 
 func (s *Selector) newPass(r perf.Report, chunks []perf.Chunk) (*pass, error) {
@@ -107,6 +115,10 @@ func (s *Selector) newPass(r perf.Report, chunks []perf.Chunk) (*pass, error) {
 		return nil, err
 	}
 	p.attribution = trade.NewAttribution()
+	if p.decisions = slices.ContainsFunc(chunks, listsDecisions); p.decisions {
+		p.pass.KeepReasons = true
+		p.picks = make([]trade.Picks, len(chunks))
+	}
 	return p, nil
 }
 
@@ -114,7 +126,7 @@ func (p *pass) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	whole := true
-	for i, got := range p.readAhead(ctx) {
+	for i, got := range readAhead(ctx, p.chunks, p.read) {
 		c := p.chunks[i]
 		whole = whole && c.Line.IsOK()
 		if c.Line.IsZero() {
@@ -131,7 +143,7 @@ func (p *pass) run(ctx context.Context) error {
 			p.without += f.PnlBps
 			continue
 		}
-		if err := p.chunk(ctx, i, got.signals); err != nil {
+		if err := p.chunk(ctx, i, got.content); err != nil {
 			return err
 		}
 	}
@@ -168,6 +180,9 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 	picks, drops, err := p.pass.Next(signals, finish)
 	if err != nil {
 		return err
+	}
+	if p.decisions {
+		p.picks[i] = picks
 	}
 	t := perf.ChunkTrades{Known: true, DropReasons: footer.Counts{}}
 	for k := range picks.All() {
@@ -214,20 +229,21 @@ func (p *pass) finish(ctx context.Context, s *trade.Signal) error {
 
 var errNoBars = errors.New("the data set is not at hand")
 
-// readSignals are the signals of a chunk, or why they are not there.
-type readSignals struct {
-	signals []trade.Signal
+// read is what a chunk has left, or why it is not there.
+type read[T any] struct {
+	content T
 	err     error
 }
 
-// ahead is how many chunks are read while one is being selected from.
+// ahead is how many chunks are read while one is being worked on.
 const ahead = 16
 
-// readAhead yields the signals of each chunk, in order.
-func (p *pass) readAhead(ctx context.Context) iter.Seq2[int, readSignals] {
-	return func(yield func(int, readSignals) bool) {
+// readAhead yields what each of chunks has left, in order; nothing where there
+// is no footer.
+func readAhead[T any](ctx context.Context, chunks []perf.Chunk, one func(context.Context, perf.Chunk) (T, error)) iter.Seq2[int, read[T]] {
+	return func(yield func(int, read[T]) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		waiting := make(chan chan readSignals, ahead)
+		waiting := make(chan chan read[T], ahead)
 		defer func() {
 			cancel()
 			for c := range waiting { // each reader has its room, and ends with ctx
@@ -236,27 +252,27 @@ func (p *pass) readAhead(ctx context.Context) iter.Seq2[int, readSignals] {
 		}()
 		go func() {
 			defer close(waiting)
-			for _, c := range p.chunks {
-				one := make(chan readSignals, 1)
+			for _, c := range chunks {
+				got := make(chan read[T], 1)
 				select {
-				case waiting <- one:
+				case waiting <- got:
 				case <-ctx.Done():
 					return
 				}
 				if c.Line.IsZero() {
-					one <- readSignals{}
+					got <- read[T]{}
 					continue
 				}
 				go func() {
-					var r readSignals
-					r.signals, r.err = p.read(ctx, c)
-					one <- r
+					var r read[T]
+					r.content, r.err = one(ctx, c)
+					got <- r
 				}()
 			}
 		}()
 		i := 0
-		for one := range waiting {
-			if !yield(i, <-one) {
+		for got := range waiting {
+			if !yield(i, <-got) {
 				return
 			}
 			i++
@@ -270,30 +286,35 @@ func (p *pass) read(ctx context.Context, c perf.Chunk) ([]trade.Signal, error) {
 	if f.NSignals == 0 {
 		return nil, nil
 	}
-	at := -1
-	for k, a := range f.Artifacts {
-		if a.Name == trade.ArtifactName {
-			at = k
+	return readKept(ctx, p.Kept, f, trade.ArtifactName, func(a footer.Artifact, parts [][]byte) ([]trade.Signal, error) {
+		list, err := trade.DecodeSignals(a, parts)
+		if err == nil {
+			err = p.check(f, list)
 		}
-	}
+		return list, err
+	})
+}
+
+// readKept asks one place after the other for the artifact of that name that f
+// lists, until decode takes what is there.
+func readKept[T any](ctx context.Context, kept []Signals, f footer.Footer, name string, decode func(footer.Artifact, [][]byte) (T, error)) (T, error) {
+	var none T
+	at := slices.IndexFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == name })
 	if at < 0 {
-		return nil, fmt.Errorf("its footer lists no %s", trade.ArtifactName)
+		return none, fmt.Errorf("its footer lists no %s", name)
 	}
-	err := errors.New("nobody keeps signals")
-	for _, from := range p.Kept {
+	err := fmt.Errorf("nobody keeps %s", name)
+	for _, from := range kept {
 		var parts [][]byte
-		var list []trade.Signal
 		if parts, err = from.Signals(ctx, f, at); err != nil {
 			continue
 		}
-		if list, err = trade.DecodeSignals(f.Artifacts[at], parts); err != nil {
-			continue
-		}
-		if err = p.check(f, list); err == nil {
-			return list, nil
+		var got T
+		if got, err = decode(f.Artifacts[at], parts); err == nil {
+			return got, nil
 		}
 	}
-	return nil, err
+	return none, err
 }
 
 // check holds signals, which came from elsewhere, against the footer that

@@ -49,17 +49,23 @@ type traded struct {
 	policy policy.Policy
 	report perf.Report
 	chunks []perf.Chunk
+	decide bool // workers keep decisions
 }
 
-// trade replays the data set in chunks, each with the number of bars that it
+// newTraded replays the data set in chunks, each with the number of bars that it
 // is given; fewer than planned is an attempt that was stopped.
 func newTraded(t *testing.T, n int, replayed func(r run.BarRange) int64) *traded {
+	t.Helper()
+	return newRun(t, n, replayed, tradedPolicy, false)
+}
+
+func newRun(t *testing.T, n int, replayed func(r run.BarRange) int64, doc string, decide bool) *traded {
 	t.Helper()
 	set, err := bars.Open("synthetic:"+strconv.Itoa(tradedBars)+",seed=3", bars.ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.Parse("traded.yaml", []byte(tradedPolicy), policy.Options{NeedModel: true})
+	p, err := policy.Parse("traded.yaml", []byte(doc), policy.Options{NeedModel: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +74,7 @@ func newTraded(t *testing.T, n int, replayed func(r run.BarRange) int64) *traded
 	r.Data = run.Data{SHA256: bars.Digest(set.Bars), Bars: tradedBars, Source: set.Source, BarLength: bars.BarLength(set.Bars)}
 	r.Policy = run.Policy{SHA256: p.SHA256, Name: p.Name, Content: hex.EncodeToString(content[:])}
 	r.Env.Engine = footer.EngineBuiltin
-	w := &traded{t: t, target: target(t), list: set.Bars, policy: p, report: r}
+	w := &traded{t: t, target: target(t), list: set.Bars, policy: p, report: r, decide: decide}
 	if err := os.MkdirAll(w.target.StateDir(), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +96,7 @@ func (w *traded) chunk(i int, r run.BarRange, replayed func(run.BarRange) int64)
 	c := perf.Chunk{Idx: i, Planned: r.Len(), Status: footer.StatusMissing}
 	stop := errors.New("stopped")
 	if most := replayed(r); most > 0 {
-		job := replay.Job{Bars: r, DataBars: tradedBars, BarLength: w.report.Data.BarLength, Policy: w.policy}
+		job := replay.Job{Bars: r, DataBars: tradedBars, BarLength: w.report.Data.BarLength, Policy: w.policy, Decisions: w.decide}
 		job.OnBar = func(bar int64) error {
 			if bar >= r.First+most {
 				return stop
@@ -108,13 +114,18 @@ func (w *traded) chunk(i int, r run.BarRange, replayed func(run.BarRange) int64)
 		if err != nil {
 			f.Status, f.Final, c.Status = footer.StatusStopped, false, footer.StatusStopped
 		}
-		a, parts, err := trade.EncodeSignals(trade.ArtifactName, res.Signals)
-		if err != nil {
-			w.t.Fatal(err)
+		leave := func(a footer.Artifact, parts [][]byte, err error) {
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			f.Artifacts = append(f.Artifacts, a)
+			putFile(w.t, filepath.Join(w.attempt(i), a.Name), bytes.Join(parts, nil))
 		}
-		f.Artifacts = []footer.Artifact{a}
+		leave(trade.EncodeSignals(trade.ArtifactName, res.Signals))
+		if w.decide {
+			leave(trade.EncodeDecisions(trade.DecisionsName, &res.Decisions))
+		}
 		putFooter(w.t, w.target.WorkDir(), f)
-		putFile(w.t, filepath.Join(w.attempt(i), trade.ArtifactName), bytes.Join(parts, nil))
 		if c.Line, err = perf.EncodeChunk(f); err != nil {
 			w.t.Fatal(err)
 		}

@@ -36,25 +36,31 @@ func newEntryRule(e policy.Entry, sessions feature.SessionTable) (entryRule, err
 	}, nil
 }
 
-// decide gives the side of the signal and its probability, or side 0. long
-// and short are log-odds. Sides and thresholds are compared as log-odds; only
-// a lead above 0 needs the probabilities themselves.
-func (r *entryRule) decide(session int, long, short float64) (side trade.Side, p float64) {
-	var score, other, lead float64
+// decide gives the side of the signal and its probability, or side 0, and
+// what that decision is: trade.DecisionSignal, or which rule was against it.
+// long and short are log-odds. Sides and thresholds are compared as log-odds;
+// only a lead above 0 needs the probabilities themselves.
+func (r *entryRule) decide(session int, long, short float64) (side trade.Side, p float64, why trade.Decision) {
+	var score, other, least, lead float64
 	switch {
-	case long > short && long >= r.minLong:
-		side, score, other, lead = trade.Long, long, short, r.lead.Long
-	case short > long && short >= r.minShort:
-		side, score, other, lead = trade.Short, short, long, r.lead.Short
-	default:
-		return 0, 0
+	case long > short:
+		side, score, other, least, lead = trade.Long, long, short, r.minLong, r.lead.Long
+	case short > long:
+		side, score, other, least, lead = trade.Short, short, long, r.minShort, r.lead.Short
+	case long == short:
+		return 0, 0, trade.DecisionEqual
+	default: // one of them is no number
+		return 0, 0, trade.DecisionNoSignal
+	}
+	if !(score >= least) {
+		return 0, 0, trade.DecisionPSideMin
 	}
 	if !r.allowed[session] {
-		return 0, 0
+		return 0, 0, trade.DecisionSession
 	}
 	p = model.Sigmoid(score)
 	if lead > 0 && p-model.Sigmoid(other) < lead {
-		return 0, 0
+		return 0, 0, trade.DecisionMargin
 	}
-	return side, p
+	return side, p, trade.DecisionSignal
 }

@@ -5,6 +5,7 @@ import (
 
 	"gx1replay/internal/feature"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/trade"
 )
 
 // verdict is what the gate says of a bar: one of its reasons to skip, or
@@ -23,10 +24,10 @@ const (
 
 // reasonNames are the keys of skip_reasons.
 var reasonNames = [reasons]string{
-	skipSession: "session_not_allowed",
-	skipSpread:  "spread_too_high",
-	skipATRLow:  "atr_too_low",
-	skipATRHigh: "atr_too_high",
+	skipSession: trade.SkipSession,
+	skipSpread:  trade.SkipSpread,
+	skipATRLow:  trade.SkipATRLow,
+	skipATRHigh: trade.SkipATRHigh,
 }
 
 // gate decides which bars are looked at for an entry (engine.md §2, 3).

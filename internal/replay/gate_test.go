@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"math"
 	"reflect"
 	"testing"
 
@@ -94,7 +95,7 @@ func TestPolicyWarmup(t *testing.T) {
 }
 
 func TestEntryRule(t *testing.T) {
-	rule := func(e policy.Entry) func(session int, long, short float64) (trade.Side, float64) {
+	rule := func(e policy.Entry) func(session int, long, short float64) (trade.Side, float64, trade.Decision) {
 		t.Helper()
 		r, err := newEntryRule(e, sessionTable(t))
 		if err != nil {
@@ -109,23 +110,25 @@ func TestEntryRule(t *testing.T) {
 		session     int
 		long, short float64
 		side        trade.Side
+		why         trade.Decision
 	}{
-		{"the higher side", policy.Entry{PSideMin: half}, 0, 1, 0.5, trade.Long},
-		{"the higher side, short", policy.Entry{PSideMin: half}, 0, 0.5, 1, trade.Short},
-		{"equal: none", policy.Entry{PSideMin: half}, 0, 1, 1, 0},
-		{"at the threshold", policy.Entry{PSideMin: half}, 0, 0, -1, trade.Long},
-		{"below it: none, the other side does not step in", policy.Entry{PSideMin: policy.Sides{Long: 0.9, Short: 0.1}}, 0, 1, 0.5, 0},
-		{"p 0 is reached by all", policy.Entry{}, 0, -50, -60, trade.Long},
-		{"p 1 by none", policy.Entry{PSideMin: policy.Sides{Long: 1}}, 0, 500, -60, 0},
-		{"both saturate at p 1: the scores still differ", policy.Entry{PSideMin: half}, 0, 101, 100, trade.Long},
-		{"a lead of 0.2 is not 0.5 - 0.4", policy.Entry{MarginMin: policy.Sides{Long: 0.2}}, 0, 0, -0.4, 0},
-		{"a lead of 0.5 - 0.27", policy.Entry{MarginMin: policy.Sides{Long: 0.2}}, 0, 0, -1, trade.Long},
-		{"the lead is the side's own", policy.Entry{MarginMin: policy.Sides{Short: 0.9}}, 0, 0, -0.1, trade.Long},
-		{"a market session for entries", policy.Entry{Sessions: []string{"EU"}}, 0, 1, 0, trade.Long},
-		{"and one that is not", policy.Entry{Sessions: []string{"EU"}}, 1, 1, 0, 0},
+		{"the higher side", policy.Entry{PSideMin: half}, 0, 1, 0.5, trade.Long, trade.DecisionSignal},
+		{"the higher side, short", policy.Entry{PSideMin: half}, 0, 0.5, 1, trade.Short, trade.DecisionSignal},
+		{"equal: none", policy.Entry{PSideMin: half}, 0, 1, 1, 0, trade.DecisionEqual},
+		{"at the threshold", policy.Entry{PSideMin: half}, 0, 0, -1, trade.Long, trade.DecisionSignal},
+		{"below it: none, the other side does not step in", policy.Entry{PSideMin: policy.Sides{Long: 0.9, Short: 0.1}}, 0, 1, 0.5, 0, trade.DecisionPSideMin},
+		{"p 0 is reached by all", policy.Entry{}, 0, -50, -60, trade.Long, trade.DecisionSignal},
+		{"p 1 by none", policy.Entry{PSideMin: policy.Sides{Long: 1}}, 0, 500, -60, 0, trade.DecisionPSideMin},
+		{"both saturate at p 1: the scores still differ", policy.Entry{PSideMin: half}, 0, 101, 100, trade.Long, trade.DecisionSignal},
+		{"a lead of 0.2 is not 0.5 - 0.4", policy.Entry{MarginMin: policy.Sides{Long: 0.2}}, 0, 0, -0.4, 0, trade.DecisionMargin},
+		{"a lead of 0.5 - 0.27", policy.Entry{MarginMin: policy.Sides{Long: 0.2}}, 0, 0, -1, trade.Long, trade.DecisionSignal},
+		{"the lead is the side's own", policy.Entry{MarginMin: policy.Sides{Short: 0.9}}, 0, 0, -0.1, trade.Long, trade.DecisionSignal},
+		{"a market session for entries", policy.Entry{Sessions: []string{"EU"}}, 0, 1, 0, trade.Long, trade.DecisionSignal},
+		{"no number", policy.Entry{PSideMin: half}, 0, math.NaN(), 1, 0, trade.DecisionNoSignal},
+		{"and one that is not", policy.Entry{Sessions: []string{"EU"}}, 1, 1, 0, 0, trade.DecisionSession},
 	} {
-		if side, p := rule(c.entry)(c.session, c.long, c.short); side != c.side || (side == 0) != (p == 0) {
-			t.Errorf("%s: side %v, p %v (want side %v)", c.name, side, p, c.side)
+		if side, p, why := rule(c.entry)(c.session, c.long, c.short); side != c.side || (side == 0) != (p == 0) || why != c.why {
+			t.Errorf("%s: side %v, p %v, decision %d (want side %v, decision %d)", c.name, side, p, why, c.side, c.why)
 		}
 	}
 }

@@ -42,6 +42,9 @@ type Job struct {
 	MaxCheckpoints  int
 	CheckpointEvery int64
 
+	// Decisions keeps what became of each own bar that was counted.
+	Decisions bool
+
 	// ReportEvery is the least distance between two reports; 0 reports after
 	// every bar. A report is made only if a bar or the phase moved since the
 	// one before.
@@ -80,6 +83,8 @@ type Result struct {
 	// Signals are all signals of the chunk's own bars that were counted, in
 	// order. What was not closed when the replay ended has Left.
 	Signals []trade.Signal
+	// Decisions are what became of those bars, if the job asked for it.
+	Decisions trade.Decisions
 }
 
 // ErrSource marks errors that come from reading bars.

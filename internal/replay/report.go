@@ -30,7 +30,7 @@ func (e *engine) result() Result {
 	for k := range e.active {
 		e.signals[e.active[k].at] = e.active[k].Leave()
 	}
-	return Result{Footer: f, Signals: e.signals}
+	return Result{Footer: f, Signals: e.signals, Decisions: e.decisions}
 }
 
 // footer is everything measured up to now. The chunk-local selection is done

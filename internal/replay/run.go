@@ -69,6 +69,8 @@ type engine struct {
 	signals []trade.Signal
 	active  []followed
 	ahead   ahead
+
+	decisions trade.Decisions // if the job asks for them
 }
 
 // followed is a signal that has not come to its end.
@@ -296,6 +298,9 @@ func (e *engine) own(buf []bars.Bar) (err error) {
 			return context.Cause(e.ctx)
 		}
 		if n := e.quiet(i, len(buf)); n > 0 {
+			if e.job.Decisions {
+				e.decideUncalled(i, n)
+			}
 			e.count(buf, i, n)
 			e.checkpoint()
 			i += n

@@ -75,6 +75,7 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 		b    = &buf[i]
 		side trade.Side
 		p    float64
+		what trade.BarDecision
 	)
 	timed := e.clock.timed(e.next)
 	asked := a.done < a.n && int(a.asks[a.done]) == i
@@ -93,7 +94,11 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 			e.clock.end()
 		}
 		a.done++
-		side, p = e.entry.decide(session, long, short)
+		var why trade.Decision
+		side, p, why = e.entry.decide(session, long, short)
+		if e.job.Decisions {
+			what = called(why, long, short)
+		}
 	}
 	if e.job.OnBar != nil {
 		e.set.At(i)
@@ -104,6 +109,13 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 	e.followAll(b)
 	if side != 0 {
 		e.signal(b, side, p)
+	}
+	switch {
+	case !e.job.Decisions:
+	case asked:
+		e.decisions.Add(what)
+	default:
+		e.decideUncalled(i, 1)
 	}
 	e.count(buf, i, 1)
 	if asked {

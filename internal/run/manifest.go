@@ -94,6 +94,9 @@ type Manifest struct {
 	PregateEnabled       bool   `msgpack:"pregate_enabled" json:"pregate_enabled"`
 	PregateEnabledSource string `msgpack:"pregate_enabled_source" json:"pregate_enabled_source"` // env | yaml | flag
 
+	// Decisions: workers keep what became of each bar.
+	Decisions bool `msgpack:"decisions" json:"decisions"`
+
 	Engine   string `msgpack:"engine" json:"engine"`     // builtin | exec
 	Identity string `msgpack:"identity" json:"identity"` // exec's; empty for builtin
 

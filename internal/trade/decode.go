@@ -1,9 +1,7 @@
 package trade
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -42,64 +40,21 @@ func DecodeSignals(a footer.Artifact, parts [][]byte) ([]Signal, error) {
 	return signals, nil
 }
 
-func decodeSignals(a footer.Artifact, parts [][]byte) ([]Signal, error) {
-	onePiece := len(parts) == 1
-	if len(parts) != a.Parts && !onePiece || a.Parts < 1 || a.Parts > MaxParts {
-		return nil, fmt.Errorf("%d parts are there, %d are listed (want as many, 1 to %d)", len(parts), a.Parts, MaxParts)
-	}
-	var size int64
-	sum := sha256.New()
-	for _, p := range parts {
-		size += int64(len(p))
-		sum.Write(p)
-	}
-	if size != a.Bytes {
-		return nil, fmt.Errorf("the parts have %d bytes, the footer lists %d", size, a.Bytes)
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != a.SHA256 {
-		return nil, fmt.Errorf("the parts have SHA-256 %s, the footer lists %.80q", got, a.SHA256)
-	}
-	var signals []Signal
-	rest := parts[0]
-	for n := range a.Parts {
-		if n > 0 && !onePiece {
-			rest = parts[n]
-		}
-		before := len(rest)
-		var err error
-		if signals, rest, err = decodePart(signals, rest); err == nil {
-			if size := before - len(rest); size > MaxPartBytes {
-				err = fmt.Errorf("it has %d bytes (at most %d)", size, MaxPartBytes)
-			} else if len(rest) > 0 && (!onePiece || n == a.Parts-1) {
-				err = fmt.Errorf("%d bytes follow the last signal", len(rest))
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("part %d: %w", n, err)
-		}
+func decodeSignals(a footer.Artifact, parts [][]byte) (signals []Signal, err error) {
+	err = signalsForm.read(a, parts, func(b []byte) (rest []byte, err error) {
+		signals, rest, err = decodePart(signals, b)
+		return rest, err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return signals, nil
-}
-
-// partCount reads the header of part p.
-func partCount(p []byte) (int, error) {
-	if len(p) < partHeader || string(p[:len(partMagic)]) != partMagic {
-		return 0, fmt.Errorf("it does not begin with %q and a header", partMagic)
-	}
-	if v := p[len(partMagic)]; v != partVersion {
-		return 0, fmt.Errorf("its version is %d (want %d)", v, partVersion)
-	}
-	n := binary.LittleEndian.Uint32(p[partHeader-4:])
-	if int64(n)*minRecordBytes > int64(len(p)-partHeader) {
-		return 0, fmt.Errorf("it declares %d signals and has %d bytes for them", n, len(p)-partHeader)
-	}
-	return int(n), nil
 }
 
 // decodePart appends the records of the part that b begins with, which follow
 // those of signals, and returns what comes after it.
 func decodePart(signals []Signal, b []byte) (all []Signal, rest []byte, err error) {
-	n, err := partCount(b)
+	n, err := signalsForm.count(b)
 	if err != nil {
 		return nil, nil, err
 	}

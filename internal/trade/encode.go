@@ -1,9 +1,7 @@
 package trade
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"math"
 
@@ -13,8 +11,7 @@ import (
 // ArtifactName is the name under which a chunk's footer lists its signals.
 const ArtifactName = "signals"
 
-// The signals of a chunk travel and rest as parts, each of which can be read
-// by itself. The form is binary and our own, because there may be millions: a
+// The form of signals is binary and our own, because there may be millions: a
 // closed signal takes about 70 bytes (as msgpack with names 330), floats keep
 // their bits, what a state does not have has no place, and equal signals are
 // equal bytes. Numbers in brackets are bytes; u is an unsigned, z a signed
@@ -35,17 +32,7 @@ const ArtifactName = "signals"
 //	left    pending, open: flags[1] (bit 0: trailing on, bit 1: RULE A on)
 //	        close_price(f) stop(f) best(f) rule_a_best(f) stop_reason exit
 //	reason  index[1] into reasonCodes; or 255, length[1] and text
-const (
-	partMagic   = "gx1s"
-	partVersion = 1
-	partHeader  = len(partMagic) + 1 + 4
-
-	// MaxPartBytes bounds a part: half of what a NATS server takes as one
-	// message by default.
-	MaxPartBytes = 512 << 10
-	// MaxParts bounds the parts of one chunk's signals: 2 GiB.
-	MaxParts = 4096
-)
+var signalsForm = partForm{word: "gx1s", version: 1, record: "signal", least: minRecordBytes}
 
 const (
 	flagState    = 3
@@ -95,16 +82,10 @@ func EncodeSignals(name string, signals []Signal) (footer.Artifact, [][]byte, er
 		e.end(s)
 	}
 	parts = append(parts, e.b)
-	if len(parts) > MaxParts {
-		return footer.Artifact{}, nil, fmt.Errorf("encoding %d signals: they make %d parts (at most %d)", len(signals), len(parts), MaxParts)
+	a, err := signalsForm.list(name, parts)
+	if err != nil {
+		return footer.Artifact{}, nil, fmt.Errorf("encoding %d signals: %w", len(signals), err)
 	}
-	a := footer.Artifact{Name: name, Parts: len(parts)}
-	sum := sha256.New()
-	for _, p := range parts {
-		a.Bytes += int64(len(p))
-		sum.Write(p)
-	}
-	a.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return a, parts, nil
 }
 
@@ -116,18 +97,13 @@ type partEncoder struct {
 	time int64
 }
 
-func newPart(signals int) partEncoder {
-	b := make([]byte, partHeader, min(MaxPartBytes+512, partHeader+96*signals))
-	copy(b, partMagic)
-	b[len(partMagic)] = partVersion
-	return partEncoder{b: b}
-}
+func newPart(signals int) partEncoder { return partEncoder{b: signalsForm.header(96 * signals)} }
 
 // end counts the record of s, once it stays in the part.
 func (e *partEncoder) end(s *Signal) {
 	e.bar, e.time = s.Bar, s.TimeNS
 	e.n++
-	binary.LittleEndian.PutUint32(e.b[partHeader-4:], e.n)
+	setCount(e.b, e.n)
 }
 
 func (e *partEncoder) record(s *Signal) {

@@ -234,7 +234,7 @@ func TestFilesGolden(t *testing.T) {
 
 // More rows than a buffer or a row group holds.
 func TestFilesOfManyTrades(t *testing.T) {
-	signals := make([]Signal, rowGroupTrades+2000)
+	signals := make([]Signal, rowGroupRows+2000)
 	for i := range signals {
 		signals[i] = closed(int64(2*i), int64(i%7), Long, float64(i%13)-6, -6, 6, ExitMaxBars)
 	}

@@ -10,32 +10,50 @@ import (
 	"gx1replay/internal/feature"
 )
 
-// rowGroupTrades is the size of the row groups: what a writer holds in memory
-// at once, about 10 MB.
-const rowGroupTrades = 64 << 10
+// rowGroupRows is the size of the row groups: what a writer holds in memory
+// at once, about 10 MB of trades.
+const rowGroupRows = 64 << 10
 
 // WriteParquet writes the rows of WriteCSV as parquet: Row's columns, none of
 // them nullable, times as UTC timestamps in ns, texts as UTF-8, zstd. Without
 // trades the file has the schema and no rows. Equal trades are equal bytes as
 // long as the parquet library is the same; digests are taken of the CSV.
 func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTable) error {
-	pw := parquet.NewGenericWriter[Row](w,
-		parquet.NewSchema("trades", parquet.SchemaOf(Row{})),
+	return writeRows(w, "trades", func(yield func(Row, error) bool) {
+		n := 0
+		for s := range trades {
+			r, err := NewRow(s, sessions)
+			if err != nil {
+				err = fmt.Errorf("writing trade %d as parquet: %w", n, err)
+			}
+			if !yield(r, err) {
+				return
+			}
+			n++
+		}
+	})
+}
+
+// writeRows writes rows as parquet; name is what they are called. An error
+// of all ends it, and is returned as it is.
+func writeRows[T any](w io.Writer, name string, all iter.Seq2[T, error]) error {
+	var schema T
+	pw := parquet.NewGenericWriter[T](w,
+		parquet.NewSchema(name, parquet.SchemaOf(schema)),
 		parquet.Compression(&parquet.Zstd),
-		parquet.CreatedBy("gx1replay", "1", "trades"))
-	rows := make([]Row, 0, 1024)
+		parquet.CreatedBy("gx1replay", "1", name))
+	rows := make([]T, 0, 1024)
 	n := 0
 	write := func() error {
 		if _, err := pw.Write(rows); err != nil {
-			return fmt.Errorf("writing trades up to %d as parquet: %w", n, err)
+			return fmt.Errorf("writing %s up to %d as parquet: %w", name, n, err)
 		}
 		rows = rows[:0]
 		return nil
 	}
-	for s := range trades {
-		r, err := NewRow(s, sessions)
+	for r, err := range all {
 		if err != nil {
-			return fmt.Errorf("writing trade %d as parquet: %w", n, err)
+			return err
 		}
 		rows = append(rows, r)
 		n++
@@ -45,9 +63,9 @@ func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.Sessio
 		if err := write(); err != nil {
 			return err
 		}
-		if n%rowGroupTrades == 0 {
+		if n%rowGroupRows == 0 {
 			if err := pw.Flush(); err != nil {
-				return fmt.Errorf("writing trades up to %d as parquet: %w", n, err)
+				return fmt.Errorf("writing %s up to %d as parquet: %w", name, n, err)
 			}
 		}
 	}
@@ -55,7 +73,7 @@ func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.Sessio
 		return err
 	}
 	if err := pw.Close(); err != nil {
-		return fmt.Errorf("writing the footer after %d trades as parquet: %w", n, err)
+		return fmt.Errorf("writing the footer after %d %s as parquet: %w", n, name, err)
 	}
 	return nil
 }

@@ -14,6 +14,16 @@ import (
 type Picks struct {
 	marks []uint64
 	n     int
+	why   []int8 // by signal: an index into dropOrder, or -1; nil: was not asked for
+}
+
+// Dropped says why signal i was dropped, or that it was taken, if the pass
+// kept reasons.
+func (p Picks) Dropped(i int) (taken bool, reason string) {
+	if p.why[i] < 0 {
+		return true, ""
+	}
+	return false, dropOrder[p.why[i]]
 }
 
 // Len is the number of signals that were taken.
@@ -59,6 +69,10 @@ func Taken(signals []Signal, rules policy.Risk, finish func(*Signal) error) (Pic
 // Pass is the selection over a run whose signals come in pieces, in the order
 // of time.
 type Pass struct {
+	// KeepReasons keeps why each signal was dropped, in a byte, for
+	// Picks.Dropped.
+	KeepReasons bool
+
 	sel  *Selector
 	last int64 // bar of the signal before
 }
@@ -77,6 +91,9 @@ func NewPass(rules policy.Risk) *Pass { return &Pass{sel: NewSelector(rules), la
 func (p *Pass) Next(signals []Signal, finish func(*Signal) error) (Picks, []Drop, error) {
 	sel, before := p.sel, p.sel.dropped
 	picks := Picks{marks: make([]uint64, (len(signals)+63)/64)}
+	if p.KeepReasons {
+		picks.why = make([]int8, len(signals))
+	}
 	for i := range signals {
 		s := &signals[i]
 		if s.Bar <= p.last {
@@ -87,6 +104,9 @@ func (p *Pass) Next(signals []Signal, finish func(*Signal) error) (Picks, []Drop
 			if err := finish(s); err != nil {
 				return Picks{}, nil, fmt.Errorf("following signal %d (bar %d) to its end: %w", i, s.Bar, err)
 			}
+		}
+		if p.KeepReasons {
+			picks.why[i] = int8(sel.judge(s))
 		}
 		if sel.Offer(s) {
 			picks.marks[i/64] |= 1 << (i % 64)

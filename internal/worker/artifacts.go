@@ -66,9 +66,15 @@ func listed(list []Artifact) []footer.Artifact {
 
 // bare is f without its artifacts, for where they are not. It ranks below f:
 // a footer that lists artifacts has taken two numbers of the attempt.
-func bare(f footer.Footer) *footer.Footer {
-	if len(f.Artifacts) > 0 {
-		f.Artifacts = nil
+func bare(f footer.Footer) *footer.Footer { return first(f, 0) }
+
+// first is f with the first n of its artifacts; if that is not all, it ranks
+// below f.
+func first(f footer.Footer, n int) *footer.Footer {
+	if n < len(f.Artifacts) {
+		if f.Artifacts = f.Artifacts[:n:n]; n == 0 {
+			f.Artifacts = nil
+		}
 		f.Seq--
 	}
 	return &f
@@ -91,6 +97,17 @@ func (a *attempt) upload(list []Artifact) *upload {
 	return u
 }
 
+// whole is the number of artifacts, from the first on, that are stored.
+func (u *upload) whole(list []Artifact) int {
+	parts := 0
+	for i, art := range list {
+		if parts += art.Parts; parts > u.next {
+			return i
+		}
+	}
+	return len(list)
+}
+
 // step stores the next part and reports whether all are stored.
 func (u *upload) step(ctx context.Context) (bool, error) {
 	if u.next == len(u.parts) {
@@ -110,7 +127,7 @@ const partsShare = 3
 
 // leave writes what an attempt that has to end leaves behind: to files, then,
 // as far as there is time, to the bus. It returns the footer for the last
-// record, which lists artifacts only if they are on the bus.
+// record, which lists the artifacts that are on the bus.
 func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) *footer.Footer {
 	a.keep(f, list)
 	if len(f.Artifacts) == 0 {
@@ -131,8 +148,9 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 			return f
 		}
 		if within.Err() != nil || err != nil && !pause(within, retryEvery) {
-			a.log.Warn("the last record goes without artifacts", "parts", len(u.parts), "stored", u.next, "error", err)
-			return bare(*f)
+			kept := u.whole(list)
+			a.log.Warn("the last record goes without artifacts", "parts", len(u.parts), "stored", u.next, "artifacts_kept", kept, "error", err)
+			return first(*f, kept)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -74,7 +75,9 @@ func (*Builtin) Name() string { return footer.EngineBuiltin }
 // Identity is empty: every worker of one version runs the same engine.
 func (*Builtin) Identity() string { return "" }
 
-// Replay replays one chunk. The signals that it found are its one artifact.
+// Replay replays one chunk. The signals that it found are its first artifact,
+// what became of its bars the next, where the run asks for that: trades come
+// before what explains them.
 func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
 	in, err := e.inputs(ctx, job.Manifest)
 	if err != nil {
@@ -86,6 +89,7 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 	r := replay.Job{
 		Bars: job.Chunk.Bars, DataBars: job.Manifest.Data.Bars, BarLength: job.Manifest.Data.BarLength,
 		Policy: in.policy, Model: in.model, States: in.states.States, StateEvery: in.states.SliceBars,
+		Decisions:       job.Manifest.Decisions,
 		CheckpointEvery: checkpointEvery, ReportEvery: reportEvery,
 		MaxCheckpoints: min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks),
 	}
@@ -106,12 +110,21 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 	res, err := replay.Run(ctx, r, in.data, report)
 	out := Result{Footer: res.Footer}
 	if len(res.Signals) > 0 {
-		var signals Artifact
-		if signals.Artifact, signals.Content, out.Unkept = trade.EncodeSignals(trade.ArtifactName, res.Signals); out.Unkept == nil {
-			out.Artifacts = []Artifact{signals}
-		}
+		out.leave(trade.EncodeSignals(trade.ArtifactName, res.Signals))
+	}
+	if res.Decisions.Len() > 0 {
+		out.leave(trade.EncodeDecisions(trade.DecisionsName, &res.Decisions))
 	}
 	return out, err
+}
+
+// leave adds an artifact, or the reason why it is not there.
+func (r *Result) leave(a footer.Artifact, content [][]byte, err error) {
+	if err != nil {
+		r.Unkept = errors.Join(r.Unkept, err)
+		return
+	}
+	r.Artifacts = append(r.Artifacts, Artifact{a, content})
 }
 
 // inputs fetches what the run's chunks share, once.
