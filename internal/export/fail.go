@@ -109,6 +109,8 @@ func (c Config) fallbackPerf(t Target, f Failure) error {
 	if err := s.refresh(); err != nil {
 		return err
 	}
+	// The trades file, if there is one, stands in the output directory.
+	f.Report.Selection.Trades.File, f.Report.Selection.Trades.SHA256 = "", ""
 	_, err := s.export(context.Background(), f.Report, f.Chunks, false)
 	if errors.Is(err, perf.ErrOtherRun) {
 		s.state.Store(&state{info: s.state.Load().info, foreign: err})

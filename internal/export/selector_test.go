@@ -566,3 +566,16 @@ func TestDataFile(t *testing.T) {
 		}
 	}
 }
+
+// A file in the fallback directory names no trades file: that stands elsewhere.
+func TestFallbackNamesNoTradesFile(t *testing.T) {
+	w := newTraded(t, 2, whole)
+	w.report.Selection = w.selected(w.selector())
+	if _, err := export.WriteFallback(w.target, export.Config{}, export.Failure{Report: w.report, Chunks: w.chunks, Cause: errTest}); err != nil {
+		t.Fatal(err)
+	}
+	f := read(t, w.target.FallbackPerf())
+	if sel := f.Report.Selection; sel.Trades.File != "" || !sel.Exact || f.Totals.TotalTrades == 0 {
+		t.Errorf("%+v, %d trades", sel.Trades, f.Totals.TotalTrades)
+	}
+}

@@ -112,7 +112,9 @@ func runCuts(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) 
 				}
 			}
 		}
-		s.policy(ctx, list)
+		if ctx.Err() == nil {
+			s.policy(ctx, list)
+		}
 	}
 	return s.verdict(ctx)
 }
@@ -146,14 +148,19 @@ func (s *cuts) policy(ctx context.Context, list []combination) {
 // they came to. first is nil for the first run of a policy.
 func (s *cuts) both(ctx context.Context, c combination, first *sameness) (sameness, bool) {
 	result := s.do(ctx, c, moment{}, first)
+	if ctx.Err() != nil {
+		return result.sameness, false // an interrupted run is not a wrong one
+	}
 	s.tell(result)
-	if s.kill && result.took > 0 && ctx.Err() == nil {
+	if s.kill && result.took > 0 {
 		if first == nil {
 			first = &result.sameness
 		}
 		var m moment
 		c.Killed, m = s.draw(c, result.took)
-		s.tell(s.do(ctx, c, m, first))
+		if again := s.do(ctx, c, m, first); ctx.Err() == nil {
+			s.tell(again)
+		}
 	}
 	return result.sameness, len(result.wrong) == 0
 }
