@@ -110,7 +110,7 @@ func TestSelectionOfAStoppedRunIsBounded(t *testing.T) {
 		began := time.Now()
 		_, f := watched(t, func() []perf.Chunk { return chunks }, blocked, signals, func(w *export.Watchdog) {
 			signals <- syscall.SIGTERM
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // of the bubble: virtual time
 			w.Ended(nil)
 		})
 		if took := time.Since(began); took < 4*time.Second || took > 5*time.Second {
@@ -143,7 +143,7 @@ func TestLongSelection(t *testing.T) {
 			began := time.Now()
 			go func() { done <- w.Run() }()
 			w.Ended(nil)
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // of the bubble: virtual time
 			if f := read(t, tg.Perf()); f.Totals.Outcome != perf.OutcomeComplete {
 				t.Errorf("%s: a minute into the selection the file is %s", c.name, f.Totals.Outcome)
 			}
