@@ -99,6 +99,8 @@ type Manifest struct {
 
 	Engine   string `msgpack:"engine" json:"engine"`     // builtin | exec
 	Identity string `msgpack:"identity" json:"identity"` // exec's; empty for builtin
+	// Command is the user's command of a run by exec.
+	Command Command `msgpack:"command" json:"command"`
 
 	LeaseDuration time.Duration `msgpack:"lease_duration_ns" json:"lease_duration_ns"`
 	MaxFailures   int           `msgpack:"max_failures" json:"max_failures"`
@@ -171,6 +173,9 @@ func (m Manifest) Validate() error {
 	}
 	if m.MaxFailures < 1 {
 		return fmt.Errorf("max_failures %d (want 1 or more)", m.MaxFailures)
+	}
+	if err := m.Command.Validate(); err != nil {
+		return err
 	}
 	for name, sha := range m.Models {
 		if b, err := hex.DecodeString(sha); err != nil || len(b) != sha256.Size {
