@@ -260,6 +260,7 @@ type fakeEngine struct {
 
 func (*fakeEngine) Name() string     { return footer.EngineBuiltin }
 func (*fakeEngine) Identity() string { return "" }
+func (*fakeEngine) Fits(run.Manifest) error { return nil }
 
 var errScripted = errors.New("an error by the script")
 

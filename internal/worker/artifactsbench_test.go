@@ -20,6 +20,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
 	"gx1replay/internal/lease"
 )
 
@@ -42,6 +43,7 @@ type engineFunc func(ctx context.Context, report func(footer.Footer)) (Result, e
 
 func (engineFunc) Name() string     { return footer.EngineBuiltin }
 func (engineFunc) Identity() string { return "" }
+func (engineFunc) Fits(run.Manifest) error { return nil }
 func (f engineFunc) Replay(ctx context.Context, _ Job, report func(footer.Footer)) (Result, error) {
 	return f(ctx, report)
 }

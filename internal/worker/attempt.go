@@ -50,7 +50,9 @@ func (a *attempt) run(ctx context.Context) {
 	}
 	a.started = time.Now()
 	a.written = a.started
-	a.base.user, a.base.sys, _ = a.w.cfg.Usage()
+	if usage := a.w.cfg.Usage; usage != nil {
+		a.base.user, a.base.sys, _ = usage()
+	}
 
 	// The engine ends with the session (a stop, another session), with the
 	// worker, or with the lease.
@@ -136,6 +138,7 @@ func (a *attempt) replay(ctx context.Context, job Job) (out outcome) {
 		f.Artifacts = nil
 		a.latest.Store(&f)
 	})
+	out.trace = out.Trace
 	if err := checkArtifacts(out.Artifacts); err != nil {
 		out.Artifacts, out.Unkept = nil, errors.Join(out.Unkept, err)
 	}
@@ -273,8 +276,10 @@ func (a *attempt) footer(f *footer.Footer, status footer.Status) *footer.Footer 
 	out.FirstBar, out.EndBar, out.PlannedBars = a.chunk.Bars.First, a.chunk.Bars.End, a.chunk.Bars.Len()
 	out.WorkerTimeSec = now.Sub(a.started).Seconds()
 	out.Timestamp = now.UTC().Format(time.RFC3339Nano)
-	user, sys, rss := a.w.cfg.Usage()
-	out.CPUUserSec, out.CPUSysSec, out.MaxRSSBytes = max(user-a.base.user, 0), max(sys-a.base.sys, 0), rss
+	if usage := a.w.cfg.Usage; usage != nil {
+		user, sys, rss := usage()
+		out.CPUUserSec, out.CPUSysSec, out.MaxRSSBytes = max(user-a.base.user, 0), max(sys-a.base.sys, 0), rss
+	}
 	if out.Phase == "" {
 		out.Phase = footer.PhaseStartup
 	}

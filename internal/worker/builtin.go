@@ -2,15 +2,11 @@ package worker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/feature"
 	"gx1replay/internal/footer"
@@ -32,8 +28,6 @@ const (
 	// chunkCheckpoints one chunk, so that its record stays small.
 	runCheckpoints   = 65_536
 	chunkCheckpoints = 1024
-	// maxPolicyBytes bounds a policy from the bus.
-	maxPolicyBytes = 4 << 20
 )
 
 // Builtin is the engine `builtin`: package replay on bars, policies, models
@@ -56,11 +50,6 @@ type Builtin struct {
 // maxCPUSec is more than any process uses, and fits a Duration.
 const maxCPUSec = 1 << 32
 
-// Objects is the object store as the engine needs it.
-type Objects interface {
-	dataset.Store
-}
-
 // inputs are what all chunks of a run share.
 type inputs struct {
 	data   *dataset.Set
@@ -74,6 +63,9 @@ func (*Builtin) Name() string { return footer.EngineBuiltin }
 
 // Identity is empty: every worker of one version runs the same engine.
 func (*Builtin) Identity() string { return "" }
+
+// Fits is nil: it serves every run of its name.
+func (*Builtin) Fits(run.Manifest) error { return nil }
 
 // Replay replays one chunk. The signals that it found are its first artifact,
 // what became of its bars the next, where the run asks for that: trades come
@@ -134,9 +126,9 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	if in := e.runs[m.RunID]; in != nil {
 		return in, nil
 	}
-	content, err := e.fetch(ctx, bus.PolicyObject(m), m.Policy.Content, maxPolicyBytes)
+	content, err := fetchPolicy(ctx, e.Objects, m)
 	if err != nil {
-		return nil, fmt.Errorf("fetching the policy: %w", err)
+		return nil, err
 	}
 	p, err := policy.Parse(m.Policy.Name, content, policy.Options{NeedModel: true, PregateFlag: &m.PregateEnabled})
 	if err != nil {
@@ -147,12 +139,12 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 		if !ok {
 			return nil, fmt.Errorf("the run's manifest has no digest of %s", name)
 		}
-		return e.fetch(ctx, run.ModelObject(sha), sha, policy.MaxModelBytes)
+		return fetch(ctx, e.Objects, run.ModelObject(sha), sha, policy.MaxModelBytes)
 	})
 	if err != nil {
 		return nil, err
 	}
-	data, err := dataset.Open(ctx, e.Objects, m.Data, filepath.Join(e.CacheDir, "slices"))
+	data, err := openData(ctx, e.Objects, m, e.CacheDir)
 	if err != nil {
 		return nil, err
 	}
@@ -166,19 +158,6 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	in := &inputs{data: data, policy: p, model: models, states: states}
 	e.runs[m.RunID] = in
 	return in, nil
-}
-
-// fetch reads an object of at most limit bytes whose content has the digest
-// sha (hex).
-func (e *Builtin) fetch(ctx context.Context, name, sha string, limit int64) ([]byte, error) {
-	content, err := e.Objects.GetObject(ctx, name, limit)
-	if err != nil {
-		return nil, err
-	}
-	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != sha {
-		return nil, fmt.Errorf("object %s has content with SHA-256 %x (want %s)", name, sum, sha)
-	}
-	return content, nil
 }
 
 // states fetches what the policy's recursive features know at the borders of

@@ -33,6 +33,7 @@ type stillEngine struct{}
 
 func (stillEngine) Name() string     { return footer.EngineBuiltin }
 func (stillEngine) Identity() string { return "" }
+func (stillEngine) Fits(run.Manifest) error { return nil }
 func (stillEngine) Replay(ctx context.Context, _ Job, _ func(footer.Footer)) (Result, error) {
 	<-ctx.Done()
 	return Result{}, context.Cause(ctx)

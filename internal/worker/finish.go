@@ -28,8 +28,26 @@ func (a *attempt) finish(ctx, life context.Context, out outcome) {
 		f := a.leave(ctx, a.report(&out.Footer, footer.StatusStopped), out.Artifacts)
 		a.goodbye(ctx, out.err, f)
 	default:
+		if broken := (*SetUpError)(nil); errors.As(out.err, &broken) {
+			a.giveUp(ctx, broken, out)
+			return
+		}
 		a.failed(ctx, out)
 	}
+}
+
+// giveUp gives back the chunk of a worker that is set up wrongly: another may
+// be able to replay it. The record says why, in case there is none.
+func (a *attempt) giveUp(ctx context.Context, why *SetUpError, out outcome) {
+	a.log.Error("this worker is set up wrongly and ends", "error", why)
+	f := a.leave(ctx, a.report(&out.Footer, footer.StatusFailed), out.Artifacts)
+	f.Error, f.ErrorTraceback = why.Error(), out.trace
+	next := a.rec.Released(f)
+	next.Error, next.Traceback = f.Error, f.ErrorTraceback
+	if a.lastWord(ctx, next) {
+		a.nak(deferFor)
+	}
+	a.w.breaks(why)
 }
 
 // sentAway reports whether the attempt was ended from outside, not by an
@@ -57,7 +75,7 @@ func (a *attempt) failed(ctx context.Context, out outcome) {
 	f := a.report(&out.Footer, footer.StatusFailed)
 	f.Error, f.ErrorTraceback = out.err.Error(), out.trace
 	f = a.leave(ctx, f, out.Artifacts)
-	next := a.rec.Failed(f, f.Error, f.ErrorTraceback, a.s.m.MaxFailures, false)
+	next := a.rec.Failed(f, f.Error, f.ErrorTraceback, a.s.m.MaxFailures, errors.Is(out.err, ErrExhausted))
 	a.log.Error("the attempt failed", "failures", next.Failures, "error", out.err)
 	if !a.lastWord(ctx, next) {
 		return

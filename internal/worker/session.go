@@ -145,7 +145,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 	for _, m := range list {
 		listed[m.RunID] = true
 		old := w.sessions[m.RunID]
-		mine := m.State == run.StateRunning && m.Engine == w.cfg.Engine.Name()
+		mine := m.State == run.StateRunning && m.Engine == w.cfg.Engine.Name() && w.fits(m)
 		switch {
 		case old != nil && old.m.Session == m.Session && mine:
 			continue
@@ -173,6 +173,21 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 		close(w.wake)
 		w.wake = make(chan struct{})
 	}
+}
+
+// fits reports whether the engine can serve m; a reason why not is said once.
+// The caller holds w.mu.
+func (w *Worker) fits(m run.Manifest) bool {
+	err := w.cfg.Engine.Fits(m)
+	if err == nil {
+		delete(w.unfit, m.RunID)
+		return true
+	}
+	if text := err.Error(); w.unfit[m.RunID] != text {
+		w.unfit[m.RunID] = text
+		w.log.Error("the run is not served: this worker has another command", "run_id", m.RunID, "error", err)
+	}
+	return false
 }
 
 func (w *Worker) endSessions() {

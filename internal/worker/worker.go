@@ -58,6 +58,8 @@ type Engine interface {
 	Name() string
 	// Identity is a digest of what it runs; empty for the built-in engine.
 	Identity() string
+	// Fits says why this engine cannot serve the run m of its name; nil: it can.
+	Fits(m run.Manifest) error
 	// Replay replays one chunk and calls report, from one goroutine, with
 	// what was measured so far. It ends soon after ctx does, with what was
 	// measured and found and the cause of ctx's end. The fields that name the
@@ -74,7 +76,23 @@ type Result struct {
 	// Unkept says why an artifact that should be there is not; the footer
 	// counts all the same.
 	Unkept error
+	// Trace is what is known of an error beside its text.
+	Trace string
 }
+
+// SetUpError is an engine's error that no chunk can be replayed here: the
+// worker is set up wrongly. It gives the chunk back and ends.
+type SetUpError struct {
+	Code int // the exit code for the process: 78, 126 or 127
+	Err  error
+}
+
+func (e *SetUpError) Error() string { return e.Err.Error() }
+func (e *SetUpError) Unwrap() error { return e.Err }
+
+// ErrExhausted marks an engine's error after which the chunk is not to be
+// tried again.
+var ErrExhausted = errors.New("the chunk is not to be tried again")
 
 // Job is one chunk to replay.
 type Job struct {
@@ -96,7 +114,8 @@ type Config struct {
 	WorkDir string
 	Engine  Engine
 	Logger  *slog.Logger
-	// Usage gives the process's CPU seconds and largest memory so far.
+	// Usage gives the process's CPU seconds and largest memory so far. Nil:
+	// the engine's footers have what it used.
 	Usage func() (user, sys float64, maxRSSBytes int64)
 }
 
@@ -108,8 +127,11 @@ type Worker struct {
 	mu       sync.Mutex
 	sessions map[run.ID]*session
 	busy     map[chunkKey]bool
-	deferred map[chunkKey]int // chunk → attempt whose task was deferred once
-	wake     chan struct{}    // closed and replaced when sessions change
+	deferred map[chunkKey]int  // chunk → attempt whose task was deferred once
+	wake     chan struct{}     // closed and replaced when sessions change
+	unfit    map[run.ID]string // why a run is not served, as it was said last
+	broken   *SetUpError
+	giveUp   context.CancelFunc // ends Run: the worker is broken
 }
 
 type chunkKey struct {
@@ -125,14 +147,18 @@ func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
-		wake: make(chan struct{}),
+		wake: make(chan struct{}), unfit: map[run.ID]string{},
 	}
 }
 
 // Run serves runs until ctx ends, then releases what it holds, or, at a
 // run's stop, has given its last word, and returns nil. It takes a few
-// seconds at most after ctx's end.
+// seconds at most after ctx's end, and what the engine takes to end. It
+// returns a *SetUpError when its engine had one.
 func (w *Worker) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.giveUp = cancel
 	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
 		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
 	}
@@ -160,7 +186,22 @@ func (w *Worker) Run(ctx context.Context) error {
 	owned.Go(func() { w.trackRuns(ctx, hint) })
 	owned.Wait()
 	w.endSessions()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken != nil {
+		return w.broken
+	}
 	return nil
+}
+
+// breaks notes that the worker is set up wrongly, and ends it.
+func (w *Worker) breaks(err *SetUpError) {
+	w.mu.Lock()
+	if w.broken == nil {
+		w.broken = err
+	}
+	w.mu.Unlock()
+	w.giveUp()
 }
 
 // slot takes tasks one at a time, from the runs in turn.
