@@ -11,6 +11,10 @@ import (
 // demands.
 const EngineBuiltin = "builtin"
 
+// EngineExec is the engine that has the user's command replay a chunk; its
+// counters are as the command gives them.
+const EngineExec = "exec"
+
 // Check says whether f may speak for a chunk of m's plan: it belongs to the
 // run, its borders are the plan's, it claims no more bars than the chunk has,
 // and its counters agree with one another. The error names field, value and

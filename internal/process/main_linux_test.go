@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
 	"strconv"
@@ -24,7 +25,14 @@ const (
 	depthEnv = "PROCESS_TEST_DEPTH" // helpers above this one
 )
 
+// guardVerb makes it a guard, which is told nothing by its environment.
+const guardVerb = "process-test-guard"
+
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == guardVerb {
+		time.AfterFunc(2*deadline, func() { os.Exit(97) })
+		os.Exit(GuardMain(os.Args[2:]))
+	}
 	if role := os.Getenv(roleEnv); role != "" {
 		os.Exit(play(role))
 	}
@@ -135,6 +143,19 @@ func play(role string) int {
 		return 0
 	case "subreaper":
 		return playSubreaper()
+	case "daemon": // leaves a process that is no child and in no group of its own, and exits
+		fmt.Println("daemon", sproutDaemon())
+		code, _ := strconv.Atoi(arg)
+		return code
+	case "daemon-parent": // between the two
+		fmt.Println(sprout("forever"))
+		return 0
+	case "daemon-wait": // the same, and waits
+		fmt.Println("daemon", sproutDaemon())
+		<-make(chan int)
+		return 99
+	case "holder": // of a guarded command, until it is killed
+		return playHolder()
 	}
 	fmt.Println("unknown role", role)
 	return 99
@@ -158,6 +179,25 @@ func sprout(role string) int {
 		return -1
 	}
 	return p.Pid
+}
+
+// sproutDaemon starts a process as daemons start themselves: a session of its
+// own, and the process between is gone.
+func sproutDaemon() int {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = roleEnviron("daemon-parent")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return -1
+	}
+	if err := cmd.Start(); err != nil {
+		return -1
+	}
+	pid := -1
+	_, _ = fmt.Fscan(out, &pid)
+	_ = cmd.Wait()
+	return pid
 }
 
 // helper is the Spec of a process that plays role.

@@ -1,0 +1,417 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// What keeps a command from starting, with what a shell says of it.
+var (
+	ErrNotFound      = errors.New("command not found")      // 127
+	ErrNotExecutable = errors.New("command not executable") // 126
+)
+
+const (
+	// guardStartWait bounds the wait for a guard's first word. It comes within
+	// milliseconds, unless the machine is beyond its load.
+	guardStartWait = 30 * time.Second
+	// killedWait bounds the wait for killed processes to be gone. They die at
+	// once unless they sit in an uninterruptible system call.
+	killedWait = time.Second
+	// guardKillWait is what a guard has for Kill: killedWait and some time to
+	// say so. One that does not answer, because it was stopped, is killed then.
+	guardKillWait = killedWait + 2*time.Second
+	// guardAskWait bounds the writing of a byte to the guard: a pipe that is
+	// full has no reader.
+	guardAskWait = time.Second
+)
+
+// Command is a command that runs under a guard.
+type Command struct {
+	Path      string   // a relative one is taken from Dir; PATH is not searched, see LookPath
+	Args      []string // with the program's name first; empty: Path alone
+	Env       []string // the whole environment, as "NAME=value", passed as it is
+	Dir       string   // working directory; empty: this process's own
+	Stdin     bool     // a pipe on standard input; else it reads the null device
+	MemoryMax int64    // bytes; 0: no limit
+}
+
+// Exit says how a command ended.
+type Exit struct {
+	Code   int            // -1 for a signal
+	Signal syscall.Signal // 0 without one
+	Killed bool           // by our SIGKILL; a command that ended before it came is not
+
+	// UserSec, SysSec are CPU seconds of all its processes that were waited
+	// for, by each other or by the guard. MaxRSSBytes is the peak of the
+	// largest of them; the kernel counts what a process was before exec, so it
+	// is never less than the guard's own few MB.
+	UserSec     float64
+	SysSec      float64
+	MaxRSSBytes int64
+
+	// Left are the processes that were still there when the command's leader
+	// had ended by itself, and were killed then. Of a command that we killed,
+	// and whenever some do not die of SIGKILL within a second, those are Alive.
+	Left  int
+	Alive int
+
+	// Lost says that the guard died first, so how the command ended is not
+	// known: Code is -1, Signal is SIGKILL, which the guard's death sends.
+	Lost bool
+}
+
+func (e Exit) String() string {
+	switch {
+	case e.Lost:
+		return "signal: killed (its guard was killed)"
+	case e.Signal != 0:
+		return "signal: " + e.Signal.String()
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+// Guarded is a command that runs, or has run, under its guard. All methods may
+// be called at any time, by several goroutines, and again.
+type Guarded struct {
+	guard                 *os.Process
+	control, status       *os.File
+	stdin, stdout, stderr *os.File
+	pid                   int
+	memory                string
+	cgroup                string // its directory, if it has one
+	killed                atomic.Bool
+	killWait              time.Duration
+	killOnce, closeOnce   sync.Once
+	done                  chan struct{}
+	exit                  Exit // valid once done is closed
+}
+
+// StartGuarded starts guard, which is this executable with its hidden verb,
+// and under it cmd. It returns when cmd runs. The error of a command that
+// cannot be started says its path and wraps ErrNotFound or ErrNotExecutable;
+// other errors mean that trying again may help.
+//
+// Guard and command lead a process group each. When this process ends, however
+// it ends, the guard kills the command's group and, on Linux, every descendant,
+// those that left the group too. When the guard itself is killed, the command's
+// leader dies with it and its group is killed from here; descendants that left
+// the group are then found only where there is a cgroup.
+//
+// Of guard, Path, Args and Dir count, and Env, which if nil holds nothing of
+// this process's own environment.
+func StartGuarded(guard Spec, cmd Command) (g *Guarded, err error) {
+	order, err := cmd.order()
+	if err != nil {
+		return nil, err
+	}
+	// Everything but what the guard keeps is closed here, on every way out.
+	var theirs, ours []*os.File
+	defer func() {
+		closeAll(theirs)
+		if err != nil {
+			closeAll(ours)
+		}
+	}()
+	pipe := func() (r, w *os.File) {
+		if err != nil {
+			return nil, nil
+		}
+		if r, w, err = os.Pipe(); err != nil {
+			err = fmt.Errorf("starting %s: %w", cmd.Path, err)
+		}
+		return r, w
+	}
+	keep := func(their, our *os.File) *os.File {
+		if err == nil {
+			theirs, ours = append(theirs, their), append(ours, our)
+		}
+		return our
+	}
+	g = &Guarded{killWait: guardKillWait, done: make(chan struct{})}
+	var files [guardFDs]*os.File
+	r, w := pipe()
+	files[controlFD], g.control = r, keep(r, w)
+	r, w = pipe()
+	files[statusFD], g.status = w, keep(w, r)
+	r, w = pipe()
+	files[1], g.stdout = w, keep(w, r)
+	r, w = pipe()
+	files[2], g.stderr = w, keep(w, r)
+	if cmd.Stdin {
+		r, w = pipe()
+		files[0], g.stdin = r, keep(r, w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !cmd.Stdin {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
+		}
+		theirs, files[0] = append(theirs, null), null
+	}
+
+	args := guard.Args
+	if len(args) == 0 {
+		args = []string{guard.Path}
+	}
+	g.guard, err = os.StartProcess(guard.Path, args, &os.ProcAttr{
+		Dir: guard.Dir,
+		// One thread at a time is enough for a guard, and starts fastest.
+		Env:   append(slices.Clip(guard.Env), "GOMAXPROCS=1"),
+		Files: files[:],
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the guard of %s: %w", cmd.Path, err)
+	}
+	// Their ends must be closed before the wait: a guard that dies is noticed
+	// by the end of its status.
+	closeAll(theirs)
+	theirs = nil
+	if err := g.begin(order); err != nil {
+		_ = g.guard.Kill()
+		_, _ = g.guard.Wait()
+		return nil, commandError(cmd, err)
+	}
+	go g.watch()
+	return g, nil
+}
+
+// order is what the guard is told of c.
+func (c Command) order() (order, error) {
+	if c.Path == "" {
+		return order{}, fmt.Errorf("%w: its path is empty", ErrNotFound)
+	}
+	args := c.Args
+	if len(args) == 0 {
+		args = []string{c.Path}
+	}
+	dir := c.Dir
+	if dir == "" {
+		dir = "."
+	}
+	o := order{Path: []byte(c.Path), Args: byteSlices(args), Env: byteSlices(c.Env), MemoryMax: c.MemoryMax}
+	// Not what is left of a path when its dots are taken out: a directory may
+	// be a symbolic link.
+	if dir[0] != '/' {
+		wd, err := os.Getwd()
+		if err != nil {
+			return order{}, fmt.Errorf("starting %s: %w", c.Path, err)
+		}
+		dir = wd + "/" + dir
+	}
+	o.Dir = []byte(dir)
+	size := 0
+	for _, s := range slices.Concat([]string{c.Path, dir}, args, c.Env) {
+		if size += len(s) + 1; strings.ContainsRune(s, 0) {
+			return order{}, fmt.Errorf("starting %s: %.80q holds a zero byte", c.Path, s)
+		}
+	}
+	if size > maxCommandBytes {
+		return order{}, fmt.Errorf("starting %s: arguments and environment of %d bytes (at most %d)", c.Path, size, maxCommandBytes)
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return order{}, fmt.Errorf("starting %s in its working directory: %w", c.Path, classified(err))
+	} else if !info.IsDir() {
+		return order{}, fmt.Errorf("starting %s in its working directory: %s is no directory: %w", c.Path, c.Dir, ErrNotExecutable)
+	}
+	return o, nil
+}
+
+// begin sends the order and waits for the command's start.
+func (g *Guarded) begin(o order) error {
+	until := time.Now().Add(guardStartWait)
+	_ = g.control.SetWriteDeadline(until)
+	if err := writeFrame(g.control, o); err != nil {
+		return fmt.Errorf("telling its guard what to start: %w", err)
+	}
+	_ = g.status.SetReadDeadline(until)
+	var w word
+	if err := readFrame(g.status, maxWord, &w); err != nil {
+		return fmt.Errorf("waiting for its guard's word: %w", err)
+	}
+	_ = g.status.SetReadDeadline(time.Time{})
+	switch {
+	case w.Failed != nil && w.Failed.Errno != 0:
+		return classified(w.Failed.Errno)
+	case w.Failed != nil:
+		return errors.New(w.Failed.Text)
+	case w.Started == nil || w.Started.PID <= 1:
+		return errors.New("its guard's first word is not that it started")
+	}
+	g.pid, g.memory, g.cgroup = w.Started.PID, w.Started.Memory, w.Started.Cgroup
+	return nil
+}
+
+// watch waits for the guard's last word and its end.
+func (g *Guarded) watch() {
+	defer close(g.done)
+	var w word
+	err := readFrame(g.status, maxWord, &w)
+	// With its last word a guard has done all it can.
+	_ = g.guard.Kill()
+	_, _ = g.guard.Wait()
+	if err == nil && w.Ended != nil {
+		g.exit = *w.Ended
+		return
+	}
+	g.exit = Exit{Code: -1, Signal: sigKill, Killed: g.killed.Load(), Lost: true}
+	killCgroup(g.cgroup)
+	g.exit.Alive = killStrays(g.pid)
+	removeCgroup(g.cgroup)
+}
+
+// PID is the command's process number. It leads its process group.
+func (g *Guarded) PID() int { return g.pid }
+
+// Stdin is the pipe to the command's standard input; nil unless asked for.
+func (g *Guarded) Stdin() io.WriteCloser {
+	if g.stdin == nil {
+		return nil
+	}
+	return g.stdin
+}
+
+// Stdout and Stderr are read ends. They end when no process holds the other
+// end, and can be read after Done; Close closes them.
+func (g *Guarded) Stdout() *os.File { return g.stdout }
+
+// Stderr is like Stdout.
+func (g *Guarded) Stderr() *os.File { return g.stderr }
+
+// MemoryLimit says how MemoryMax is kept: "cgroup" (the memory of all its
+// processes together; one that is over it is killed), "rlimit" (the address
+// space of each process; what it asks for beyond is refused), "" if none was
+// asked for, else a sentence that says why there is none.
+func (g *Guarded) MemoryLimit() string { return g.memory }
+
+// Terminate sends SIGTERM to the command's group. It does not wait.
+func (g *Guarded) Terminate() { g.ask(askTerminate) }
+
+// Kill sends SIGKILL to the group and all descendants. It does not wait; Done
+// is closed within some 4 s, whatever they do, and mostly at once.
+func (g *Guarded) Kill() {
+	g.killOnce.Do(func() {
+		g.killed.Store(true)
+		// Of a guard that has ended in time this does nothing.
+		time.AfterFunc(g.killWait, func() { _ = g.guard.Kill() })
+		g.ask(askKill)
+	})
+}
+
+// ask writes a byte to the guard. One that is gone hears nothing, and there is
+// nothing left to ask for.
+func (g *Guarded) ask(b byte) {
+	_ = g.control.SetWriteDeadline(time.Now().Add(guardAskWait))
+	_, _ = g.control.Write([]byte{b})
+}
+
+// Done is closed when the command and all its descendants are gone and reaped,
+// but for Exit's Alive.
+func (g *Guarded) Done() <-chan struct{} { return g.done }
+
+// Exit says how the command ended. It waits for Done.
+func (g *Guarded) Exit() Exit {
+	<-g.done
+	return g.exit
+}
+
+// Usage returns what the command has used up to now, with its descendants, as
+// far as the system shows it; 0 where it does not. CPU seconds are those of
+// processes that live or were waited for, and memory is the sum of what is
+// resident now: pages that several share count for each. After Done there is
+// Exit.
+func (g *Guarded) Usage() (userSec, sysSec float64, rssBytes int64) {
+	select {
+	case <-g.done:
+		return g.exit.UserSec, g.exit.SysSec, 0
+	default:
+	}
+	return treeUsage(g.guard.Pid)
+}
+
+// Close kills what is left, waits for Done and closes the pipes.
+func (g *Guarded) Close() {
+	g.closeOnce.Do(func() {
+		select {
+		case <-g.done:
+		default:
+			g.Kill()
+			<-g.done
+		}
+		for _, f := range []*os.File{g.control, g.status, g.stdout, g.stderr, g.stdin} {
+			if f != nil {
+				f.Close()
+			}
+		}
+	})
+}
+
+// classified wraps in err what a shell would say: not found or not executable.
+func classified(err error) error {
+	switch startCode(err) {
+	case 127:
+		return fmt.Errorf("%w (%w)", ErrNotFound, err)
+	case 126:
+		return fmt.Errorf("%w (%w)", ErrNotExecutable, err)
+	}
+	return err
+}
+
+// commandError says what of cmd did not start. A script that is there and
+// whose interpreter is not gives the same error as one that is not there.
+func commandError(cmd Command, err error) error {
+	if errors.Is(err, syscall.ENOENT) {
+		if by := interpreter(cmd); by != "" {
+			return fmt.Errorf("starting %s: its first line names the interpreter %s: %w", cmd.Path, by, err)
+		}
+	}
+	if errors.Is(err, syscall.ENOEXEC) {
+		return fmt.Errorf("starting %s: no program of this system, and no #! in its first line: %w", cmd.Path, err)
+	}
+	return fmt.Errorf("starting %s: %w", cmd.Path, err)
+}
+
+// interpreter returns what the first line of a script names.
+func interpreter(cmd Command) string {
+	path := cmd.Path
+	if path[0] != '/' {
+		path = cmd.Dir + "/" + path
+		if cmd.Dir == "" {
+			path = cmd.Path
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	first := make([]byte, 256)
+	n, _ := io.ReadFull(f, first)
+	line, ok := strings.CutPrefix(string(first[:n]), "#!")
+	if !ok {
+		return ""
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return strings.TrimSpace(name)
+}
+
+func byteSlices(list []string) [][]byte {
+	b := make([][]byte, len(list))
+	for i, s := range list {
+		b[i] = []byte(s)
+	}
+	return b
+}

@@ -1,0 +1,262 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxrssUnit is what an rusage counts memory in, in bytes.
+const maxrssUnit = 1 << 10
+
+// adoptOrphans makes this process the parent of every descendant whose parent
+// dies, so that none can leave it.
+func adoptOrphans() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("becoming the reaper of the command's orphans: %w", err)
+	}
+	return nil
+}
+
+// keepFromCommand closes fd and all above it for what is executed. What this
+// process inherited from a shell goes no further.
+func keepFromCommand(fd int) {
+	if unix.CloseRange(uint(fd), 1<<31-1, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	for i := fd; i < 1<<10; i++ { // before Linux 5.11
+		unix.CloseOnExec(i)
+	}
+}
+
+func replaceFD(with, fd int) error { return unix.Dup3(with, fd, 0) }
+
+// startCommand starts the command, in a cgroup of its own where there can be
+// one, and with its limit of memory. Where the system does not let us do it
+// so, the command is started without.
+func (g *guard) startCommand() (err error) {
+	limit := g.order.MemoryMax
+	var why error
+	g.cgroup, why = newCgroup(limit)
+	limited := g.cgroup != nil && g.cgroup.memory
+	attr := &syscall.SysProcAttr{
+		Pdeathsig: sigKill,
+		// A process that was just executed stops for its tracer, so it has its
+		// limit before it does anything.
+		Ptrace: limit > 0 && !limited,
+	}
+	if g.cgroup != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, g.cgroup.fd
+	}
+	if g.pid, err = g.forkExec(attr); err != nil {
+		// The reason may be the command or what was wished for it.
+		if g.cgroup == nil && !attr.Ptrace {
+			return err
+		}
+		g.cgroup.remove()
+		g.cgroup, limited = nil, false
+		attr = &syscall.SysProcAttr{Pdeathsig: sigKill}
+		if g.pid, err = g.forkExec(attr); err != nil {
+			return err
+		}
+	}
+	switch {
+	case limit <= 0:
+		return nil
+	case limited:
+		g.memory = "cgroup"
+		return nil
+	case attr.Ptrace:
+		// It does not end before it is let go, unless it is killed.
+		_, _ = wait4Stopped(g.pid)
+	}
+	// Untraced it runs by now. What it has mapped counts, what it started
+	// within this moment has no limit.
+	if err := limitMemory(g.pid, limit); err != nil {
+		g.memory = fmt.Sprintf("no limit: %v; %v", why, err)
+	} else {
+		g.memory = "rlimit"
+	}
+	if attr.Ptrace {
+		if err := syscall.PtraceDetach(g.pid); err != nil && err != syscall.ESRCH {
+			_ = syscall.Kill(-g.pid, sigKill)
+			return fmt.Errorf("letting go of the traced command: %w", err)
+		}
+	}
+	return nil
+}
+
+// wait4Stopped waits until the traced child pid has stopped.
+func wait4Stopped(pid int) (syscall.WaitStatus, error) {
+	var ws syscall.WaitStatus
+	_, err := wait4(pid, &ws, 0, nil)
+	return ws, err
+}
+
+// limitMemory bounds the address space of the process pid, and of what it
+// starts from now on.
+func limitMemory(pid int, limit int64) error {
+	var had unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_AS, nil, &had); err != nil {
+		return fmt.Errorf("asking for its RLIMIT_AS: %w", err)
+	}
+	most := min(uint64(limit), had.Max)
+	if err := unix.Prlimit(pid, unix.RLIMIT_AS, &unix.Rlimit{Cur: most, Max: most}, nil); err != nil {
+		return fmt.Errorf("setting its RLIMIT_AS: %w", err)
+	}
+	return nil
+}
+
+// awaitLeader waits until the leader has ended and leaves it unreaped. It
+// reaps orphans meanwhile, and returns what they used.
+func awaitLeader(leader int) (used usage) {
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return used // ECHILD: somebody else reaped it
+		}
+		pid := siginfoPID(&info)
+		if pid == leader {
+			return used
+		}
+		var ru syscall.Rusage
+		if _, err := wait4(pid, nil, syscall.WNOHANG, &ru); err == nil {
+			used.add(usageOf(ru))
+		}
+	}
+}
+
+// siginfoPID is si_pid of waitid(2). It begins the union behind three ints,
+// which is aligned as a pointer is.
+func siginfoPID(info *unix.Siginfo) int {
+	field := 3
+	if bits.UintSize == 64 {
+		field = 4
+	}
+	return int((*[8]int32)(unsafe.Pointer(info))[field])
+}
+
+// kin is a process of the tree below another.
+type kin struct {
+	pid   int
+	start uint64 // with pid, tells it from every other
+}
+
+// descendants returns the processes below root that live.
+func descendants(root int) (live []kin) {
+	children := map[int][]int{}
+	stats := map[int]procStat{}
+	for pid, st := range processes() {
+		children[st.ppid] = append(children[st.ppid], pid)
+		stats[pid] = st
+	}
+	seen := map[int]bool{root: true}
+	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
+		for _, pid := range children[queue[0]] {
+			if seen[pid] {
+				continue // numbers changed hands while /proc was read
+			}
+			seen[pid] = true
+			queue = append(queue, pid)
+			if st := stats[pid]; !st.dead() {
+				live = append(live, kin{pid, st.start})
+			}
+		}
+	}
+	return live
+}
+
+// processes are those of the machine that /proc shows.
+func processes() func(yield func(int, procStat) bool) {
+	return func(yield func(int, procStat) bool) {
+		dir, err := os.Open("/proc")
+		if err != nil {
+			return
+		}
+		defer dir.Close()
+		names, err := dir.Readdirnames(-1)
+		if err != nil {
+			return
+		}
+		for _, name := range names {
+			pid, err := strconv.Atoi(name)
+			if err != nil {
+				continue
+			}
+			if st, err := readStat(pid); err == nil && !yield(pid, st) {
+				return
+			}
+		}
+	}
+}
+
+// kill sends SIGKILL to this process and to no other that got its number.
+func (k kin) kill() {
+	fd, err := unix.PidfdOpen(k.pid, 0)
+	if err != nil {
+		// Before Linux 5.3 the moment between look and kill stays open.
+		if errors.Is(err, unix.ENOSYS) && k.is() {
+			_ = syscall.Kill(k.pid, sigKill)
+		}
+		return
+	}
+	defer unix.Close(fd)
+	if k.is() {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
+func (k kin) is() bool {
+	st, err := readStat(k.pid)
+	return err == nil && st.start == k.start
+}
+
+// killStrays kills, one by one, who is left in the group of a leader that is
+// nobody's child here any more, and waits, bounded, until they are gone. It
+// returns how many still live. The group's number is its own for as long as
+// there are any, and its guard died a moment ago.
+func killStrays(pgid int) (left int) {
+	until := time.Now().Add(killedWait)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		left = 0
+		for pid, st := range processes() {
+			if (st.pgrp == pgid || pid == pgid) && !st.dead() {
+				left++
+				kin{pid, st.start}.kill()
+			}
+		}
+		if left == 0 || time.Now().After(until) {
+			return left
+		}
+		time.Sleep(pause)
+	}
+}
+
+// treeUsage is Usage of the guard with the number root. Its own CPU time is
+// not counted, that of the children that it reaped is.
+func treeUsage(root int) (userSec, sysSec float64, rssBytes int64) {
+	own, err := readTimes(root)
+	if err != nil {
+		return 0, 0, 0
+	}
+	user, sys, pages := own.cutime, own.cstime, int64(0)
+	for _, k := range descendants(root) {
+		if t, err := readTimes(k.pid); err == nil {
+			user += t.utime + t.cutime
+			sys += t.stime + t.cstime
+			pages += t.rss
+		}
+	}
+	return float64(user) / clockTicks, float64(sys) / clockTicks, pages * int64(os.Getpagesize())
+}

@@ -1,0 +1,292 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// strayWait is how long a guard whose worker is gone goes on killing: nobody
+// waits for it.
+const strayWait = 30 * time.Second
+
+// GuardMain is the guard's own main, for the program's hidden verb, and
+// returns its exit code. It takes no arguments: what to start comes through a
+// pipe. Nothing should have been done before that a command could inherit.
+//
+// It starts the command in a process group of its own, passes on what it is
+// asked for, and kills all that is left of the command when its leader has
+// ended, when it is told to, and when its worker is gone.
+func GuardMain(args []string) int {
+	// The death of the thread that forked, not of the process, is what
+	// PR_SET_PDEATHSIG is tied to: this one stays to the end.
+	runtime.LockOSThread()
+	if len(args) > 0 || !isPipe(controlFD) || !isPipe(statusFD) {
+		fmt.Fprintln(os.Stderr, "this verb is for the program itself: it guards a worker's command")
+		return 64
+	}
+	// A Ctrl-C and a kill of the worker's group must not end the guard before
+	// its command. Caught and dropped: what is ignored would be for the command
+	// too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	keepFromCommand(controlFD)
+
+	var o order
+	if err := readFrame(pipeEnd(controlFD), maxOrder, &o); err != nil {
+		return 1 // nobody is there to be told
+	}
+	g := &guard{order: o}
+	if err := g.start(); err != nil {
+		f := &failed{Text: err.Error()}
+		_ = errors.As(err, &f.Errno)
+		_ = writeFrame(pipeEnd(statusFD), word{Failed: f})
+		return 1
+	}
+	_ = writeFrame(pipeEnd(statusFD), word{Started: &started{PID: g.pid, Memory: g.memory, Cgroup: g.cgroup.path()}})
+	exit := g.run()
+	g.cgroup.remove()
+	_ = writeFrame(pipeEnd(statusFD), word{Ended: &exit})
+	return 0
+}
+
+// guard is the state of a guard.
+type guard struct {
+	order  order
+	pid    int     // the command's leader
+	cgroup *cgroup // nil: none
+	memory string  // as MemoryLimit
+	used   usage   // by processes that were reaped
+}
+
+// start starts the command and lets go of its standard descriptors.
+func (g *guard) start() error {
+	if err := adoptOrphans(); err != nil {
+		return err
+	}
+	null, err := syscall.Open(os.DevNull, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", os.DevNull, err)
+	}
+	defer syscall.Close(null)
+	if err := g.startCommand(); err != nil {
+		return err
+	}
+	for fd := range 3 {
+		if err := replaceFD(null, fd); err != nil {
+			_ = syscall.Kill(-g.pid, sigKill)
+			return fmt.Errorf("closing descriptor %d: %w", fd, err)
+		}
+	}
+	// It waits from now on.
+	ReleaseProgram()
+	return nil
+}
+
+// forkExec starts the command in a process group of its own.
+func (g *guard) forkExec(attr *syscall.SysProcAttr) (pid int, err error) {
+	attr.Setpgid = true
+	return syscall.ForkExec(string(g.order.Path), texts(g.order.Args), &syscall.ProcAttr{
+		Dir:   string(g.order.Dir),
+		Env:   texts(g.order.Env),
+		Files: []uintptr{0, 1, 2},
+		Sys:   attr,
+	})
+}
+
+// run waits for the command's end, brings it about if asked to, and kills what
+// is left. The leader stays unreaped until its group has been killed, so that
+// the group's number is its own.
+func (g *guard) run() Exit {
+	ended := make(chan usage, 1)
+	go func() { ended <- awaitLeader(g.pid) }()
+	asked := make(chan byte)
+	go listen(asked)
+
+	for {
+		select {
+		case used := <-ended:
+			g.used.add(used)
+			left := len(descendants(os.Getpid()))
+			exit := g.finish(time.Now().Add(killedWait))
+			exit.Left = left
+			return exit
+		case b, ok := <-asked:
+			if ok && b == askTerminate {
+				_ = syscall.Kill(-g.pid, sigTerm)
+				continue
+			}
+			if ok && b != askKill {
+				continue
+			}
+			patience := killedWait
+			if !ok {
+				patience = strayWait
+			}
+			return g.kill(ended, time.Now().Add(patience))
+		}
+	}
+}
+
+// kill kills a command that has not ended.
+func (g *guard) kill(ended <-chan usage, until time.Time) Exit {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		g.killAll()
+		select {
+		case used := <-ended:
+			g.used.add(used)
+			exit := g.finish(until)
+			exit.Killed = exit.Signal == sigKill
+			return exit
+		case <-time.After(pause):
+		}
+		if time.Now().After(until) {
+			// In an uninterruptible system call, or not ours to kill.
+			return g.used.exit(Exit{Code: -1, Signal: sigKill, Killed: true, Alive: len(descendants(os.Getpid()))})
+		}
+	}
+}
+
+// finish kills and reaps what is left behind the leader, which has ended, until
+// nobody is.
+func (g *guard) finish(until time.Time) Exit {
+	g.killAll()
+	var exit Exit
+	var ws syscall.WaitStatus
+	var ru syscall.Rusage
+	if _, err := wait4(g.pid, &ws, 0, &ru); err == nil {
+		g.used.add(usageOf(ru))
+		exit.Code = ws.ExitStatus()
+		if ws.Signaled() {
+			exit.Code, exit.Signal = -1, ws.Signal()
+		}
+	}
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		// Orphans are given to us, so who has no children has no descendants.
+		for {
+			pid, err := wait4(-1, nil, syscall.WNOHANG, &ru)
+			if err != nil {
+				return g.used.exit(exit) // ECHILD
+			}
+			if pid == 0 {
+				break
+			}
+			g.used.add(usageOf(ru))
+		}
+		if time.Now().After(until) {
+			exit.Alive = len(descendants(os.Getpid()))
+			return g.used.exit(exit)
+		}
+		time.Sleep(pause)
+		g.killDescendants()
+	}
+}
+
+// killAll kills the command's group and all descendants. The leader is not
+// reaped yet.
+func (g *guard) killAll() {
+	g.cgroup.kill()
+	_ = syscall.Kill(-g.pid, sigKill)
+	g.killDescendants()
+}
+
+// killDescendants kills those too that left the group. What they start
+// meanwhile is found the next time.
+func (g *guard) killDescendants() {
+	for _, p := range descendants(os.Getpid()) {
+		p.kill()
+	}
+}
+
+// listen passes on what the worker asks for, until it is gone.
+func listen(asked chan<- byte) {
+	defer close(asked)
+	b := make([]byte, 1)
+	for {
+		if n, err := pipeEnd(controlFD).Read(b); n == 0 || err != nil {
+			return
+		}
+		asked <- b[0]
+	}
+}
+
+// usage is what reaped processes have used.
+type usage struct {
+	user, sys float64 // CPU seconds
+	rss       int64   // bytes; of the largest
+}
+
+func (u *usage) add(o usage) {
+	u.user += o.user
+	u.sys += o.sys
+	u.rss = max(u.rss, o.rss)
+}
+
+func (u *usage) exit(e Exit) Exit {
+	e.UserSec, e.SysSec, e.MaxRSSBytes = u.user, u.sys, u.rss
+	return e
+}
+
+func usageOf(ru syscall.Rusage) usage {
+	return usage{
+		user: time.Duration(ru.Utime.Nano()).Seconds(),
+		sys:  time.Duration(ru.Stime.Nano()).Seconds(),
+		rss:  int64(ru.Maxrss) * maxrssUnit,
+	}
+}
+
+// pipeEnd reads and writes a descriptor that blocks, as those of a guard do.
+type pipeEnd int
+
+func (p pipeEnd) Read(b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(p), b)
+		if err == syscall.EINTR {
+			continue
+		}
+		if n == 0 && err == nil && len(b) > 0 {
+			return 0, io.EOF
+		}
+		return max(n, 0), err
+	}
+}
+
+func (p pipeEnd) Write(b []byte) (done int, err error) {
+	for done < len(b) {
+		n, err := syscall.Write(int(p), b[done:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+func isPipe(fd int) bool {
+	var st syscall.Stat_t
+	return syscall.Fstat(fd, &st) == nil && st.Mode&syscall.S_IFMT == syscall.S_IFIFO
+}
+
+func wait4(pid int, ws *syscall.WaitStatus, options int, ru *syscall.Rusage) (int, error) {
+	for {
+		got, err := syscall.Wait4(pid, ws, options, ru)
+		if err != syscall.EINTR {
+			return got, err
+		}
+	}
+}
+
+func texts(list [][]byte) []string {
+	s := make([]string, len(list))
+	for i, b := range list {
+		s[i] = string(b)
+	}
+	return s
+}
