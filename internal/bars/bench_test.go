@@ -59,3 +59,43 @@ func BenchmarkDescribe(b *testing.B) {
 		Describe(bars)
 	}
 }
+
+// benchColumns are 20 features of n bars.
+func benchColumns(n int) []Column {
+	rng := random(3)
+	list := make([]Column, 20)
+	for i := range list {
+		list[i] = Column{Name: "f" + string(rune('a'+i)), Kind: Float64, Floats: make([]float64, n)}
+		for k := range list[i].Floats {
+			list[i].Floats[k] = rng.normal()
+		}
+	}
+	return list
+}
+
+// A slice as the engine exec writes it, without and with features.
+func BenchmarkWriteExtra(b *testing.B) {
+	bars := Generate(1<<16, 1)
+	for name, extra := range map[string][]Column{"bars": nil, "20 features": benchColumns(len(bars))} {
+		b.Run("parquet of "+name, func(b *testing.B) {
+			for b.Loop() {
+				var n counter
+				if err := WriteParquetExtra(&n, bars, extra); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(n), "B/file")
+			}
+		})
+		b.Run("CSV of "+name, func(b *testing.B) {
+			for b.Loop() {
+				if err := WriteCSVExtra(io.Discard, bars, extra); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }

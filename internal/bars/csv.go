@@ -21,6 +21,8 @@ type ReadOptions struct {
 	// ask = bid · (1 + SpreadBps/10^4): finite and above 0. Zero means
 	// DefaultSpreadBps. Files with bid and ask make no use of it.
 	SpreadBps float64
+	// Extra keeps the columns that are none of a bar's (Set.Extra).
+	Extra bool
 }
 
 func (o ReadOptions) spreadBps() (float64, error) {
@@ -43,37 +45,48 @@ func (o ReadOptions) spreadBps() (float64, error) {
 // was assumed, 0 where the file has bid and ask. Errors of a cell are a
 // *CellError with its line.
 func ReadCSV(r io.Reader, opt ReadOptions) (bars []Bar, spreadBps float64, err error) {
+	opt.Extra = false
+	set, err := readCSV(r, opt)
+	return set.Bars, set.SpreadBps, err
+}
+
+func readCSV(r io.Reader, opt ReadOptions) (Set, error) {
 	br := bufio.NewReaderSize(r, 1<<18)
 	switch mark, _ := br.Peek(3); {
 	case len(mark) == 3 && mark[0] == 0xEF && mark[1] == 0xBB && mark[2] == 0xBF:
 		_, _ = br.Discard(3)
 	case len(mark) >= 2 && (mark[0] == 0xFF && mark[1] == 0xFE || mark[0] == 0xFE && mark[1] == 0xFF):
-		return nil, 0, errors.New("the text is UTF-16 (want UTF-8)")
+		return Set{}, errors.New("the text is UTF-16 (want UTF-8)")
 	}
 	cr := csv.NewReader(br)
 	cr.ReuseRecord = true
 	cr.FieldsPerRecord = -1 // counted below, where bar and line are known
 	header, err := cr.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, 0, fmt.Errorf("no header line: %w", ErrEmpty)
+		return Set{}, fmt.Errorf("no header line: %w", ErrEmpty)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading the header: %w", err)
+		return Set{}, fmt.Errorf("reading the header: %w", err)
 	}
 	l, err := matchColumns(header, true)
 	if err != nil {
 		if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
 			err = fmt.Errorf("%w; columns are separated by commas", err)
 		}
-		return nil, 0, err
+		return Set{}, err
 	}
 	fields := len(header)
+	var set Set
 	factor := 0.0
 	if l.bidForm {
-		if spreadBps, err = opt.spreadBps(); err != nil {
-			return nil, 0, err
+		if set.SpreadBps, err = opt.spreadBps(); err != nil {
+			return Set{}, err
 		}
-		factor = 1 + spreadBps/1e4
+		factor = 1 + set.SpreadBps/1e4
+	}
+	var extra textColumns
+	if opt.Extra {
+		extra = newTextColumns(&l, header)
 	}
 	var c checker
 	for {
@@ -82,11 +95,11 @@ func ReadCSV(r io.Reader, opt ReadOptions) (bars []Bar, spreadBps float64, err e
 			break
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("reading bar %d: %w", len(bars)+1, err)
+			return Set{}, fmt.Errorf("reading bar %d: %w", len(set.Bars)+1, err)
 		}
 		if len(record) != fields {
 			line, _ := cr.FieldPos(0)
-			return nil, 0, fmt.Errorf("line %d (bar %d): %d fields (want %d as in the header)", line, len(bars)+1, len(record), fields)
+			return Set{}, fmt.Errorf("line %d (bar %d): %d fields (want %d as in the header)", line, len(set.Bars)+1, len(record), fields)
 		}
 		b, bad := l.parse(record, factor)
 		if bad == nil {
@@ -95,16 +108,18 @@ func ReadCSV(r io.Reader, opt ReadOptions) (bars []Bar, spreadBps float64, err e
 			}
 		}
 		if bad != nil {
-			bad.Row = int64(len(bars)) + 1
+			bad.Row = int64(len(set.Bars)) + 1
 			bad.Line, _ = cr.FieldPos(0)
-			return nil, 0, bad
+			return Set{}, bad
 		}
-		bars = append(bars, b)
+		set.Bars = append(set.Bars, b)
+		extra.add(record)
 	}
-	if len(bars) == 0 {
-		return nil, 0, ErrEmpty
+	if len(set.Bars) == 0 {
+		return Set{}, ErrEmpty
 	}
-	return bars, spreadBps, nil
+	set.Extra, set.ExtraSkipped = extra.columns(set.Bars)
+	return set, nil
 }
 
 // parse makes a bar of a line. In the bid form factor is ask/bid.

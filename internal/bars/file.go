@@ -17,6 +17,14 @@ type Set struct {
 	Bars      []Bar
 	SpreadBps float64 // the assumed spread; 0: the data has bid and ask
 	Source    string  // the path or the specification, as it was given
+
+	// Extra are the columns of the file that are none of a bar's, in the file's
+	// order, if ReadOptions.Extra asked for them. They are no part of the
+	// canonical content.
+	Extra []Column
+	// ExtraSkipped names the columns that Extra leaves out, each with the
+	// reason: nested ones, types that Column has none for, what is out of bounds.
+	ExtraSkipped []string
 }
 
 // Describe says what the set holds.
@@ -59,16 +67,17 @@ func readFile(path string, opt ReadOptions) (Set, error) {
 		return Set{}, withoutPath(err)
 	}
 	defer f.Close()
-	set := Set{Source: path}
+	var set Set
 	if ext == ".csv" {
-		set.Bars, set.SpreadBps, err = ReadCSV(f, opt)
-		return set, err
+		set, err = readCSV(f, opt)
+	} else {
+		var stat fs.FileInfo
+		if stat, err = f.Stat(); err != nil {
+			return Set{}, withoutPath(err)
+		}
+		set, err = decodeParquet(f, stat.Size(), opt.Extra)
 	}
-	stat, err := f.Stat()
-	if err != nil {
-		return Set{}, withoutPath(err)
-	}
-	set.Bars, err = ReadParquet(f, stat.Size())
+	set.Source = path
 	return set, err
 }
 

@@ -105,7 +105,10 @@ func (v *values[T]) next(i int) (T, bool) {
 // eachPage calls fn with the values of each page of a column chunk, in
 // order. Plain and dictionary pages may follow one another in a chunk.
 // The values are lent for the call.
-func eachPage[T any](chunk parquet.ColumnChunk, plain func(dst []T, v encoding.Values) []T, fn func(values[T]) error) (err error) {
+//
+// plain appends the n values that a page has; packed ones do not tell their
+// number themselves.
+func eachPage[T any](chunk parquet.ColumnChunk, plain func(dst []T, v encoding.Values, n int) []T, fn func(values[T]) error) (err error) {
 	pages := chunk.Pages()
 	defer func() {
 		if cerr := pages.Close(); err == nil {
@@ -125,7 +128,7 @@ func eachPage[T any](chunk parquet.ColumnChunk, plain func(dst []T, v encoding.V
 		v := values[T]{levels: page.DefinitionLevels()}
 		if dict := page.Dictionary(); dict != nil {
 			if dict != wordsOf {
-				words, wordsOf = plain(words[:0], dict.Page().Data()), dict
+				words, wordsOf = plain(words[:0], dict.Page().Data(), dict.Len()), dict
 			}
 			data := page.Data()
 			looked = looked[:0]
@@ -137,7 +140,7 @@ func eachPage[T any](chunk parquet.ColumnChunk, plain func(dst []T, v encoding.V
 			}
 			v.there = looked
 		} else {
-			scratch = plain(scratch[:0], page.Data())
+			scratch = plain(scratch[:0], page.Data(), int(page.NumValues()-page.NumNulls()))
 			v.there = scratch
 		}
 		if err := v.check(); err != nil {
@@ -169,12 +172,12 @@ func (v *values[T]) check() error {
 }
 
 // integers appends a page's values of a time column.
-func integers(dst []int64, v encoding.Values) []int64 {
+func integers(dst []int64, v encoding.Values, _ int) []int64 {
 	return append(dst, v.Int64()...)
 }
 
 // floats appends a page's values of a number column.
-func floats(dst []float64, v encoding.Values) []float64 {
+func floats(dst []float64, v encoding.Values, _ int) []float64 {
 	switch v.Kind() {
 	case encoding.Double:
 		return append(dst, v.Double()...)

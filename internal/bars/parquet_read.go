@@ -23,45 +23,60 @@ const nullTime = math.MinInt64
 // columns, mid prices among them, are ignored. A missing value is an error.
 // The bars are valid (Validate); errors of a cell are a *CellError.
 func ReadParquet(r io.ReaderAt, size int64) (bars []Bar, err error) {
+	set, err := decodeParquet(r, size, false)
+	return set.Bars, err
+}
+
+// decodeParquet is ReadParquet, with the file's other columns if extra is set.
+func decodeParquet(r io.ReaderAt, size int64, extra bool) (set Set, err error) {
 	// The decoder panics on some damaged files; a file is input, not our bug.
 	defer func() {
 		if p := recover(); p != nil {
-			bars, err = nil, fmt.Errorf("damaged parquet file: %v", p)
+			set, err = Set{}, fmt.Errorf("damaged parquet file: %v", p)
 		}
 	}()
 	if err := checkFrame(r, size); err != nil {
-		return nil, err
+		return Set{}, err
 	}
 	f, err := parquet.OpenFile(r, size,
 		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<16))
 	if err != nil {
-		return nil, fmt.Errorf("opening a parquet file: %w", err)
+		return Set{}, fmt.Errorf("opening a parquet file: %w", err)
 	}
-	if err := checkPandasZone(f); err != nil {
-		return nil, err
+	notes := pandasNotes(f)
+	if err := checkPandasZone(notes); err != nil {
+		return Set{}, err
 	}
 	p, err := newParquetColumns(f)
 	if err != nil {
-		return nil, err
+		return Set{}, err
 	}
 	if err := p.checkCodecs(f.Metadata()); err != nil {
-		return nil, err
+		return Set{}, err
+	}
+	var others parquetExtra
+	if extra {
+		others = newParquetExtra(f, p, notes)
 	}
 	// The row count is a claim of the file: believed only so far.
-	bars = make([]Bar, 0, max(0, min(f.NumRows(), 1<<20)))
+	set.Bars = make([]Bar, 0, max(0, min(f.NumRows(), 1<<20)))
 	for g, group := range f.RowGroups() {
-		if bars, err = p.readGroup(group, bars); err != nil {
-			return nil, fmt.Errorf("reading row group %d: %w", g, err)
+		if set.Bars, err = p.readGroup(group, set.Bars); err == nil {
+			err = others.readGroup(group, len(set.Bars))
+		}
+		if err != nil {
+			return Set{}, fmt.Errorf("reading row group %d: %w", g, err)
 		}
 	}
-	if err := Validate(bars); err != nil {
+	if err := Validate(set.Bars); err != nil {
 		var cell *CellError
 		if errors.As(err, &cell) {
 			p.asInFile(cell)
 		}
-		return nil, err
+		return Set{}, err
 	}
-	return bars, nil
+	set.Extra, set.ExtraSkipped = others.finish(set.Bars)
+	return set, nil
 }
 
 // checkFrame refuses what is no parquet file, and a footer longer than the
@@ -83,34 +98,51 @@ func checkFrame(r io.ReaderAt, size int64) error {
 	return nil
 }
 
-// checkPandasZone refuses an index of another zone than UTC. Its instants
-// would be clear, but sessions and borders are UTC, and a data set that was
-// made for local time is more often a mistake than a wish.
-func checkPandasZone(f *parquet.File) error {
+// pandasNote is what the note of pandas says of a column.
+type pandasNote struct {
+	FieldName  string `json:"field_name"`
+	PandasType string `json:"pandas_type"`
+	NumpyType  string `json:"numpy_type"`
+	Metadata   *struct {
+		Timezone string `json:"timezone"`
+	} `json:"metadata"`
+}
+
+// pandasNotes reads the note of pandas, none where there is none or it is not
+// readable: it is for pandas, and what we need stands in the schema.
+func pandasNotes(f *parquet.File) []pandasNote {
 	text, ok := f.Lookup("pandas")
 	if !ok {
 		return nil
 	}
 	var meta struct {
-		Columns []struct {
-			Name      *string `json:"name"`
-			FieldName string  `json:"field_name"`
-			Metadata  *struct {
-				Timezone string `json:"timezone"`
-			} `json:"metadata"`
-		} `json:"columns"`
+		Columns []pandasNote `json:"columns"`
 	}
 	if json.Unmarshal([]byte(text), &meta) != nil {
-		return nil // a note for pandas; what we need stands in the schema
+		return nil
 	}
-	for _, c := range meta.Columns {
-		if c.Metadata == nil || (c.FieldName != "time" && c.FieldName != "__index_level_0__") {
+	return meta.Columns
+}
+
+func (n *pandasNote) zone() string {
+	if n.Metadata == nil {
+		return ""
+	}
+	return n.Metadata.Timezone
+}
+
+// checkPandasZone refuses an index of another zone than UTC. Its instants
+// would be clear, but sessions and borders are UTC, and a data set that was
+// made for local time is more often a mistake than a wish.
+func checkPandasZone(notes []pandasNote) error {
+	for _, n := range notes {
+		if n.FieldName != "time" && n.FieldName != "__index_level_0__" {
 			continue
 		}
-		switch zone := c.Metadata.Timezone; zone {
+		switch zone := n.zone(); zone {
 		case "", "UTC", "Etc/UTC", "+00:00", "Z":
 		default:
-			return fmt.Errorf("%s: time zone %s (want UTC)", c.FieldName, shorten(zone))
+			return fmt.Errorf("%s: time zone %s (want UTC)", n.FieldName, shorten(zone))
 		}
 	}
 	return nil
@@ -200,14 +232,20 @@ func (p *parquetColumns) checkCodecs(meta *format.FileMetaData) error {
 			if leaf >= len(group.Columns) {
 				return fmt.Errorf("damaged parquet file: a row group of %d columns", len(group.Columns))
 			}
-			switch codec := group.Columns[leaf].MetaData.Codec; codec {
-			case format.Uncompressed, format.Snappy, format.Gzip, format.Brotli, format.Zstd:
-			default:
+			if codec := group.Columns[leaf].MetaData.Codec; !isSafe(codec) {
 				return fmt.Errorf("column %s: compressed by %s (want snappy, gzip, brotli, zstd or none)", p.layout.name[c], codec)
 			}
 		}
 	}
 	return nil
+}
+
+func isSafe(codec format.CompressionCodec) bool {
+	switch codec {
+	case format.Uncompressed, format.Snappy, format.Gzip, format.Brotli, format.Zstd:
+		return true
+	}
+	return false
 }
 
 // asInFile gives an error the names and the nulls of the file: a null was

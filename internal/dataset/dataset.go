@@ -287,19 +287,9 @@ func (s *Set) slice(ctx context.Context, i int) ([]bars.Bar, error) {
 
 func (s *Set) load(ctx context.Context, i int) ([]bars.Bar, error) {
 	sha := s.ix.Slices[i]
-	path := filepath.Join(s.dir, sliceName(sha))
-	data, err := os.ReadFile(path)
-	if err != nil || digest(data) != sha {
-		// Missing, or damaged on disk: the bus has it.
-		if data, err = s.store.GetObject(ctx, sliceName(sha), maxObject); err != nil {
-			return nil, err
-		}
-		if got := digest(data); got != sha {
-			return nil, fmt.Errorf("the bus gave content with SHA-256 %s (want %s)", got, sha)
-		}
-		if err := keep(path, data); err != nil {
-			return nil, err
-		}
+	data, err := fetch(ctx, s.store, s.dir, sliceName(sha), sha)
+	if err != nil {
+		return nil, err
 	}
 	want := min(s.ix.SliceBars, s.ix.Bars-int64(i)*s.ix.SliceBars)
 	list, err := bars.ParseCanonical(data)
@@ -310,6 +300,24 @@ func (s *Set) load(ctx context.Context, i int) ([]bars.Bar, error) {
 		return nil, fmt.Errorf("it has %d bars (want %d)", len(list), want)
 	}
 	return list, nil
+}
+
+// fetch returns the object name, whose content has that SHA-256, from the
+// directory or the bus, and keeps it in the directory.
+func fetch(ctx context.Context, store Store, dir, name, sha string) ([]byte, error) {
+	path := filepath.Join(dir, name)
+	data, err := os.ReadFile(path)
+	if err == nil && digest(data) == sha {
+		return data, nil
+	}
+	// Missing, or damaged on disk: the bus has it.
+	if data, err = store.GetObject(ctx, name, maxObject); err != nil {
+		return nil, err
+	}
+	if got := digest(data); got != sha {
+		return nil, fmt.Errorf("the bus gave content with SHA-256 %s (want %s)", got, sha)
+	}
+	return data, keep(path, data)
 }
 
 func digest(b []byte) string {

@@ -1,0 +1,157 @@
+package bars
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// WriteCSVExtra is WriteCSV with extra columns behind the 14, or in place of a
+// mid price of their name; see NewCSVWriter.
+func WriteCSVExtra(w io.Writer, bars []Bar, extra []Column) error {
+	if err := CheckColumns(extra, len(bars)); err != nil {
+		return err
+	}
+	cw, err := NewCSVWriter(w, extra, formatTime)
+	if err != nil {
+		return err
+	}
+	if err := cw.Write(bars, extra); err != nil {
+		return err
+	}
+	return cw.Close()
+}
+
+// CSVWriter writes a CSV file block by block. A null is an empty cell and an
+// empty text a pair of quotes; NaN and infinities are nan, inf and -inf, what
+// is true or false True or False, as pandas reads them. A whole number in an
+// extra column of floats has a .0, so that who looks at some rows alone takes
+// them for floats, too. Texts are quoted where they must be; their line ends
+// are kept as they are.
+type CSVWriter struct {
+	bw       *bufio.Writer
+	columns  []fileColumn
+	shapes   []Column
+	timeText func(ns int64) string
+	line     []byte
+}
+
+// NewCSVWriter begins a file with its header line. Of extra, names and kinds
+// count, not the values. timeText gives the text of a time, here a bar's and
+// one of an extra column.
+func NewCSVWriter(w io.Writer, extra []Column, timeText func(ns int64) string) (*CSVWriter, error) {
+	shapes, err := shapesOf(extra)
+	if err != nil {
+		return nil, err
+	}
+	c := &CSVWriter{bw: bufio.NewWriterSize(w, 1<<18), columns: placeColumns(extra), shapes: shapes, timeText: timeText}
+	c.line = append(c.line, colTime.String()...)
+	for _, f := range c.columns {
+		c.line = appendQuoted(append(c.line, ','), f.name)
+	}
+	if _, err := c.bw.Write(append(c.line, '\n')); err != nil {
+		return nil, fmt.Errorf("writing the header: %w", err)
+	}
+	return c, nil
+}
+
+// Write appends bars with the rows of the extra columns that belong to them.
+func (c *CSVWriter) Write(bars []Bar, extra []Column) error {
+	if err := checkBlock(c.shapes, bars, extra); err != nil {
+		return err
+	}
+	for i := range bars {
+		c.line = append(c.line[:0], c.timeText(bars[i].TimeNS)...)
+		for _, f := range c.columns {
+			c.line = append(c.line, ',')
+			if f.of != nil {
+				c.line = strconv.AppendFloat(c.line, f.of(&bars[i]), 'g', -1, 64)
+			} else {
+				c.line = extra[f.extra].appendCell(c.line, i, c.timeText)
+			}
+		}
+		if _, err := c.bw.Write(append(c.line, '\n')); err != nil {
+			return fmt.Errorf("writing bar %d of a block: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// Close writes what is buffered. The writer below is left open.
+func (c *CSVWriter) Close() error {
+	if err := c.bw.Flush(); err != nil {
+		return fmt.Errorf("writing the end of a CSV file: %w", err)
+	}
+	return nil
+}
+
+func (c *Column) appendCell(line []byte, row int, timeText func(ns int64) string) []byte {
+	if c.Null(row) {
+		return line
+	}
+	switch c.Kind {
+	case Float64:
+		return appendNumber(line, c.Floats[row], 64)
+	case Float32:
+		return appendNumber(line, c.Floats[row], 32)
+	case Bool:
+		if c.Bools[row] {
+			return append(line, "True"...)
+		}
+		return append(line, "False"...)
+	case String:
+		return appendQuoted(line, c.Strings[row])
+	case Time:
+		// The format is for times that fit into nanoseconds; others are rare
+		// enough to stand as the number that they are.
+		if ns := scaleTime(c.Ints[row], int64(c.Unit)); ns != math.MaxInt64 && ns != math.MinInt64 {
+			text := timeText(ns)
+			if c.Zone == "" {
+				text = strings.TrimSuffix(text, "+00:00")
+			}
+			return append(line, text...)
+		}
+		return strconv.AppendInt(line, c.Ints[row], 10)
+	case Uint64:
+		return strconv.AppendUint(line, uint64(c.Ints[row]), 10)
+	}
+	return strconv.AppendInt(line, c.Ints[row], 10)
+}
+
+// appendNumber appends a float of so many bits.
+func appendNumber(line []byte, v float64, bits int) []byte {
+	switch {
+	case math.IsNaN(v):
+		return append(line, "nan"...)
+	case math.IsInf(v, 1):
+		return append(line, "inf"...)
+	case math.IsInf(v, -1):
+		return append(line, "-inf"...)
+	}
+	first := len(line)
+	line = strconv.AppendFloat(line, v, 'g', -1, bits)
+	if !bytes.ContainsAny(line[first:], ".e") {
+		line = append(line, ".0"...)
+	}
+	return line
+}
+
+// appendQuoted appends a text, in quotes if it is empty or holds what ends a
+// cell, or begins or ends with a space.
+func appendQuoted(line []byte, s string) []byte {
+	if s != "" && !strings.ContainsAny(s, ",\"\r\n") && strings.TrimSpace(s) == s {
+		return append(line, s...)
+	}
+	line = append(line, '"')
+	for i := range len(s) {
+		if s[i] == '"' {
+			line = append(line, '"')
+		}
+		line = append(line, s[i])
+	}
+	return append(line, '"')
+}

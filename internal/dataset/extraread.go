@@ -1,0 +1,132 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/run"
+)
+
+// keepExtra is how many decoded slices an Extra keeps: a chunk with its warm-up
+// and tail spans two as a rule.
+const keepExtra = 2
+
+// Extra are the columns that a data set has beside its bars, as a worker reads
+// them. Its methods may be called from any goroutine. A nil *Extra has none.
+type Extra struct {
+	store  Store
+	dir    string
+	ix     extraIndex
+	shapes []bars.Column
+
+	mu     sync.Mutex
+	loaded []loadedExtra // most recently used first
+}
+
+type loadedExtra struct {
+	i       int
+	columns []bars.Column
+}
+
+// OpenExtra finds the extra columns of digest sha256Hex, which belong to the
+// data set d, on the bus; without a digest there are none and the answer is
+// nil. dir, made if missing, keeps what was fetched; several processes may
+// share it.
+func OpenExtra(ctx context.Context, store Store, sha256Hex string, d run.Data, dir string) (*Extra, error) {
+	if sha256Hex == "" {
+		return nil, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the directory for extra columns: %w", err)
+	}
+	data, err := fetch(ctx, store, dir, extraName(sha256Hex), sha256Hex)
+	if err != nil {
+		return nil, fmt.Errorf("opening extra columns %.80q: %w", sha256Hex, err)
+	}
+	ix, shapes, err := decodeExtraIndex(data, d)
+	if err != nil {
+		return nil, fmt.Errorf("opening extra columns %.80q: %w", sha256Hex, err)
+	}
+	return &Extra{store: store, dir: dir, ix: ix, shapes: shapes}, nil
+}
+
+// Columns returns the columns with the rows of r, nil if there are none,
+// fetching the slices that it needs. It is an error if r is not within the
+// data set or a slice cannot be had. What it returns must not be changed.
+func (e *Extra) Columns(ctx context.Context, r run.BarRange) ([]bars.Column, error) {
+	if e == nil {
+		return nil, nil
+	}
+	if r.First < 0 || r.End > e.ix.Bars || r.First > r.End {
+		return nil, fmt.Errorf("extra columns of bars [%d, %d): not within the data set's %d", r.First, r.End, e.ix.Bars)
+	}
+	out := make([]bars.Column, len(e.shapes))
+	for i := range out {
+		out[i] = e.shapes[i].Shape()
+	}
+	for at := r.First; at < r.End; {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		i := at / e.ix.SliceBars
+		columns, err := e.slice(ctx, int(i))
+		if err != nil {
+			return nil, err
+		}
+		base := i * e.ix.SliceBars
+		end := min(r.End, base+e.ix.SliceBars)
+		for k := range out {
+			rows := columns[k].Slice(int(at-base), int(end-base))
+			if at == r.First && end == r.End {
+				out[k] = rows // one slice has it all: no copy
+			} else {
+				out[k].Append(rows)
+			}
+		}
+		at = end
+	}
+	return out, nil
+}
+
+// slice returns slice i from memory, the directory or the bus.
+func (e *Extra) slice(ctx context.Context, i int) ([]bars.Column, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, l := range e.loaded {
+		if l.i == i {
+			copy(e.loaded[1:k+1], e.loaded[:k])
+			e.loaded[0] = l
+			return l.columns, nil
+		}
+	}
+	columns, err := e.load(ctx, i)
+	if err != nil {
+		return nil, fmt.Errorf("slice %d of the extra columns: %w", i, err)
+	}
+	if len(e.loaded) == keepExtra {
+		e.loaded = e.loaded[:keepExtra-1]
+	}
+	e.loaded = append([]loadedExtra{{i, columns}}, e.loaded...)
+	return columns, nil
+}
+
+func (e *Extra) load(ctx context.Context, i int) ([]bars.Column, error) {
+	rows := min(e.ix.SliceBars, e.ix.Bars-int64(i)*e.ix.SliceBars)
+	columns := make([]bars.Column, 0, len(e.shapes))
+	for k, p := range partsOf(e.shapes) {
+		sha := e.ix.Slices[i][k]
+		data, err := fetch(ctx, e.store, e.dir, partName(sha), sha)
+		if err != nil {
+			return nil, err
+		}
+		list, err := decodePart(data, e.shapes[p.First:p.End], int(rows))
+		if err != nil {
+			return nil, fmt.Errorf("part %d: %w", k, err)
+		}
+		columns = append(columns, list...)
+	}
+	return columns, nil
+}
