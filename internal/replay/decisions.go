@@ -37,10 +37,17 @@ func (e *engine) decideUncalled(i, n int) {
 // long and short, of which the entry rule made why. The score is the better
 // side's, whatever the rule said.
 func called(why trade.Decision, long, short float64) trade.BarDecision {
-	x := trade.BarDecision{Decision: why}
+	x := sided(why, long, short)
 	if why.HasScore() {
 		x.Score = model.Sigmoid(max(long, short))
 	}
+	return x
+}
+
+// sided is a decision with the better side of the scores, of either kind, that
+// it was made of.
+func sided(why trade.Decision, long, short float64) trade.BarDecision {
+	x := trade.BarDecision{Decision: why}
 	switch {
 	case long > short:
 		x.Side = trade.Long

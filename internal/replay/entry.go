@@ -13,9 +13,10 @@ import (
 // probability, if it is high enough, leads by enough and the market session
 // is one for entries. Equal scores make none.
 type entryRule struct {
-	minLong, minShort float64 // log-odds of entry.p_side_min
-	lead              policy.Sides
-	allowed           []bool // by market session
+	least   policy.Sides // log-odds of entry.p_side_min
+	leastP  policy.Sides // the same for probabilities
+	lead    policy.Sides
+	allowed []bool // by market session
 }
 
 func newEntryRule(e policy.Entry, sessions feature.SessionTable) (entryRule, error) {
@@ -29,10 +30,10 @@ func newEntryRule(e policy.Entry, sessions feature.SessionTable) (entryRule, err
 		return entryRule{}, err
 	}
 	return entryRule{
-		minLong:  model.Logit(e.PSideMin.Long),
-		minShort: model.Logit(e.PSideMin.Short),
-		lead:     e.MarginMin,
-		allowed:  allowed,
+		least:   policy.Sides{Long: model.Logit(e.PSideMin.Long), Short: model.Logit(e.PSideMin.Short)},
+		leastP:  leastP(e.PSideMin),
+		lead:    e.MarginMin,
+		allowed: allowed,
 	}, nil
 }
 
@@ -41,26 +42,44 @@ func newEntryRule(e policy.Entry, sessions feature.SessionTable) (entryRule, err
 // long and short are log-odds. Sides and thresholds are compared as log-odds;
 // only a lead above 0 needs the probabilities themselves.
 func (r *entryRule) decide(session int, long, short float64) (side trade.Side, p float64, why trade.Decision) {
-	var score, other, least, lead float64
-	switch {
-	case long > short:
-		side, score, other, least, lead = trade.Long, long, short, r.minLong, r.lead.Long
-	case short > long:
-		side, score, other, least, lead = trade.Short, short, long, r.minShort, r.lead.Short
-	case long == short:
-		return 0, 0, trade.DecisionEqual
-	default: // one of them is no number
-		return 0, 0, trade.DecisionNoSignal
+	x := r.better(session, long, short, &r.least)
+	if x.why != trade.DecisionSignal {
+		return 0, 0, x.why
 	}
-	if !(score >= least) {
-		return 0, 0, trade.DecisionPSideMin
-	}
-	if !r.allowed[session] {
-		return 0, 0, trade.DecisionSession
-	}
-	p = model.Sigmoid(score)
-	if lead > 0 && p-model.Sigmoid(other) < lead {
+	p = model.Sigmoid(x.score)
+	if x.lead > 0 && p-model.Sigmoid(x.other) < x.lead {
 		return 0, 0, trade.DecisionMargin
 	}
-	return side, p, trade.DecisionSignal
+	return x.side, p, trade.DecisionSignal
+}
+
+// better is what the scores of two sides come to before the lead is looked at.
+type better struct {
+	side               trade.Side
+	score, other, lead float64
+	why                trade.Decision
+}
+
+// better compares the scores of both sides with each other and with least,
+// which is of their kind: log-odds or probabilities.
+func (r *entryRule) better(session int, long, short float64, least *policy.Sides) better {
+	var x better
+	floor := 0.0
+	switch {
+	case long > short:
+		x, floor = better{trade.Long, long, short, r.lead.Long, trade.DecisionSignal}, least.Long
+	case short > long:
+		x, floor = better{trade.Short, short, long, r.lead.Short, trade.DecisionSignal}, least.Short
+	case long == short:
+		return better{why: trade.DecisionEqual}
+	default: // one of them is no number
+		return better{why: trade.DecisionNoSignal}
+	}
+	if !(x.score >= floor) {
+		return better{why: trade.DecisionPSideMin}
+	}
+	if !r.allowed[session] {
+		return better{why: trade.DecisionSession}
+	}
+	return x
 }

@@ -20,7 +20,11 @@ type Job struct {
 	Bars      run.BarRange  // the chunk
 	DataBars  int64         // bars in the data set; open trades close where it ends
 	BarLength time.Duration // of the data set; sets the default of entry.max_gap
-	Policy    policy.Policy // needs a model
+	Policy    policy.Policy // needs a model, unless there are Scores
+
+	// Scores, if not nil, stand for the model: features, model and latency are
+	// the policy's no more. The rest is as ever.
+	Scores *Scores
 
 	// Model is the policy's, made once for all chunks that are replayed here.
 	// Nil: it is made of the policy, and of the model files that were read with
@@ -87,8 +91,13 @@ type Result struct {
 	Decisions trade.Decisions
 }
 
-// ErrSource marks errors that come from reading bars.
-var ErrSource = errors.New("reading bars")
+var (
+	// ErrSource marks errors that come from reading bars.
+	ErrSource = errors.New("reading bars")
+	// ErrScoresEnd says that the replay came to the end of its scores before
+	// that of its chunk.
+	ErrScoresEnd = errors.New("the scores end before the chunk does")
+)
 
 func (j Job) validate() error {
 	if j.Bars.First < 0 || j.Bars.End <= j.Bars.First || j.Bars.End > j.DataBars {
@@ -103,7 +112,11 @@ func (j Job) validate() error {
 	if len(j.States) > 0 && j.StateEvery < 1 {
 		return fmt.Errorf("job: states every %d bars (want 1 or more)", j.StateEvery)
 	}
-	if j.Policy.Model == nil {
+	if j.Scores != nil {
+		if err := j.Scores.validate(j.Bars); err != nil {
+			return err
+		}
+	} else if j.Policy.Model == nil {
 		return errors.New("job: the policy has no model (the built-in engine needs one)")
 	}
 	if n := j.Policy.Replay.FollowBars; n < 0 {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/trade"
 )
 
@@ -48,9 +49,7 @@ func (e *engine) footer() footer.Footer {
 		BarsSkippedWarmup:    c.warmup,
 		NModelCalls:          c.calls,
 		PregateMissingInputs: c.missing,
-		NSignals:             int64(len(e.signals)),
 		SkipReasons:          footer.Counts{},
-		DropReasons:          footer.Counts{},
 		Checkpoints:          slices.Clone(e.rows.rows),
 	}
 	if e.gate.on {
@@ -84,15 +83,22 @@ func (e *engine) footer() footer.Footer {
 	return f
 }
 
-// selectTrades fills in the trades of the chunk's own signals as if nothing
-// was open at its start.
+// selectTrades fills in the trades of the chunk's own signals.
 func (e *engine) selectTrades(f *footer.Footer) {
 	for k := range e.active {
 		e.signals[e.active[k].at] = e.active[k].Signal
 	}
-	sel := trade.NewSelector(e.job.Policy.Risk)
-	for i := range e.signals {
-		s := &e.signals[i]
+	CountTrades(f, e.signals, e.job.Policy.Risk)
+}
+
+// CountTrades fills into f what a chunk's own signals, in order, come to as if
+// nothing was open at its start: their number, trades, pnl and reasons.
+func CountTrades(f *footer.Footer, signals []trade.Signal, risk policy.Risk) {
+	f.NSignals, f.DropReasons = int64(len(signals)), footer.Counts{}
+	f.NTradesClosed, f.PnlBps, f.TradesOpen, f.OpenPnlBps = 0, 0, 0, 0
+	sel := trade.NewSelector(risk)
+	for i := range signals {
+		s := &signals[i]
 		if !sel.Offer(s) {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"gx1replay/internal/feature"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/model"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
@@ -33,7 +34,8 @@ const (
 // source returns; a sleep for model.latency is cut short, and no further bar
 // is stepped over. Errors of the source match ErrSource; with those and with
 // OnBar's the result holds what was measured up to there, too. An invalid job
-// returns an empty result.
+// returns an empty result. Scores that end before the chunk end the replay with
+// ErrScoresEnd and the result up to there.
 func Run(ctx context.Context, job Job, src Source, report func(footer.Footer)) (Result, error) {
 	e, err := newEngine(ctx, job, report)
 	if err != nil {
@@ -63,6 +65,7 @@ type engine struct {
 	reported   int64 // next at the last report
 
 	next    int64 // the index of the next bar to step over
+	end     int64 // the chunk's, or where its scores end
 	pushed  int64 // bars before this one are for recursive features alone
 	readEnd int64 // no bar from here on is followed
 	counts  counts
@@ -89,16 +92,18 @@ func newEngine(ctx context.Context, job Job, report func(footer.Footer)) (*engin
 	if err != nil {
 		return nil, err
 	}
-	if e.set, err = feature.New(p.Features, sessions); err != nil {
+	features := p.Features
+	if job.Scores != nil {
+		features = nil
+	}
+	if e.set, err = feature.New(features, sessions); err != nil {
 		return nil, err
 	}
 	if e.gate, err = newGate(p.Pregate, sessions); err != nil {
 		return nil, err
 	}
-	if e.model = job.Model; e.model == nil {
-		if e.model, err = model.NewSet(*p.Model, p.Sessions, p.Features, p.ModelContent); err != nil {
-			return nil, err
-		}
+	if err := e.setModel(p); err != nil {
+		return nil, err
 	}
 	if e.entry, err = newEntryRule(p.Entry, sessions); err != nil {
 		return nil, err
@@ -106,17 +111,36 @@ func newEngine(ctx context.Context, job Job, report func(footer.Footer)) (*engin
 	if e.rules, err = trade.NewRules(p, job.BarLength); err != nil {
 		return nil, err
 	}
-	e.latency.each = p.Model.Latency
 	e.rows = newCheckpoints(job)
 	e.nextReport = int64(job.ReportEvery)
 	e.reported = -1
 	if err := e.start(); err != nil {
 		return nil, err
 	}
-	e.readEnd = job.Bars.End + min(p.Replay.FollowBars, job.DataBars-job.Bars.End)
+	e.end = job.Bars.End
+	e.readEnd = e.end + min(p.Replay.FollowBars, job.DataBars-e.end)
+	if e.cut() {
+		e.end = job.Bars.First + job.Scores.Len()
+		e.readEnd = e.end
+	}
 	e.clock.lap(phaseStartup)
 	return e, nil
 }
+
+// setModel makes the model, unless there are scores instead.
+func (e *engine) setModel(p policy.Policy) (err error) {
+	if e.job.Scores != nil {
+		return nil
+	}
+	e.latency.each = p.Model.Latency
+	if e.model = e.job.Model; e.model == nil {
+		e.model, err = model.NewSet(*p.Model, p.Sessions, p.Features, p.ModelContent)
+	}
+	return err
+}
+
+// cut says that the scores end before the chunk does.
+func (e *engine) cut() bool { return e.job.Scores != nil && e.job.Scores.Len() < e.job.Bars.Len() }
 
 // start decides with which bar before the chunk to begin, so that every own
 // bar's features are what they are in one pass over the data set.
@@ -150,6 +174,9 @@ func (e *engine) start() error {
 func (e *engine) replay(src Source) error {
 	all := run.BarRange{First: e.next, End: e.readEnd}
 	var err error
+	if e.blockLen() == 0 {
+		return e.settle()
+	}
 	if s, ok := src.(BlockSource); ok {
 		err = e.replayBlocks(s.Blocks(e.ctx, all))
 	} else {
@@ -211,13 +238,15 @@ func (e *engine) replayBlocks(seq iter.Seq2[[]bars.Bar, error]) error {
 
 // blockLen is how many bars to read before stepping on; 0: none are needed.
 func (e *engine) blockLen() int {
-	chunk := e.job.Bars
+	first := e.job.Bars.First
 	switch {
-	case e.next < chunk.First:
-		return int(min(blockBars, chunk.First-e.next))
-	case e.next < chunk.End:
-		return int(min(blockBars, chunk.End-e.next))
-	case len(e.active) == 0:
+	case e.end == first: // there are no scores
+		return 0
+	case e.next < first:
+		return int(min(blockBars, first-e.next))
+	case e.next < e.end:
+		return int(min(blockBars, e.end-e.next))
+	case len(e.active) == 0 || e.cut():
 		return 0
 	}
 	return int(min(followBlock, e.readEnd-e.next))
@@ -242,6 +271,9 @@ func (e *engine) settle() error {
 		_ = e.latency.repay(e.ctx, &e.clock)
 	}
 	e.clock.lap(phasePolicy)
+	if e.cut() {
+		return ErrScoresEnd
+	}
 	return nil
 }
 
@@ -254,7 +286,7 @@ func (e *engine) block(buf []bars.Bar) error {
 		return nil
 	case e.next < e.job.Bars.First:
 		return e.warmUp(buf)
-	case e.next < e.job.Bars.End:
+	case e.next < e.end:
 		return e.own(buf)
 	}
 	return e.followOn(buf)

@@ -23,7 +23,7 @@ type ahead struct {
 	asks     [blockBars]int32 // the bars for which the model is asked
 	n        int              // how many they are
 	done     int              // how many of them are behind
-	rows     []float64        // their features
+	rows     []float64        // their features; none where there are scores
 }
 
 // look computes features and verdicts of a block of own bars.
@@ -43,14 +43,16 @@ func (e *engine) look(buf []bars.Bar) {
 	a.n, a.done = 0, 0
 	for k := a.ready; k < len(buf); k++ {
 		// A market session without a model has no signal, and needs no features.
-		if a.verdicts[k] == pass && e.model.Has(int(a.inputs.Sessions[k])) {
+		if a.verdicts[k] == pass && (e.model == nil || e.model.Has(int(a.inputs.Sessions[k]))) {
 			a.asks[a.n] = int32(k)
 			a.n++
 		}
 	}
 	e.clock.lap(phasePregate)
-	a.rows = e.set.Rows(a.asks[:a.n])
-	e.clock.lap(phaseFeature)
+	if e.model != nil {
+		a.rows = e.set.Rows(a.asks[:a.n])
+		e.clock.lap(phaseFeature)
+	}
 }
 
 // quiet is the number of bars from bar i of a block of n on that need no step
@@ -84,21 +86,13 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 		if err := e.latency.pay(e.ctx, &e.clock); err != nil {
 			return err
 		}
-		session, n := int(a.inputs.Sessions[i]), len(e.job.Policy.Features)
-		x := a.rows[a.done*n : (a.done+1)*n]
-		if timed {
-			e.clock.begin()
-		}
-		long, short := e.model.Score(session, x)
-		if timed {
-			e.clock.end()
+		session := int(a.inputs.Sessions[i])
+		if e.job.Scores != nil {
+			side, p, what = e.job.Scores.decide(&e.entry, e.next, session)
+		} else {
+			side, p, what = e.call(session, timed)
 		}
 		a.done++
-		var why trade.Decision
-		side, p, why = e.entry.decide(session, long, short)
-		if e.job.Decisions {
-			what = called(why, long, short)
-		}
 	}
 	if e.job.OnBar != nil {
 		e.set.At(i)
@@ -118,7 +112,7 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 		e.decideUncalled(i, 1)
 	}
 	e.count(buf, i, 1)
-	if asked {
+	if asked && e.model != nil {
 		e.counts.calls++
 	}
 	e.checkpoint()
@@ -126,6 +120,25 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 		e.clock.now()
 	}
 	return nil
+}
+
+// call calls the model for the next bar that asks it, which lies in market
+// session session, and makes a decision of its scores.
+func (e *engine) call(session int, timed bool) (side trade.Side, p float64, what trade.BarDecision) {
+	a, n := &e.ahead, len(e.job.Policy.Features)
+	x := a.rows[a.done*n : (a.done+1)*n]
+	if timed {
+		e.clock.begin()
+	}
+	long, short := e.model.Score(session, x)
+	if timed {
+		e.clock.end()
+	}
+	side, p, why := e.entry.decide(session, long, short)
+	if e.job.Decisions {
+		what = called(why, long, short)
+	}
+	return side, p, what
 }
 
 // followAll gives bar next to every signal that has not come to its end.

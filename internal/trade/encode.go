@@ -8,8 +8,13 @@ import (
 	"gx1replay/internal/footer"
 )
 
-// ArtifactName is the name under which a chunk's footer lists its signals.
-const ArtifactName = "signals"
+const (
+	// ArtifactName is the name under which a chunk's footer lists its signals.
+	ArtifactName = "signals"
+	// OwnTradesName is that of the trades that a user's command has made by
+	// itself: CSV, as it wrote it.
+	OwnTradesName = "trades.csv"
+)
 
 // The form of signals is binary and our own, because there may be millions: a
 // closed signal takes about 70 bytes (as msgpack with names 330), floats keep
