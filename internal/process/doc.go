@@ -7,9 +7,15 @@
 // however it went. A Register holds one small file a run, so that other
 // commands on this machine find the run's server.
 //
+// A Guarded is a command of the user's under a guard: a process that stands
+// between a worker and the command, so that nothing of the command outlives
+// the worker, however that ends. The guard is this executable again, with a
+// verb that calls GuardMain.
+//
 // The package never knows what a worker does, never reads the bus, and never
-// signals a process that it did not start. A process that leaves its group
-// (setsid, setpgid) is out of its reach.
+// signals a process that was not started by its means. A worker's process that
+// leaves its group (setsid, setpgid) is out of its reach; a command's is not,
+// on Linux, as long as its guard lives or the command has a cgroup.
 //
 // Invariants, which tests carry by their number:
 //
@@ -20,4 +26,6 @@
 //  3. After Kill nothing is started again.
 //  4. A worker whose coordinator died reads the end of its lifeline.
 //  5. A run_id that is not valid never reaches a path.
+//  6. After Done, and soon after the death of the worker, no process of a
+//     guarded command is left, but for those that do not die of SIGKILL.
 package process

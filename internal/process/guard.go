@@ -20,15 +20,16 @@ var (
 )
 
 const (
-	// guardStartWait bounds the wait for a guard's first word. It comes within
-	// milliseconds, unless the machine is beyond its load.
-	guardStartWait = 30 * time.Second
+	// guardStartWait bounds the wait for a guard's first word, which mostly
+	// comes within 50 ms. A machine far beyond its load must not fail it.
+	guardStartWait = time.Minute
 	// killedWait bounds the wait for killed processes to be gone. They die at
 	// once unless they sit in an uninterruptible system call.
 	killedWait = time.Second
-	// guardKillWait is what a guard has for Kill: killedWait and some time to
-	// say so. One that does not answer, because it was stopped, is killed then.
-	guardKillWait = killedWait + 2*time.Second
+	// guardKillWait is what a guard has for Kill: killedWait and, on a machine
+	// far beyond its load, some time to do it in. One that does not answer,
+	// because it was stopped, is killed then.
+	guardKillWait = killedWait + 4*time.Second
 	// guardAskWait bounds the writing of a byte to the guard: a pipe that is
 	// full has no reader.
 	guardAskWait = time.Second
@@ -64,8 +65,8 @@ type Exit struct {
 	Left  int
 	Alive int
 
-	// Lost says that the guard died first, so how the command ended is not
-	// known: Code is -1, Signal is SIGKILL, which the guard's death sends.
+	// Lost says that how the command ended is not known, because its guard died
+	// first: Code is -1, Signal is SIGKILL, which the guard's death sends.
 	Lost bool
 }
 
@@ -108,7 +109,12 @@ type Guarded struct {
 //
 // Of guard, Path, Args and Dir count, and Env, which if nil holds nothing of
 // this process's own environment.
-func StartGuarded(guard Spec, cmd Command) (g *Guarded, err error) {
+func StartGuarded(guard Spec, cmd Command) (*Guarded, error) {
+	return startUnder(guard, cmd, guardStartWait)
+}
+
+// startUnder is StartGuarded with a bound for the wait for the guard's word.
+func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err error) {
 	order, err := cmd.order()
 	if err != nil {
 		return nil, err
@@ -179,9 +185,8 @@ func StartGuarded(guard Spec, cmd Command) (g *Guarded, err error) {
 	// by the end of its status.
 	closeAll(theirs)
 	theirs = nil
-	if err := g.begin(order); err != nil {
-		_ = g.guard.Kill()
-		_, _ = g.guard.Wait()
+	if err := g.begin(order, wait); err != nil {
+		g.abandon()
 		return nil, commandError(cmd, err)
 	}
 	go g.watch()
@@ -230,8 +235,8 @@ func (c Command) order() (order, error) {
 }
 
 // begin sends the order and waits for the command's start.
-func (g *Guarded) begin(o order) error {
-	until := time.Now().Add(guardStartWait)
+func (g *Guarded) begin(o order, wait time.Duration) error {
+	until := time.Now().Add(wait)
 	_ = g.control.SetWriteDeadline(until)
 	if err := writeFrame(g.control, o); err != nil {
 		return fmt.Errorf("telling its guard what to start: %w", err)
@@ -252,6 +257,15 @@ func (g *Guarded) begin(o order) error {
 	}
 	g.pid, g.memory, g.cgroup = w.Started.PID, w.Started.Memory, w.Started.Cgroup
 	return nil
+}
+
+// abandon ends a guard that did not say that it started. It may have, and what
+// it started must not be left.
+func (g *Guarded) abandon() {
+	_ = g.control.Close() // it kills its command and exits
+	t := time.AfterFunc(g.killWait, func() { _ = g.guard.Kill() })
+	defer t.Stop()
+	_, _ = g.guard.Wait()
 }
 
 // watch waits for the guard's last word and its end.
@@ -300,7 +314,7 @@ func (g *Guarded) MemoryLimit() string { return g.memory }
 func (g *Guarded) Terminate() { g.ask(askTerminate) }
 
 // Kill sends SIGKILL to the group and all descendants. It does not wait; Done
-// is closed within some 4 s, whatever they do, and mostly at once.
+// is closed within some 6 s, whatever they do, and mostly at once.
 func (g *Guarded) Kill() {
 	g.killOnce.Do(func() {
 		g.killed.Store(true)

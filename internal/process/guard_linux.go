@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -60,6 +61,9 @@ func (g *guard) startCommand() (err error) {
 		if g.cgroup == nil && !attr.Ptrace {
 			return err
 		}
+		if limited {
+			why = fmt.Errorf("starting it in a cgroup: %w", err)
+		}
 		g.cgroup.remove()
 		g.cgroup, limited = nil, false
 		attr = &syscall.SysProcAttr{Pdeathsig: sigKill}
@@ -74,8 +78,7 @@ func (g *guard) startCommand() (err error) {
 		g.memory = "cgroup"
 		return nil
 	case attr.Ptrace:
-		// It does not end before it is let go, unless it is killed.
-		_, _ = wait4Stopped(g.pid)
+		awaitStop(g.pid)
 	}
 	// Untraced it runs by now. What it has mapped counts, what it started
 	// within this moment has no limit.
@@ -93,11 +96,15 @@ func (g *guard) startCommand() (err error) {
 	return nil
 }
 
-// wait4Stopped waits until the traced child pid has stopped.
-func wait4Stopped(pid int) (syscall.WaitStatus, error) {
-	var ws syscall.WaitStatus
-	_, err := wait4(pid, &ws, 0, nil)
-	return ws, err
+// awaitStop waits until the traced child pid has stopped, or was killed, and
+// leaves that to be seen by who waits for its end.
+func awaitStop(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return
+		}
+	}
 }
 
 // limitMemory bounds the address space of the process pid, and of what it
@@ -153,28 +160,66 @@ type kin struct {
 	start uint64 // with pid, tells it from every other
 }
 
-// descendants returns the processes below root that live.
+// descendants returns the processes below root that live. One that is started,
+// or changes its parent, meanwhile may be missing: who must miss none asks again
+// until root has no children.
 func descendants(root int) (live []kin) {
-	children := map[int][]int{}
-	stats := map[int]procStat{}
-	for pid, st := range processes() {
-		children[st.ppid] = append(children[st.ppid], pid)
-		stats[pid] = st
+	if _, ok := childrenOf(root); ok {
+		return treeBelow(root, childrenOf)
 	}
+	return treeBelow(root, everybodysChildren())
+}
+
+func treeBelow(root int, children func(int) ([]int, bool)) (live []kin) {
 	seen := map[int]bool{root: true}
 	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
-		for _, pid := range children[queue[0]] {
+		below, _ := children(queue[0])
+		for _, pid := range below {
 			if seen[pid] {
 				continue // numbers changed hands while /proc was read
 			}
 			seen[pid] = true
 			queue = append(queue, pid)
-			if st := stats[pid]; !st.dead() {
+			// A dead process's number is its own only until it is reaped; its
+			// children have another parent by then.
+			if st, err := readStat(pid); err == nil && !st.dead() {
 				live = append(live, kin{pid, st.start})
 			}
 		}
 	}
 	return live
+}
+
+// childrenOf returns the children of a process, dead ones too. It reports
+// false where the system does not list them.
+func childrenOf(pid int) (pids []int, ok bool) {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return nil, false
+	}
+	for _, t := range threads { // each has its own
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
+		if err != nil {
+			continue // it has ended, or there are no lists
+		}
+		ok = true
+		for _, f := range bytes.Fields(b) {
+			if child, err := strconv.Atoi(string(f)); err == nil {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids, ok
+}
+
+// everybodysChildren reads all processes of the machine, which may be many,
+// for a kernel without those lists.
+func everybodysChildren() func(int) ([]int, bool) {
+	lists := map[int][]int{}
+	for pid, st := range processes() {
+		lists[st.ppid] = append(lists[st.ppid], pid)
+	}
+	return func(pid int) ([]int, bool) { return lists[pid], true }
 }
 
 // processes are those of the machine that /proc shows.

@@ -9,10 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -146,10 +144,10 @@ func TestGuardedOutputArrivesWhole(t *testing.T) {
 	const n = 1 << 20
 	g := startGuarded(t, shell(fmt.Sprintf("head -c %d /dev/zero; head -c %d /dev/zero >&2; echo end", n, n)))
 	stderr := make(chan int)
-	go func() {
-		b, _ := io.ReadAll(g.Stderr())
+	go func(r io.Reader) {
+		b, _ := io.ReadAll(r)
 		stderr <- len(b)
-	}()
+	}(g.Stderr())
 	out := g.rest()
 	if len(out) != n+len("end\n") || !strings.HasSuffix(out, "\x00end\n") {
 		t.Errorf("standard output has %d bytes (want %d)", len(out), n+4)
@@ -239,10 +237,10 @@ func TestGuardedStdin(t *testing.T) {
 	cmd.Stdin = true
 	g := startGuarded(t, cmd)
 	text := strings.Repeat("what goes in comes out\n", 1<<15)
-	go func() {
-		_, _ = io.WriteString(g.Stdin(), text)
-		g.Stdin().Close()
-	}()
+	go func(in io.WriteCloser) {
+		_, _ = io.WriteString(in, text)
+		in.Close()
+	}(g.Stdin())
 	if out := g.rest(); out != text {
 		t.Errorf("%d bytes came back of %d", len(out), len(text))
 	}
@@ -263,21 +261,6 @@ func TestGuardedStdin(t *testing.T) {
 	}
 }
 
-func TestGuardedTerminateReachesTheGroup(t *testing.T) {
-	g := startGuarded(t, shell(`sh -c 'sleep 1000 & echo $!; wait' & wait`))
-	grandchild := g.number("")
-	g.Terminate()
-	if exit := g.end(); exit.Signal != syscall.SIGTERM || exit.Killed {
-		t.Errorf("%+v", exit)
-	}
-	g.gone("grandchild", grandchild)
-	g.Terminate()
-	g.Kill()
-	if exit := g.Exit(); exit.Killed {
-		t.Errorf("after a Kill that came too late: %+v", exit)
-	}
-}
-
 func TestGuardedTerminateLetsItSayTheLastWord(t *testing.T) {
 	g := startGuarded(t, shell(`trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done`))
 	g.line("ready")
@@ -287,161 +270,6 @@ func TestGuardedTerminateLetsItSayTheLastWord(t *testing.T) {
 	}
 	if out := g.rest(); out != "bye\n" {
 		t.Errorf("last output %q", out)
-	}
-}
-
-func TestGuardedKill(t *testing.T) {
-	for name, script := range map[string]string{
-		"stubborn": `trap '' TERM INT HUP; echo ready; while :; do sleep 0.01; done`,
-		"stopped":  `echo ready; kill -STOP $$`,
-		"group":    `sleep 1000 & sh -c 'sleep 1000 & sleep 1000' & echo ready; wait`,
-	} {
-		g := startGuarded(t, shell(script))
-		g.line("ready")
-		if name == "stopped" {
-			until(t, "it has stopped", func() bool { st, err := readStat(g.PID()); return err == nil && st.state == 'T' })
-		}
-		g.Terminate()
-		if name == "group" { // SIGTERM is what it asked for here
-			g.end()
-			continue
-		}
-		g.Kill()
-		if exit := g.end(); !exit.Killed || exit.Signal != sigKill || exit.Code != -1 || exit.Alive != 0 || exit.Left != 0 {
-			t.Errorf("%s: %+v", name, exit)
-		}
-		g.rest()
-	}
-}
-
-func TestGuardedDaemonsAreGoneAfterDone(t *testing.T) {
-	t.Run("the leader ends", func(t *testing.T) {
-		g := startGuarded(t, role("daemon 5"))
-		daemon := atoi(t, g.line("daemon"))
-		if exit := g.end(); exit.Code != 5 || exit.Left != 1 || exit.Alive != 0 {
-			t.Errorf("%+v (want exit status 5 and one process left)", exit)
-		}
-		if st, err := readStat(daemon); err == nil {
-			t.Errorf("the daemon is there: %+v", st)
-		}
-	})
-	t.Run("it is killed", func(t *testing.T) {
-		g := startGuarded(t, role("daemon-wait"))
-		daemon := g.number("daemon")
-		st, err := readStat(daemon.pid)
-		if err != nil || st.pgrp == g.PID() || st.ppid != g.guard.pid {
-			t.Fatalf("the daemon is %+v, %v (want another group, and the guard as parent)", st, err)
-		}
-		g.Kill()
-		if exit := g.end(); !exit.Killed || exit.Alive != 0 {
-			t.Errorf("%+v", exit)
-		}
-		g.gone("daemon", daemon)
-	})
-}
-
-// Orphans that end are reaped while the command runs.
-func TestGuardReapsOrphans(t *testing.T) {
-	g := startGuarded(t, shell(`for i in 1 2 3 4 5 6 7 8 9 10; do (sh -c 'exit 0' &); done; echo ready; exec sleep 1000`))
-	g.line("ready")
-	until(t, "orphans are reaped", func() bool {
-		for pid, st := range processes() {
-			if st.ppid == g.guard.pid && pid != g.PID() {
-				return false
-			}
-		}
-		return true
-	})
-	if st, err := readStat(g.PID()); err != nil || st.dead() {
-		t.Errorf("the leader is %+v, %v", st, err)
-	}
-}
-
-// playHolder holds a guarded command until it is killed.
-func playHolder() int {
-	g, err := StartGuarded(guardSpec(), Command{Path: os.Args[0], Env: roleEnviron("daemon-wait")})
-	if err != nil {
-		fmt.Println(err)
-		return 99
-	}
-	var daemon int
-	if _, err := fmt.Fscanf(g.Stdout(), "daemon %d\n", &daemon); err != nil {
-		return 98
-	}
-	fmt.Println(g.guard.Pid, g.PID(), daemon)
-	<-g.Done()
-	return 97
-}
-
-func TestNothingSurvivesTheDeathOfTheWorker(t *testing.T) {
-	holder := exec.Command(os.Args[0])
-	holder.Env = roleEnviron("holder")
-	holder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := holder.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := holder.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pids := make([]int, 3)
-	if _, err := fmt.Fscan(out, &pids[0], &pids[1], &pids[2]); err != nil {
-		t.Fatal(err)
-	}
-	var all []kin
-	for _, pid := range pids {
-		all = append(all, kinOf(t, pid))
-	}
-	// The guard is not in the worker's group, and lets no signal end it first.
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
-		if err := syscall.Kill(pids[0], sig); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := syscall.Kill(-holder.Process.Pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	_ = holder.Wait()
-	until(t, "guard, leader and daemon are gone", func() bool {
-		// Whoever inherited the guard may take its time to reap it.
-		return !slices.ContainsFunc(all, func(k kin) bool {
-			st, err := readStat(k.pid)
-			return err == nil && st.start == k.start && !st.dead()
-		})
-	})
-}
-
-func TestTheDeathOfTheGuardEndsTheCommand(t *testing.T) {
-	g := startGuarded(t, shell(`trap '' TERM; sh -c 'sleep 1000 & echo $!; wait' & wait`))
-	grandchild := g.number("")
-	leader := kinOf(t, g.PID())
-	if err := g.Guarded.guard.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	exit := g.end()
-	if !exit.Lost || exit.Killed || exit.Code != -1 || exit.Signal != sigKill || exit.Alive != 0 {
-		t.Errorf("%+v", exit)
-	}
-	for _, k := range []kin{leader, grandchild} {
-		if st, err := readStat(k.pid); err == nil && st.start == k.start && !st.dead() {
-			t.Errorf("%d is there after its guard's death: %+v", k.pid, st)
-		}
-	}
-	g.rest()
-}
-
-// A guard that does not answer, here because it was stopped, holds up Kill for
-// a bounded time.
-func TestKillWithAGuardThatDoesNotAnswer(t *testing.T) {
-	g := startGuarded(t, shell(`echo ready; exec sleep 1000`))
-	g.line("ready")
-	g.killWait = 50 * time.Millisecond
-	if err := syscall.Kill(g.guard.pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	g.Kill()
-	if exit := g.end(); !exit.Lost || !exit.Killed {
-		t.Errorf("%+v", exit)
 	}
 }
 
@@ -522,11 +350,12 @@ func TestStartGuardedErrors(t *testing.T) {
 		{Command{Path: "/bin/sh", Dir: dir + "/none"}, ErrNotFound, dir + "/none"},
 		{Command{Path: "/bin/sh", Dir: plain}, ErrNotExecutable, plain},
 		{Command{Path: "/bin/sh", Env: []string{"A=\x00"}}, nil, "zero byte"},
-		{Command{Path: "/bin/sh", Args: []string{"sh", strings.Repeat("x", 4<<20)}}, nil, "too long"},
+		{Command{Path: "/bin/sh", Args: []string{"sh", strings.Repeat("x", 1<<18)}}, nil, "too long"},
 		{Command{Path: "/bin/sh", Args: []string{"sh", strings.Repeat("x", 9<<20)}}, nil, "at most"},
 	} {
 		for _, limit := range []int64{0, 1 << 30} {
-			if tc.cmd.MemoryMax = limit; limit > 0 && tc.want == nil {
+			// With a limit there is another way to start, and to fail.
+			if tc.cmd.MemoryMax = limit; limit > 0 && tc.cmd.Path != binary && tc.cmd.Path != "/nowhere/cmd" {
 				continue
 			}
 			g, err := StartGuarded(guardSpec(), tc.cmd)
@@ -564,51 +393,4 @@ func TestGuardMainIsForTheProgramItself(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 64 || !bytes.Contains(out, []byte("program itself")) {
 		t.Errorf("%v\n%s", err, out)
 	}
-}
-
-func TestGuardedInParallelLeavesNothing(t *testing.T) {
-	_ = startGuarded(t, shell("exit 0")).end() // the poller has its descriptors now
-	before := descriptors(t)
-	var wg sync.WaitGroup
-	for i := range 50 {
-		wg.Go(func() {
-			cmd := shell(fmt.Sprintf("sleep 1000 & echo %d; exit %d", i, i))
-			cmd.Stdin = i%2 == 0
-			g, err := StartGuarded(guardSpec(), cmd)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if i%5 == 0 { // at any moment
-				g.Kill()
-			}
-			out, err := io.ReadAll(g.Stdout())
-			if i%5 != 0 && (err != nil || string(out) != fmt.Sprintln(i) || g.Exit().Code != i || g.Exit().Left != 1) {
-				t.Errorf("command %d: output %q, error %v, %+v", i, out, err, g.Exit())
-			}
-			g.Close()
-			g.Close()
-			g.Kill()
-			g.Terminate()
-		})
-	}
-	wg.Wait()
-	if after := descriptors(t); after != before {
-		t.Errorf("%d descriptors before, %d after", before, after)
-	}
-	if z := zombies(t); len(z) > 0 {
-		t.Errorf("children left unreaped: %v", z)
-	}
-	if live := descendants(os.Getpid()); len(live) > 0 {
-		t.Errorf("descendants left: %v", live)
-	}
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(fds)
 }

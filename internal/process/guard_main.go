@@ -155,14 +155,14 @@ func (g *guard) kill(ended <-chan usage, until time.Time) Exit {
 // nobody is.
 func (g *guard) finish(until time.Time) Exit {
 	g.killAll()
-	var exit Exit
+	exit := Exit{Code: -1, Signal: sigKill, Lost: true} // should somebody else have reaped it
 	var ws syscall.WaitStatus
 	var ru syscall.Rusage
 	if _, err := wait4(g.pid, &ws, 0, &ru); err == nil {
 		g.used.add(usageOf(ru))
-		exit.Code = ws.ExitStatus()
+		exit = Exit{Code: ws.ExitStatus()} // -1 after a signal
 		if ws.Signaled() {
-			exit.Code, exit.Signal = -1, ws.Signal()
+			exit.Signal = ws.Signal()
 		}
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {

@@ -154,6 +154,8 @@ func play(role string) int {
 		fmt.Println("daemon", sproutDaemon())
 		<-make(chan int)
 		return 99
+	case "mute-guard": // a guard whose words nobody hears
+		return playMuteGuard()
 	case "holder": // of a guarded command, until it is killed
 		return playHolder()
 	}
