@@ -1,7 +1,156 @@
 package execengine
 
-import "regexp"
+import (
+	"fmt"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gx1replay/internal/footer"
+)
 
 // Pattern finds progress in log lines by a regular expression whose named
-// groups are fields of the footer.
-type Pattern struct{ re *regexp.Regexp }
+// groups are fields of the footer: --exec-progress-regex.
+type Pattern struct {
+	re     *regexp.Regexp
+	groups []string // by index; empty: not named
+}
+
+// Groups beside the footer's numbers.
+const (
+	groupBars    = "bars"    // bars_processed
+	groupPercent = "percent" // 0 to 100, of the chunk's bars
+)
+
+// maxDigits bounds a number in a log line: no counter or time needs more.
+const maxDigits = 32
+
+// NewPattern compiles expr (Go's regexp syntax). Its named groups are numeric
+// fields of the footer, bars (short for bars_processed), percent (of the
+// chunk's bars), phase, status and error; one of them says how many bars. The
+// error names --exec-progress-regex, the group and what is allowed.
+func NewPattern(expr string) (*Pattern, error) {
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, fmt.Errorf("--exec-progress-regex %.200q: %w", expr, err)
+	}
+	p := &Pattern{re: re, groups: re.SubexpNames()}
+	allowed := []string{groupBars, groupPercent, "phase", "status", "error"}
+	var r Report
+	for _, f := range r.fields() {
+		switch f.ptr.(type) {
+		case *int64, *float64:
+			allowed = append(allowed, f.name)
+		}
+	}
+	slices.Sort(allowed[5:])
+	bars := false
+	for _, g := range p.groups {
+		if g != "" && !slices.Contains(allowed, g) {
+			return nil, fmt.Errorf("--exec-progress-regex %.200q: group %.80q is no field that can be taken from a log line (want %s)",
+				expr, g, strings.Join(allowed, ", "))
+		}
+		bars = bars || g == groupBars || g == groupPercent || g == "bars_processed"
+	}
+	if !bars {
+		return nil, fmt.Errorf("--exec-progress-regex %.200q: no group says how many bars were replayed (want (?P<bars>…), (?P<bars_processed>…) or (?P<percent>…))", expr)
+	}
+	return p, nil
+}
+
+// String is the expression.
+func (p *Pattern) String() string { return p.re.String() }
+
+// Match reads a line of a chunk of planned bars. It reports whether the line
+// says anything: p matches, and a group has a value that can be its. Numbers
+// may have thousands separators, 12,345 or 12_345. A nil Pattern matches
+// nothing.
+func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
+	if p == nil {
+		return Report{}, false
+	}
+	at := p.re.FindSubmatchIndex(line)
+	if at == nil {
+		return Report{}, false
+	}
+	r := Report{Given: map[string]bool{}}
+	fields := r.fields()
+	percent := ""
+	for i, g := range p.groups {
+		if g == "" || at[2*i] < 0 {
+			continue
+		}
+		text := strings.TrimSpace(string(line[at[2*i]:at[2*i+1]]))
+		if text == "" || r.Given[g] {
+			continue // of alternatives that have the same group, the one that has a value
+		}
+		var ok bool
+		switch g {
+		case groupPercent:
+			percent, ok = text, true
+		case groupBars:
+			ok = r.digits("bars_processed", &r.Footer.BarsProcessed, text)
+		case "phase":
+			ok = r.enter(text)
+		case "status":
+			r.Status, ok = cutText(validText(text), maxStatus), true
+		case "error":
+			r.Footer.Error, ok = validText(text), true
+			r.Given[g] = true
+		default:
+			ok = r.digits(g, fieldOf(fields, g), text)
+		}
+		if !ok {
+			r.Ignored = append(r.Ignored, g)
+		}
+	}
+	if percent != "" && !r.Given["bars_processed"] {
+		if bars, ok := percentOf(percent, planned); ok {
+			r.Footer.BarsProcessed, r.Given["bars_processed"] = bars, true
+		} else {
+			r.Ignored = append(r.Ignored, groupPercent)
+		}
+	}
+	return r, len(r.Given) > 0 || r.Phase != "" || r.Status != ""
+}
+
+func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// enter takes the name of a phase.
+func (r *Report) enter(text string) bool {
+	p := footer.Phase(strings.ToLower(text))
+	if p != footer.PhaseStartup && p != footer.PhaseWarmup && p != footer.PhaseReplay {
+		return false
+	}
+	r.Phase = p
+	return true
+}
+
+var separators = strings.NewReplacer(",", "", "_", "")
+
+// digits takes a number as a log line has it.
+func (r *Report) digits(name string, ptr any, text string) bool {
+	text = separators.Replace(text)
+	if text != "" && nonfiniteLen([]byte(text)) == len(text) {
+		r.Nonfinite = append(r.Nonfinite, name)
+		return true
+	}
+	return len(text) <= maxDigits && strings.Trim(text, "+-0123456789.eE") == "" && r.number(name, ptr, text) == nil
+}
+
+// percentOf is how many of planned bars a percentage is, rounded down. It counts
+// in decimals: 29 % of 100 bars are 29, and not the 28 that floats make of it.
+func percentOf(percent string, planned int64) (int64, bool) {
+	text := separators.Replace(strings.TrimSuffix(percent, "%"))
+	// No exponents: 1e999999999 has as many digits.
+	if len(text) > maxDigits || strings.Trim(text, "0123456789.") != "" {
+		return 0, false
+	}
+	x, ok := new(big.Rat).SetString(text)
+	if !ok || x.Cmp(big.NewRat(100, 1)) > 0 {
+		return 0, false
+	}
+	x.Mul(x, big.NewRat(max(planned, 0), 100))
+	return new(big.Int).Quo(x.Num(), x.Denom()).Int64(), true
+}

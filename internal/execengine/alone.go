@@ -1,0 +1,140 @@
+package execengine
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/process"
+)
+
+// alone runs a process for this chunk only.
+func (a *attempt) alone(ctx context.Context, report func(footer.Footer)) ending {
+	a.reproduce()
+	c, err := a.e.start(a.argv, a.env, false)
+	if err != nil {
+		return ending{started: err, withheld: a.withheld}
+	}
+	defer c.guarded.Close()
+	c.give(a)
+	return a.follow(ctx, control{
+		over: c.guarded.Done(), ask: c.guarded.Terminate, kill: c.guarded.Kill, cpu: c.guarded.Usage,
+		rest: func() process.Exit { return c.rest() },
+	}, report)
+}
+
+// reproduce leaves a script that runs the command again.
+func (a *attempt) reproduce() {
+	f, err := os.OpenFile(filepath.Join(a.paths.dir, reproduceSh), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o755)
+	if err == nil {
+		err = Reproduce(f, Reproduction{
+			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env, Argv: a.argv,
+			Task: a.paths.task, Serve: a.e.Spec.Serve,
+		})
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}
+	if err != nil {
+		a.log.Warn("writing reproduce.sh", "error", err)
+	}
+}
+
+// start starts the command. An error means that it cannot be.
+func (e *Engine) start(argv, env []string, stdin bool) (*child, error) {
+	path, err := process.LookPath(argv[0], valueOf(env, "PATH"), e.Dir)
+	if err != nil {
+		return nil, err
+	}
+	g, err := process.StartGuarded(e.Guard, process.Command{
+		Path: path, Args: argv, Env: env, Dir: e.Dir, Stdin: stdin, MemoryMax: e.Spec.MemoryMax,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &child{guarded: g}
+	c.pumps.Go(func() { c.pump(g.Stdout(), true) })
+	c.pumps.Go(func() { c.pump(g.Stderr(), false) })
+	return c, nil
+}
+
+func valueOf(env []string, name string) string {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// child is a command under way, and the attempt that has its output now.
+type child struct {
+	guarded *process.Guarded
+	pumps   sync.WaitGroup
+
+	mu   sync.Mutex
+	a    *attempt // nil: nobody's; it is dropped
+	said bool     // something, since it was given the attempt
+}
+
+func (c *child) give(a *attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.a = a
+	if a != nil {
+		c.said = false
+	}
+}
+
+// pump takes one stream of output: to the log of the attempt that is served,
+// and line by line.
+func (c *child) pump(from io.Reader, stdout bool) {
+	lines := NewLines(maxLine, func(text []byte) {
+		if c.a != nil {
+			c.a.line(text, stdout)
+		}
+	})
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		c.mu.Lock()
+		if c.a != nil {
+			log := c.a.stderr
+			if stdout {
+				log = c.a.stdout
+			}
+			_, _ = log.Write(buf[:n]) // it keeps its own error
+			c.said = c.said || n > 0
+		}
+		_, _ = lines.Write(buf[:n])
+		if err != nil {
+			_ = lines.Close()
+		}
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// rest waits for the end of a dead command's output.
+func (c *child) rest() process.Exit {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.pumps.Wait()
+	}()
+	t := time.NewTimer(outputWait)
+	defer t.Stop()
+	select {
+	case <-ended:
+	case <-t.C: // only what cannot be killed holds it
+	}
+	c.give(nil)
+	return c.guarded.Exit()
+}

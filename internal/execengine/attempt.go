@@ -1,0 +1,269 @@
+package execengine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/process"
+)
+
+const (
+	// pollEvery is how often files of progress are looked at.
+	pollEvery = 100 * time.Millisecond
+	// hearEvery bounds how often progress on standard output is taken in.
+	hearEvery = 20 * time.Millisecond
+	// outputWait bounds the wait for the end of a dead command's output.
+	outputWait = time.Second
+	// stderrTail is how much of a failed command's last words is kept.
+	stderrTail = footer.MaxTraceLen
+	// maxLine bounds a line that is looked at.
+	maxLine = 64 << 10
+)
+
+// attempt is one replay of one chunk. It is used from one goroutine; what
+// comes over the command's output is in heard.
+type attempt struct {
+	e     *Engine
+	job   Job
+	log   *slog.Logger
+	paths paths
+	task  Task
+	own   []int64 // opening times of the chunk's bars
+	slice []int64 // of the slice's rows
+
+	argv     []string // nil in serve mode
+	env      []string
+	withheld []string
+
+	tally      *tally
+	progressed bool // progress came by another way than the footer file
+	progress   *ProgressFile
+	heard      heard
+	stdout     *Log
+	stderr     *Log
+}
+
+// heard is what came over the command's output since it was last taken.
+type heard struct {
+	chunkID string
+	wake    chan struct{} // holds one
+	ended   chan struct{} // closed by the chunk's last line
+
+	mu    sync.Mutex
+	r     *Report
+	final *Report
+}
+
+func (h *heard) add(r Report) {
+	h.mu.Lock()
+	switch {
+	case r.Final && r.ChunkID != "" && r.ChunkID != h.chunkID:
+		// Another chunk's, of which nobody waits any more.
+	case r.Final && h.final == nil:
+		h.final = &r
+		close(h.ended)
+	case r.Final:
+	case h.r == nil:
+		h.r = &r
+	default:
+		h.r.Merge(r)
+	}
+	h.mu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (h *heard) take() (r, final *Report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r, h.r = h.r, nil
+	return r, h.final
+}
+
+// line takes one line of the command's output. It is called from the two
+// goroutines that read it.
+func (a *attempt) line(text []byte, stdout bool) {
+	if stdout {
+		if object, ok := GX1Line(text); ok {
+			if r, err := ParseReport(object); err == nil {
+				a.heard.add(r)
+				return
+			}
+		}
+	}
+	if p := a.e.Spec.Progress; p != nil {
+		if r, ok := p.Match(text, a.tally.planned); ok {
+			a.heard.add(r)
+		}
+	}
+}
+
+// control is how an attempt under way is asked to stop, and ended.
+type control struct {
+	over <-chan struct{} // closed when the command is done with the chunk
+	ask  func()          // to stop
+	kill func()
+	cpu  func() (user, sys float64, rss int64)
+	rest func() process.Exit // after over: waits for the rest of its output
+}
+
+// follow sees the command through to its end.
+func (a *attempt) follow(ctx context.Context, c control, report func(footer.Footer)) ending {
+	end := ending{noFooter: a.e.Spec.NoFooter, where: a.paths.footer, withheld: a.withheld}
+	a.tally.cpu = func() time.Duration {
+		user, sys, _ := c.cpu()
+		return time.Duration((user + sys) * float64(time.Second))
+	}
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	done := ctx.Done()
+	kill := a.job.Kill
+	var late <-chan time.Time // the grace is over
+	ask := func(why error) {
+		a.askToStop(why, c)
+		t := time.NewTimer(a.job.Grace(why))
+		late = t.C
+	}
+	for over := false; !over; {
+		select {
+		case <-done:
+			done = nil
+			if end.stop = context.Cause(ctx); late == nil {
+				ask(end.stop)
+			}
+		case <-late:
+			c.kill()
+			late = nil
+		case <-kill:
+			c.kill()
+			kill = nil
+		case <-c.over:
+			over = true
+		case <-a.heard.wake:
+			a.listen(report)
+			pause(hearEvery, c.over)
+		case now := <-poll.C:
+			a.poll(report)
+			if limit := a.e.Spec.Stall; limit > 0 && end.stop == nil && end.stalled == 0 && now.Sub(a.tally.moved) > limit && !a.silentByNature() {
+				end.stalled, end.phase = limit, string(a.tally.phase)
+				if late == nil {
+					ask(ErrStalled)
+				}
+			}
+		}
+	}
+	end.exit = c.rest()
+	a.poll(report)
+	end.footer = a.footer()
+	end.bars = a.tally.bars
+	end.stderr = a.stderr.Tail(stderrTail)
+	return end
+}
+
+// silentByNature says that nothing is to be expected from the command before
+// its end: it was never told how to report, and has not.
+func (a *attempt) silentByNature() bool {
+	return a.e.Spec.NoFooter && a.e.Spec.Progress == nil && !a.progressed
+}
+
+// listen takes in what was heard.
+func (a *attempt) listen(report func(footer.Footer)) {
+	r, _ := a.heard.take()
+	if r == nil {
+		return
+	}
+	a.progressed = true
+	a.take(*r, report)
+}
+
+func (a *attempt) take(r Report, report func(footer.Footer)) {
+	now := time.Now()
+	if a.tally.add(r, now) && report != nil {
+		report(a.tally.footer(a.tally.bars, now))
+	}
+}
+
+// poll looks at the files in which a command may report, and takes in what was
+// heard.
+func (a *attempt) poll(report func(footer.Footer)) {
+	for {
+		list, err := a.progress.Poll()
+		if err != nil {
+			a.log.Debug("reading the progress file", "error", err)
+		}
+		for _, r := range list {
+			a.heard.add(r)
+		}
+		if len(list) == 0 {
+			break
+		}
+	}
+	a.listen(report)
+	if a.e.Spec.NoFooter {
+		return
+	}
+	// A footer that claims the whole chunk is its last word, weighed at the
+	// end; before that one is progress.
+	r, ok, err := ReadFooterFile(a.paths.footer, false)
+	if err != nil || !ok {
+		return
+	}
+	if bars, has := a.tally.barsOf(r); has && bars < a.tally.planned {
+		a.take(r, report)
+	}
+}
+
+// footer reads what the command left as its footer, or said in its last line.
+func (a *attempt) footer() *Report {
+	_, final := a.heard.take()
+	r, ok, err := ReadFooterFile(a.paths.footer, true)
+	switch {
+	case a.e.Spec.NoFooter:
+		return final
+	case err != nil:
+		a.log.Warn("the command's footer cannot be read", "path", a.paths.footer, "error", err)
+	case ok && final != nil:
+		r.Merge(*final)
+	}
+	if ok && err == nil {
+		a.absorb(r)
+		return &r
+	}
+	if final != nil {
+		a.absorb(*final)
+	}
+	return final
+}
+
+// absorb takes the counters of a footer; its bars are weighed by who reads
+// them.
+func (a *attempt) absorb(r Report) {
+	a.tally.all.Merge(r)
+	a.tally.child, a.tally.childStatus = r.Raw, r.Status
+}
+
+// askToStop makes the stop file and asks the command to end.
+func (a *attempt) askToStop(why error, c control) {
+	if err := os.WriteFile(a.paths.stop, []byte(why.Error()+"\n"), 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
+		a.log.Warn("writing the stop file", "error", err)
+	}
+	c.ask()
+}
+
+// pause waits for d, or until over is closed.
+func pause(d time.Duration, over <-chan struct{}) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-over:
+	}
+}

@@ -1,0 +1,185 @@
+package execengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/policy"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+)
+
+// Engine replays chunks with the command of its Spec. Its methods may be
+// called from several goroutines, one replay a slot.
+type Engine struct {
+	Spec Spec
+	// Guard starts this program as the guard of a command.
+	Guard process.Spec
+	// Inherited is this process's environment, of which a list is passed on.
+	Inherited []string
+	// Dir is the directory in which the command is found and runs.
+	Dir string
+	Log *slog.Logger
+
+	mu      sync.Mutex
+	servers map[int]*server // by slot
+}
+
+// Job is a chunk to replay.
+type Job struct {
+	Manifest run.Manifest
+	Chunk    run.Chunk
+	Slot     int
+	Attempt  int
+	Dir      string // the attempt's directory
+	// Policy is the run's, and PolicyContent the file.
+	Policy        policy.Policy
+	PolicyContent []byte
+	Source        Source
+	// DataFile writes the whole data set, once for all chunks, and returns its
+	// path; it is called if the command names {data}.
+	DataFile func(ctx context.Context) (string, error)
+	// Files are the paths of the shipped files, by their names.
+	Files map[string]string
+	// Grace is how long the command may go on after it was asked to stop for
+	// that reason.
+	Grace func(why error) time.Duration
+	// Kill, if not nil, ends the command at once when it is closed.
+	Kill <-chan struct{}
+}
+
+// Replay replays a chunk and calls report, from one goroutine, with what was
+// heard so far. When ctx ends the command is asked to stop, and killed when
+// the grace is over; Replay returns when it and all that it started are gone,
+// with what it has left and the cause of ctx's end, unless the command had
+// done its chunk all the same. Other errors are those of this package, or
+// say how the command failed.
+func (e *Engine) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
+	if err := e.room(ctx); err != nil {
+		return Result{}, err
+	}
+	a, err := e.prepare(ctx, job)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return Result{}, err
+	}
+	var end ending
+	if e.Spec.Serve {
+		end = a.served(ctx, report)
+	} else {
+		end = a.alone(ctx, report)
+	}
+	return a.result(ctx, end)
+}
+
+// Close ends the processes that wait for chunks: they have the grace to go.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	servers := e.servers
+	e.servers = nil
+	e.mu.Unlock()
+	var owned sync.WaitGroup
+	for _, s := range servers {
+		owned.Go(func() { s.end(e.Spec.Grace) })
+	}
+	owned.Wait()
+}
+
+// result makes a footer and artifacts of how an attempt ended.
+func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
+	err := end.verdict()
+	bars := a.bars(end, err)
+	now := time.Now()
+	out := Result{}
+	emission, bad := a.emitted(ctx, err, bars)
+	switch {
+	case bad == nil:
+		bars = emission.Bars
+	case err == nil:
+		// It says ok, and what it left cannot be used: what was replayed is
+		// not known.
+		err, bars = bad, 0
+	default:
+		a.log.Warn("what the command left cannot be used", "error", bad)
+		if a.emit() != run.EmitsTrades {
+			bars = 0 // no bar is covered without its signals
+		}
+	}
+	out.Footer = a.tally.footer(bars, now, emission.Given...)
+	emission.fill(&out.Footer)
+	out.Artifacts = emission.Artifacts
+	out.Footer.CPUUserSec, out.Footer.CPUSysSec = end.exit.UserSec, end.exit.SysSec
+	out.Footer.MaxRSSBytes = end.exit.MaxRSSBytes
+	if err == nil {
+		out.Footer.Error, out.Footer.ErrorTraceback = "", ""
+	} else if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) {
+		if out.Trace = a.tally.all.Footer.ErrorTraceback; out.Trace == "" {
+			out.Trace = end.stderr
+		}
+		if end.started == nil {
+			err = a.located(err)
+		}
+	}
+	a.keepOut(&out)
+	return out, err
+}
+
+// emit is what the run's commands leave of trades.
+func (a *attempt) emit() string { return a.job.Manifest.Command.Emits }
+
+// emitWait bounds the reading of what a command left when its attempt has to
+// end.
+const emitWait = 3 * time.Second
+
+// emitted makes of what the command left what the built-in engine would leave.
+func (a *attempt) emitted(ctx context.Context, verdict error, bars int64) (Emission, error) {
+	if ctx.Err() != nil {
+		// What was flushed last counts.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), emitWait)
+		defer cancel()
+	}
+	return Emitted(ctx, Emit{
+		Kind: a.emit(), Dir: a.paths.out, Chunk: a.job.Chunk.Bars, Data: a.job.Manifest.Data, Policy: a.job.Policy, Source: a.job.Source,
+		Times: a.slice, FirstRow: a.task.FirstBar - a.task.WarmupBars, Partial: verdict != nil, Bars: bars,
+	})
+}
+
+// located says where the log of an attempt that failed is.
+func (a *attempt) located(err error) error {
+	return fmt.Errorf("%w; its log: %s", err, a.paths.stderr)
+}
+
+// bars is how many bars the attempt has replayed, as far as it can be
+// believed.
+func (a *attempt) bars(end ending, verdict error) int64 {
+	heard := a.tally.bars
+	planned := a.tally.planned
+	if end.footer == nil {
+		if verdict == nil {
+			return planned // asked to leave no footer: exit code 0 says all
+		}
+		return heard
+	}
+	claim, has := a.tally.barsOf(*end.footer)
+	switch {
+	case verdict == nil && !has:
+		return planned // ok, and no number
+	case verdict == nil:
+		return claim
+	case !has:
+		return heard
+	case claim < planned && !a.progressed:
+		// It reports by its footer alone, and does not claim the whole chunk.
+		return claim
+	}
+	// The original's runner claims the whole chunk when it is stopped.
+	return min(claim, heard)
+}

@@ -1,0 +1,197 @@
+package execengine
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// passedOn are what a command inherits of the worker's environment without
+// being asked.
+var passedOn = []string{"PATH", "HOME", "LANG", "TZ", "TMPDIR"}
+
+// envDefaults are set unless --exec-env or --slot-env set them. One thread each,
+// because there is one command a core already; unbuffered, because a block of
+// output that waits for the next 4 KiB is no progress.
+var envDefaults = map[string]string{
+	"PYTHONUNBUFFERED":       "1",
+	"OMP_NUM_THREADS":        "1",
+	"MKL_NUM_THREADS":        "1",
+	"OPENBLAS_NUM_THREADS":   "1",
+	"VECLIB_MAXIMUM_THREADS": "1",
+	"NUMEXPR_NUM_THREADS":    "1",
+}
+
+// checkpointVar is the one variable of the protocol that --exec-env may set: a
+// replay of half a bar a second wants a smaller step than ours.
+const checkpointVar = "GX1_CHECKPOINT_EVERY_BARS"
+
+// protocolVars are variables that speak of one attempt. They are never inherited:
+// a worker that was itself started by a command, or in a shell where somebody
+// tried one, would hand on another attempt's.
+var protocolVars = []string{
+	"GX1_STOP_REQUESTED", "GX1_RUN_ID", "GX1_CHUNK_ID", "GX1_REPLAY_PREGATE_ENABLED", checkpointVar,
+	"GX1R_TASK_FILE", "GX1R_PROGRESS_FILE", "GX1R_FOOTER_FILE", "GX1R_STOP_FILE", "GX1R_ATTEMPT", "GX1R_SLOT",
+}
+
+// envEntry is one --exec-env: a name or glob, or a name with a value.
+type envEntry struct {
+	pattern string
+	value   string
+	set     bool
+}
+
+// parseEnv reads one --exec-env.
+func parseEnv(text string) (envEntry, error) {
+	bad := func(what string) (envEntry, error) {
+		return envEntry{}, fmt.Errorf("--exec-env %.80q: %s (want NAME, GLOB or NAME=VALUE)", text, what)
+	}
+	name, value, set := strings.Cut(text, "=")
+	switch {
+	case name == "":
+		return bad("there is no name")
+	case set && !envName(name):
+		return bad(fmt.Sprintf("%.80q is no name of a variable", name))
+	case set && strings.ContainsRune(value, 0):
+		return bad("the value holds a zero byte")
+	case set && name != checkpointVar && slices.Contains(protocolVars, name):
+		return bad(name + " is the engine's own")
+	case set || envName(name):
+		return envEntry{name, value, set}, nil
+	}
+	for _, c := range name {
+		if !nameByte(c) && !strings.ContainsRune("*?[]^-", c) {
+			return bad(fmt.Sprintf("%q cannot stand in a name or glob", c))
+		}
+	}
+	if _, err := path.Match(name, ""); err != nil || !strings.ContainsAny(name, "*?[") {
+		return bad("it is neither a name nor a glob")
+	}
+	return envEntry{pattern: name}, nil
+}
+
+func nameByte(c rune) bool {
+	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_'
+}
+
+// envName says whether name can be that of a variable.
+func envName(name string) bool {
+	return name != "" && (name[0] < '0' || name[0] > '9') && strings.IndexFunc(name, func(c rune) bool { return !nameByte(c) }) < 0
+}
+
+// CheckEnv checks --exec-env before anything is started: names, globs, and
+// the placeholders in values, except that the run's parameters and files are
+// not known yet.
+func CheckEnv(list []string) error {
+	for _, text := range list {
+		e, err := parseEnv(text)
+		if err != nil {
+			return err
+		}
+		_, err = expand(e.value, func(name string) (string, error) {
+			if slices.Contains(placeholders, name) || strings.HasPrefix(name, paramPrefix) || strings.HasPrefix(name, filePrefix) {
+				return "", nil
+			}
+			return "", unknown(name, append(slices.Clone(placeholders), paramPrefix+"NAME", filePrefix+"NAME"))
+		})
+		if err != nil {
+			return fmt.Errorf("--exec-env %.80q: %w", text, err)
+		}
+	}
+	return nil
+}
+
+// Environ makes a command's environment, as sorted "NAME=value": of inherited
+// what list and the few names that every command gets let through, the values
+// that list sets (with v's placeholders), those of slot (slotEnv, in turn, from
+// slot 0 on), and own, the protocol's. The later ones win, except that list may
+// set GX1_CHECKPOINT_EVERY_BARS. Of names that come twice the last counts, and
+// in list a value more than a name or glob.
+//
+// withheld are the names, sorted, that were inherited and whose values did not
+// get through, unless list, slotEnv or own set another.
+func Environ(list []string, slotEnv map[string][]string, slot int, inherited []string, own map[string]string, v Values) (env []string, withheld []string, err error) {
+	here := map[string]string{}
+	for _, nv := range inherited {
+		// What has no name or no = is no variable that a program could read.
+		if name, value, ok := strings.Cut(nv, "="); ok && name != "" {
+			here[name] = value
+		}
+	}
+	out := maps.Clone(envDefaults)
+	chosen := map[string]bool{} // by somebody who knew what was there
+	let := func(name string) {
+		if value, ok := here[name]; ok && !slices.Contains(protocolVars, name) {
+			out[name], chosen[name] = value, true
+		}
+	}
+	for _, name := range passedOn {
+		let(name)
+	}
+	set := map[string]bool{}
+	for _, text := range list {
+		e, err := parseEnv(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !e.set {
+			for name := range here {
+				if ok, _ := path.Match(e.pattern, name); ok && !set[name] {
+					let(name)
+				}
+			}
+			continue
+		}
+		if out[e.pattern], err = Expand(e.value, v); err != nil {
+			return nil, nil, fmt.Errorf("--exec-env %.80q: %w", text, err)
+		}
+		chosen[e.pattern], set[e.pattern] = true, true
+	}
+	if err := setSlot(out, chosen, slotEnv, slot); err != nil {
+		return nil, nil, err
+	}
+	for name, value := range own {
+		if name != checkpointVar || !set[name] {
+			out[name] = value
+		}
+		chosen[name] = true
+	}
+	for name, value := range here {
+		if got, ok := out[name]; !chosen[name] && (!ok || got != value) {
+			withheld = append(withheld, name)
+		}
+	}
+	slices.Sort(withheld)
+	for _, name := range slices.Sorted(maps.Keys(out)) {
+		env = append(env, name+"="+out[name])
+	}
+	return env, withheld, nil
+}
+
+// setSlot gives out the slot's values.
+func setSlot(out map[string]string, chosen map[string]bool, slotEnv map[string][]string, slot int) error {
+	for _, name := range slices.Sorted(maps.Keys(slotEnv)) {
+		values := slotEnv[name]
+		bad := ""
+		switch {
+		case !envName(name):
+			bad = "that is no name of a variable"
+		case slices.Contains(protocolVars, name):
+			bad = "that variable is the engine's own"
+		case len(values) == 0:
+			bad = "there is no value"
+		case slot < 0:
+			bad = "slot " + strconv.Itoa(slot) + " is none"
+		case strings.ContainsRune(values[slot%len(values)], 0):
+			bad = "a value holds a zero byte"
+		}
+		if bad != "" {
+			return fmt.Errorf("--slot-env %.80q: %s (want NAME=VALUE,VALUE…)", name, bad)
+		}
+		out[name], chosen[name] = values[slot%len(values)], true
+	}
+	return nil
+}

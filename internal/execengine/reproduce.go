@@ -1,0 +1,247 @@
+package execengine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Reproduction is what an attempt ran.
+type Reproduction struct {
+	Run     string
+	Chunk   int
+	Attempt int
+	Dir     string // working directory
+	Out     string // the attempt's {out_dir}, absolute
+	Env     []string
+	Argv    []string
+	// Task is the path of the task file; empty: GX1R_TASK_FILE of Env, if that
+	// is there.
+	Task string
+	// Serve: the command gets the task as a line on its standard input.
+	Serve bool
+}
+
+// Reproduce writes reproduce.sh, a script for sh that runs the attempt's
+// command again: in the same directory, with the same arguments and exactly
+// the same environment, except that it never touches what the attempt has
+// left. What it writes goes to a directory of its own: the script's first
+// argument, new or empty, or else "reproduced" beside the script, "reproduced-2"
+// and so on. So the attempt's out_dir becomes that directory wherever it
+// stands in arguments, environment and task file, and the task, footer,
+// progress and stop file become files in it. It reads the task file.
+func Reproduce(w io.Writer, r Reproduction) error {
+	if len(r.Argv) == 0 {
+		return errors.New("writing reproduce.sh: there is no command")
+	}
+	task, moves, err := r.moves()
+	if err != nil {
+		return fmt.Errorf("writing reproduce.sh: %w", err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `#!/bin/sh
+# The command of run %s, chunk %d, attempt %d, once more.
+# usage: reproduce.sh [DIR]
+# What it writes goes to DIR, new or empty (default: "reproduced" beside this
+# script). What the attempt has left stays as it is.
+set -eu
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+if [ $# -gt 0 ]; then
+	mkdir -p -- "$1"
+	OUT=$(CDPATH= cd -- "$1" && pwd)
+	if [ -n "$(ls -A -- "$OUT")" ]; then
+		echo "reproduce.sh: $OUT is not empty" >&2
+		exit 1
+	fi
+else
+	OUT=$here/reproduced
+	n=1
+	while [ -e "$OUT" ]; do
+		n=$((n + 1))
+		OUT=$here/reproduced-$n
+	done
+	mkdir -- "$OUT"
+fi
+echo "reproduce.sh: it writes to $OUT" >&2
+`, oneLine(r.Run), r.Chunk, r.Attempt)
+	// OUT as it stands in a JSON text.
+	b.WriteString(`JSON_OUT=$(printf '%s' "$OUT" | sed 's/[\\"]/\\&/g')` + "\n")
+	taskPath := ""
+	if task != nil {
+		taskPath = r.taskPath()
+		fmt.Fprintf(&b, "printf '%%s\\n' %s >%s\n", inJSON(moves).quote(string(bytes.TrimSpace(task))), moves.quote(taskPath))
+	}
+	if r.Dir != "" {
+		fmt.Fprintf(&b, "cd -- %s\n", shellQuote(r.Dir))
+	}
+	if r.Serve {
+		fmt.Fprintf(&b, "printf '%%s\\n' %s |\n", inJSON(moves).quote(fmt.Sprintf(`{"task":%s}`, jsonText(taskPath))))
+	} else {
+		b.WriteString("exec ")
+	}
+	b.WriteString("env -i")
+	for _, nv := range r.Env {
+		name, value, _ := strings.Cut(nv, "=")
+		if envName(name) {
+			fmt.Fprintf(&b, " \\\n\t%s=%s", name, moves.quote(value))
+		} else {
+			fmt.Fprintf(&b, " \\\n\t%s", moves.quote(nv))
+		}
+	}
+	b.WriteString(" \\\n\t")
+	if strings.Contains(r.Argv[0], "=") {
+		// env would take the program's name for a variable.
+		b.WriteString(`/bin/sh -c 'exec "$@"' sh `)
+	}
+	for i, a := range r.Argv {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(moves.quote(a))
+	}
+	if !r.Serve {
+		b.WriteString(" </dev/null")
+	}
+	b.WriteByte('\n')
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("writing reproduce.sh: %w", err)
+	}
+	return nil
+}
+
+func (r Reproduction) taskPath() string {
+	if r.Task != "" {
+		return r.Task
+	}
+	return valueOf(r.Env, "GX1R_TASK_FILE")
+}
+
+// moves reads the task file and says which paths become others.
+func (r Reproduction) moves() (task []byte, moved replacements, err error) {
+	var t struct {
+		OutDir       string `json:"out_dir"`
+		FooterFile   string `json:"footer_file"`
+		ProgressFile string `json:"progress_file"`
+		StopFile     string `json:"stop_file"`
+	}
+	path := r.taskPath()
+	if path != "" {
+		if task, err = readPlain(path, maxReportBytes); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, err
+		}
+		if task != nil {
+			if err := json.Unmarshal(task, &t); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", path, err)
+			}
+		}
+	}
+	files := []string{path, t.FooterFile, t.ProgressFile, t.StopFile}
+	for _, name := range []string{"GX1R_TASK_FILE", "GX1R_FOOTER_FILE", "GX1R_PROGRESS_FILE", "GX1R_STOP_FILE"} {
+		files = append(files, valueOf(r.Env, name))
+	}
+	for _, out := range []string{r.Out, t.OutDir} {
+		moved.add(out, "$OUT")
+	}
+	for _, file := range files {
+		if rel, err := filepath.Rel(r.Out, file); r.Out == "" || err != nil || !filepath.IsLocal(rel) {
+			moved.add(file, "$OUT/"+filepath.Base(file))
+		}
+	}
+	// The longer path first: it may begin with the other.
+	slices.SortStableFunc(moved, func(a, b replacement) int { return len(b.path) - len(a.path) })
+	return task, moved, nil
+}
+
+// replacement is a path and the variable, with what follows it, that takes its
+// place.
+type replacement struct{ path, by string }
+
+type replacements []replacement
+
+func (list *replacements) add(path, by string) {
+	if filepath.IsAbs(path) && !slices.ContainsFunc(*list, func(r replacement) bool { return r.path == path }) {
+		*list = append(*list, replacement{path, by})
+	}
+}
+
+// inJSON are the replacements in a JSON text.
+func inJSON(list replacements) replacements {
+	var out replacements
+	for _, r := range list {
+		variable, rest, _ := strings.Cut(r.by, "/")
+		by := "$JSON_" + variable[1:]
+		if rest != "" {
+			by += "/" + strings.Trim(jsonText(rest), `"`)
+		}
+		out.add(strings.Trim(jsonText(r.path), `"`), by)
+	}
+	return out
+}
+
+// jsonText is s as a JSON text, in the notation of json.Marshal.
+func jsonText(s string) string {
+	b, _ := json.Marshal(s) // of a text there is no error
+	return string(b)
+}
+
+// quote is text as one word of sh, with its paths replaced.
+func (list replacements) quote(text string) string {
+	var out strings.Builder
+	plain := 0 // where what is not written yet begins
+	for i := 0; i < len(text); {
+		r, ok := list.at(text[i:])
+		if !ok {
+			i++
+			continue
+		}
+		if i > plain {
+			out.WriteString(shellQuote(text[plain:i]))
+		}
+		variable, rest, _ := strings.Cut(r.by, "/")
+		fmt.Fprintf(&out, `"%s"`, variable)
+		if rest != "" {
+			out.WriteString(shellQuote("/" + rest))
+		}
+		i += len(r.path)
+		plain = i
+	}
+	if plain < len(text) || text == "" {
+		out.WriteString(shellQuote(text[plain:]))
+	}
+	return out.String()
+}
+
+// at finds the replacement of a path at the beginning of text. A longer name
+// that only begins like it is another path.
+func (list replacements) at(text string) (replacement, bool) {
+	for _, r := range list {
+		if rest, ok := strings.CutPrefix(text, r.path); ok && (rest == "" || !nameByte(rune(rest[0])) && rest[0] != '.' && rest[0] != '-') {
+			return r, true
+		}
+	}
+	return replacement{}, false
+}
+
+// shellQuote is text as one word of sh.
+func shellQuote(text string) string {
+	if text != "" && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:,+@%") == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// oneLine is text for a comment.
+func oneLine(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' {
+			return '?'
+		}
+		return c
+	}, text)
+}

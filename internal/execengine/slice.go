@@ -1,0 +1,133 @@
+package execengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/run"
+)
+
+// Formats of a slice (--slice-format).
+const (
+	SliceParquet = "parquet"
+	SliceCSV     = "csv"
+)
+
+// blockBars is how many bars are held at a time when a slice is written. A
+// block ends where the bars' index is a multiple of it, as the slices of a
+// data set on the bus do, so that each of those is looked up once.
+const blockBars = 1 << 16
+
+// Source gives bars and extra columns of a range.
+type Source interface {
+	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
+	Extra(ctx context.Context, r run.BarRange) ([]bars.Column, error)
+}
+
+// SliceRange is the range of a slice: warmup bars, the chunk, tail bars, as far
+// as the data set of dataBars bars has them. Negative numbers are 0.
+func SliceRange(chunk run.BarRange, dataBars, warmup, tail int64) run.BarRange {
+	before := min(max(warmup, 0), max(chunk.First, 0))
+	behind := min(max(tail, 0), max(dataBars-chunk.End, 0))
+	return run.BarRange{First: chunk.First - before, End: chunk.End + behind}
+}
+
+// WriteSlice writes the bars of r with their extra columns to path, and returns
+// the opening times (ns) of the rows. format is SliceParquet, whose times are
+// UTC timestamps in ns, or SliceCSV, whose times are in tsFormat. r must not be
+// empty. The file is written aside and renamed: on an error there is none, or
+// the one that was there. It is not synced; a slice that a crash of the host
+// spoils belongs to an attempt that is gone.
+func WriteSlice(ctx context.Context, path, format, tsFormat string, src Source, r run.BarRange) (times []int64, err error) {
+	defer func() {
+		if err != nil {
+			times, err = nil, fmt.Errorf("writing bars [%d, %d) to %s: %w", r.First, r.End, path, err)
+		}
+	}()
+	if r.Len() < 1 {
+		return nil, errors.New("there are none (want at least one)")
+	}
+	dir, name := filepath.Split(path)
+	// Not os.CreateTemp: its files can be read by their owner alone.
+	aside := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", name, rand.Uint64()))
+	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	times, err = copySlice(ctx, f, format, tsFormat, src, r)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(aside, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(aside))
+	}
+	return times, nil
+}
+
+// sliceWriter is a file of a format under way.
+type sliceWriter interface {
+	Write(list []bars.Bar, extra []bars.Column) error
+	Close() error
+}
+
+func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Column) (sliceWriter, error) {
+	switch format {
+	case SliceParquet:
+		return bars.NewParquetWriter(w, extra)
+	case SliceCSV:
+		return bars.NewCSVWriter(w, extra, func(ns int64) string { return newTime(ns, tsFormat).String() })
+	}
+	return nil, fmt.Errorf("format %.40q (want %s or %s)", format, SliceParquet, SliceCSV)
+}
+
+// copySlice writes the rows of r, block by block: a whole data set need not
+// fit into the memory of a worker.
+func copySlice(ctx context.Context, w io.Writer, format, tsFormat string, src Source, r run.BarRange) ([]int64, error) {
+	var out sliceWriter
+	var list []bars.Bar
+	var times []int64
+	for at := r.First; at < r.End; {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		block := run.BarRange{First: at, End: min((at/blockBars+1)*blockBars, r.End)}
+		list = list[:0]
+		for b, err := range src.Bars(ctx, block) {
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, b)
+			times = append(times, b.TimeNS)
+		}
+		if int64(len(list)) != block.Len() {
+			return nil, fmt.Errorf("the source gave %d bars of [%d, %d)", len(list), block.First, block.End)
+		}
+		extra, err := src.Extra(ctx, block)
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			if out, err = newSliceWriter(w, format, tsFormat, extra); err != nil {
+				return nil, err
+			}
+		}
+		if err := out.Write(list, extra); err != nil {
+			return nil, err
+		}
+		at = block.End
+	}
+	if err := out.Close(); err != nil {
+		return nil, err
+	}
+	return times, nil
+}

@@ -1,0 +1,245 @@
+package execengine
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+const (
+	// tableBytes and tableBytesBar bound a table of a command: with extra
+	// columns a row of a hundred numbers has as many bytes.
+	tableBytes    = 64 << 20
+	tableBytesBar = 1 << 10
+	// maxTableLine bounds a line of a CSV file.
+	maxTableLine = 1 << 20
+	// maxTableColumns bounds a header.
+	maxTableColumns = 4096
+)
+
+// tableColumn is a column that a table is read for.
+type tableColumn struct {
+	names    []string // the first is what it should be called
+	optional bool
+}
+
+// Names of an index that pandas was not given one for.
+const (
+	csvIndex     = ""
+	parquetIndex = "__index_level_0__"
+)
+
+// tableFile is a table that a command has left.
+type tableFile struct {
+	path string
+	name string // of the file, for errors
+	size int64
+	// partial: the command was ended, and what it wrote last may be torn.
+	partial bool
+}
+
+// place is a row of a table, for errors.
+type place struct {
+	file string
+	unit string // line or row
+	n    int64  // from 1
+}
+
+// bad is the error of a value.
+func (p place) bad(column string, value any, want string) error {
+	return fmt.Errorf("%s %s %d: %s is %s (want %s)", p.file, p.unit, p.n, column, shorten(fmt.Sprint(value)), want)
+}
+
+// shorten quotes at most 60 bytes of a piece of a file.
+func shorten(s string) string {
+	if len(s) > 60 {
+		return fmt.Sprintf("%q…", s[:60])
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// findTable finds the table stem.csv or stem.parquet in dir. With partial none
+// is no error: nil. Both are one.
+func findTable(dir, stem string, limit int64, partial bool) (*tableFile, error) {
+	var found *tableFile
+	for _, ext := range []string{".csv", ".parquet"} {
+		t, err := statTable(filepath.Join(dir, stem+ext), limit, partial)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			return nil, fmt.Errorf("%s holds both %s and %s (want one of them)", dir, found.name, t.name)
+		}
+		found = t
+	}
+	if found == nil && !partial {
+		return nil, fmt.Errorf("%s holds neither %s.csv nor %s.parquet (--exec-emits %s wants one)", dir, stem, stem, stem)
+	}
+	return found, nil
+}
+
+// statTable says that path is a plain file of at most limit bytes.
+func statTable(path string, limit int64, partial bool) (*tableFile, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no plain file (%v)", path, info.Mode().Type())
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes (want at most %d)", path, info.Size(), limit)
+	}
+	return &tableFile{path: path, name: filepath.Base(path), size: info.Size(), partial: partial}, nil
+}
+
+// open opens the file, which may have become something else meanwhile.
+func (t *tableFile) open() (*os.File, error) {
+	f, err := os.OpenFile(t.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Size() != t.size) {
+		err = fmt.Errorf("%s changes while it is read", t.path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// read calls each with every row: its place and the values of columns. What is
+// no table, and a column that is missing, is an error.
+func (t *tableFile) read(columns []tableColumn, each func(p place, row []cell) error) error {
+	f, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close() // it was read only
+	if strings.HasSuffix(t.name, ".parquet") {
+		return t.readParquet(f, func(header []string) ([]int, error) { return t.match(header, parquetIndex, columns) }, each)
+	}
+	return t.readCSV(io.LimitReader(f, t.size), columns, each)
+}
+
+func (t *tableFile) readCSV(r io.Reader, columns []tableColumn, each func(place, []cell) error) error {
+	cr := csv.NewReader(newLineReader(r, t.size, t.partial))
+	cr.ReuseRecord = true
+	header, err := cr.Read()
+	if err == io.EOF {
+		if t.partial {
+			return nil
+		}
+		return fmt.Errorf("%s is empty (want a line of column names, then rows)", t.name)
+	}
+	if err != nil {
+		return t.broken(err)
+	}
+	header = slices.Clone(header)
+	at, err := t.match(header, csvIndex, columns)
+	if err != nil {
+		return err
+	}
+	row := make([]cell, len(columns))
+	for {
+		record, err := cr.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return t.broken(err)
+		}
+		for i, k := range at {
+			if row[i] = (cell{}); k >= 0 {
+				row[i] = textCell(record[k])
+			}
+		}
+		line, _ := cr.FieldPos(0)
+		if err := each(place{t.name, "line", int64(line)}, row); err != nil {
+			return err
+		}
+	}
+}
+
+// broken is an error of the CSV form, which names the line.
+func (t *tableFile) broken(err error) error { return fmt.Errorf("reading %s: %w", t.name, err) }
+
+// match finds columns in a header; -1 stands for an optional one that is not
+// there. index is the name of an index that has none.
+func (t *tableFile) match(header []string, index string, columns []tableColumn) ([]int, error) {
+	if len(header) > maxTableColumns {
+		return nil, fmt.Errorf("%s has %d columns (want at most %d)", t.name, len(header), maxTableColumns)
+	}
+	at := make([]int, len(columns))
+	var missing []string
+	for i, c := range columns {
+		at[i] = -1
+		for _, name := range c.names {
+			for k, h := range header {
+				h = strings.ToLower(strings.TrimSpace(h))
+				if h != name || name == csvIndex && (k > 0 || index != csvIndex) {
+					continue
+				}
+				if at[i] >= 0 {
+					return nil, fmt.Errorf("%s has column %s twice, as %s and as %s (want it once)", t.name, c.names[0], shorten(header[at[i]]), shorten(header[k]))
+				}
+				at[i] = k
+			}
+		}
+		if at[i] < 0 && !c.optional {
+			missing = append(missing, c.names[0])
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("%s has no column %s (it has %s)", t.name, strings.Join(missing, ", "), shorten(strings.Join(header, ",")))
+	}
+	return at, nil
+}
+
+// lineReader gives whole lines, bounds them, and takes a byte order mark away.
+type lineReader struct {
+	r     *bufio.Reader
+	whole bool   // a last line without its end is left out: it may be torn
+	rest  []byte // of a line
+	begun bool
+}
+
+// newLineReader reads r, which has at most size bytes.
+func newLineReader(r io.Reader, size int64, whole bool) *lineReader {
+	return &lineReader{r: bufio.NewReaderSize(r, int(min(maxTableLine, size+1))), whole: whole}
+}
+
+var errLongLine = fmt.Errorf("a line has more than %d bytes", maxTableLine)
+
+func (l *lineReader) Read(p []byte) (int, error) {
+	for len(l.rest) == 0 {
+		line, err := l.r.ReadSlice('\n')
+		switch {
+		case err == bufio.ErrBufferFull:
+			return 0, errLongLine
+		case err == io.EOF && (l.whole || len(line) == 0):
+			return 0, io.EOF
+		case err != nil && err != io.EOF:
+			return 0, err
+		}
+		if !l.begun {
+			line = []byte(strings.TrimPrefix(string(line), "\uFEFF"))
+			l.begun = true
+		}
+		l.rest = line
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}

@@ -1,0 +1,286 @@
+package execengine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// tableBatch is how many values are taken from a column at a time.
+const tableBatch = 1024
+
+// errNoTable: a parquet file was not finished.
+var errNoTable = errors.New("it does not end as a parquet file does")
+
+// openParquet opens a parquet file, and checks what the library takes on
+// trust.
+func (t *tableFile) openParquet(f *os.File) (*parquet.File, error) {
+	var tail [8]byte
+	if t.size < 12 {
+		return nil, errNoTable
+	}
+	if _, err := f.ReadAt(tail[:], t.size-8); err != nil {
+		return nil, err
+	}
+	if string(tail[4:]) != "PAR1" {
+		return nil, errNoTable
+	}
+	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > t.size-12 {
+		return nil, fmt.Errorf("a footer of %d bytes in a file of %d", n, t.size)
+	}
+	return parquet.OpenFile(f, t.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+}
+
+// readParquet calls each with every row of a parquet file: with the values of
+// the columns that pick chooses by their places in the header, -1 for none. A
+// torn file has no rows. The decoder panics on some damaged files.
+func (t *tableFile) readParquet(f *os.File, pick func(header []string) ([]int, error), each func(place, []cell) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("reading %s: it is damaged: %v", t.name, p)
+		}
+	}()
+	file, err := t.openParquet(f)
+	if errors.Is(err, errNoTable) && t.partial {
+		return nil
+	}
+	if err != nil {
+		return t.broken(err)
+	}
+	var header []string
+	for _, c := range file.Root().Columns() {
+		header = append(header, c.Name())
+	}
+	at, err := pick(header)
+	if err != nil {
+		return err
+	}
+	return t.readColumns(file, at, each)
+}
+
+// readColumns calls each with every row of the columns at, -1 for one that is
+// not there.
+func (t *tableFile) readColumns(file *parquet.File, at []int, each func(place, []cell) error) error {
+	all := file.Root().Columns()
+	cursors := make([]*tableCursor, len(at))
+	for i, k := range at {
+		if k < 0 {
+			continue
+		}
+		c, err := newTableCursor(all[k])
+		if err != nil {
+			return fmt.Errorf("%s: column %s: %w", t.name, shorten(all[k].Name()), err)
+		}
+		cursors[i] = c
+	}
+	for _, group := range file.Metadata().RowGroups {
+		for _, c := range cursors {
+			if c == nil {
+				continue
+			}
+			if c.leaf >= len(group.Columns) {
+				return fmt.Errorf("%s: a row group of %d columns", t.name, len(group.Columns))
+			}
+			// Given a damaged page, the decoder of LZ4 takes all memory.
+			switch codec := group.Columns[c.leaf].MetaData.Codec; codec {
+			case format.Uncompressed, format.Snappy, format.Gzip, format.Brotli, format.Zstd:
+			default:
+				return fmt.Errorf("%s: column %s is compressed by %s (want snappy, gzip, brotli, zstd or none)", t.name, shorten(c.name), codec)
+			}
+		}
+	}
+	n, row := int64(0), make([]cell, len(at))
+	for _, group := range file.RowGroups() {
+		var err error
+		if n, err = t.readGroup(group, cursors, row, n, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readGroup reads the rows of one group, the first of which is row n + 1.
+func (t *tableFile) readGroup(group parquet.RowGroup, cursors []*tableCursor, row []cell, n int64, each func(place, []cell) error) (int64, error) {
+	chunks := group.ColumnChunks()
+	for _, c := range cursors {
+		if c != nil {
+			c.begin(chunks[c.leaf])
+			defer c.close()
+		}
+	}
+	for {
+		there, gone := 0, 0
+		for i, c := range cursors {
+			if c == nil {
+				continue
+			}
+			v, err := c.next()
+			switch {
+			case err == io.EOF:
+				gone++
+			case err != nil:
+				return n, fmt.Errorf("reading %s: column %s: %w", t.name, shorten(c.name), err)
+			default:
+				there++
+				row[i] = v
+			}
+		}
+		if there == 0 {
+			return n, nil
+		}
+		if gone > 0 {
+			return n, fmt.Errorf("reading %s: it is damaged: its columns have not as many values", t.name)
+		}
+		n++
+		if err := each(place{t.name, "row", n}, row); err != nil {
+			return n, err
+		}
+	}
+}
+
+// tableCursor reads a flat column, value by value.
+type tableCursor struct {
+	name    string
+	leaf    int
+	convert func(parquet.Value) cell
+
+	pages  parquet.Pages
+	page   parquet.Page
+	values parquet.ValueReader
+	batch  [tableBatch]parquet.Value
+	have   []parquet.Value
+	done   bool // the page has no more values
+}
+
+func newTableCursor(c *parquet.Column) (*tableCursor, error) {
+	if !c.Leaf() || c.Repeated() {
+		return nil, errors.New("it is nested (want one value a row)")
+	}
+	convert := converter(c.Type())
+	if convert == nil {
+		return nil, fmt.Errorf("its type is %s (want text, numbers or timestamps)", c.Type())
+	}
+	return &tableCursor{name: c.Name(), leaf: c.Index(), convert: convert}, nil
+}
+
+func (c *tableCursor) begin(chunk parquet.ColumnChunk) {
+	c.pages, c.page, c.values, c.have, c.done = chunk.Pages(), nil, nil, nil, true
+}
+
+func (c *tableCursor) close() {
+	if c.page != nil {
+		parquet.Release(c.page)
+		c.page = nil
+	}
+	_ = c.pages.Close() // it was read only
+}
+
+func (c *tableCursor) next() (cell, error) {
+	for len(c.have) == 0 {
+		if c.done {
+			if c.page != nil {
+				parquet.Release(c.page)
+				c.page = nil
+			}
+			page, err := c.pages.ReadPage()
+			if err != nil {
+				return cell{}, err
+			}
+			c.page, c.values, c.done = page, page.Values(), false
+		}
+		n, err := c.values.ReadValues(c.batch[:])
+		if err != nil && err != io.EOF {
+			return cell{}, err
+		}
+		c.have, c.done = c.batch[:n], err == io.EOF || n == 0
+	}
+	v := c.have[0]
+	c.have = c.have[1:]
+	if v.IsNull() {
+		return cell{}, nil
+	}
+	return c.convert(v), nil
+}
+
+// converter makes cells of a column's values; nil: not of this type.
+func converter(t parquet.Type) func(parquet.Value) cell {
+	logical := any(nil)
+	if l := t.LogicalType(); l != nil {
+		logical = l.Value
+	}
+	integer := func(n int64) cell { return cell{kind: cellInteger, n: n} }
+	switch t.Kind() {
+	case parquet.Boolean:
+		return func(v parquet.Value) cell {
+			if v.Boolean() {
+				return cell{kind: cellBoolean, n: 1}
+			}
+			return cell{kind: cellBoolean}
+		}
+	case parquet.Float:
+		return func(v parquet.Value) cell { return cell{kind: cellFloat, f: float64(v.Float()), bits: 32} }
+	case parquet.Double:
+		return func(v parquet.Value) cell { return cell{kind: cellFloat, f: v.Double(), bits: 64} }
+	case parquet.ByteArray:
+		switch logical.(type) {
+		case nil, *format.StringType, *format.EnumType, *format.JsonType:
+			return func(v parquet.Value) cell { return cell{kind: cellText, text: string(v.ByteArray())} }
+		}
+	case parquet.Int32:
+		switch l := logical.(type) {
+		case nil:
+			return func(v parquet.Value) cell { return integer(int64(v.Int32())) }
+		case *format.IntType:
+			if !l.IsSigned {
+				return func(v parquet.Value) cell { return integer(int64(uint32(v.Int32()))) }
+			}
+			return func(v parquet.Value) cell { return integer(int64(v.Int32())) }
+		case *format.DateType:
+			return func(v parquet.Value) cell { return instant(int64(v.Int32()), 86_400e9) }
+		}
+	case parquet.Int64:
+		switch l := logical.(type) {
+		case nil:
+			return func(v parquet.Value) cell { return integer(v.Int64()) }
+		case *format.IntType:
+			if !l.IsSigned {
+				return func(v parquet.Value) cell {
+					if n := v.Int64(); n >= 0 {
+						return integer(n)
+					}
+					return cell{kind: cellText, text: strconv.FormatUint(uint64(v.Int64()), 10)}
+				}
+			}
+			return func(v parquet.Value) cell { return integer(v.Int64()) }
+		case *format.TimestampType:
+			unit := int64(1)
+			switch l.Unit.Value.(type) {
+			case *format.MicroSeconds:
+				unit = 1e3
+			case *format.MilliSeconds:
+				unit = 1e6
+			}
+			return func(v parquet.Value) cell { return instant(v.Int64(), unit) }
+		}
+	}
+	return nil
+}
+
+// instant is the time n units after 1970. pandas writes the least integer for
+// a time that is missing; what ns cannot hold stays text.
+func instant(n, unitNS int64) cell {
+	if n == math.MinInt64 {
+		return cell{}
+	}
+	if n > math.MaxInt64/unitNS || n < math.MinInt64/unitNS {
+		return cell{kind: cellText, text: strconv.FormatInt(n, 10) + " of " + strconv.FormatInt(unitNS, 10) + " ns"}
+	}
+	return cell{kind: cellInstant, n: n * unitNS}
+}

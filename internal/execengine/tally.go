@@ -1,0 +1,164 @@
+package execengine
+
+import (
+	"slices"
+	"time"
+
+	"gx1replay/internal/footer"
+)
+
+// tally is what an attempt has heard of its command so far. It is used from
+// one goroutine.
+type tally struct {
+	planned int64
+	times   []int64 // opening times of the chunk's own bars
+	began   time.Time
+	format  func(ns int64) string
+
+	all   Report
+	bars  int64 // the most that a progress report claimed
+	phase footer.Phase
+
+	moved       time.Time // last new bar or change of phase
+	startup     time.Duration
+	warmup      time.Duration
+	child       []byte // the command's own footer
+	childStatus string
+
+	rows  []footer.Checkpoint
+	every int64 // rows are kept at this distance in bars at least
+	most  int   // rows
+	cpu   func() time.Duration
+}
+
+// newTally begins at now.
+func newTally(planned int64, now time.Time, mostRows int) *tally {
+	return &tally{planned: planned, began: now, moved: now, phase: footer.PhaseStartup, most: mostRows, every: 1, all: Report{Given: map[string]bool{}}}
+}
+
+// bars of r, if it gives any, within the plan.
+func (t *tally) barsOf(r Report) (int64, bool) {
+	switch {
+	case r.Given["bars_processed"]:
+		return min(r.Footer.BarsProcessed, t.planned), true
+	case r.Given["total_bars"]:
+		return min(r.Footer.TotalBars, t.planned), true
+	}
+	return 0, false
+}
+
+// add takes a report of progress that came at now and says whether it moved
+// anything. Counters are cumulative, so bars that fall are an older report's.
+func (t *tally) add(r Report, now time.Time) bool {
+	bars, has := t.barsOf(r)
+	if has && bars < t.bars {
+		return false
+	}
+	phase := t.phase
+	switch {
+	case has && bars > 0:
+		phase = footer.PhaseReplay
+	case r.Phase != "":
+		phase = r.Phase
+	}
+	movedOn := bars > t.bars || phase != t.phase
+	t.enter(phase, now)
+	t.all.Merge(r)
+	if bars > t.bars {
+		t.bars = bars
+		t.checkpoint(now)
+	}
+	if movedOn {
+		t.moved = now
+	}
+	return movedOn
+}
+
+// enter measures how long the phases before the replay took.
+func (t *tally) enter(phase footer.Phase, now time.Time) {
+	since := now.Sub(t.began)
+	if t.phase == footer.PhaseStartup && phase != footer.PhaseStartup {
+		t.startup = since
+	}
+	if t.phase != footer.PhaseReplay && phase == footer.PhaseReplay {
+		t.warmup = since - t.startup
+	}
+	t.phase = phase
+}
+
+func (t *tally) checkpoint(now time.Time) {
+	if t.most < 2 {
+		return
+	}
+	if n := len(t.rows); n > 0 && t.bars-t.rows[n-1][0] < t.every {
+		return
+	}
+	row := footer.Checkpoint{t.bars, int64(now.Sub(t.began)), 0, t.all.Footer.NModelCalls, t.all.Footer.PregateSkips}
+	if t.cpu != nil {
+		row[2] = int64(t.cpu())
+	}
+	if n := len(t.rows); n > 0 {
+		for k := range row {
+			row[k] = max(row[k], t.rows[n-1][k]) // cumulative, whatever was said
+		}
+	}
+	if len(t.rows) == t.most {
+		kept := t.rows[:0]
+		for i := 1; i < len(t.rows); i += 2 {
+			kept = append(kept, t.rows[i])
+		}
+		t.rows = kept
+		t.every = max(1, (t.bars-t.rows[0][0])/int64(t.most/2))
+	}
+	t.rows = append(t.rows, row)
+}
+
+// measured are the fields of a footer that a command may leave out, and that
+// are then no measurements.
+var measured = []string{
+	"n_model_calls", "n_trades_closed", "feature_time_mean_ms", "feature_timeout_count", "htf_align_warn_count",
+	"pregate_skips", "pregate_passes", "pregate_missing_inputs", "t_pregate_total_sec", "t_feature_build_total_sec",
+	"t_model_total_sec", "t_policy_total_sec", "t_io_total_sec", "bars_skipped_warmup", "pnl_bps", "trades_open",
+	"open_pnl_bps", "n_signals",
+}
+
+// footer is the footer of now, with bars bars replayed. given are names that
+// are measured by others than the command.
+func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer {
+	f := t.all.Footer
+	f.BarsProcessed, f.TotalBars = bars, bars
+	f.Phase = t.phase
+	wall := now.Sub(t.began).Seconds()
+	// The command's own time leaves out its start, as the original's does; it
+	// cannot be more than what has passed.
+	if !t.all.Given["wall_clock_sec"] || f.WallClockSec > wall {
+		f.WallClockSec = wall
+	}
+	if !t.all.Given["t_startup_sec"] {
+		if f.TStartupSec = t.startup.Seconds(); t.phase == footer.PhaseStartup {
+			f.TStartupSec = wall
+		}
+	}
+	if !t.all.Given["t_warmup_sec"] {
+		f.TWarmupSec = t.warmup.Seconds()
+	}
+	if !t.all.Given["bars_per_sec"] && f.WallClockSec > 0 {
+		f.BarsPerSec = float64(bars) / f.WallClockSec
+	}
+	if len(t.times) > 0 && t.format != nil {
+		f.StartTS = t.format(t.times[0])
+		if n := min(bars, int64(len(t.times))); n > 0 {
+			f.EndTS = t.format(t.times[n-1])
+		}
+	}
+	f.Unreported = nil
+	for _, name := range measured {
+		if !t.all.Given[name] && !slices.Contains(given, name) {
+			f.Unreported = append(f.Unreported, name)
+		}
+	}
+	f.NonfiniteFields = slices.Clone(t.all.Nonfinite)
+	f.Child, f.ChildStatus = t.child, t.childStatus
+	f.Checkpoints = slices.Clone(t.rows)
+	return f
+}

@@ -1,0 +1,166 @@
+package execengine
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxTradesBytes bounds the trades of one chunk, as CSV.
+const maxTradesBytes = 64 << 20
+
+// Trades are a command's own trades, as CSV.
+type Trades struct {
+	Header []string
+	// Content is the whole text: the line of the header, then the rows, each
+	// with its end. What the command wrote is not changed.
+	Content []byte
+	Rows    int
+}
+
+// tradesNames are where a command's trades are looked for, in this order; the
+// last two are the original's.
+var tradesNames = [...]string{"trades.csv", "trades.parquet", "trade_outcomes*.csv", "trade_outcomes*.parquet"}
+
+// ReadTrades reads the trades that a command with --exec-emits trades leaves in
+// dir, under the first of tradesNames that is there: CSV as it is, parquet as
+// the CSV of its columns. It is UTF-8 of at most 64 MiB whose first line names
+// the columns. Nil: the command left none, or an empty file.
+//
+// With partial, of a command that was ended, a last line that has no end is
+// torn and is left out, and so is a parquet file that was not finished.
+func ReadTrades(dir string, partial bool) (*Trades, error) {
+	t, err := findTrades(dir, partial)
+	if err != nil || t == nil {
+		return nil, err
+	}
+	f, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // it was read only
+	var text []byte
+	if strings.HasSuffix(t.name, ".parquet") {
+		text, err = t.parquetText(f)
+	} else {
+		text, err = io.ReadAll(io.LimitReader(f, t.size))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.trades(text)
+}
+
+func findTrades(dir string, partial bool) (*tableFile, error) {
+	for _, pattern := range tradesNames {
+		names, err := matching(dir, pattern)
+		if err != nil {
+			return nil, err
+		}
+		switch len(names) {
+		case 0:
+			continue
+		case 1:
+			return statTable(filepath.Join(dir, names[0]), maxTradesBytes, partial)
+		}
+		return nil, fmt.Errorf("%s holds %d files %s: %s (want one, or trades.csv)", dir, len(names), pattern, shorten(strings.Join(names, ", ")))
+	}
+	return nil, nil
+}
+
+// matching are the names in dir that fit pattern, in order.
+func matching(dir, pattern string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if ok, err := filepath.Match(pattern, e.Name()); err != nil {
+			return nil, err
+		} else if ok {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// trades checks a text of CSV and counts its rows.
+func (t *tableFile) trades(text []byte) (*Trades, error) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+	if t.partial {
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, nil
+	}
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("%s is not UTF-8", t.name)
+	}
+	if text[len(text)-1] != '\n' {
+		text = append(text, '\n')
+	}
+	cr := csv.NewReader(bytes.NewReader(text))
+	header, err := cr.Read()
+	if err != nil {
+		return nil, t.broken(err)
+	}
+	for _, h := range header {
+		if _, err := strconv.ParseFloat(strings.TrimSpace(h), 64); err == nil {
+			return nil, fmt.Errorf("%s line 1: %s names no column (want a line of column names first)", t.name, shorten(h))
+		}
+	}
+	out := &Trades{Header: slices.Clone(header), Content: text}
+	cr.ReuseRecord = true
+	for {
+		_, err := cr.Read()
+		if err == io.EOF {
+			return out, nil
+		}
+		if err != nil {
+			return nil, t.broken(err)
+		}
+		out.Rows++
+	}
+}
+
+// parquetText is a parquet file as CSV.
+func (t *tableFile) parquetText(f *os.File) ([]byte, error) {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	var record []string
+	all := func(header []string) ([]int, error) {
+		if len(header) == 0 || len(header) > maxTableColumns {
+			return nil, fmt.Errorf("%s has %d columns (want 1 to %d)", t.name, len(header), maxTableColumns)
+		}
+		at := make([]int, len(header))
+		for i := range at {
+			at[i] = i
+		}
+		record = make([]string, len(header))
+		return at, w.Write(header)
+	}
+	err := t.readParquet(f, all, func(p place, row []cell) error {
+		size := 0
+		for i, c := range row {
+			record[i] = c.String()
+			size += len(record[i]) + 1
+		}
+		if b.Len()+size > maxTradesBytes {
+			return fmt.Errorf("%s %s %d: as CSV it has more than %d bytes", p.file, p.unit, p.n, maxTradesBytes)
+		}
+		err := w.Write(record)
+		w.Flush() // so that its size is known
+		return errors.Join(err, w.Error())
+	})
+	w.Flush()
+	return b.Bytes(), err
+}

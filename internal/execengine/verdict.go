@@ -1,0 +1,96 @@
+package execengine
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"gx1replay/internal/process"
+)
+
+// ending is all that decides how an attempt ended.
+type ending struct {
+	exit     process.Exit
+	started  error // why the command could not be started
+	footer   *Report
+	noFooter bool   // it leaves none, and that is how it was asked to be
+	where    string // the footer should have been
+	stop     error  // why it was asked to end; nil: it was not
+	stalled  time.Duration
+	phase    string // at the stall
+	bars     int64  // replayed, as far as was heard
+	stderr   string // its last lines
+	withheld []string
+}
+
+// Exit codes of commands that say more than that they failed (sysexits.h, and
+// a shell's).
+const (
+	exitUsage         = 64
+	exitConfig        = 78
+	exitNotExecutable = 126
+	exitNotFound      = 127
+)
+
+// verdict says how an attempt ended: nil is ok; the cause of a stop; an
+// *SetUpError; an error that matches ErrExhausted or ErrStalled; any other is
+// a failure to be tried again.
+func (e ending) verdict() error {
+	if e.started != nil {
+		code := exitNotFound
+		if errors.Is(e.started, process.ErrNotExecutable) {
+			code = exitNotExecutable
+		}
+		return &SetUpError{Code: code, Err: e.started}
+	}
+	if e.footer != nil {
+		switch status := e.footer.Status; {
+		case status == "ok":
+			return nil
+		case status == "stopped" && e.stop != nil:
+			return e.stop
+		case status == "stopped":
+			return fmt.Errorf("the command says that it was stopped, and nobody asked it to (%s)", e.exit)
+		case status != "" && e.stop == nil:
+			return e.claimed(status)
+		}
+	}
+	switch {
+	case e.stop != nil:
+		return e.stop
+	case e.stalled > 0:
+		return fmt.Errorf("%w: no new bar for %v in the phase %s (--stall-timeout)", ErrStalled, e.stalled, e.phase)
+	case e.exit.Code == 0 && e.noFooter:
+		return nil
+	case e.exit.Code == 0 && e.footer != nil:
+		return fmt.Errorf("the command's footer at %s has no status (want \"ok\")", e.where)
+	case e.exit.Code == 0:
+		return fmt.Errorf("the command ended with exit code 0 and left no footer at %s (--exec-footer PATH says where it is, --exec-footer none that it leaves none)", e.where)
+	case e.exit.Code == exitUsage, e.exit.Code == exitConfig:
+		return fmt.Errorf("%w: the command ended with exit code %d", ErrExhausted, e.exit.Code)
+	case e.exit.Code == exitNotExecutable, e.exit.Code == exitNotFound, e.exit.Code > 0 && e.bars == 0 && ImportError(e.stderr):
+		return e.setUp(e.exit.Code, fmt.Errorf("it ended with exit code %d before its first bar", e.exit.Code))
+	case e.exit.Signal == syscall.SIGKILL:
+		return fmt.Errorf("the command was killed (signal 9), not by this worker: out of memory?")
+	case e.exit.Signal != 0:
+		return fmt.Errorf("the command ended by %s", e.exit)
+	}
+	return fmt.Errorf("the command ended with exit code %d", e.exit.Code)
+}
+
+// claimed is the error of a command whose footer has a status that is neither
+// ok nor stopped.
+func (e ending) claimed(status string) error {
+	if text := e.footer.Footer.Error; text != "" {
+		return fmt.Errorf("the command's footer says %.40q: %s", status, text)
+	}
+	return fmt.Errorf("the command's footer says %.40q (%s)", status, e.exit)
+}
+
+func (e ending) setUp(code int, err error) error {
+	if code != exitNotExecutable && code != exitNotFound {
+		code = exitConfig
+	}
+	return &SetUpError{Code: code, Err: err, Hint: Hint(code, e.stderr, e.withheld)}
+}
