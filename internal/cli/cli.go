@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/process"
 	"gx1replay/internal/worker"
 )
 
@@ -57,6 +58,9 @@ func (p Program) Coordinator(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == guardianVerb {
 		return p.guard(ctx, args[1:])
 	}
+	if len(args) > 0 && args[0] == guardVerb {
+		return process.GuardMain(args[1:])
+	}
 	root := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
@@ -80,6 +84,9 @@ replayed, and says what is missing.`,
 
 // ChunkWorker runs the program `chunkworker`.
 func (p Program) ChunkWorker(ctx context.Context, args []string) int {
+	if len(args) > 0 && args[0] == guardVerb {
+		return process.GuardMain(args[1:])
+	}
 	return p.execute(ctx, p.workerCommand("chunkworker", false), args)
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/bars"
-	"gx1replay/internal/footer"
 	"gx1replay/internal/model"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
@@ -174,7 +173,7 @@ func (c *policyChecked) fail(err error) {
 
 // inspectPolicy fills in c. An error is one that leaves nothing more to say.
 func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCheckFlags) error {
-	pol, err := p.policy(runFlags{policy: c.Path, engine: footer.EngineBuiltin, pregate: f.pregate, strict: f.strict, quiet: true})
+	pol, err := p.policy(runFlags{policy: c.Path, pregate: f.pregate, strict: f.strict, quiet: true})
 	if err != nil {
 		return err
 	}

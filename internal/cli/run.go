@@ -37,7 +37,8 @@ type runFlags struct {
 	policy, data, runID, outputDir, fallbackDir string
 	workers, chunks                             int
 	chunkBars                                   int64
-	order, engine, listen                       string
+	order, listen                               string
+	exec                                        execFlags
 	spreadBps                                   float64
 	timeout                                     seconds
 	drain, lease                                time.Duration
@@ -86,9 +87,10 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
   coordinator run --policy p.yaml --data XAUUSD_M5.parquet --workers 7 --run-id pilot_on
   coordinator run --policy p.yaml --data XAUUSD_M5.parquet --run-id pilot_on --explain
-  coordinator run --policy p.yaml --data XAUUSD_H1.csv --spread-bps 3 --timeout 20m`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd, f) },
+  coordinator run --policy p.yaml --data XAUUSD_H1.csv --spread-bps 3 --timeout 20m
+  coordinator run --policy p.yaml --data XAUUSD_M5.parquet --engine exec -- python3 replay.py {task}`,
+		Args: commandArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return p.run(cmd, f, args) },
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
@@ -106,7 +108,6 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
 	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
 	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
-	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "what replays a chunk: builtin")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
 	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
 	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk is given up")
@@ -114,6 +115,8 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.BoolVar(&f.retryFailed, "retry-failed", false, "going on with a run: take up its failed chunks, too")
 	fl.BoolVar(&f.explain, "explain", false, "going on with a run: say why each chunk is replayed or kept")
 	fl.BoolVar(&f.noGuardian, "no-guardian", false, "start no process that exports if this one is killed")
+	f.exec.bindCommand(fl)
+	f.exec.bindRun(fl)
 	f.connect.bind(fl, "", "URL of a JetStream bus, or several with commas, instead of the embedded one")
 	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; a free port if this one is taken")
 	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
@@ -126,6 +129,14 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	return cmd
 }
 
+const (
+	// execChunks is how many chunks a worker has with exec: commands are slow,
+	// and differ.
+	execChunks = 8
+	// graceLess is what is left of the drain when a command's grace is over.
+	graceLess = 2 * time.Second
+)
+
 // Values of --sync.
 const (
 	syncDefault = "default"
@@ -133,7 +144,7 @@ const (
 )
 
 // run is the verb `run`.
-func (p Program) run(cmd *cobra.Command, f runFlags) error {
+func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	// From here on a signal stops the run instead of the process.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -148,6 +159,10 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		return err
 	}
 	if err := f.check(cmd); err != nil {
+		return err
+	}
+	spec, err := f.exec.spec(argv, true)
+	if err != nil {
 		return err
 	}
 	if f.outputDir, err = filepath.Abs(f.outputDir); err != nil {
@@ -173,28 +188,39 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 		if f.workers == 0 {
 			chunks = runtime.NumCPU()
 		}
+		if f.exec.exec() {
+			chunks *= execChunks
+		}
 	}
+	if f.exec.exec() && !cmd.Flags().Changed("grace") {
+		f.exec.grace = max(f.drain-graceLess, f.drain/2)
+	}
+	forWorkers := f.exec.forWorker(argv)
 	ui := newUI(p, f, id)
-	ui.next = again(cmd, id)
+	ui.next, ui.retry = again(cmd, id, argv), again(cmd, id, argv, "--retry-failed")
 	exp := p.Hooks.Export
 	exp.Stderr = p.Stderr
 	cfg := coordinator.Config{
 		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol,
 		Load: func(context.Context) (bars.Set, error) {
-			return bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps})
+			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: f.exec.exec()})
+			if len(set.ExtraSkipped) > 0 {
+				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
+			}
+			return set, err
 		},
-		Engine: f.engine, Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
+		Engine: f.exec.engine, Command: spec.Command, Files: f.exec.shipped(), Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
 		PlanGiven:  cmd.Flags().Changed("chunks") || cmd.Flags().Changed("chunk-bars"),
 		OrderGiven: cmd.Flags().Changed("order"), RetryFailed: f.retryFailed,
 		Decisions: f.decisions, DecisionsGiven: cmd.Flags().Changed("decisions"),
 		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
-			return process.Spec{Path: exe, Args: []string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir},
+			return process.Spec{Path: exe, Args: append([]string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir}, forWorkers...),
 				Env: append(localEnv(os.Environ()), f.connect.forWorker(w)...)}
 		},
 		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
 		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
 		Signals: signals, Version: version(), Export: exp, Hold: p.Hooks.Hold, Step: p.Hooks.Step,
-		Logger: log, WorkerLog: logWriter, Ready: ui.ready, Explain: ui.explain,
+		Logger: log, WorkerLog: logWriter, Ready: ui.ready, Explain: ui.explain, Trouble: ui.trouble,
 	}
 	if !f.noGuardian {
 		cfg.Guardian = func() process.Spec { return guardianSpec(exe, target) }
@@ -236,7 +262,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags) error {
 }
 
 // again is the command that goes on with a run.
-func again(cmd *cobra.Command, id run.ID) string {
+func again(cmd *cobra.Command, id run.ID, argv []string, more ...string) string {
 	words := []string{"coordinator", "run"}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch {
@@ -245,10 +271,23 @@ func again(cmd *cobra.Command, id run.ID) string {
 		case f.Value.Type() == "bool":
 			words = append(words, "--"+f.Name+"="+f.Value.String())
 		default:
-			words = append(words, "--"+f.Name, quoted(f.Value.String()))
+			values := []string{f.Value.String()}
+			if list, ok := f.Value.(pflag.SliceValue); ok {
+				values = list.GetSlice()
+			}
+			for _, v := range values {
+				words = append(words, "--"+f.Name, quoted(v))
+			}
 		}
 	})
-	return strings.Join(append(words, "--run-id", string(id)), " ")
+	words = append(append(words, "--run-id", string(id)), more...)
+	if len(argv) > 0 {
+		words = append(words, "--")
+		for _, arg := range argv {
+			words = append(words, quoted(arg))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // quoted is text as a shell reads it back.
@@ -285,7 +324,7 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 	if f.policy == "" {
 		return policy.Policy{}, &usageError{"--policy is missing: which policy?", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
 	}
-	opt := policy.Options{Strict: f.strict, NeedModel: f.engine == footer.EngineBuiltin}
+	opt := policy.Options{Strict: f.strict, NeedModel: !f.exec.exec()}
 	if v := p.Getenv(policy.PregateEnv); v != "" {
 		opt.PregateEnv = &v
 	}
@@ -315,8 +354,12 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return &usageError{"--data is missing: which bars?", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
 	}
 	switch {
-	case f.engine != footer.EngineBuiltin:
-		return bad("--engine %q (this version has builtin)", f.engine)
+	case f.exec.engine != footer.EngineBuiltin && f.exec.engine != footer.EngineExec:
+		return bad("--engine %q (want builtin or exec)", f.exec.engine)
+	case f.exec.exec() && f.decisions:
+		return bad("--decisions with --engine exec: only the built-in engine knows what became of each bar")
+	case f.exec.exec() && f.workers > 0 && cmd.ArgsLenAtDash() < 0:
+		return &usageError{"--engine exec without a command", "coordinator run … --engine exec -- python3 replay.py {task}   (or --workers 0, and workers elsewhere that have it)"}
 	case f.workers < 0 || f.workers > 10_000:
 		return bad("--workers %d (want 0 to 10000)", f.workers)
 	case f.chunks < 0 || cmd.Flags().Changed("chunks") && f.chunks < 1:

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
 
@@ -27,25 +30,33 @@ const (
 
 // ui shows a run to whoever started it.
 type ui struct {
-	p      Program
-	f      runFlags
-	id     run.ID
-	live   *progress.Live // nil off a terminal
-	color  bool
-	log    *slog.Logger // nil on a terminal
-	s      *coordinator.Session
-	stop   atomic.Pointer[string] // the stop command, once the bus is up
-	done   chan struct{}
-	drawn  sync.WaitGroup
-	pace   pace
-	begun  time.Time
-	kept   atomic.Int64 // bars that earlier sessions have replayed
-	next   string       // the command that goes on from here
-	closed sync.Once
+	p     Program
+	f     runFlags
+	id    run.ID
+	live  *progress.Live // nil off a terminal
+	color bool
+	log   *slog.Logger // nil on a terminal
+	s     *coordinator.Session
+	stop  atomic.Pointer[string] // the stop command, once the bus is up
+	done  chan struct{}
+	drawn sync.WaitGroup
+	pace  pace
+	begun time.Time
+	kept  atomic.Int64 // bars that earlier sessions have replayed
+	next  string       // the command that goes on from here
+	retry string       // the one that takes up failed chunks, too
+	// troubles are shown by the goroutine that shows all else: whoever tells of
+	// them must not wait for the terminal.
+	troubles chan coordinator.Trouble
+	told     map[string]bool
+	closed   sync.Once
 }
 
 func newUI(p Program, f runFlags, id run.ID) *ui {
-	u := &ui{p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now()}
+	u := &ui{
+		p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(),
+		troubles: make(chan coordinator.Trouble, 64), told: map[string]bool{},
+	}
 	if file, ok := p.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
 		u.live = progress.NewLive(file, u.color)
@@ -112,6 +123,39 @@ func (u *ui) explain(fates []coordinator.Fate) {
 	}
 }
 
+// mostTold bounds how many different troubles are shown while a run goes on.
+const mostTold = 20
+
+// troubleLines is how much of an error's trace is shown.
+const troubleLines = 12
+
+// trouble is told of an attempt that went wrong.
+func (u *ui) trouble(t coordinator.Trouble) {
+	select {
+	case u.troubles <- t:
+	default: // there are many; the perf JSON has them all
+	}
+}
+
+// tell shows an attempt that went wrong, if none like it was shown.
+func (u *ui) tell(t coordinator.Trouble) {
+	text, _, _ := strings.Cut(t.Error, "; its log: ")
+	lines := strings.Split(strings.TrimRight(t.Trace, "\n"), "\n")
+	key := text + "\n" + lines[len(lines)-1]
+	if u.told[key] || len(u.told) >= mostTold {
+		return
+	}
+	u.told[key] = true
+	var b strings.Builder
+	fmt.Fprintf(&b, "chunk %d, attempt %d on %s: %s", t.ChunkIdx, t.Attempt, t.WorkerID, t.Error)
+	if t.Trace != "" {
+		for _, line := range lines[max(0, len(lines)-troubleLines):] {
+			fmt.Fprintf(&b, "\n  | %s", line)
+		}
+	}
+	u.say("%s", b.String())
+}
+
 // end takes the live line away.
 func (u *ui) end() {
 	u.closed.Do(func() { close(u.done) })
@@ -133,7 +177,13 @@ func (u *ui) show() {
 	for {
 		select {
 		case <-u.done:
+			for range len(u.troubles) {
+				u.tell(<-u.troubles)
+			}
 			return
+		case t := <-u.troubles:
+			u.tell(t)
+			continue
 		case <-t.C:
 		}
 		s := u.state()
@@ -193,7 +243,7 @@ func (u *ui) summary(out export.Outcome) {
 	switch {
 	case out.Code == 2:
 	case t.Coverage.ByStatus[footer.StatusFailed].Chunks > 0:
-		s.Next, s.NextWhy = u.next+" --retry-failed", "goes on, failed chunks too"
+		s.Next, s.NextWhy = u.retry, "goes on, failed chunks too"
 	case t.Outcome != perf.OutcomeComplete:
 		s.Next, s.NextWhy = u.next, "goes on with what is missing"
 	}
@@ -207,8 +257,8 @@ func (u *ui) summary(out export.Outcome) {
 		{Name: "startup", Sec: p.Startup}, {Name: "warm-up", Sec: p.Warmup}, {Name: "pregate", Sec: p.Pregate},
 		{Name: "features", Sec: p.Features}, {Name: "model", Sec: p.Model}, {Name: "policy", Sec: p.Policy}, {Name: "i/o", Sec: p.IO},
 	}
-	if out.Err != nil {
-		s.LastError = out.Err.Error()
+	if out.Err != nil && (s.LastError == "" || !errors.Is(out.Err, process.ErrSetUp)) {
+		s.LastError = out.Err.Error() // but what a chunk says of a wrong set-up says more
 	}
 	if out.Code == 2 {
 		s.Outcome = string(perf.OutcomeFailed)

@@ -31,6 +31,7 @@ const (
 
 type workerFlags struct {
 	connect     connectFlags
+	exec        execFlags
 	concurrency int
 	runID       string
 	workDir     string
@@ -46,15 +47,17 @@ func (p Program) workerCommand(name string, hidden bool) *cobra.Command {
 		Long: `chunkworker takes chunk tasks from a bus, replays them, and reports what it
 measured. On SIGTERM or Ctrl-C it gives back what it holds, so that another
 worker takes it at once.`,
-		Example: "  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.work(cmd.Context(), f) },
+		Example: `  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4
+  chunkworker --nats nats://127.0.0.1:4222 --engine exec -- python3 replay.py {task}`,
+		Args: commandArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return p.work(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several with commas")
 	fl.IntVar(&f.concurrency, "concurrency", 1, "chunks to replay at a time")
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
+	f.exec.bindCommand(fl)
 	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts and fetched bars are kept")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
@@ -65,7 +68,7 @@ const exitSecondSignal = 130
 
 // work is the life of a worker process. The first signal asks it to go, the
 // second means now.
-func (p Program) work(ctx context.Context, f workerFlags) error {
+func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	// Before anything else opens files: the lifeline's descriptor is fixed.
 	lifeline, local := process.InheritedLifeline(p.Getenv)
 	log := slog.New(slog.NewTextHandler(p.Stderr, nil))
@@ -79,6 +82,13 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 			return fmt.Errorf("--run: %w", err)
 		}
 		only = id
+	}
+	spec, err := f.exec.spec(argv, false)
+	if err != nil {
+		return err
+	}
+	if f.exec.exec() && len(argv) == 0 {
+		return &usageError{"--engine exec without a command", "chunkworker --engine exec -- python3 replay.py {task}"}
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -149,13 +159,29 @@ func (p Program) work(ctx context.Context, f workerFlags) error {
 		return err
 	}
 	defer b.Close()
-	var engine worker.Engine = &worker.Builtin{Objects: b, CacheDir: f.workDir, Usage: process.SelfCPU, OnBar: p.Hooks.OnBar}
+	var engine worker.Engine
+	usage := process.SelfCPU
+	if f.exec.exec() {
+		inner, err := p.engineOf(spec, log.With("worker_id", id))
+		if err != nil {
+			return err
+		}
+		exec := &worker.Exec{Engine: inner, Objects: b, CacheDir: f.workDir}
+		defer exec.Close()
+		engine, usage = exec, nil
+	} else {
+		engine = &worker.Builtin{Objects: b, CacheDir: f.workDir, Usage: process.SelfCPU, OnBar: p.Hooks.OnBar}
+	}
 	if p.Hooks.Engine != nil {
 		engine = p.Hooks.Engine(engine)
 	}
 	w := worker.New(worker.Config{
 		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: f.concurrency, Run: only, WorkDir: f.workDir,
-		Engine: engine, Logger: log, Usage: process.SelfCPU,
+		Engine: engine, Logger: log, Usage: usage,
 	})
-	return w.Run(ctx)
+	err = w.Run(ctx)
+	if broken := (*worker.SetUpError)(nil); errors.As(err, &broken) {
+		return exitCode{code: broken.Code, err: err}
+	}
+	return err
 }

@@ -39,6 +39,10 @@ type board struct {
 	changed chan struct{} // closed and replaced at every change
 	onStop  func(run.Stop)
 	onBad   func(seq uint64) // a stored final footer that must go
+
+	onTrouble func(Trouble)
+	// identity is what the first claim would run, with the engine exec.
+	identity atomic.Pointer[string]
 }
 
 // chunkState is immutable.
@@ -63,7 +67,7 @@ type crew struct {
 func newBoard(m run.Manifest, retryFailed bool, known []perf.Chunk) *board {
 	b := &board{
 		m: m, retryFailed: retryFailed, chunks: make([]atomic.Pointer[chunkState], m.Plan.Chunks), changed: make(chan struct{}),
-		onStop: func(run.Stop) {}, onBad: func(uint64) {},
+		onStop: func(run.Stop) {}, onBad: func(uint64) {}, onTrouble: func(Trouble) {},
 	}
 	b.crew.Store(&crew{})
 	nothing := &chunkState{}
@@ -103,6 +107,12 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	}
 	if r.State == lease.StateStopped {
 		b.onStop(r.Stop)
+	}
+	if r.Identity != "" && b.m.Engine == footer.EngineExec {
+		b.identity.CompareAndSwap(nil, &r.Identity)
+	}
+	if t, ok := troubleOf(r, old.rec); ok {
+		b.onTrouble(t)
 	}
 }
 

@@ -213,12 +213,12 @@ func livesHere(c run.Coordinator) bool {
 // none of others uses.
 func dropObjects(ctx context.Context, b *bus.Bus, m run.Manifest, others []run.Manifest) error {
 	used := map[string]bool{}
-	var data []string
+	var data, extra []string
 	for _, o := range others {
 		for _, name := range objectsOf(o) {
 			used[name] = true
 		}
-		data = append(data, o.Data.SHA256)
+		data, extra = append(data, o.Data.SHA256), append(extra, o.Data.Extra)
 	}
 	for _, name := range objectsOf(m) {
 		if used[name] {
@@ -227,6 +227,9 @@ func dropObjects(ctx context.Context, b *bus.Bus, m run.Manifest, others []run.M
 		if err := b.DeleteObject(ctx, name); err != nil {
 			return err
 		}
+	}
+	if err := dataset.RemoveExtra(ctx, b, m.Data.Extra, extra); err != nil {
+		return err
 	}
 	return dataset.Remove(ctx, b, m.Data.SHA256, data)
 }
@@ -239,6 +242,9 @@ func objectsOf(m run.Manifest) []string {
 	}
 	for _, sha := range m.Models {
 		names = append(names, run.ModelObject(sha))
+	}
+	for _, f := range m.Command.Files {
+		names = append(names, run.FileObject(f.SHA256))
 	}
 	return names
 }

@@ -24,7 +24,8 @@ type Life struct {
 	Manifest run.Manifest // as it is to be stored
 	Revision uint64       // of the stored manifest that it replaces; 0: none
 	Bars     []bars.Bar
-	Policy   []byte // the policy's content, stored under Manifest.Policy.Content
+	Extra    []bars.Column // what the data set has besides, for exec
+	Policy   []byte        // the policy's content, stored under Manifest.Policy.Content
 	// Objects are what else workers need, besides data set and policy.
 	Objects []Object
 	// Known is what files of earlier sessions hold: nothing, or every chunk.
@@ -39,6 +40,9 @@ type Life struct {
 	// HeardStop is called for every stop of this run that counts, perhaps
 	// more than once; it must not block.
 	HeardStop func(run.Stop)
+	// Trouble, if not nil, is called for each attempt that went wrong; it must
+	// not block.
+	Trouble func(Trouble)
 	// Foreign is called for stops of other runs that come over this bus; it
 	// must not block. Nil: they are nobody's business.
 	Foreign func(bus.HeardStop)
@@ -71,6 +75,9 @@ func (l *Life) Prepare() {
 	l.revision = l.Revision
 	l.bad = make(chan uint64, 1024)
 	l.board.onStop = func(s run.Stop) { l.HeardStop(s) }
+	if l.Trouble != nil {
+		l.board.onTrouble = l.Trouble
+	}
 	l.board.onBad = func(seq uint64) {
 		select {
 		case l.bad <- seq:
@@ -160,6 +167,9 @@ func (l *Life) begin(ctx context.Context) error {
 func (l *Life) putObjects(ctx context.Context) error {
 	if err := dataset.Publish(ctx, l.Bus, l.Manifest.Data.SHA256, l.Bars); err != nil {
 		return fmt.Errorf("storing the data set: %w", err)
+	}
+	if err := dataset.PublishExtra(ctx, l.Bus, l.Manifest.Data.Extra, l.Extra, int64(len(l.Bars))); err != nil {
+		return fmt.Errorf("storing the data set's own columns: %w", err)
 	}
 	there, err := l.Bus.HasObject(ctx, bus.PolicyObject(l.Manifest))
 	if err == nil && !there {

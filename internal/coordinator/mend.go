@@ -33,6 +33,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+			l.adoptIdentity(ctx)
 		case seq := <-l.bad:
 			l.deleteFooter(ctx, seq)
 		case <-reconnected:

@@ -2,9 +2,11 @@ package coordinator
 
 import (
 	"fmt"
+	"os"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/execengine"
 	"gx1replay/internal/feature"
 	"gx1replay/internal/model"
 	"gx1replay/internal/policy"
@@ -60,6 +62,13 @@ func (s *Session) objects(m run.Manifest, list []bars.Bar) []Object {
 	}
 	for _, file := range s.cfg.Policy.ModelFiles {
 		out = append(out, Object{Name: run.ModelObject(file.SHA256), Make: func() ([]byte, error) { return file.Content, nil }})
+	}
+	for name, file := range m.Command.Files {
+		path := s.cfg.Files[name]
+		if path == "" || file.Bytes > execengine.MaxShipped {
+			continue // found by its digest, where workers are
+		}
+		out = append(out, Object{Name: run.FileObject(file.SHA256), Make: func() ([]byte, error) { return os.ReadFile(path) }})
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
@@ -42,7 +43,7 @@ type Differs struct {
 
 // Difference is one thing in which a run and a command line disagree.
 type Difference struct {
-	Name          string // data, policy, model file NAME, engine, plan, order, decisions
+	Name          string // data, policy, model file NAME, engine, command, plan, order, decisions
 	Stored, Given string
 }
 
@@ -106,6 +107,31 @@ func (s *Session) refuse(d run.Data, engine string, p run.Policy, models map[str
 		if s.cfg.OrderGiven && want.Order != plan.Order {
 			add("order", string(plan.Order), string(want.Order))
 		}
+	}
+	if len(e.Fields) == 0 {
+		return nil
+	}
+	return e
+}
+
+// refuseCommand is refuse for the user's command: by its files, one by one. A
+// run whose command is not known yet takes what comes.
+func (s *Session) refuseCommand(stored run.Command, extra string) error {
+	mine := s.identity.Command
+	e := &Differs{RunID: s.cfg.RunID}
+	if now := s.identity.Data.Extra; !stored.IsZero() && extra != now {
+		e.Fields = append(e.Fields, Difference{"the data's own columns", fmt.Sprintf("digest %.12s", extra), fmt.Sprintf("digest %.12s", now)})
+	}
+	if stored.IsZero() || mine.IsZero() {
+		stored, mine = run.Command{}, run.Command{}
+	}
+	for _, d := range stored.Differences(mine) {
+		what, how, _ := strings.Cut(d, ": ")
+		was, now, two := strings.Cut(how, ", not ")
+		if !two {
+			was, now = how, "otherwise"
+		}
+		e.Fields = append(e.Fields, Difference{what, was, now})
 	}
 	if len(e.Fields) == 0 {
 		return nil
@@ -221,6 +247,18 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 		}
 		m.FeatureStates, m.Models = dataset.StatesName(m.Data, features), modelsOf(s.cfg.Policy)
 	}
+	if s.cfg.Engine == footer.EngineExec {
+		m.Command = s.cfg.Command
+		if m.Data.Extra, err = dataset.ExtraDigest(set.Extra, n); err != nil {
+			return run.Manifest{}, err
+		}
+		if err := execengine.CheckEmits(m.Command.Emits, s.cfg.Policy, m.Data); err != nil {
+			return run.Manifest{}, err
+		}
+		if !m.Command.IsZero() {
+			m.Identity = m.Command.Identity()
+		}
+	}
 	return m, m.Validate()
 }
 
@@ -259,6 +297,9 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuse(stored.Data, stored.Engine, stored.Policy, stored.Models, &stored.Plan); err != nil {
 			return m, err
 		}
+		if err := s.refuseCommand(stored.Command, stored.Data.Extra); err != nil {
+			return m, err
+		}
 		if stored.State == run.StateExported {
 			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
 		}
@@ -266,6 +307,9 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			return m, err
 		}
 		m.Plan, m.CreatedAt, m.Decisions = stored.Plan, stored.CreatedAt, stored.Decisions
+		if m.Identity == "" {
+			m.Identity, m.Command = stored.Identity, stored.Command
+		}
 		if stored.FeatureStates != "" {
 			m.FeatureStates = stored.FeatureStates
 		}

@@ -56,6 +56,8 @@ type Config struct {
 	// Load reads the data set; its error means that the input is bad.
 	Load      func(ctx context.Context) (bars.Set, error)
 	Engine    string
+	Command   run.Command       // the user's, with the engine exec
+	Files     map[string]string // paths of the files that go with the run, by their names
 	Chunks    int
 	ChunkBars int64 // if above 0, Chunks does not count
 	Order     run.Order
@@ -98,6 +100,9 @@ type Config struct {
 	// Explain, if not nil, is told once what a session that goes on from
 	// earlier ones does with each chunk.
 	Explain func([]Fate)
+	// Trouble, if not nil, is told of attempts that went wrong; it must not
+	// block.
+	Trouble func(Trouble)
 	// Hold, if not nil, is called by the session's own goroutine before it
 	// goes to work; a test blocks it there.
 	Hold func()
@@ -295,8 +300,8 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 		return abandon(err)
 	}
 	life := &Life{
-		Bars: set.Bars, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
-		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop,
+		Bars: set.Bars, Extra: set.Extra, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
+		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble,
 	}
 	life.Prepare()
 	s.board.Store(life.board)

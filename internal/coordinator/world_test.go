@@ -258,8 +258,8 @@ type fakeEngine struct {
 	script func(chunk, attempt int) script
 }
 
-func (*fakeEngine) Name() string     { return footer.EngineBuiltin }
-func (*fakeEngine) Identity() string { return "" }
+func (*fakeEngine) Name() string            { return footer.EngineBuiltin }
+func (*fakeEngine) Identity() string        { return "" }
 func (*fakeEngine) Fits(run.Manifest) error { return nil }
 
 var errScripted = errors.New("an error by the script")

@@ -41,6 +41,9 @@ type Data struct {
 	// BarLength is the commonest distance between two bars.
 	BarLength time.Duration `msgpack:"bar_length_ns" json:"bar_length_ns"`
 	SliceBars int64         `msgpack:"slice_bars" json:"slice_bars"`
+	// Extra is the digest (hex) of the columns that the data set has beside its
+	// bars, for a user's command; empty: none.
+	Extra string `msgpack:"extra" json:"extra,omitempty"`
 }
 
 // Policy says by which policy, after all overrides, a run is replayed.
@@ -167,6 +170,11 @@ func (m Manifest) Validate() error {
 	}
 	if m.Data.SliceBars < 1 {
 		return fmt.Errorf("%d bars a slice (want 1 or more)", m.Data.SliceBars)
+	}
+	if m.Data.Extra != "" {
+		if err := checkSHA(m.Data.Extra); err != nil {
+			return fmt.Errorf("extra columns: %w", err)
+		}
 	}
 	if m.LeaseDuration < 100*time.Millisecond || m.LeaseDuration > 24*time.Hour {
 		return fmt.Errorf("lease duration %v (want 100ms to 24h)", m.LeaseDuration)

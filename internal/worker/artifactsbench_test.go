@@ -20,8 +20,8 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
-	"gx1replay/internal/run"
 	"gx1replay/internal/lease"
+	"gx1replay/internal/run"
 )
 
 // bubble runs f in virtual time; see the one of package bus.
@@ -41,8 +41,8 @@ func bubble(t *testing.T, f func(*testing.T)) {
 // engineFunc is an engine of a test.
 type engineFunc func(ctx context.Context, report func(footer.Footer)) (Result, error)
 
-func (engineFunc) Name() string     { return footer.EngineBuiltin }
-func (engineFunc) Identity() string { return "" }
+func (engineFunc) Name() string            { return footer.EngineBuiltin }
+func (engineFunc) Identity() string        { return "" }
 func (engineFunc) Fits(run.Manifest) error { return nil }
 func (f engineFunc) Replay(ctx context.Context, _ Job, report func(footer.Footer)) (Result, error) {
 	return f(ctx, report)

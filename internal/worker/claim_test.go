@@ -31,8 +31,8 @@ type bench struct {
 // stillEngine replays nothing; the tests of a claim never get that far.
 type stillEngine struct{}
 
-func (stillEngine) Name() string     { return footer.EngineBuiltin }
-func (stillEngine) Identity() string { return "" }
+func (stillEngine) Name() string            { return footer.EngineBuiltin }
+func (stillEngine) Identity() string        { return "" }
 func (stillEngine) Fits(run.Manifest) error { return nil }
 func (stillEngine) Replay(ctx context.Context, _ Job, _ func(footer.Footer)) (Result, error) {
 	<-ctx.Done()

@@ -1,0 +1,274 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"gx1replay/internal/execengine"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+)
+
+// execFlags are the flags of the engine exec. Those of the run are the
+// coordinator's to give; a worker takes them from the run.
+type execFlags struct {
+	engine string
+	// Of the command, where it runs.
+	dir, footer, progress, files string
+	env, slotEnv, digest         []string
+	serve                        bool
+	recycle                      int
+	memoryMax, memPerTask        byteSize
+	grace, stall                 time.Duration
+	// Of the run.
+	emits, sliceFormat, tsFormat string
+	tail                         int64
+	params, ship                 []string
+}
+
+// byteSize is a flag of bytes: 512M, 4GiB, 1000000.
+type byteSize int64
+
+func (s *byteSize) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*s), 10)
+}
+func (s *byteSize) Type() string { return "size" }
+func (s *byteSize) Set(text string) error {
+	number := strings.TrimRight(strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "IB"), "B"), "KMGT")
+	unit := strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text), "IB"), "B"), number)
+	factors := map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+	factor, known := factors[unit]
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !known || n < 0 || n*factor > 1<<60 {
+		return fmt.Errorf("%q is no size (want bytes, as 1000000, 512M or 4G)", text)
+	}
+	*s = byteSize(n * factor)
+	return nil
+}
+
+// bindCommand binds what a worker needs to know of its command.
+func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
+	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "what replays a chunk: builtin, or exec, the command behind --")
+	fl.StringVar(&f.dir, "exec-dir", "", "exec: the command's working directory (default: this one)")
+	fl.StringArrayVar(&f.env, "exec-env", nil, "exec: a variable to pass: NAME, a glob, or NAME=VALUE; may be repeated")
+	fl.StringArrayVar(&f.slotEnv, "slot-env", nil, "exec: NAME=V0,V1,…: a value for each slot, in turn, as CUDA_VISIBLE_DEVICES=0,0,1,1")
+	fl.StringVar(&f.footer, "exec-footer", "", "exec: where the command leaves its footer, placeholders allowed; none: exit code 0 says all")
+	fl.StringVar(&f.progress, "exec-progress-regex", "", "exec: finds progress in log lines by named groups, as 'bar (?P<bars>\\d+)'")
+	fl.StringArrayVar(&f.digest, "exec-digest", nil, "exec: files, directories or globs that belong to the command's identity")
+	fl.StringVar(&f.files, "files", "", "exec: directory in which large --exec-file files are found by their digest")
+	fl.BoolVar(&f.serve, "exec-serve", false, "exec: one process a slot serves many chunks")
+	fl.IntVar(&f.recycle, "exec-recycle", 0, "exec: chunks after which a serving process is replaced (0: never)")
+	fl.Var(&f.memoryMax, "exec-memory-max", "exec: memory that a command may have, as 4G")
+	fl.Var(&f.memPerTask, "exec-mem-per-task", "exec: memory that must be free on the host before a chunk starts")
+	fl.DurationVar(&f.grace, "grace", execengine.DefaultGrace, "exec: how long a command may go on after it was asked to stop")
+	fl.DurationVar(&f.stall, "stall-timeout", execengine.DefaultStall, "exec: a command without a new bar or phase for so long has failed (0: never)")
+}
+
+// bindRun binds what is the run's.
+func (f *execFlags) bindRun(fl *pflag.FlagSet) {
+	fl.StringVar(&f.emits, "exec-emits", run.EmitsTrades, "exec: what the command leaves: trades, scores or signals")
+	fl.StringVar(&f.sliceFormat, "slice-format", "parquet", "exec: format of {slice}: parquet or csv")
+	fl.StringVar(&f.tsFormat, "exec-ts-format", execengine.TSRFC3339, "exec: format of times: rfc3339, naive or epoch_ms")
+	fl.Int64Var(&f.tail, "exec-tail-bars", 0, "exec: bars of a slice behind its chunk")
+	fl.StringArrayVar(&f.params, "param", nil, "exec: NAME=VALUE, for {param.NAME}; may be repeated")
+	fl.StringArrayVar(&f.ship, "exec-file", nil, "exec: NAME=PATH: a file that goes with the run, for {file.NAME}; may be repeated")
+}
+
+// exec says whether the engine is the user's command.
+func (f *execFlags) exec() bool { return f.engine == footer.EngineExec }
+
+// commandArgs takes arguments behind -- only, and only with --engine exec.
+func commandArgs(cmd *cobra.Command, args []string) error {
+	dash := cmd.ArgsLenAtDash()
+	switch {
+	case len(args) == 0:
+		return nil
+	case dash < 0:
+		return &usageError{msg: fmt.Sprintf("unknown argument %q (a command for --engine exec stands behind --)", args[0]), hint: cmd.CommandPath() + " --help"}
+	case dash > 0:
+		return &usageError{msg: fmt.Sprintf("unknown argument %q before --", args[0]), hint: cmd.CommandPath() + " --help"}
+	}
+	return nil
+}
+
+// spec is the command of this command line. ships says whether shipped files
+// are to be read: a worker takes them from the run.
+func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
+	if !f.exec() {
+		if len(argv) > 0 {
+			return execengine.Spec{}, &usageError{msg: fmt.Sprintf("a command (%s) without --engine exec", argv[0]), hint: "--engine exec -- " + strings.Join(argv, " ")}
+		}
+		return execengine.Spec{}, nil
+	}
+	s := execengine.Spec{
+		Dir: f.dir, Env: f.env, Grace: f.grace, Stall: f.stall, Serve: f.serve, Recycle: f.recycle,
+		MemoryMax: int64(f.memoryMax), MemPerTask: int64(f.memPerTask), FilesDir: f.files,
+		Command: run.Command{Argv: argv, Emits: f.emits, SliceFormat: f.sliceFormat, TSFormat: f.tsFormat, TailBars: f.tail},
+	}
+	if !ships {
+		// The run's own; what a worker checks needs some.
+		s.Command.Emits, s.Command.SliceFormat, s.Command.TSFormat = run.EmitsTrades, "parquet", execengine.TSRFC3339
+	}
+	switch {
+	case f.footer == "none":
+		s.NoFooter = true
+	default:
+		s.Footer = f.footer
+	}
+	if f.grace < 0 || f.grace > time.Hour || f.stall < 0 || f.recycle < 0 {
+		return s, &usageError{msg: fmt.Sprintf("--grace %v, --stall-timeout %v, --exec-recycle %d (want none below 0, a grace of 1h at most)", f.grace, f.stall, f.recycle)}
+	}
+	var err error
+	if s.Command.Params, err = pairs("--param", f.params); err != nil {
+		return s, err
+	}
+	if f.progress != "" {
+		if s.Progress, err = execengine.NewPattern(f.progress); err != nil {
+			return s, err
+		}
+	}
+	slots, err := pairs("--slot-env", f.slotEnv)
+	if err != nil {
+		return s, err
+	}
+	s.SlotEnv = map[string][]string{}
+	for name, values := range slots {
+		s.SlotEnv[name] = strings.Split(values, ",")
+	}
+	shipped, err := pairs("--exec-file", f.ship)
+	if err != nil {
+		return s, err
+	}
+	s.Command.Files = map[string]run.CommandFile{}
+	for name, path := range shipped {
+		if s.Command.Files[name], err = execengine.ShipFile(path); err != nil {
+			return s, fmt.Errorf("--exec-file %s: %w", name, err)
+		}
+	}
+	if len(argv) == 0 {
+		return s, s.Command.Validate()
+	}
+	dir, err := f.workingDir()
+	if err != nil {
+		return s, err
+	}
+	if s.Command.Digests, err = execengine.Identify(argv, dir, f.digest, os.Getenv("PATH")); err != nil {
+		return s, err
+	}
+	check := s
+	if !ships {
+		check.Command.Argv = nil // placeholders of the run's names are the run's to check
+		return s, execengine.CheckEnv(s.Env)
+	}
+	return s, check.Check()
+}
+
+// shipped are the paths of --exec-file, by their names.
+func (f *execFlags) shipped() map[string]string {
+	list, err := pairs("--exec-file", f.ship)
+	if err != nil {
+		return nil // spec has said it
+	}
+	return list
+}
+
+func (f *execFlags) workingDir() (string, error) {
+	if f.dir == "" {
+		return os.Getwd()
+	}
+	info, err := os.Stat(f.dir)
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a directory")
+	}
+	if err != nil {
+		return "", fmt.Errorf("--exec-dir: %w", err)
+	}
+	return f.dir, nil
+}
+
+// pairs reads NAME=VALUE flags.
+func pairs(flag string, list []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, &usageError{msg: fmt.Sprintf("%s %q (want NAME=VALUE)", flag, text)}
+		}
+		if err := run.CheckName(name); err != nil {
+			return nil, &usageError{msg: fmt.Sprintf("%s: %v", flag, err)}
+		}
+		if _, twice := out[name]; twice {
+			return nil, &usageError{msg: fmt.Sprintf("%s %s is given twice", flag, name)}
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+// forWorker is the part of a worker's command line that is about its command.
+func (f *execFlags) forWorker(argv []string) []string {
+	if !f.exec() {
+		return nil
+	}
+	args := []string{"--engine", f.engine, "--grace", f.grace.String(), "--stall-timeout", f.stall.String()}
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, flag+"="+value)
+		}
+	}
+	add("--exec-dir", f.dir)
+	add("--exec-footer", f.footer)
+	add("--exec-progress-regex", f.progress)
+	add("--files", f.files)
+	add("--exec-memory-max", f.memoryMax.String())
+	add("--exec-mem-per-task", f.memPerTask.String())
+	for _, list := range []struct {
+		flag   string
+		values []string
+	}{{"--exec-env", f.env}, {"--slot-env", f.slotEnv}, {"--exec-digest", f.digest}} {
+		for _, v := range list.values {
+			add(list.flag, v)
+		}
+	}
+	if f.serve {
+		args = append(args, "--exec-serve", "--exec-recycle="+strconv.Itoa(f.recycle))
+	}
+	return append(append(args, "--"), argv...)
+}
+
+// engineOf makes the engine exec of this process.
+func (p Program) engineOf(spec execengine.Spec, log *slog.Logger) (*execengine.Engine, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program, to guard commands: %w", err)
+	}
+	dir := spec.Dir
+	if dir == "" {
+		if dir, err = os.Getwd(); err != nil {
+			return nil, fmt.Errorf("finding the working directory: %w", err)
+		}
+	}
+	return &execengine.Engine{
+		Spec: spec, Dir: dir, Log: log,
+		Guard: process.Spec{Path: exe, Args: []string{exe, guardVerb}},
+		// What tells this process of its bus is not the command's business.
+		Inherited: slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) }),
+	}, nil
+}
+
+// guardVerb is the hidden verb by which a worker starts the guard of a
+// command.
+const guardVerb = "exec-guard"
