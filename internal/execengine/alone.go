@@ -57,6 +57,13 @@ func (e *Engine) start(argv, env []string, stdin bool) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch how := g.MemoryLimit(); how {
+	case "":
+	case "cgroup", "rlimit":
+		e.Log.Debug("the command's memory is limited", "by", how, "bytes", e.Spec.MemoryMax)
+	default:
+		e.Log.Warn("--exec-memory-max cannot be kept on this host", "why", how)
+	}
 	c := &child{guarded: g}
 	c.pumps.Go(func() { c.pump(g.Stdout(), true) })
 	c.pumps.Go(func() { c.pump(g.Stderr(), false) })

@@ -147,6 +147,8 @@ func (a *attempt) replay(ctx context.Context, job Job) (out outcome) {
 }
 
 // hold keeps the lease while the engine works and returns what it ended with.
+// That may take a while after ctx's end: the user's command has a grace, in
+// which nobody else shall take the chunk.
 func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, result <-chan outcome) outcome {
 	t := time.NewTicker(recordEvery)
 	defer t.Stop()
@@ -161,7 +163,14 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 		if !moved && time.Since(a.written) < a.s.m.LeaseDuration/recordsPerLease {
 			continue
 		}
-		if err := a.renew(ctx, a.report(f, footer.StatusPartial)); errors.Is(err, errLeaseLost) {
+		within := ctx
+		if why := context.Cause(ctx); why != nil {
+			if errors.Is(why, errLeaseLost) || errors.Is(why, ErrOrphaned) {
+				continue // not ours any more, or nobody to tell
+			}
+			within = context.WithoutCancel(ctx)
+		}
+		if err := a.renew(within, a.report(f, footer.StatusPartial)); errors.Is(err, errLeaseLost) {
 			cancel(errLeaseLost)
 			return <-result
 		} else if err != nil && ctx.Err() == nil {
