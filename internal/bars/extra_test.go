@@ -153,7 +153,7 @@ func TestExtraParquetInBlocks(t *testing.T) {
 	for i := range n {
 		extra[0].Ints = append(extra[0].Ints, int64(i))
 		extra[0].sawRow(i == n-5) // the first null is far behind
-		extra[1].Strings = append(extra[1].Strings, strings.Repeat("x", i%7))
+		extra[1].Strings = append(extra[1].Strings, fmt.Sprint(strings.Repeat("x", i%7), i*i))
 	}
 	var whole, pieces bytes.Buffer
 	if err := WriteParquetExtra(&whole, bars, extra); err != nil {

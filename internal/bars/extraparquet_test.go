@@ -258,7 +258,7 @@ func TestReadParquetExtraSpoiltBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := 0
-	for range 300 {
+	for range 150 {
 		spoilt := slices.Clone(out.Bytes())
 		for range 3 {
 			spoilt[rng.next()%uint64(len(spoilt))] = byte(rng.next())
