@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -112,8 +113,17 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 			bars = 0 // no bar is covered without its signals
 		}
 	}
-	out.Footer = a.tally.footer(bars, now, emission.Given...)
+	given := emission.Given
+	counts := a.emit() == run.EmitsTrades && len(emission.Artifacts) > 0 && !a.tally.all.Given[tradesClosed]
+	if counts {
+		given = append(given, tradesClosed)
+	}
+	out.Footer = a.tally.footer(bars, now, given...)
 	emission.fill(&out.Footer)
+	if counts {
+		// It does not say how many trades it has; its file does.
+		out.Footer.NTradesClosed = int64(emission.Rows)
+	}
 	out.Artifacts = emission.Artifacts
 	out.Footer.CPUUserSec, out.Footer.CPUSysSec = end.exit.UserSec, end.exit.SysSec
 	out.Footer.MaxRSSBytes = end.exit.MaxRSSBytes
@@ -131,6 +141,8 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 	return out, err
 }
 
+const tradesClosed = "n_trades_closed"
+
 // emit is what the run's commands leave of trades.
 func (a *attempt) emit() string { return a.job.Manifest.Command.Emits }
 
@@ -146,10 +158,18 @@ func (a *attempt) emitted(ctx context.Context, verdict error, bars int64) (Emiss
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), emitWait)
 		defer cancel()
 	}
-	return Emitted(ctx, Emit{
+	e := Emit{
 		Kind: a.emit(), Dir: a.paths.out, Chunk: a.job.Chunk.Bars, Data: a.job.Manifest.Data, Policy: a.job.Policy, Source: a.job.Source,
 		Times: a.slice, FirstRow: a.task.FirstBar - a.task.WarmupBars, Partial: verdict != nil, Bars: bars,
-	})
+	}
+	out, err := Emitted(ctx, e)
+	if err == nil && e.Kind == run.EmitsTrades && len(out.Artifacts) == 0 && a.e.Spec.Footer != "" {
+		// A command with a place of its own for its footer may have its trades
+		// beside it, as the original's runner.
+		e.Dir = filepath.Dir(a.paths.footer)
+		out, err = Emitted(ctx, e)
+	}
+	return out, err
 }
 
 // located says where the log of an attempt that failed is.

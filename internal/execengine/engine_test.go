@@ -293,3 +293,34 @@ func equal(a, b []int64) bool {
 	}
 	return true
 }
+
+// Trades are counted by their rows where the command does not count them, and
+// found beside a footer that has a place of its own.
+func TestOwnTrades(t *testing.T) {
+	const rows = `printf 'time,pnl_bps\n1,2\n2,3\n' > "$1/trades.csv"; `
+	for name, c := range map[string]struct {
+		script, footer, dir string
+		want                int64
+	}{
+		"counted by us":        {rows + `printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 2},
+		"counted by itself":    {rows + `printf '{"status":"ok","n_trades_closed":7}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 7},
+		"beside its footer":    {`mkdir "$1"; ` + rows + `printf '{"status":"ok"}' > "$1/f.json"`, "{out_dir}/x/f.json", "{out_dir}/x", 2},
+		"none, and no footer":  {`printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 0},
+		"a file without a row": {`printf 'time\n' > "$1/trades.csv"; printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := shell(t, c.script, func(s *Spec) {
+				s.Command.Argv = append(s.Command.Argv, "sh", c.dir)
+				s.Footer = c.footer
+			})
+			res, err := e.Replay(t.Context(), chunk(t, e), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := res.Footer.NTradesClosed; got != c.want {
+				t.Errorf("%d trades (want %d)", got, c.want)
+			}
+		})
+	}
+}
