@@ -79,7 +79,11 @@ func (p Program) verify(path string, asJSON bool) error {
 	}
 	fmt.Fprintf(p.Stdout, "%s: run %s, %s, %d of %d bars in %d chunks; everything that follows from them fits\n",
 		path, f.Report.RunID, f.Totals.Outcome, c.ReplayedBars, c.PlannedBars, f.Totals.ChunksTotal)
-	if trades != "" {
+	switch {
+	case trades == "":
+	case f.Report.Selection.Scope == perf.ScopeCommand:
+		fmt.Fprintf(p.Stdout, "%s: the command's own trades, as they were put together; what they are worth is not ours to say\n", trades)
+	default:
 		fmt.Fprintf(p.Stdout, "%s: %d trades, %.2f bps, as the perf JSON says\n", trades, f.Totals.TotalTrades-f.Report.Selection.Trades.WithoutRows, f.Totals.TotalPnlBps)
 	}
 	return nil

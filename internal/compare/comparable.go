@@ -124,8 +124,8 @@ func (r *Result) compareInputs(off, on perf.Report) {
 	if a, b := off.Model, on.Model; a.Kind != b.Kind || a.Latency != b.Latency || !maps.Equal(a.Digests, b.Digests) {
 		r.problem(fmt.Sprintf("the models differ: %s in OFF, %s in ON", model(a), model(b)))
 	}
-	if a, b := off.Command, on.Command; !slices.Equal(a.Argv, b.Argv) || !maps.Equal(a.Digests, b.Digests) {
-		r.problem(fmt.Sprintf("the commands differ: %q in OFF, %q in ON, or the files behind them (command.digests)", a.Argv, b.Argv))
+	if list := off.Command.Differences(on.Command); len(list) > 0 {
+		r.problem("the commands differ, OFF's first: " + strings.Join(list, "; "))
 	}
 	if off.Fill != on.Fill {
 		r.problem(fmt.Sprintf("trades are filled differently: fill is %q in OFF, %q in ON", off.Fill, on.Fill))

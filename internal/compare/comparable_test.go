@@ -51,8 +51,19 @@ func TestInvariant1_NothingPassesUncompared(t *testing.T) {
 		{"other model kind", "the models differ", nil, func(_, on *aRun) { on.report.Model.Kind = "xgboost" }},
 		{"other latency", "the models differ", nil, func(_, on *aRun) { on.report.Model.Latency = time.Millisecond }},
 		{"other model file", "the models differ", nil, func(_, on *aRun) { on.report.Model.Digests = map[string]string{"m.json": "aa"} }},
-		{"other command", "the commands differ", nil, func(_, on *aRun) { on.report.Command.Argv = []string{"replay.py"} }},
-		{"other command's files", "the commands differ", nil, func(_, on *aRun) { on.report.Command.Digests = map[string]string{"replay.py": "aa"} }},
+		{"a command on one side", "the commands differ", nil, func(_, on *aRun) { on.report.Command = aCommand() }},
+		{"other command", `command: ["python3" "replay.py"], not ["python3" "replay.py" "-v"]`, nil, func(off, on *aRun) {
+			off.report.Command, on.report.Command = aCommand(), aCommand()
+			on.report.Command.Argv = append(on.report.Command.Argv, "-v")
+		}},
+		{"other command's files", "file replay.py: SHA-256 aaaaaaaaaaaa, not SHA-256 bbbbbbbbbbbb", nil, func(off, on *aRun) {
+			off.report.Command, on.report.Command = aCommand(), aCommand()
+			on.report.Command.Digests = map[string]string{"replay.py": strings.Repeat("b", 64)}
+		}},
+		{"other parameters", `--param alpha: "1", not "2"`, nil, func(off, on *aRun) {
+			off.report.Command, on.report.Command = aCommand(), aCommand()
+			off.report.Command.Params, on.report.Command.Params = map[string]string{"alpha": "1"}, map[string]string{"alpha": "2"}
+		}},
 		{"other fill", "trades are filled differently", nil, func(_, on *aRun) { on.report.Fill = "signal_close" }},
 		{"more skips than bars", "pregate_skips of chunk 1 is 251", []string{compare.SkipPercent}, func(_, on *aRun) { on.footers[1].PregateSkips = 251 }},
 		{"other borders", "trades were selected differently", []string{compare.TradesDiff}, func(_, on *aRun) { on.exact = false }},

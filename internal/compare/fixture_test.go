@@ -2,6 +2,7 @@ package compare_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,14 @@ func (r aRun) json(tb testing.TB) []byte {
 		tb.Fatal(err)
 	}
 	return b
+}
+
+// aCommand is a user's command.
+func aCommand() run.Command {
+	return run.Command{
+		Argv: []string{"python3", "replay.py"}, Digests: map[string]string{"replay.py": strings.Repeat("a", 64)},
+		Emits: run.EmitsScores, SliceFormat: "csv", TSFormat: "rfc3339",
+	}
 }
 
 // selection is one that has taken what the chunks did.

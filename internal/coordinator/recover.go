@@ -148,7 +148,7 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 	r := perf.Report{
 		RunID: id, WriterPID: os.Getpid(), Timestamp: time.Now().UTC(), Mode: perf.ModeRecovered, Outcome: perf.OutcomeStopped,
 		Partial: t.partial, PregateEnabled: m.PregateEnabled, PregateEnabledSource: m.PregateEnabledSource,
-		Stop: run.Stop{Seq: m.StopSeq}, Data: m.Data, Policy: m.Policy,
+		Stop: run.Stop{Seq: m.StopSeq}, Data: m.Data, Policy: m.Policy, Command: m.Command,
 		Sessions: m.Sessions, Wall: perf.WallOf(m.Sessions),
 		WorkersSeen: len(crew.workers), Hosts: crew.hosts,
 		Redeliveries: t.redeliveries, Releases: t.releases, Failures: t.failures, FootersRefused: board.refused.Load(),

@@ -38,6 +38,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 		Policy:         policyOf(p),
 		BusUnreachable: s.lost.Load(),
 		Env:            envInfo(s.cfg.Version, host, s.cfg.Engine, p.Pregate.Enabled),
+		Command:        s.cfg.Command,
 	}
 	r.Env.QuietMode = s.cfg.Quiet
 	if p.Model != nil && s.cfg.Engine == footer.EngineBuiltin {
@@ -72,7 +73,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	}
 	chunks, t := b.snapshot()
 	crew := b.crew.Load()
-	r.Data, r.Policy = b.m.Data, b.m.Policy
+	r.Data, r.Policy, r.Command = b.m.Data, b.m.Policy, b.m.Command
 	r.Stop.Seq = b.m.StopSeq
 	r.Sessions = s.sessions(b.m.Sessions[:len(b.m.Sessions)-1], b.m.Session, now)
 	r.Wall = perf.WallOf(r.Sessions)
@@ -163,9 +164,7 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 // tradesKnown reports whether the export that stands has the run's trades for
 // good. One that could not select them leaves the bus, so that the next start
 // can.
-func (s *Session) tradesKnown(out export.Outcome) bool {
-	return s.cfg.Engine != footer.EngineBuiltin || out.Result.Exact
-}
+func (s *Session) tradesKnown(out export.Outcome) bool { return out.Result.Settled }
 
 // removeState removes the bus of a complete run, its footer backup and what
 // its local workers left; the lock stays. A crash in between does not matter:

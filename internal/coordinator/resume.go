@@ -274,6 +274,9 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuse(r.Data, r.Env.Engine, r.Policy, r.Model.Digests, nil); err != nil {
 			return m, err
 		}
+		if err := s.refuseCommand(r.Command, r.Data.Extra); err != nil {
+			return m, err
+		}
 		earlier = r.Sessions
 		m.StopSeq = left.exported.Report.Stop.Seq
 		if len(left.file.Chunks) > 0 && !left.file.Guessed() {

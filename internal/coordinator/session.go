@@ -16,7 +16,6 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
-	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -210,10 +209,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 			s.stopping.Store(true)
 			stopWork(Stopped{stop})
 		},
-		Logger: cfg.Logger,
-	}
-	if cfg.Engine == footer.EngineBuiltin {
-		watch.Select = s.selectTrades
+		Select: s.selectTrades, Logger: cfg.Logger,
 	}
 	s.dog = export.NewWatchdog(watch)
 	if onSession != nil {

@@ -60,7 +60,7 @@ func TestLastExportHasTheSelection(t *testing.T) {
 		func(_ context.Context, _ perf.Report, chunks []perf.Chunk) (perf.Selection, error) {
 			return choice(chunks), nil
 		}, nil, ended)
-	if f.Report.Selection.ScopeName() != perf.ScopeRun || f.Totals.TotalTrades != 8 || !out.Result.Exact || out.Result.Totals.TotalTrades != 8 {
+	if f.Report.Selection.ScopeName() != perf.ScopeRun || f.Totals.TotalTrades != 8 || !out.Result.Settled || out.Result.Totals.TotalTrades != 8 {
 		t.Errorf("scope %s, %d trades, result %+v", f.Report.Selection.ScopeName(), f.Totals.TotalTrades, out.Result)
 	}
 }
@@ -78,8 +78,8 @@ func TestLastExportWithoutASelection(t *testing.T) {
 	} {
 		chunks := theChunks(t, chunkBars, chunkBars)
 		out, f := watched(t, func() []perf.Chunk { return chunks }, choose, nil, ended)
-		if f.Report.Selection.ScopeName() != perf.ScopeChunks || f.Totals.Outcome != perf.OutcomeComplete || out.Result.Exact {
-			t.Errorf("%s: scope %s, outcome %s, exact %v", name, f.Report.Selection.ScopeName(), f.Totals.Outcome, out.Result.Exact)
+		if f.Report.Selection.ScopeName() != perf.ScopeChunks || f.Totals.Outcome != perf.OutcomeComplete || out.Result.Settled {
+			t.Errorf("%s: scope %s, outcome %s, exact %v", name, f.Report.Selection.ScopeName(), f.Totals.Outcome, out.Result.Settled)
 		}
 	}
 }

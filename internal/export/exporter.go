@@ -38,7 +38,8 @@ type Result struct {
 	Bytes  int64
 	SHA256 string // hex
 	Totals perf.Totals
-	Exact  bool // borders_exact: which trades the run has is known for good
+	// Settled: which trades the run has is known for good.
+	Settled bool
 	// SetAside is where the file went that stood there and was no export of
 	// this run; WhySetAside says what was wrong with it. Empty: there was
 	// none.

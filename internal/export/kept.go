@@ -32,7 +32,7 @@ type AttemptFiles struct {
 func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
 	a := f.Artifacts[at]
 	if !isKept(a.Name) {
-		return nil, fmt.Errorf("artifact %.80q is none of those that are read (want %s or %s)", a.Name, trade.ArtifactName, trade.DecisionsName)
+		return nil, fmt.Errorf("artifact %.80q is none of those that are read (want %s, %s or %s)", a.Name, trade.ArtifactName, trade.DecisionsName, trade.OwnTradesName)
 	}
 	dirs := make([]string, 0, 2*len(k.Roots)+1)
 	if d, ok := k.Dirs[a.SHA256]; ok {
@@ -53,7 +53,9 @@ func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]b
 }
 
 // isKept says whether an artifact of that name is one that exports read.
-func isKept(name string) bool { return name == trade.ArtifactName || name == trade.DecisionsName }
+func isKept(name string) bool {
+	return name == trade.ArtifactName || name == trade.DecisionsName || name == trade.OwnTradesName
+}
 
 // readPlain reads a plain file that has to have size bytes.
 func readPlain(path string, size int64) ([]byte, error) {

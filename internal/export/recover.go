@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
 
@@ -201,19 +201,23 @@ func samePath(a, b string) bool {
 // selection selects the run's trades. Where it cannot, each chunk's own counts
 // stand.
 func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []perf.Chunk, dirs map[string]string) perf.Selection {
-	if sel := report.Selection; sel.Exact && sel.Holds(chunks) {
+	if sel := report.Selection; sel.Settled() && sel.Holds(chunks) {
 		if r.exporter == nil { // the file stands in another directory
 			sel.Trades.File, sel.Trades.SHA256 = "", ""
 		}
 		return sel
 	}
-	if report.Env.Engine != footer.EngineBuiltin || report.Data.Bars == 0 {
+	what := leaves(report, chunks)
+	if what == "" || report.Data.Bars == 0 {
 		return perf.Selection{}
 	}
-	p, err := readPolicy(r.Target, report.Policy, r.Policy)
-	if err != nil {
-		r.Logger.Warn("trades are not selected over the run: its policy is not at hand", "error", err)
-		return perf.Selection{}
+	var p policy.Policy
+	if what != run.EmitsTrades {
+		var err error
+		if p, err = readPolicy(r.Target, report.Policy, r.Policy); err != nil {
+			r.Logger.Warn("trades are not selected over the run: its policy is not at hand", "error", err)
+			return perf.Selection{}
+		}
 	}
 	s := Selector{
 		Target: r.Target, Policy: p, Bars: r.Bars, NoFiles: r.exporter == nil, Config: r.Config, Logger: r.Logger,

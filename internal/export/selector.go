@@ -35,10 +35,11 @@ type Bars interface {
 // Selector selects the trades of a run from the signals of its chunks, in
 // order of time, whenever a last export is written, and writes the files about
 // them. It decides by bars, signals and the policy alone, so whoever selects
-// from the same ones finds the same trades.
+// from the same ones finds the same trades. Where a command makes trades by
+// itself it joins them instead.
 type Selector struct {
 	Target Target
-	Policy policy.Policy
+	Policy policy.Policy // not needed for a command's own trades
 	// Kept are asked one after the other for the signals of a chunk.
 	Kept []Signals
 	// Bars are those that signals are followed on with which a worker has left
@@ -60,6 +61,12 @@ type Selector struct {
 func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error) {
 	if len(chunks) == 0 || r.Data.Bars == 0 {
 		return perf.Selection{}, nil
+	}
+	switch leaves(r, chunks) {
+	case "":
+		return perf.Selection{}, nil
+	case run.EmitsTrades:
+		return s.joinOwn(ctx, chunks)
 	}
 	p, err := s.newPass(r, chunks)
 	if err == nil {
@@ -88,6 +95,7 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 type pass struct {
 	*Selector
 	data     run.Data
+	theirs   bool // entries and exits are a command's
 	chunks   []perf.Chunk
 	rules    trade.Rules
 	sessions feature.SessionTable
@@ -99,14 +107,14 @@ type pass struct {
 	openPnlBps  float64
 	without     float64 // pnl of the chunks whose signals are not there
 	unfinished  int     // signals whose end is needed and could not be had
-	noBars      error   // why bars could not be read, the first time
+	noEnd       error   // why, the first time
 
 	decisions bool          // there are some
 	picks     []trade.Picks // of each chunk whose signals were there, if there are decisions
 }
 
 func (s *Selector) newPass(r perf.Report, chunks []perf.Chunk) (*pass, error) {
-	p := &pass{Selector: s, data: r.Data, chunks: chunks, pass: trade.NewPass(s.Policy.Risk), sel: perf.NewSelection(chunks)}
+	p := &pass{Selector: s, data: r.Data, theirs: leaves(r, chunks) == run.EmitsSignals, chunks: chunks, pass: trade.NewPass(s.Policy.Risk), sel: perf.NewSelection(chunks)}
 	var err error
 	if p.rules, err = trade.NewRules(s.Policy, r.Data.BarLength); err != nil {
 		return nil, err
@@ -150,8 +158,8 @@ func (p *pass) run(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if p.noBars != nil {
-		p.Logger.Warn("trades whose end lies behind follow_bars stay open: bars cannot be read", "trades", p.unfinished, "error", p.noBars)
+	if p.noEnd != nil {
+		p.Logger.Warn("trades stay open before the data's end", "trades", p.unfinished, "error", p.noEnd)
 	}
 	p.sel.Scope = perf.ScopeStretches
 	known := true
@@ -162,6 +170,7 @@ func (p *pass) run(ctx context.Context) error {
 		p.sel.Scope = perf.ScopeRun
 	}
 	p.sel.Exact = known && p.unfinished == 0
+	p.sel.Final = known && p.theirs
 	for i := range p.trades {
 		p.sel.TotalPnlBps += p.trades[i].PnlBps()
 	}
@@ -211,7 +220,9 @@ func (p *pass) finish(ctx context.Context, s *trade.Signal) error {
 		return nil
 	}
 	err := errNoBars
-	if p.Bars != nil {
+	if p.theirs {
+		err = errTheirs
+	} else if p.Bars != nil {
 		err = trade.Finish(&p.rules, s, p.data.Bars, p.Bars.Bars(ctx, run.BarRange{First: s.Next(), End: p.data.Bars}))
 	}
 	if err == nil {
@@ -221,13 +232,16 @@ func (p *pass) finish(ctx context.Context, s *trade.Signal) error {
 		return context.Cause(ctx)
 	}
 	p.unfinished++
-	if p.noBars == nil {
-		p.noBars = err
+	if p.noEnd == nil {
+		p.noEnd = err
 	}
 	return nil
 }
 
-var errNoBars = errors.New("the data set is not at hand")
+var (
+	errNoBars = errors.New("the data set is not at hand")
+	errTheirs = errors.New("the command gave them no exit, and only it knows its rules (--exec-tail-bars gives it more bars)")
+)
 
 // read is what a chunk has left, or why it is not there.
 type read[T any] struct {
@@ -283,6 +297,9 @@ func readAhead[T any](ctx context.Context, chunks []perf.Chunk, one func(context
 // read finds the signals of chunk c and holds them against its footer.
 func (p *pass) read(ctx context.Context, c perf.Chunk) ([]trade.Signal, error) {
 	f := c.Line.Footer()
+	if f.BarsProcessed > 0 && slices.Contains(f.Unreported, "n_signals") {
+		return nil, errors.New("its command has not come to leave them")
+	}
 	if f.NSignals == 0 {
 		return nil, nil
 	}

@@ -341,8 +341,8 @@ func TestInvariant2_CompleteStaysButForItsTrades(t *testing.T) {
 		if c.replaced != (err == nil) || !c.replaced && !errors.Is(err, export.ErrComplete) {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if changed := !bytes.Equal(before, w.file(w.target.Perf())); changed != c.replaced || res.Exact != (c.old.Exact || c.new.Exact && c.replaced) {
-			t.Errorf("%s: changed %v, the result is exact %v", c.name, changed, res.Exact)
+		if changed := !bytes.Equal(before, w.file(w.target.Perf())); changed != c.replaced || res.Settled != (c.old.Exact || c.new.Exact && c.replaced) {
+			t.Errorf("%s: changed %v, the result is exact %v", c.name, changed, res.Settled)
 		}
 	}
 }

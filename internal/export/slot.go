@@ -137,10 +137,10 @@ func kindOf(m os.FileMode) string {
 }
 
 // improves reports whether r and chunks say of a complete run what its file
-// could not: which trades it has, exactly. That is the one reason to replace a
+// could not: which trades it has, for good. That is the one reason to replace a
 // complete file. The bars are the same ones.
 func (s *slot) improves(old *state, r perf.Report, chunks []perf.Chunk) bool {
-	if old.file.Report.Selection.Exact || !r.Selection.Exact {
+	if old.file.Report.Selection.Settled() || !r.Selection.Settled() {
 		return false
 	}
 	merged, err := perf.MergeInto(old.file, r, chunks)
@@ -163,7 +163,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	old := s.state.Load()
 	if old.complete() && (!old.own || old.final) && !s.improves(old, r, chunks) {
 		res.Bytes, res.SHA256, res.Totals = old.info.Size(), old.sha256, old.file.Totals
-		res.Exact = old.file.Report.Selection.Exact
+		res.Settled = old.file.Report.Selection.Settled()
 		return res, fmt.Errorf("%s: %w", s.path, ErrComplete)
 	}
 	if old.known {
@@ -179,7 +179,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 		r = r.Inherit(old.file.Report)
 	}
 	r.Selection = perf.HoldingOf(merged, r.Selection, old.file.Report.Selection)
-	res.Totals, res.Exact = r.Count(merged), r.Selection.Exact
+	res.Totals, res.Settled = r.Count(merged), r.Selection.Settled()
 	// Merge sees to this already; it is the promise that matters most.
 	if got, had := res.Totals.Coverage.ReplayedBars, old.file.Totals.Coverage.ReplayedBars; got < had {
 		return res, fmt.Errorf("%d bars (%s holds %d): %w", got, s.path, had, ErrFewer)

@@ -98,7 +98,9 @@ var ErrTrades = errors.New("the trades file does not fit the perf JSON")
 
 // VerifyTrades holds the trades file that the perf JSON at path names against
 // it: its bytes by their digest, the number of rows and the sum of their pnl.
-// It returns the file's path, empty if f names none. Such an error, but for a
+// Of a command's own trades the pnl is not known, and their number only where
+// every chunk is done and has counted its own. It returns the file's path,
+// empty if f names none. Such an error, but for a
 // file that cannot be read, is an ErrTrades.
 func VerifyTrades(path string, f perf.File) (string, error) {
 	sel := f.Report.Selection
@@ -121,6 +123,9 @@ func VerifyTrades(path string, f perf.File) (string, error) {
 	}
 	if sum := digest(b); sum != sel.Trades.SHA256 {
 		return name, fmt.Errorf("%w: %s has SHA-256 %s (trades.sha256 is %s)", ErrTrades, name, sum, sel.Trades.SHA256)
+	}
+	if sel.Scope == perf.ScopeCommand {
+		return name, verifyOwn(name, b, f)
 	}
 	rows, total, err := trade.SumCSV(b)
 	if err != nil {

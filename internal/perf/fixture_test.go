@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,23 @@ func aReport(chunks int) perf.Report {
 		Env: perf.EnvInfo{GoVersion: "go1.26.8", ModuleVersion: "v0.1.0", GitCommit: "0123abc", NATSServerVersion: "2.15.2",
 			OS: "linux", Arch: "amd64", CPUs: 2, GOMAXPROCS: 2, Host: "box", Engine: "builtin", PregateEnabled: true},
 	}
+}
+
+// aCommand is a user's command.
+func aCommand(emits string) run.Command {
+	sha := strings.Repeat("5e", 32)
+	return run.Command{
+		Argv: []string{"python3", "replay.py", "{task}"}, Digests: map[string]string{"replay.py": sha},
+		Params: map[string]string{"alpha": "0.5"}, Files: map[string]run.CommandFile{"model": {Name: "model.bin", SHA256: sha, Bytes: 12}},
+		Emits: emits, SliceFormat: "csv", TSFormat: "rfc3339",
+	}
+}
+
+// execReport is aReport of a run by a command.
+func execReport(chunks int, emits string) perf.Report {
+	r := aReport(chunks)
+	r.Env.Engine, r.Model, r.Command = footer.EngineExec, perf.Model{}, aCommand(emits)
+	return r
 }
 
 // manyChunks is a run of n chunks stopped on its way: most done, some partial,

@@ -56,6 +56,9 @@ func goldenFiles(tb testing.TB) map[string][]byte {
 		complete[i] = aChunk(tb, i, chunkBars, footer.StatusOK)
 	}
 	stoppedReport, stopped := stoppedRun(tb)
+	execRun := execReport(4, run.EmitsScores)
+	execTrades := execReport(4, run.EmitsTrades)
+	execTrades.Selection = ownTrades(complete)
 	none := perf.Report{RunID: "golden", Timestamp: aReport(0).Timestamp, Mode: perf.ModeStopSubject}
 	stub, err := perf.AppendStub(nil, perf.Stub{
 		RunID: "golden", Timestamp: stoppedReport.Timestamp, Error: "no space left on device", Trace: "a\nb",
@@ -66,6 +69,8 @@ func goldenFiles(tb testing.TB) map[string][]byte {
 	}
 	return map[string][]byte{
 		"complete.json":    appended(tb, aReport(4), complete),
+		"exec.json":        appended(tb, execRun, complete),
+		"exec_trades.json": appended(tb, execTrades, complete),
 		"stopped.json":     appended(tb, stoppedReport, stopped),
 		"zero_chunks.json": appended(tb, none, nil),
 		"stub.json":        stub,
@@ -95,7 +100,7 @@ func TestGolden(t *testing.T) {
 // Files of version 1 stay readable, and what is read is written again byte
 // for byte.
 func TestGoldenReadBack(t *testing.T) {
-	for _, name := range []string{"complete.json", "stopped.json", "zero_chunks.json"} {
+	for _, name := range []string{"complete.json", "exec.json", "exec_trades.json", "stopped.json", "zero_chunks.json"} {
 		want, err := os.ReadFile(filepath.Join("testdata", "v1", name))
 		if err != nil {
 			t.Fatal(err)
@@ -110,7 +115,7 @@ func TestGoldenReadBack(t *testing.T) {
 		if got := appended(t, f.Report, f.Chunks); !bytes.Equal(got, want) {
 			t.Errorf("%s is written again as:\n%s", name, got)
 		}
-		if counted := perf.Count(f.Report.Outcome, f.Chunks); !reflect.DeepEqual(counted, f.Totals) {
+		if counted := f.Report.Count(f.Chunks); !reflect.DeepEqual(counted, f.Totals) {
 			t.Errorf("%s: totals %+v, counted %+v", name, f.Totals, counted)
 		}
 	}

@@ -54,7 +54,7 @@ type header struct {
 	Data            run.Data      `json:"data"`
 	Policy          run.Policy    `json:"policy"`
 	Model           Model         `json:"model"`
-	Command         Command       `json:"command"`
+	Command         commandJSON   `json:"command"`
 	Sessions        []sessionJSON `json:"sessions"`
 	NonfiniteFields []string      `json:"nonfinite_fields"`
 	EnvInfo         EnvInfo       `json:"env_info"`
@@ -101,15 +101,11 @@ func newHeader(r Report, t Totals) header {
 		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
 		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
-		Data: r.Data, Policy: r.Policy, Model: r.Model, Command: r.Command, EnvInfo: r.Env,
+		Data: r.Data, Policy: r.Policy, Model: r.Model, Command: newCommandJSON(r.Command), EnvInfo: r.Env,
 		Sessions: make([]sessionJSON, 0, len(r.Sessions)), NonfiniteFields: []string{},
 	}
 	if h.Model.Digests == nil {
 		h.Model.Digests = map[string]string{}
-	}
-	h.Command.Argv = orEmpty(h.Command.Argv)
-	if h.Command.Digests == nil {
-		h.Command.Digests = map[string]string{}
 	}
 	h.finite("total_pnl_bps", &h.TotalPnlBps)
 	h.finite("data.spread_bps", &h.Data.SpreadBps)
@@ -152,11 +148,14 @@ func (h header) report() (Report, error) {
 		BusUnreachable: h.BusUnreachable,
 		Stop:           run.Stop{Source: h.Stop.Source, Reason: h.Stop.Reason, Seq: h.Stop.Seq},
 		Drain:          time.Duration(h.Stop.DrainMS) * time.Millisecond,
-		Data:           h.Data, Policy: h.Policy, Model: h.Model, Command: h.Command,
+		Data:           h.Data, Policy: h.Policy, Model: h.Model,
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
 		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo,
 	}
 	var err error
+	if r.Command, err = h.Command.command(); err != nil {
+		return Report{}, err
+	}
 	if r.Timestamp, err = parseTime("timestamp", h.Timestamp); err != nil {
 		return Report{}, err
 	}

@@ -176,7 +176,9 @@ func drawReport(t *rapid.T) perf.Report {
 	if rapid.Bool().Draw(t, "lists") {
 		r.Hosts = []string{anyText(t, "h")}
 		r.Sessions = []run.SessionTimes{{StartedAt: anyTime(t, "started"), WallSec: odd.Draw(t, "sec")}}
-		r.Command = perf.Command{Argv: []string{anyText(t, "arg")}, Digests: map[string]string{anyText(t, "file"): "x"}}
+		r.Command = aCommand(rapid.SampledFrom([]string{run.EmitsTrades, run.EmitsScores, "made up"}).Draw(t, "emits"))
+		r.Command.Argv[1] = anyText(t, "arg")
+		r.Command.Digests[anyText(t, "file")] = r.Command.Digests["replay.py"]
 	}
 	return r
 }

@@ -80,6 +80,7 @@ func (d decoded) file() (File, error) {
 	if h.selected() {
 		s := NewSelection(f.Chunks)
 		s.Scope, s.Trades, s.Exact, s.TotalPnlBps, s.Chunks = h.Selection.Scope, h.Trades, h.BordersExact, h.TotalPnlBps, d.trades
+		s.Final = s.Scope == ScopeCommand || s.Scope == ScopeRun && r.Command.Emits == run.EmitsSignals
 		f.Report.Selection = s
 	}
 	return f, nil

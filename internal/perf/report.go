@@ -47,6 +47,9 @@ const (
 	ScopeRun       Scope = "run"
 	ScopeStretches Scope = "stretches"
 	ScopeChunks    Scope = "chunks" // each chunk as if nothing was open at its start
+	// ScopeCommand: nothing was selected. The trades are those that a command
+	// has made by itself, chunk after chunk as it left them.
+	ScopeCommand Scope = "command"
 )
 
 // Report is all of the perf JSON that does not follow from its chunks. Zero
@@ -84,7 +87,7 @@ type Report struct {
 	Data    run.Data
 	Policy  run.Policy
 	Model   Model
-	Command Command
+	Command run.Command // with exec, once it is known
 
 	Sessions       []run.SessionTimes
 	WorkersSeen    int // processes that were ever heard of
@@ -101,7 +104,8 @@ type Report struct {
 type TradesFile struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"` // hex
-	// WithoutRows counts trades whose rows were lost in a crash.
+	// WithoutRows counts trades whose rows were lost in a crash, or, of a
+	// command's own, are not in the file.
 	WithoutRows int64 `json:"without_rows"`
 }
 
@@ -110,12 +114,6 @@ type Model struct {
 	Kind    string            `json:"kind"`       // logistic | xgboost | lightgbm
 	Latency time.Duration     `json:"latency_ns"` // declared artificial cost of a call
 	Digests map[string]string `json:"digests"`    // model file → SHA-256, hex
-}
-
-// Command is the user's command with exec; empty with the built-in engine.
-type Command struct {
-	Argv    []string          `json:"argv"`
-	Digests map[string]string `json:"digests"` // file → SHA-256, hex
 }
 
 // EnvInfo says where and with what the coordinator ran.

@@ -14,12 +14,15 @@ import (
 // made as if nothing was open at its start, stand instead. The zero Selection
 // was never made.
 type Selection struct {
-	Scope  Scope // run or stretches; zero is written as chunks
+	Scope  Scope // run, stretches or command; zero is written as chunks
 	Trades TradesFile
 	// Exact (borders_exact): nothing in the trades depends on how the data set
 	// was cut. Signals of every replayed bar were there, and those that were
 	// taken were followed to their ends.
 	Exact bool
+	// Final: though they are not exact, nobody can know more of the trades,
+	// because they are as a command has left them.
+	Final bool
 	// TotalPnlBps is the sum over closed trades in the order of the rows, one
 	// after the other, so that it does not depend on the cut either.
 	TotalPnlBps float64
@@ -50,6 +53,9 @@ func NewSelection(chunks []Chunk) Selection {
 	}
 	return s
 }
+
+// Settled says that the run's trades are known for good.
+func (s Selection) Settled() bool { return s.Exact || s.Final }
 
 // ScopeName is selection.scope.
 func (s Selection) ScopeName() Scope {
@@ -218,6 +224,9 @@ func (s Selection) verify(chunks []Chunk) error {
 		sum += t.PnlBps
 		size += math.Abs(t.PnlBps)
 	}
+	if s.Scope == ScopeCommand {
+		return s.verifyOwn(chunks, without, sum)
+	}
 	if s.Trades.WithoutRows != without {
 		return mismatch("trades.without_rows", s.Trades.WithoutRows, without)
 	}
@@ -226,6 +235,26 @@ func (s Selection) verify(chunks []Chunk) error {
 	}
 	if s.Scope != ScopeRun && s.Scope != ScopeStretches {
 		return mismatch("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks have %s", ScopeRun, ScopeStretches, localKey))
+	}
+	return nil
+}
+
+// verifyOwn is verify for a command's own trades: closed are all of them, and
+// pnl is theirs, as the command says.
+func (s Selection) verifyOwn(chunks []Chunk, closed int64, pnl float64) error {
+	for i := range chunks {
+		if s.Chunks[i].Known {
+			return mismatch("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks[%d] has %s", ScopeRun, ScopeStretches, i, localKey))
+		}
+	}
+	if n := s.Trades.WithoutRows; n < 0 || n > closed {
+		return mismatch("trades.without_rows", n, fmt.Sprintf("0 to %d, the trades of all chunks", closed))
+	}
+	if s.TotalPnlBps != finite(pnl) {
+		return mismatch("total_pnl_bps", s.TotalPnlBps, finite(pnl))
+	}
+	if s.Exact {
+		return mismatch("borders_exact", true, fmt.Sprintf("false: selection.scope is %s", ScopeCommand))
 	}
 	return nil
 }

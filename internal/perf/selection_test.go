@@ -2,12 +2,14 @@ package perf_test
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 
 	"pgregory.net/rapid"
 )
@@ -34,7 +36,75 @@ func drawSelection(t *rapid.T, chunks []perf.Chunk) perf.Selection {
 		}
 		s.TotalPnlBps += s.Chunks[i].PnlBps
 	}
+	if math.IsInf(s.TotalPnlBps, 0) {
+		s.TotalPnlBps = 0 // as it is read back, but for its name
+	}
 	return s
+}
+
+// ownTrades is what is made of chunks whose command has trades of its own.
+func ownTrades(chunks []perf.Chunk) perf.Selection {
+	s := perf.NewSelection(chunks)
+	s.Scope, s.Trades = perf.ScopeCommand, perf.TradesFile{File: "golden/trades_golden.csv", SHA256: strings.Repeat("ab", 32), WithoutRows: 3}
+	for _, c := range chunks {
+		s.TotalPnlBps += c.Line.Footer().PnlBps
+	}
+	return s
+}
+
+// A command's own trades are counted as it counts them, and their file is read
+// back with what is not in it.
+func TestOwnTradesAreReadBack(t *testing.T) {
+	r, chunks := stoppedRun(t)
+	r.Env.Engine, r.Command = footer.EngineExec, aCommand(run.EmitsTrades)
+	r.Selection = ownTrades(chunks)
+	b := appended(t, r, chunks)
+	f, err := perf.ParseVerified(b)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, b)
+	}
+	if again := appended(t, f.Report, f.Chunks); !bytes.Equal(again, b) {
+		t.Errorf("it is written again as:\n%s", again)
+	}
+	if got := f.Report.Selection; got.Scope != perf.ScopeCommand || got.Trades != r.Selection.Trades || !got.Settled() || got.Exact || !got.Holds(chunks) {
+		t.Errorf("%+v", got)
+	}
+	if !reflect.DeepEqual(f.Report.Command, r.Command) {
+		t.Errorf("the command is %+v", f.Report.Command)
+	}
+	if own := perf.Count(r.Outcome, chunks); !reflect.DeepEqual(f.Totals, own) {
+		t.Errorf("totals %+v, the footers' are %+v", f.Totals, own)
+	}
+	for want, change := range map[string][2]string{
+		"trades.without_rows is 1000": {`"without_rows": 3`, `"without_rows": 1000`},
+		"trades.without_rows is -1":   {`"without_rows": 3`, `"without_rows": -1`},
+		"borders_exact is true":       {`"borders_exact": false`, `"borders_exact": true`},
+		"total_pnl_bps is":            {`"total_pnl_bps": 2`, `"total_pnl_bps": 3`},
+		"trades.without_rows is 3":    {`"scope": "command"`, `"scope": "stretches"`},
+		"selection.scope is command":  {`"checkpoints":[[`, `"chunk_local":{"n_trades_closed":1},"checkpoints":[[`},
+		"--exec-emits \"all\"":        {`"emits": "trades"`, `"emits": "all"`},
+	} {
+		bad := bytes.Replace(b, []byte(change[0]), []byte(change[1]), 1)
+		if _, err := perf.ParseVerified(bad); err == nil || bytes.Equal(bad, b) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v (want an error with it)", want, err)
+		}
+	}
+}
+
+// A command that could not be read back is not written.
+func TestCommandsThatSpoilNothing(t *testing.T) {
+	for name, change := range map[string]func(c *run.Command){
+		"a zero byte":     func(c *run.Command) { c.Argv[1] = "a\x00b" },
+		"no such word":    func(c *run.Command) { c.Emits = "all" },
+		"a long argument": func(c *run.Command) { c.Argv[1] = strings.Repeat("\xffa", 30<<10) },
+	} {
+		r := execReport(1, run.EmitsScores)
+		change(&r.Command)
+		f, err := perf.ParseVerified(appended(t, r, []perf.Chunk{aChunk(t, 0, chunkBars, footer.StatusOK)}))
+		if err != nil || !f.Report.Command.IsZero() {
+			t.Errorf("%s: %+v, %v", name, f.Report.Command, err)
+		}
+	}
 }
 
 // A file with a selection is read back with the footers as they were, and

@@ -1,0 +1,209 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/trade"
+)
+
+// maxOwnTrades bounds the trades of one chunk that a command has left.
+const maxOwnTrades = 64 << 20
+
+// errNoOwn: no chunk has left trades, so there is no file.
+var errNoOwn = errors.New("no chunk has left trades")
+
+// joinOwn joins the trades that a command has made by itself, those of the
+// first chunk first, into the trades file of the run: the header once, then
+// the rows as they are. Chunks whose trades cannot be had, or have another
+// header than the first, are left out; that is logged, and the trades that they
+// count are without rows. Nothing is selected, and each chunk's own counts
+// stand.
+func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selection, error) {
+	j := &ownJoin{Selector: s, sel: perf.NewSelection(chunks)}
+	j.sel.Scope, j.sel.Final = perf.ScopeCommand, true
+	for _, c := range chunks {
+		j.sel.TotalPnlBps += c.Line.Footer().PnlBps
+	}
+	var err error
+	if s.NoFiles {
+		err = j.write(ctx, chunks, io.Discard)
+	} else {
+		err = j.writeFile(ctx, chunks)
+	}
+	switch {
+	case err == nil || errors.Is(err, errNoOwn):
+		return j.sel, nil
+	case ctx.Err() != nil:
+		return perf.Selection{}, fmt.Errorf("joining the trades of run %s: %w", s.Target.RunID, context.Cause(ctx))
+	}
+	s.Logger.Error("the trades file could not be written", "error", err)
+	j.sel.Trades, j.sel.Final = perf.TradesFile{}, false
+	for _, c := range chunks {
+		j.sel.Trades.WithoutRows += c.Line.Footer().NTradesClosed
+	}
+	return j.sel, nil
+}
+
+// ownJoin is one joining under way.
+type ownJoin struct {
+	*Selector
+	sel    perf.Selection
+	header []string // nil: no chunk had one yet
+}
+
+// writeFile writes the trades file, aside, synced and renamed.
+func (j *ownJoin) writeFile(ctx context.Context, chunks []perf.Chunk) error {
+	if err := mkdir(j.Target.RunDir()); err != nil {
+		return err
+	}
+	sum, path := sha256.New(), j.Target.TradesCSV()
+	var took Steps
+	_, err := j.Config.replace(path, j.Target.RunID, func(w io.Writer) error {
+		return j.write(ctx, chunks, io.MultiWriter(w, sum))
+	}, &took, nil)
+	if err == nil {
+		err = syncDir(j.Target.RunDir())
+	}
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(j.Target.Dir, path)
+	j.sel.Trades.File, j.sel.Trades.SHA256 = filepath.ToSlash(rel), hex.EncodeToString(sum.Sum(nil))
+	return err
+}
+
+// write writes header and rows to w, and counts what is left out.
+func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i, got := range readAhead(ctx, chunks, j.read) {
+		if chunks[i].Line.IsZero() {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		rows, err := got.content, got.err
+		switch {
+		case err != nil:
+			j.sel.Final = false
+		case rows == nil:
+		case j.header == nil:
+			j.header = rows.header
+			if _, err := w.Write(rows.first); err != nil {
+				return err
+			}
+		case !slices.Equal(j.header, rows.header):
+			err = fmt.Errorf("its columns are %.200q (want those of the chunks before, %.200q)", rows.header, j.header)
+		}
+		if err != nil {
+			j.Logger.Warn("the trades of a chunk are left out", "chunk_idx", i, "error", err)
+		}
+		if err != nil || rows == nil {
+			j.sel.Trades.WithoutRows += chunks[i].Line.Footer().NTradesClosed
+			continue
+		}
+		if _, err := w.Write(rows.rest); err != nil {
+			return err
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if j.header == nil {
+		return errNoOwn
+	}
+	return nil
+}
+
+// read finds the trades of chunk c; nil: its command left none.
+func (j *ownJoin) read(ctx context.Context, c perf.Chunk) (*ownRows, error) {
+	f := c.Line.Footer()
+	if !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == trade.OwnTradesName }) {
+		return nil, nil
+	}
+	return readKept(ctx, j.Kept, f, trade.OwnTradesName, decodeOwn)
+}
+
+// ownRows are a command's own trades as CSV.
+type ownRows struct {
+	header []string
+	first  []byte // the header's line
+	rest   []byte // the rows, each with its end
+	n      int64  // how many they are
+}
+
+// decodeOwn holds parts, which came from elsewhere, against the artifact that a
+// footer lists, and reads them.
+func decodeOwn(a footer.Artifact, parts [][]byte) (*ownRows, error) {
+	content := slices.Concat(parts...)
+	if int64(len(content)) != a.Bytes || a.Bytes > maxOwnTrades {
+		return nil, fmt.Errorf("the trades have %d bytes, the footer lists %d (at most %d)", len(content), a.Bytes, maxOwnTrades)
+	}
+	if sum := digest(content); sum != a.SHA256 {
+		return nil, fmt.Errorf("the trades have SHA-256 %s, the footer lists %.80q", sum, a.SHA256)
+	}
+	return parseOwn(content)
+}
+
+func parseOwn(content []byte) (*ownRows, error) {
+	r := csv.NewReader(bytes.NewReader(content))
+	header, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("the trades have no header: %w", err)
+	}
+	at := r.InputOffset()
+	rows := &ownRows{header: slices.Clone(header), first: ended(content[:at]), rest: ended(content[at:])}
+	r.ReuseRecord = true
+	for {
+		_, err := r.Read()
+		if err == io.EOF {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the trades: %w", err)
+		}
+		rows.n++
+	}
+}
+
+// ended is b with the end of its last line.
+func ended(b []byte) []byte {
+	if len(b) > 0 && b[len(b)-1] != '\n' {
+		return append(slices.Clone(b), '\n')
+	}
+	return b
+}
+
+// verifyOwn holds the rows of a command's own trades, in the file name, against
+// f: their number, where every chunk is done and has counted its own.
+func verifyOwn(name string, b []byte, f perf.File) error {
+	rows, err := parseOwn(b)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrTrades, name, err)
+	}
+	for _, c := range f.Chunks {
+		if c.Line.IsZero() {
+			continue
+		}
+		if !c.Line.IsOK() || slices.Contains(c.Line.Footer().Unreported, "n_trades_closed") {
+			return nil
+		}
+	}
+	without := f.Report.Selection.Trades.WithoutRows
+	if n := rows.n + without; n != f.Totals.TotalTrades {
+		return fmt.Errorf("%w: %s has %d rows, with trades.without_rows %d these are %d (total_trades is %d)", ErrTrades, name, rows.n, without, n, f.Totals.TotalTrades)
+	}
+	return nil
+}
