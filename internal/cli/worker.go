@@ -117,10 +117,11 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	}
 	over := make(chan struct{})
 	heard := make(chan struct{})
+	hurry := make(chan struct{})
 	go func() {
 		defer close(heard)
 		told := false
-		var late <-chan time.Time
+		var late, soon <-chan time.Time
 		for {
 			select {
 			case <-over:
@@ -131,9 +132,20 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 				}
 				told = true
 				cancel(worker.ErrShutdown)
+				if local && soon == nil {
+					// The coordinator ends: it has waited for last words before,
+					// or was told not to. It shall leave no command behind.
+					soon = time.After(worker.LocalGrace)
+				}
+			case <-soon:
+				close(hurry)
+				soon = nil
 			case <-gone:
 				gone = nil
 				cancel(worker.ErrOrphaned)
+				if soon == nil && !told {
+					soon = time.After(worker.LocalGrace)
+				}
 				// Footers are written at once. What may take longer is the
 				// answer of a bus that has most likely died, too.
 				late = time.After(orphanLimit)
@@ -166,7 +178,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		if err != nil {
 			return err
 		}
-		exec := &worker.Exec{Engine: inner, Objects: b, CacheDir: f.workDir}
+		exec := &worker.Exec{Engine: inner, Objects: b, CacheDir: f.workDir, Hurry: hurry}
 		defer exec.Close()
 		engine, usage = exec, nil
 	} else {

@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -39,6 +40,9 @@ const (
 	// workerGrace is what local workers get at the end. They hold nothing by
 	// then; one that hangs is not waited for.
 	workerGrace = 500 * time.Millisecond
+	// commandGrace is the same for workers that have commands to end, which are
+	// not to outlive the coordinator.
+	commandGrace = 2 * time.Second
 	// patienceStopped bounds what comes after the last export of a stopped
 	// run: who stopped it waits. patienceDone is for a run that ended by
 	// itself, whose footers are still to be written for readers.
@@ -383,7 +387,9 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	err = life.Run(ctx, over)
 	endBackup()
 	if err != nil {
-		log.Error("the run ended by itself", "error", err)
+		if over.Err() == nil {
+			log.Error("the run ended by itself", "error", err)
+		}
 		s.lost.Store(!b.Connected())
 	}
 	s.dog.Ended(err)
@@ -448,11 +454,15 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 
 // newPool makes the pool of local workers.
 func (s *Session) newPool(t *transport) (*process.Pool, error) {
+	grace := workerGrace
+	if s.cfg.Engine == footer.EngineExec {
+		grace = commandGrace
+	}
 	local := LocalWorker{RunID: s.cfg.RunID, URL: t.url, KeyFile: t.keyFile, WorkDir: s.target.WorkDir()}
 	return process.New(process.Config{
 		N:         s.cfg.Workers,
 		Command:   func(slot int) process.Spec { return s.cfg.WorkerCommand(slot, local) },
-		Grace:     workerGrace,
+		Grace:     grace,
 		LogWriter: func(int) io.Writer { return s.cfg.WorkerLog },
 		Logger:    s.cfg.Logger,
 		Notify: func(e process.Event) {

@@ -80,7 +80,11 @@ func (e *Engine) Replay(ctx context.Context, job Job, report func(footer.Footer)
 	return a.result(ctx, end)
 }
 
-// Close ends the processes that wait for chunks: they have the grace to go.
+// closeGrace is what a serving process that waits for a chunk has to go: there
+// is nothing that it could lose.
+const closeGrace = 200 * time.Millisecond
+
+// Close ends the processes that wait for chunks.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	servers := e.servers
@@ -88,7 +92,7 @@ func (e *Engine) Close() {
 	e.mu.Unlock()
 	var owned sync.WaitGroup
 	for _, s := range servers {
-		owned.Go(func() { s.end(e.Spec.Grace) })
+		owned.Go(func() { s.end(min(e.Spec.Grace, closeGrace)) })
 	}
 	owned.Wait()
 }

@@ -28,6 +28,9 @@ type Exec struct {
 	Engine   *execengine.Engine
 	Objects  Objects
 	CacheDir string
+	// Hurry is closed when no command may go on, whatever its grace. Nil: there
+	// is no such moment.
+	Hurry <-chan struct{}
 
 	mu   sync.Mutex
 	runs map[run.ID]*execInputs
@@ -85,9 +88,9 @@ func (e *Exec) Fits(m run.Manifest) error {
 // Close ends processes that wait for chunks.
 func (e *Exec) Close() { e.Engine.Close() }
 
-// orphanGrace is the command's share of the moment in which a worker ends
-// whose coordinator is gone.
-const orphanGrace = 300 * time.Millisecond
+// LocalGrace is a command's share of the moment in which a local worker ends
+// whose coordinator ends, or is gone.
+const LocalGrace = 300 * time.Millisecond
 
 // Replay has the command replay one chunk.
 func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
@@ -104,10 +107,11 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 		DataFile: func(ctx context.Context) (string, error) { return e.dataFile(ctx, job.Manifest, in) },
 		Grace: func(why error) time.Duration {
 			if errors.Is(why, ErrOrphaned) {
-				return orphanGrace
+				return LocalGrace
 			}
 			return e.Engine.Spec.Grace
 		},
+		Kill: e.Hurry,
 	}, report)
 	out := Result{Footer: res.Footer, Unkept: res.Unkept, Trace: res.Trace}
 	for _, a := range res.Artifacts {
