@@ -9,6 +9,8 @@
 //	campaign crash   --runs 100 --seed 1    SIGKILL to the coordinator; what its guardian leaves; the same run again
 //	campaign multi   --runs 20 --seed 1     kills and stops, one after the other, in one run until it is complete
 //	campaign server  --kills 20             SIGKILL to an external server, time and again, in one run
+//	campaign exec    --runs 30 --seed 1     each example of the engine exec: stopped, its worker or coordinator killed, Ctrl-C
+//	campaign exec-overhead                  the engine exec against the bare command; what serve mode saves
 //	campaign cuts                           one run cut and done in 84 ways, killed too (--kill): the same trades
 //
 // It exits 0 if nothing was wrong, 1 if something was, 2 if it could not run.
@@ -48,9 +50,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	verbs := map[string]func(context.Context, *flag.FlagSet, []string, *campaign) error{
 		"stop": runStops, "kill": runKills, "latency": runLatency,
 		"crash": runCrashes, "multi": runMulti, "server": runServer, "cuts": runCuts,
+		"exec": runExec, "exec-overhead": runExecOverhead,
 	}
 	if len(args) == 0 || verbs[args[0]] == nil {
-		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server or cuts")
+		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server, cuts, exec or exec-overhead")
 		return 2
 	}
 	c := &campaign{out: stdout}

@@ -50,6 +50,9 @@ type Options struct {
 	// stepped over and the file does not hold; below 0: not bounded. Chunks
 	// that are `ok` or `stopped` have none, whatever it says.
 	MaxUnreported int64
+	// Behind is how many bars a command may have logged and not said when a
+	// stop ended it; 0: the file holds all that a stopped chunk has logged.
+	Behind int64
 }
 
 // Report is the judgement on one file.

@@ -94,6 +94,7 @@ func judgeLogs(r *Report, chunks []chunk, l *Logs, o Options) {
 	type key struct{ chunk, n int64 }
 	most := map[int64]int64{} // of a chunk's attempts
 	last := map[int64]int64{} // of a chunk's last attempt
+	said := map[int64]int64{} // of the attempt that speaks for a chunk
 	owner := map[key]string{} // the file that an attempt stands in
 	at := func(a attempt) string { return fmt.Sprintf("bar log %s, chunk %d, attempt %d", a.file, a.chunk, a.n) }
 	for _, a := range slices.SortedFunc(maps.Keys(l.bars), byChunk) {
@@ -110,6 +111,9 @@ func judgeLogs(r *Report, chunks []chunk, l *Logs, o Options) {
 			continue
 		}
 		c := chunks[a.chunk]
+		if c.spokenBy(a, a.chunk) {
+			said[a.chunk] = int64(len(bars))
+		}
 		if int64(len(bars)) > c.planned() {
 			r.fail("%s: %d bars (the chunk has %d)", at(a), len(bars), c.planned())
 		}
@@ -123,8 +127,7 @@ func judgeLogs(r *Report, chunks []chunk, l *Logs, o Options) {
 	lost := int64(0) // of chunks that gave no last word
 	for i, c := range chunks {
 		id := int64(i)
-		logged := int64(len(l.bars[c.speaker(id)]))
-		if c.bars > logged {
+		if logged := said[id]; c.bars > logged {
 			r.fail("chunks[%d].bars_processed is %d (attempt %d of process %d has logged %d bars)", i, c.bars, c.attempt, c.pid, logged)
 		}
 		r.Logged += most[id]
@@ -134,7 +137,11 @@ func judgeLogs(r *Report, chunks []chunk, l *Logs, o Options) {
 		case c.status == "ok", c.status == "stopped", c.status == "missing" && !o.Early:
 			// The last attempt has had its last word. One before it may have
 			// been killed.
-			if last[id] > c.bars {
+			allowed := int64(0)
+			if c.exec && c.status == "stopped" {
+				allowed = o.Behind
+			}
+			if last[id] > c.bars+allowed {
 				r.fail("chunks[%d].bars_processed is %d of a chunk that is %s (its last attempt has logged %d bars: %d are unreported)",
 					i, c.bars, c.status, last[id], last[id]-c.bars)
 			}

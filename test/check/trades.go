@@ -48,6 +48,9 @@ func judgeSelection(r *Report, this *file) {
 		}
 	}
 	switch scope {
+	case "command":
+		judgeLeft(d, this, selected, exact)
+		return
 	case "chunks":
 		if selected > 0 || name != "" || exact || lost != 0 {
 			r.fail("selection.scope is chunks with %d chunks selected over the run, trades.file %q, without_rows %d, borders_exact %v", selected, name, lost, exact)
@@ -62,20 +65,27 @@ func judgeSelection(r *Report, this *file) {
 			r.fail("trades.without_rows is %d (expected %d, the trades of chunks without chunk_local)", lost, unknown)
 		}
 	default:
-		r.fail("selection.scope is %q (expected run, stretches or chunks)", scope)
+		r.fail("selection.scope is %q (expected run, stretches, chunks or command)", scope)
 	}
 	if name == "" {
 		return
 	}
+	if b := tradesFile(d, this, name); b != nil {
+		judgeRows(d, this.chunks, lines, name, b)
+	}
+}
+
+// tradesFile reads the trades file, which has the digest that the file says.
+func tradesFile(d *doc, this *file, name string) []byte {
 	b, err := os.ReadFile(filepath.Join(filepath.Dir(this.path), filepath.FromSlash(name)))
 	if err != nil {
-		r.fail("the trades file: %v", err)
-		return
+		d.r.fail("the trades file: %v", err)
+		return nil
 	}
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != t.text("sha256") {
-		r.fail("%s has SHA-256 %x (trades.sha256 is %s)", name, sum, t.text("sha256"))
+	if sum, want := sha256.Sum256(b), d.sub("trades").text("sha256"); hex.EncodeToString(sum[:]) != want {
+		d.r.fail("%s has SHA-256 %x (trades.sha256 is %s)", name, sum, want)
 	}
-	judgeRows(d, this.chunks, lines, name, b)
+	return b
 }
 
 // judgeRows holds the rows of a trades file, each against itself and all

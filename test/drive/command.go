@@ -20,7 +20,7 @@ type Said struct {
 // register, and returns when it has ended. An exit code is no error.
 func (r *Run) Command(ctx context.Context, args ...string) (Said, error) {
 	cmd := exec.CommandContext(ctx, r.Binary, args...)
-	cmd.Env = r.env()
+	cmd.Env = r.Environ()
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err := cmd.Run()

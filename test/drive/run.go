@@ -56,6 +56,17 @@ type Run struct {
 
 // Start starts a run and returns at once.
 func Start(c Config) (*Run, error) {
+	r, err := Prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.start()
+}
+
+// Prepare makes the directories of a run that somebody else starts, with
+// CommandLine and Environ. What waits for the program's output or end is of no
+// use with it.
+func Prepare(c Config) (*Run, error) {
 	if c.Out == "" {
 		c.Out = filepath.Join(c.Dir, "out")
 	}
@@ -71,7 +82,13 @@ func Start(c Config) (*Run, error) {
 	if err := os.Mkdir(r.BarLog(), 0o700); err != nil { // what another run left would be judged with this one
 		return nil, fmt.Errorf("starting run %s: %w", c.RunID, err)
 	}
-	return r, r.start()
+	return r, nil
+}
+
+// CommandLine is what starts the coordinator.
+func (r *Run) CommandLine() []string {
+	return append([]string{r.Binary, "run", "--run-id", r.RunID, "--policy", r.Policy, "--data", "synthetic:" + strconv.Itoa(r.Config.Bars),
+		"--output-dir", r.Out, "--fallback-dir", r.Fallback()}, r.Args...)
 }
 
 // start starts the coordinator.
@@ -87,11 +104,10 @@ func (r *Run) start() error {
 	if err != nil {
 		return fmt.Errorf("starting run %s: %w", c.RunID, err)
 	}
-	args := append([]string{"run", "--run-id", c.RunID, "--policy", c.Policy, "--data", "synthetic:" + strconv.Itoa(c.Bars),
-		"--output-dir", r.Out, "--fallback-dir", r.Fallback()}, c.Args...)
-	cmd := exec.Command(c.Binary, args...)
+	line := r.CommandLine()
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Stdout = stdout
-	cmd.Env = r.env()
+	cmd.Env = r.Environ()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.WaitDelay = 2 * time.Second // a process that holds its standard error open must not hold us
 	lines, w := io.Pipe()
@@ -117,9 +133,9 @@ func (r *Run) start() error {
 	return nil
 }
 
-// env is this process's environment without what would steer the program,
+// Environ is this process's environment without what would steer the program,
 // and with the run's own.
-func (r *Run) env() []string {
+func (r *Run) Environ() []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "GX1") && !strings.HasPrefix(kv, "NATS_") {

@@ -53,6 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.Int64Var(&o.Bars, "bars", 0, "bars of the data set")
 	fs.Float64Var(&o.WallSec, "wall", 0, "seconds that the run's process lived")
 	fs.Int64Var(&o.MaxUnreported, "max-unreported", -1, "bars that chunks without a last word may have lost (-1: any)")
+	fs.Int64Var(&o.Behind, "behind", 0, "bars that a command may have logged and not said when a stop ended it")
 	fs.StringVar(&o.Outcome, "expect-outcome", "", "complete, stopped or failed")
 	fs.BoolVar(&o.Early, "early", false, "the file was written while the run was still ending")
 	fs.BoolVar(&o.FreshBus, "fresh-bus", false, "a session began on another bus, so attempts were numbered from 1 again")
