@@ -16,12 +16,11 @@ import (
 // alone runs a process for this chunk only.
 func (a *attempt) alone(ctx context.Context, report func(footer.Footer)) ending {
 	a.reproduce()
-	c, err := a.e.start(a.argv, a.env, false)
+	c, err := a.start(false)
 	if err != nil {
 		return ending{started: err, withheld: a.withheld}
 	}
 	defer c.guarded.Close()
-	c.give(a)
 	return a.follow(ctx, control{
 		over: c.guarded.Done(), ask: c.guarded.Terminate, kill: c.guarded.Kill, cpu: c.guarded.Usage,
 		rest: func() process.Exit { return c.rest() },
@@ -45,14 +44,16 @@ func (a *attempt) reproduce() {
 	}
 }
 
-// start starts the command. An error means that it cannot be.
-func (e *Engine) start(argv, env []string, stdin bool) (*child, error) {
-	path, err := process.LookPath(argv[0], valueOf(env, "PATH"), e.Dir)
+// start starts the command, whose output is a's from the first byte on. An
+// error means that it cannot be started.
+func (a *attempt) start(stdin bool) (*child, error) {
+	e := a.e
+	path, err := process.LookPath(a.argv[0], valueOf(a.env, "PATH"), e.Dir)
 	if err != nil {
 		return nil, err
 	}
 	g, err := process.StartGuarded(e.Guard, process.Command{
-		Path: path, Args: argv, Env: env, Dir: e.Dir, Stdin: stdin, MemoryMax: e.Spec.MemoryMax,
+		Path: path, Args: a.argv, Env: a.env, Dir: e.Dir, Stdin: stdin, MemoryMax: e.Spec.MemoryMax,
 	})
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func (e *Engine) start(argv, env []string, stdin bool) (*child, error) {
 	default:
 		e.Log.Warn("--exec-memory-max cannot be kept on this host", "why", how)
 	}
-	c := &child{guarded: g}
+	c := &child{guarded: g, a: a}
 	c.pumps.Go(func() { c.pump(g.Stdout(), true) })
 	c.pumps.Go(func() { c.pump(g.Stderr(), false) })
 	return c, nil

@@ -103,7 +103,7 @@ func (e *Engine) server(a *attempt) (*server, error) {
 		}
 		e.drop(a.job.Slot, s)
 	}
-	c, err := e.start(a.argv, a.env, true)
+	c, err := a.start(true)
 	if err != nil {
 		return nil, err
 	}
