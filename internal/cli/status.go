@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -122,7 +122,32 @@ func (p Program) status(ctx context.Context, out io.Writer, only run.ID, asJSON 
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, state,
 			time.Since(e.StartedAt).Round(time.Second), chunks, bars, e.PID, e.URL, left, e.OutputDir)
 	}
-	return alive, w.Flush()
+	if err := w.Flush(); err != nil {
+		return alive, err
+	}
+	for _, e := range list {
+		if e.Standing == nil {
+			continue
+		}
+		which := "run " + string(e.RunID)
+		if only != "" {
+			which = "this run"
+		}
+		for _, u := range e.Standing.Unfit {
+			fmt.Fprintf(out, "worker %s on %s does not serve %s: %s\n", plainLine(u.WorkerID), plainLine(u.Host), which, plainLine(u.Why))
+		}
+	}
+	return alive, nil
+}
+
+// plainLine is text from the bus as it may go to a terminal.
+func plainLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // runs lists the register, and asks the bus of each run that lives how far it
@@ -168,7 +193,7 @@ func standing(ctx context.Context, e process.Entry) *coordinator.Standing {
 		return nil
 	}
 	defer b.Close()
-	s, err := coordinator.Look(ctx, b, e.RunID, slog.New(slog.DiscardHandler))
+	s, err := coordinator.Look(ctx, b, e.RunID, discard())
 	if err != nil {
 		return nil
 	}

@@ -127,6 +127,30 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 	if err := exporter.WriteCopy(); err != nil {
 		s.cfg.Logger.Warn("copying the perf JSON", "error", err)
 	}
+	if s.cfg.Engine == footer.EngineExec {
+		s.publishAttempts(ctx, file.Chunks)
+	}
+}
+
+// stoppedShare is the part, one of so many, of what a stopped run may take
+// after its last export that its logs may take: they stay where they are, too.
+const stoppedShare = 4
+
+// publishAttempts keeps what the commands' attempts have left for people.
+func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
+	if s.stopping.Load() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patienceStopped/stoppedShare)
+		defer cancel()
+	}
+	var artifacts export.Signals
+	if b := s.bus.Load(); b != nil {
+		artifacts = busSignals{b}
+	}
+	done, err := export.PublishAttempts(ctx, s.target, chunks, artifacts, s.cfg.Logger)
+	if err != nil || done.Missed > 0 {
+		s.cfg.Logger.Warn("not all logs of the commands are kept beside the footers", "files", done.Files, "missed", done.Missed, "error", err)
+	}
 }
 
 // closeRun writes the session's end into the manifest. It reports whether the

@@ -112,12 +112,15 @@ func (c *child) pump(from io.Reader, stdout bool) {
 		n, err := from.Read(buf)
 		c.mu.Lock()
 		if c.a != nil {
-			log := c.a.stderr
+			log, watched := c.a.stderr, c.a.e.Stderr
 			if stdout {
-				log = c.a.stdout
+				log, watched = c.a.stdout, c.a.e.Stdout
 			}
 			_, _ = log.Write(buf[:n]) // it keeps its own error
 			c.said = c.said || n > 0
+			if watched != nil {
+				_, _ = watched.Write(buf[:n]) // a terminal that is gone is no failure
+			}
 		}
 		_, _ = lines.Write(buf[:n])
 		if err != nil {

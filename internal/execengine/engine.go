@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -26,6 +27,9 @@ type Engine struct {
 	// Dir is the directory in which the command is found and runs.
 	Dir string
 	Log *slog.Logger
+	// Stdout and Stderr, if not nil, get what commands write, as it comes, for
+	// who sits in front of it.
+	Stdout, Stderr io.Writer
 
 	mu      sync.Mutex
 	servers map[int]*server // by slot

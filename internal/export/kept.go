@@ -57,9 +57,14 @@ func isKept(name string) bool {
 	return name == trade.ArtifactName || name == trade.DecisionsName || name == trade.OwnTradesName
 }
 
+// openPlain opens what is to be a plain file, and waits for nothing else.
+func openPlain(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+}
+
 // readPlain reads a plain file that has to have size bytes.
 func readPlain(path string, size int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := openPlain(path)
 	if err != nil {
 		return nil, err
 	}

@@ -135,6 +135,7 @@ func (w *Worker) readRuns(ctx context.Context) {
 		return
 	}
 	w.applyRuns(ctx, list)
+	w.noteUnfit(ctx)
 }
 
 func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
@@ -169,6 +170,12 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 			changed = true
 		}
 	}
+	for id := range w.unfit {
+		// Of a run that is over nothing more is said.
+		if !slices.ContainsFunc(list, func(m run.Manifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
+			delete(w.unfit, id)
+		}
+	}
 	if changed {
 		close(w.wake)
 		w.wake = make(chan struct{})
@@ -183,8 +190,8 @@ func (w *Worker) fits(m run.Manifest) bool {
 		delete(w.unfit, m.RunID)
 		return true
 	}
-	if text := err.Error(); w.unfit[m.RunID] != text {
-		w.unfit[m.RunID] = text
+	if text := err.Error(); w.unfit[m.RunID].text != text {
+		w.unfit[m.RunID] = unfit{text: text}
 		w.log.Error("the run is not served: this worker has another command", "run_id", m.RunID, "error", err)
 	}
 	return false

@@ -127,9 +127,9 @@ type Worker struct {
 	mu       sync.Mutex
 	sessions map[run.ID]*session
 	busy     map[chunkKey]bool
-	deferred map[chunkKey]int  // chunk → attempt whose task was deferred once
-	wake     chan struct{}     // closed and replaced when sessions change
-	unfit    map[run.ID]string // why a run is not served, as it was said last
+	deferred map[chunkKey]int // chunk → attempt whose task was deferred once
+	wake     chan struct{}    // closed and replaced when sessions change
+	unfit    map[run.ID]unfit // why runs are not served
 	broken   *SetUpError
 	giveUp   context.CancelFunc // ends Run: the worker is broken
 }
@@ -147,7 +147,7 @@ func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
-		wake: make(chan struct{}), unfit: map[run.ID]string{},
+		wake: make(chan struct{}), unfit: map[run.ID]unfit{},
 	}
 }
 

@@ -1,0 +1,278 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bars"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/execcheck"
+	"gx1replay/internal/execengine"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+)
+
+// exitChunks is the exit code of what ends with chunks that failed.
+const exitChunks = 3
+
+func (p Program) execCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "exec", Short: "Try a command for --engine exec", Args: cobra.NoArgs}
+	cmd.AddCommand(p.execCheckCommand())
+	return cmd
+}
+
+type execCheckFlags struct {
+	policy, data, pregate string
+	spreadBps             float64
+	bars                  int64
+	from, to              string
+	cuts                  []int
+	ignore                []string
+	dir                   string
+	asJSON                bool
+	exec                  execFlags
+}
+
+func (p Program) execCheckCommand() *cobra.Command {
+	f := execCheckFlags{}
+	cmd := &cobra.Command{
+		Use:   "check --policy P --data D [flags] -- CMD ARGS…",
+		Short: "Replay a range whole and cut, and show where the trades differ",
+		Long: `check has a command replay a range of bars whole, and again in 2, 3 and 7
+pieces (--cuts), as the chunks of a run would be, without a bus. It compares
+what the command leaves ({out_dir}/trades.csv, or what --exec-emits says) and
+shows at which borders it differs, how far behind them it agrees again, and
+what is the likely reason. Numbers are the same only to the last bit; columns
+that number rows are not compared.
+
+The command is started once for each piece, one after the other: choose a
+range that is done in minutes. It needs some trades in each piece.
+
+exit codes: 0 no difference, 1 differences (or bad usage: nothing was
+replayed), 3 the command failed.`,
+		Example: `  coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --bars 5000 -- python3 replay.py {task}
+  coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --from 2026-01-05 --to 2026-01-09T12:00:00Z \
+      --cuts 4 --exec-emits scores -- python3 scores.py {task}
+  coordinator exec check --policy p.yaml --data d.csv --exec-footer none -- python3 replay.py --data {slice} --out {out_dir}`,
+		Args: commandArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return p.execCheck(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.policy, "policy", "", "the policy file")
+	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.Int64Var(&f.bars, "bars", 0, "how many bars to replay, the first that have a whole warm-up (default: all)")
+	fl.StringVar(&f.from, "from", "", "replay from the bar of this time on, instead of --bars")
+	fl.StringVar(&f.to, "to", "", "replay up to the bar before this time")
+	fl.IntSliceVar(&f.cuts, "cuts", []int{2, 3, 7}, "into how many pieces the range is cut, each in turn")
+	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "a column of the trades that is not compared; may be repeated")
+	fl.StringVar(&f.dir, "dir", "", "keep what the command leaves in this directory, new or empty (default: a temporary one that goes)")
+	fl.StringVar(&f.pregate, "pregate", "", "true or false: the gate, whatever the policy says")
+	fl.Float64Var(&f.spreadBps, "spread-bps", 0, "spread to assume where the data has none, in bps")
+	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	f.exec.bindCommand(fl)
+	f.exec.bindRun(fl)
+	onlyExec(cmd, &f.exec)
+	p.bindEnv(cmd, nil)
+	return cmd
+}
+
+// onlyExec takes --engine away where there is no choice.
+func onlyExec(cmd *cobra.Command, f *execFlags) {
+	f.engine = footer.EngineExec
+	cmd.Flags().Lookup("engine").Hidden = true
+}
+
+func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string) error {
+	const hint = "coordinator exec check --policy p.yaml --data d.parquet --bars 5000 -- python3 replay.py {task}"
+	if f.data == "" {
+		return &usageError{"--data is missing: which bars?", hint}
+	}
+	if len(argv) == 0 {
+		return &usageError{"the command is missing", hint}
+	}
+	spec, err := f.exec.spec(argv, true)
+	if err != nil {
+		return err
+	}
+	pol, err := p.policy(runFlags{policy: f.policy, pregate: f.pregate, exec: f.exec})
+	if err != nil {
+		return err
+	}
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: true})
+	if err != nil {
+		return err
+	}
+	at, err := f.bounds(set.Bars, pol.WarmupBars)
+	if err != nil {
+		return err
+	}
+	dir, keep, done, err := checkDir(f.dir)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	engine, err := p.engineOf(spec, log)
+	if err != nil {
+		return err
+	}
+	ctx, kill, release := untilSignal(ctx)
+	defer release()
+	began := time.Now()
+	report, err := execcheck.Run(ctx, execcheck.Config{
+		Engine: engine, Policy: pol, PolicyContent: pol.Content, Files: f.exec.shipped(), Set: set, Range: at,
+		Manifest: run.Manifest{
+			RunID: "exec_check", Data: coordinator.DataOf(set), Policy: coordinator.PolicyOf(pol),
+			PregateEnabled: pol.Pregate.Enabled, Command: spec.Command, Engine: footer.EngineExec,
+		},
+		Cuts: f.cuts, Ignore: f.ignore, Dir: dir, Keep: keep, Kill: kill,
+		Began: func(piece execcheck.Piece) {
+			if f.asJSON {
+				return
+			}
+			if piece.Pieces == 1 {
+				fmt.Fprintf(p.Stderr, "replaying bars %d to %d whole, then in %s pieces\n", at.First, at.End-1, joinInts(f.cuts))
+			} else if piece.Idx == 0 {
+				fmt.Fprintf(p.Stderr, "%v: in %d pieces\n", time.Since(began).Round(time.Millisecond), piece.Pieces)
+			}
+		},
+	})
+	if failed := (*execcheck.FailedError)(nil); errors.As(err, &failed) {
+		if failed.Trace != "" {
+			fmt.Fprintln(p.Stderr, indented(failed.Trace))
+		}
+		return exitCode{code: exitChunks, err: err}
+	}
+	done()
+	switch {
+	case errors.Is(err, errInterrupted):
+		return exitCode{code: exitChunks, err: err}
+	case err != nil:
+		return err
+	case f.asJSON:
+		enc := json.NewEncoder(p.Stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(report)
+	default:
+		err = report.WriteText(p.Stdout)
+	}
+	if err == nil && !report.Same {
+		return exitCode{code: exitUsage}
+	}
+	return err
+}
+
+// bounds is the range that the flags ask for.
+func (f *execCheckFlags) bounds(list []bars.Bar, warmup int64) (run.BarRange, error) {
+	n := int64(len(list))
+	r := run.BarRange{End: n}
+	if f.bars < 0 || f.bars == 1 || f.bars > 0 && (f.from != "" || f.to != "") {
+		return r, &usageError{msg: fmt.Sprintf("--bars %d (want 2 or more, and neither --from nor --to with it)", f.bars)}
+	}
+	if f.bars > n {
+		return r, &usageError{msg: fmt.Sprintf("--bars %d of a data set of %d", f.bars, n)}
+	}
+	if f.bars > 0 {
+		r.First = min(max(warmup, 0), n-f.bars)
+		r.End = r.First + f.bars
+		return r, nil
+	}
+	for _, at := range []struct {
+		flag, text string
+		to         *int64
+	}{{"--from", f.from, &r.First}, {"--to", f.to, &r.End}} {
+		if at.text == "" {
+			continue
+		}
+		ns, ok := execengine.ParseTime(at.text)
+		if !ok {
+			return r, &usageError{msg: fmt.Sprintf("%s %q is no time (want 2026-01-05, 2026-01-05T12:00:00Z or s since 1970)", at.flag, at.text)}
+		}
+		*at.to = firstAt(list, ns)
+	}
+	if r.Len() < 2 {
+		return r, &usageError{msg: fmt.Sprintf("--from %s --to %s hold %d bars (want 2 or more)", f.from, f.to, max(r.Len(), 0))}
+	}
+	return r, nil
+}
+
+// firstAt is the first bar that opens at that time or later.
+func firstAt(list []bars.Bar, ns int64) int64 {
+	lo, hi := 0, len(list)
+	for lo < hi {
+		if mid := (lo + hi) / 2; list[mid].TimeNS < ns {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return int64(lo)
+}
+
+// checkDir is where the command leaves what it does; done takes a temporary
+// one away.
+func checkDir(dir string) (path string, keep bool, done func(), err error) {
+	path, err = freshDir(dir, "gx1-exec-check-")
+	if dir != "" || err != nil {
+		return path, true, func() {}, err
+	}
+	return path, false, func() { _ = os.RemoveAll(path) }, nil // what is left there is the system's to clean
+}
+
+// errInterrupted is the cause of a context that a signal has ended.
+var errInterrupted = errors.New("interrupted")
+
+// untilSignal ends ctx with the first SIGINT or SIGTERM, as a stop would, and
+// closes kill with the second.
+func untilSignal(parent context.Context) (ctx context.Context, kill <-chan struct{}, release func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	killed, over := make(chan struct{}), make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for n := 0; ; {
+			select {
+			case <-over:
+				return
+			case s := <-signals:
+				if n++; n == 1 {
+					cancel(fmt.Errorf("%w by %s", errInterrupted, s))
+				} else if n == 2 {
+					close(killed)
+				}
+			}
+		}
+	}()
+	return ctx, killed, func() {
+		signal.Stop(signals)
+		close(over)
+		<-ended
+		cancel(nil)
+	}
+}
+
+func joinInts(list []int) string {
+	var parts []string
+	for _, n := range list {
+		parts = append(parts, fmt.Sprint(n))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// indented is a command's last words as they are shown.
+func indented(trace string) string {
+	lines := strings.Split(strings.TrimRight(trace, "\n"), "\n")
+	return "  | " + strings.Join(lines[max(0, len(lines)-troubleLines):], "\n  | ")
+}

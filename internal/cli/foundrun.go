@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/execengine"
+	"gx1replay/internal/export"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+)
+
+// foundRun is what is known of a run, from its bus if that is up, else from
+// its files.
+type foundRun struct {
+	target export.Target
+	m      run.Manifest
+	chunks []perf.Chunk
+	bus    *bus.Bus // nil: it is not up
+	from   string   // where this is from
+}
+
+// findManifest finds a run.
+func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, c connectFlags) (*foundRun, func(), error) {
+	s, done, err := p.logSources(ctx, id, outputDir, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	found := &foundRun{target: s.target, bus: s.bus}
+	if s.bus != nil {
+		asked, cancel := context.WithTimeout(ctx, logsPatience)
+		defer cancel()
+		m, chunks, err := coordinator.ReadRun(asked, s.bus, id, discard())
+		if err == nil {
+			found.m, found.chunks, found.from = m, chunks, "the run as its bus has it"
+			return found, done, nil
+		}
+		if !errors.Is(err, bus.ErrNoRun) {
+			fmt.Fprintf(p.Stderr, "warning: %v\n", err)
+		}
+	}
+	file, path, err := readKnown(s.target)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	found.fromFile(file)
+	found.from = "the run as " + relative(path) + " has it"
+	return found, done, nil
+}
+
+// readKnown reads a run's perf JSON or, where it never wrote one, its backup.
+func readKnown(t export.Target) (perf.File, string, error) {
+	info, err := os.Stat(t.Perf())
+	if err == nil && info.Size() > perf.MaxBytes {
+		return perf.File{}, "", fmt.Errorf("%s has %d bytes (at most %d)", t.Perf(), info.Size(), perf.MaxBytes)
+	}
+	if err == nil {
+		b, err := os.ReadFile(t.Perf())
+		if err != nil {
+			return perf.File{}, "", err
+		}
+		f, err := perf.Parse(b)
+		if err != nil {
+			return perf.File{}, "", fmt.Errorf("%s: %w", t.Perf(), err)
+		}
+		return f, t.Perf(), nil
+	}
+	f, there, err := export.ReadBackup(t)
+	if err == nil && !there {
+		err = &usageError{msg: fmt.Sprintf("run %s has left neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: where it wrote"}
+	}
+	return f, t.Backup(), err
+}
+
+func (r *foundRun) fromFile(f perf.File) {
+	report := f.Report
+	r.chunks = f.Chunks
+	r.m = run.Manifest{
+		RunID: r.target.RunID, Data: report.Data, Policy: report.Policy, PregateEnabled: report.PregateEnabled,
+		Engine: report.Env.Engine, Command: report.Command,
+		Plan: run.Plan{Bars: report.Data.Bars, Chunks: len(f.Chunks), Order: run.OrderTime},
+	}
+}
+
+// chunk is the place of chunk idx: the chunks follow each other.
+func (r *foundRun) chunk(idx int) run.Chunk {
+	first := int64(0)
+	for _, c := range r.chunks[:idx] {
+		first += c.Planned
+	}
+	return run.Chunk{Idx: idx, Bars: run.BarRange{First: first, End: first + r.chunks[idx].Planned}}
+}
+
+// maxPolicyBytes bounds a policy from the bus.
+const maxPolicyBytes = 4 << 20
+
+// policy finds the content of the run's policy.
+func (r *foundRun) policy(ctx context.Context) ([]byte, error) {
+	content, err := export.FindPolicy(r.target, r.m.Policy)
+	if err == nil || r.bus == nil {
+		return content, err
+	}
+	return r.object(ctx, bus.PolicyObject(r.m), r.m.Policy.Content, maxPolicyBytes)
+}
+
+// fetchFile brings a shipped file from the bus into dir.
+func (r *foundRun) fetchFile(ctx context.Context, f run.CommandFile, dir string) (string, error) {
+	if r.bus == nil {
+		return "", errors.New("it is not found by its digest, and the run's bus is not up")
+	}
+	content, err := r.object(ctx, run.FileObject(f.SHA256), f.SHA256, execengine.MaxShipped)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, f.SHA256, f.Name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, content, 0o644)
+}
+
+func (r *foundRun) object(ctx context.Context, name, sha string, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, logsPatience)
+	defer cancel()
+	content, err := r.bus.GetObject(ctx, name, limit)
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != sha {
+		return nil, fmt.Errorf("object %s has content with SHA-256 %x (want %s)", name, sum, sha)
+	}
+	return content, nil
+}
+
+// discard is a log that nobody reads.
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

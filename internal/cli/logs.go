@@ -1,0 +1,345 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+	"gx1replay/internal/process"
+	"gx1replay/internal/run"
+)
+
+const (
+	// maxShownLog bounds a log that is shown; those that are kept are smaller.
+	maxShownLog = 64 << 20
+	// logsPatience bounds the questions to a run's bus.
+	logsPatience = 30 * time.Second
+)
+
+type logsFlags struct {
+	attempt   int
+	stdout    bool
+	outputDir string
+	connect   connectFlags
+	asJSON    bool
+}
+
+func (p Program) logsCommand() *cobra.Command {
+	var f logsFlags
+	cmd := &cobra.Command{
+		Use:   "logs RUN_ID [IDX]",
+		Short: "Show what a run's commands have written",
+		Long: `logs lists the attempts of a run with --engine exec that have left logs, or,
+with the number of a chunk, shows what the command of its last attempt has
+written to its standard error. It finds them in the run's output directory,
+with its local workers, and on its bus as long as that is up.`,
+		Example: `  coordinator logs pilot_on
+  coordinator logs pilot_on 3
+  coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return &usageError{msg: fmt.Sprintf("logs takes RUN_ID and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return p.logs(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.IntVar(&f.attempt, "attempt", 0, "that attempt's (default: the last one's)")
+	fl.BoolVar(&f.stdout, "stdout", false, "the standard output instead of the standard error")
+	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
+	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	fl.BoolVar(&f.asJSON, "json", false, "print the list as JSON")
+	p.bindEnv(cmd, natsEnv)
+	return cmd
+}
+
+// loggedAttempt is an attempt as `logs --json` prints it.
+type loggedAttempt struct {
+	ChunkIdx int    `json:"chunk_idx"`
+	Attempt  int    `json:"attempt"`
+	WorkerID string `json:"worker_id"` // empty: it has left no footer
+	Host     string `json:"host"`
+	Status   string `json:"status"` // of the attempt; empty: it has left no footer
+	Error    string `json:"error"`
+	// Path is the directory of the logs, or "bus".
+	Path        string `json:"path"`
+	StdoutBytes int64  `json:"stdout_bytes"` // -1: there is none
+	StderrBytes int64  `json:"stderr_bytes"`
+
+	files  export.AttemptLogs
+	footer footer.Footer // of one on the bus
+}
+
+const onBus = "bus"
+
+// logSources is where a run's logs are looked for.
+type logSources struct {
+	target export.Target
+	bus    *bus.Bus // nil: there is none
+	looked []string
+}
+
+func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
+	id, err := run.ParseID(args[0])
+	if err != nil {
+		return err
+	}
+	idx := -1
+	if len(args) == 2 {
+		if idx, err = chunkIdx(args[1]); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, logsPatience)
+	defer cancel()
+	s, done, err := p.logSources(ctx, id, f.outputDir, f.connect)
+	if err != nil {
+		return err
+	}
+	defer done()
+	list, err := s.list(ctx, idx)
+	if err != nil {
+		fmt.Fprintf(p.Stderr, "warning: %v\n", err)
+	}
+	switch {
+	case idx < 0 && f.asJSON:
+		enc := json.NewEncoder(p.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(list)
+	case len(list) == 0:
+		what := "run " + string(id)
+		if idx >= 0 {
+			what = fmt.Sprintf("chunk %d of run %s", idx, id)
+		}
+		return &usageError{msg: fmt.Sprintf("no logs of %s: looked in %s (only --engine exec leaves logs)", what, strings.Join(s.looked, ", ")), hint: "coordinator logs " + string(id) + " --output-dir DIR"}
+	case idx < 0:
+		return writeLogged(p.Stdout, list)
+	}
+	return p.showLog(ctx, s, list, f)
+}
+
+// logSources finds the run's directories and its bus, if that is up.
+func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c connectFlags) (*logSources, func(), error) {
+	target, entry, alive, err := findRun(id, outputDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &logSources{target: target, looked: []string{target.RunDir(), target.WorkDir()}}
+	connect := func() (*bus.Bus, error) { return nil, nil }
+	switch {
+	case c.url != "":
+		opts, err := c.options()
+		if err != nil {
+			return nil, nil, err
+		}
+		connect = func() (*bus.Bus, error) {
+			return bus.Connect(ctx, bus.Config{URL: c.url, Options: opts, Name: "gx1 logs", Logger: discard()})
+		}
+		s.looked = append(s.looked, c.url)
+	case alive:
+		connect = func() (*bus.Bus, error) { return coordinator.ConnectTo(ctx, entry) }
+		s.looked = append(s.looked, entry.URL)
+	default:
+		s.looked = append(s.looked, "no bus of it is up")
+	}
+	b, err := connect()
+	if err != nil {
+		fmt.Fprintf(p.Stderr, "warning: %v\n", err)
+	}
+	if b == nil {
+		return s, func() {}, nil
+	}
+	s.bus = b
+	return s, b.Close, nil
+}
+
+// findRun says where a run writes, and what the register knows of it.
+func findRun(id run.ID, outputDir string) (t export.Target, e process.Entry, alive bool, err error) {
+	if e, alive, err = lookUp(id); err != nil {
+		return t, e, false, err
+	}
+	if outputDir == "" {
+		outputDir = defaultOutputDir
+		if e.OutputDir != "" {
+			outputDir = e.OutputDir
+		}
+	}
+	dir, err := filepath.Abs(outputDir)
+	if err != nil {
+		return t, e, false, fmt.Errorf("--output-dir: %w", err)
+	}
+	t = export.Target{Dir: dir, RunID: id}
+	for _, path := range []string{t.RunDir(), t.StateDir(), t.Perf()} {
+		if _, err := os.Stat(path); err == nil {
+			return t, e, alive, nil
+		}
+	}
+	if alive {
+		return t, e, alive, nil
+	}
+	return t, e, false, &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "--output-dir DIR: where it wrote; coordinator status lists what is under way"}
+}
+
+// list is all attempts that have left logs, or those of one chunk. An error
+// says what could not be read; the rest is there all the same.
+func (s *logSources) list(ctx context.Context, idx int) ([]loggedAttempt, error) {
+	list := []loggedAttempt{}
+	for _, a := range export.FindAttemptLogs(s.target, idx) {
+		l := loggedAttempt{ChunkIdx: a.ChunkIdx, Attempt: a.Attempt, Path: a.Dir, StdoutBytes: a.Stdout, StderrBytes: a.Stderr, files: a}
+		l.tell(a.Footer)
+		list = append(list, l)
+	}
+	if s.bus == nil {
+		return list, nil
+	}
+	_, chunks, err := coordinator.ReadRun(ctx, s.bus, s.target.RunID, discard())
+	if err != nil {
+		return list, err
+	}
+	for i, c := range chunks {
+		f := c.Line.Footer()
+		if idx >= 0 && i != idx || !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == export.StderrLog || a.Name == export.StdoutLog }) {
+			continue
+		}
+		there := slices.ContainsFunc(list, func(l loggedAttempt) bool { return l.ChunkIdx == i && l.Attempt == int(f.Attempt) })
+		if there {
+			continue
+		}
+		list = append(list, remote(c, f))
+	}
+	slices.SortStableFunc(list, func(a, b loggedAttempt) int {
+		if a.ChunkIdx != b.ChunkIdx {
+			return a.ChunkIdx - b.ChunkIdx
+		}
+		return a.Attempt - b.Attempt
+	})
+	return list, nil
+}
+
+// remote is an attempt whose logs are on the bus. The footer is without what
+// the chunk has to tell.
+func remote(c perf.Chunk, f footer.Footer) loggedAttempt {
+	l := loggedAttempt{ChunkIdx: c.Idx, Attempt: int(f.Attempt), Path: onBus, StdoutBytes: -1, StderrBytes: -1, footer: f}
+	// The status of the chunk is that of a run which would end now; here it is
+	// the attempt's.
+	if f.Error = c.Error; f.Status != footer.StatusOK && f.Error != "" {
+		f.Status = footer.StatusFailed
+	}
+	l.tell(f)
+	for _, a := range f.Artifacts {
+		switch a.Name {
+		case export.StdoutLog:
+			l.StdoutBytes = a.Bytes
+		case export.StderrLog:
+			l.StderrBytes = a.Bytes
+		}
+	}
+	return l
+}
+
+func (l *loggedAttempt) tell(f footer.Footer) {
+	l.WorkerID, l.Host, l.Status, l.Error = f.WorkerID, f.Host, string(f.Status), f.Error
+}
+
+func writeLogged(out io.Writer, list []loggedAttempt) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CHUNK\tATTEMPT\tWORKER\tSTATUS\tERROR\tLOGS")
+	for _, l := range list {
+		text, _, _ := strings.Cut(l.Error, "; its log: ")
+		text, _, _ = strings.Cut(text, "\n")
+		if r := []rune(text); len(r) > maxShownError {
+			text = string(r[:maxShownError]) + "…"
+		}
+		path := l.Path
+		if path != onBus {
+			path = relative(path)
+		}
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", l.ChunkIdx, l.Attempt, dash(plainLine(l.WorkerID)), dash(l.Status), dash(plainLine(text)), path)
+	}
+	return w.Flush()
+}
+
+// maxShownError is how much of an error stands in a line of the list.
+const maxShownError = 80
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// showLog writes one log to standard output.
+func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttempt, f logsFlags) error {
+	l := list[len(list)-1]
+	if f.attempt != 0 {
+		i := slices.IndexFunc(list, func(l loggedAttempt) bool { return l.Attempt == f.attempt })
+		if i < 0 {
+			var have []string
+			for _, l := range list {
+				have = append(have, strconv.Itoa(l.Attempt))
+			}
+			return &usageError{msg: fmt.Sprintf("attempt %d of chunk %d has left no logs here; there are those of %s", f.attempt, l.ChunkIdx, strings.Join(have, ", "))}
+		}
+		l = list[i]
+	}
+	name := export.StderrLog
+	if f.stdout {
+		name = export.StdoutLog
+	}
+	text, ok, err := s.read(ctx, l, name)
+	if err != nil {
+		return fmt.Errorf("reading %s of chunk %d, attempt %d: %w", name, l.ChunkIdx, l.Attempt, err)
+	}
+	if !ok || len(text) == 0 {
+		other := "; --stdout shows its standard output"
+		if f.stdout {
+			other = ""
+		}
+		fmt.Fprintf(p.Stderr, "chunk %d, attempt %d: %s is empty%s\n", l.ChunkIdx, l.Attempt, name, other)
+		return nil
+	}
+	_, err = p.Stdout.Write(text)
+	return err
+}
+
+func (s *logSources) read(ctx context.Context, l loggedAttempt, name string) (text []byte, ok bool, err error) {
+	if l.Path != onBus {
+		return l.files.ReadLog(name, maxShownLog)
+	}
+	at := slices.IndexFunc(l.footer.Artifacts, func(a footer.Artifact) bool { return a.Name == name })
+	if at < 0 {
+		return nil, false, nil
+	}
+	if n := l.footer.Artifacts[at].Bytes; n > maxShownLog {
+		return nil, false, fmt.Errorf("it has %d bytes (at most %d are shown)", n, maxShownLog)
+	}
+	parts, err := coordinator.Artifacts(s.bus).Signals(ctx, l.footer, at)
+	return slices.Concat(parts...), err == nil, err
+}
+
+// chunkIdx reads the number of a chunk.
+func chunkIdx(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n >= run.MaxChunks {
+		return 0, &usageError{msg: fmt.Sprintf("chunk %q (want its number, 0 to %d)", text, run.MaxChunks-1), hint: "coordinator logs RUN_ID lists them"}
+	}
+	return n, nil
+}

@@ -1,0 +1,144 @@
+package export
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+)
+
+// AttemptLogs is an attempt of a command that has left logs on this host.
+type AttemptLogs struct {
+	ChunkIdx, Attempt int
+	Dir               string
+	// Footer is what it said of itself; zero: it has not.
+	Footer footer.Footer
+	// Sizes of its logs in bytes; -1: it is not there.
+	Stdout, Stderr int64
+	changed        time.Time
+}
+
+// FindAttemptLogs lists the attempts of run t that have left logs in its
+// directory or with its local workers, by chunk and attempt. Of chunk idx only,
+// unless that is negative. What cannot be read is left out.
+func FindAttemptLogs(t Target, idx int) []AttemptLogs {
+	found := map[[2]int]AttemptLogs{}
+	add := func(a AttemptLogs) {
+		key := [2]int{a.ChunkIdx, a.Attempt}
+		// The same, or one of that number that came later.
+		if b, twice := found[key]; !twice || a.changed.After(b.changed) {
+			found[key] = a
+		}
+	}
+	for _, at := range []struct {
+		root string
+		own  bool // logs also lie beside the chunk's footer
+	}{{t.RunDir(), true}, {filepath.Join(t.WorkDir(), string(t.RunID)), false}} {
+		for _, k := range numbered(at.root, "chunk_") {
+			if idx >= 0 && k != idx || k >= run.MaxChunks {
+				continue
+			}
+			chunk := filepath.Join(at.root, "chunk_"+strconv.Itoa(k))
+			for _, n := range numbered(chunk, "attempt_") {
+				if a, ok := attemptLogs(k, n, filepath.Join(chunk, "attempt_"+strconv.Itoa(n))); ok {
+					add(a)
+				}
+			}
+			if !at.own {
+				continue
+			}
+			if a, ok := attemptLogs(k, 0, chunk); ok && a.Footer.Attempt > 0 {
+				a.Attempt = int(a.Footer.Attempt)
+				add(a)
+			}
+		}
+	}
+	list := slices.Collect(maps.Values(found))
+	slices.SortFunc(list, func(a, b AttemptLogs) int {
+		return cmp.Or(cmp.Compare(a.ChunkIdx, b.ChunkIdx), cmp.Compare(a.Attempt, b.Attempt))
+	})
+	return list
+}
+
+// attemptLogs reads what an attempt has left in dir; ok is false if it has no
+// logs.
+func attemptLogs(idx, n int, dir string) (a AttemptLogs, ok bool) {
+	a = AttemptLogs{ChunkIdx: idx, Attempt: n, Dir: dir, Stdout: -1, Stderr: -1}
+	for _, log := range []struct {
+		name string
+		size *int64
+	}{{StdoutLog, &a.Stdout}, {StderrLog, &a.Stderr}} {
+		info, err := os.Lstat(filepath.Join(dir, log.name))
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		*log.size = info.Size()
+		if info.ModTime().After(a.changed) {
+			a.changed = info.ModTime()
+		}
+		ok = true
+	}
+	if !ok {
+		return a, false
+	}
+	if f, err := ReadAttemptFooter(filepath.Join(dir, footerFile)); err == nil && f.ChunkIdx == int64(idx) {
+		a.Footer = f
+	}
+	return a, true
+}
+
+// ReadLog reads a log of at most limit bytes, and says whether it is there.
+func (a AttemptLogs) ReadLog(name string, limit int64) (text []byte, ok bool, err error) {
+	path := filepath.Join(a.Dir, name)
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	}
+	size := min(info.Size(), limit)
+	f, err := openPlain(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	text = make([]byte, size)
+	// Of a log that is too long the end is wanted; it may also be written anew
+	// while it is read.
+	n, err := f.ReadAt(text, info.Size()-size)
+	if err != nil && n == 0 && size > 0 {
+		return nil, false, err
+	}
+	return text[:n], true, nil
+}
+
+// FindPolicy finds the content of a run's policy, where its coordinator has
+// kept it or an attempt of a command was given it.
+func FindPolicy(t Target, p run.Policy) ([]byte, error) {
+	paths := []string{t.PolicyFile(p.Content)}
+	for _, k := range numbered(t.RunDir(), "chunk_") {
+		for _, n := range numbered(filepath.Dir(t.ChunkFooter(k)), "attempt_") {
+			paths = append(paths, filepath.Join(t.KeptAttempt(k, n), policyFile))
+		}
+	}
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if err != nil || info.Size() > maxPolicyBytes {
+			continue
+		}
+		if content, err := readPlain(path, info.Size()); err == nil && checkPolicy(p, content) == nil {
+			return content, nil
+		}
+	}
+	return nil, fmt.Errorf("the policy of run %s (SHA-256 %.12s) is not kept any more: looked in %s and %s", t.RunID, p.Content, t.StateDir(), t.RunDir())
+}

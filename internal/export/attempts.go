@@ -1,0 +1,320 @@
+package export
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
+)
+
+// Names of what a command's attempt leaves for people.
+const (
+	StdoutLog  = "stdout.log"
+	StderrLog  = "stderr.log"
+	OutArchive = "out_dir.tar.gz"
+
+	policyFile = "policy.yaml"
+)
+
+// attemptNames are the files of an attempt that outlive the cleaning: its logs,
+// what it was asked, how to ask it again, and what it said of itself.
+var attemptNames = []string{StderrLog, StdoutLog, "task.json", policyFile, "reproduce.sh", footerFile}
+
+// chunkNames are the artifacts that are kept of the attempt that speaks for a
+// chunk.
+var chunkNames = []string{StderrLog, StdoutLog, OutArchive}
+
+// maxAttemptBytes bounds what is kept of all attempts of a run.
+const maxAttemptBytes = 1 << 30
+
+// AttemptDir is where the run's local workers leave attempt n of chunk idx.
+func (t Target) AttemptDir(idx, n int) string {
+	return filepath.Join(t.WorkDir(), string(t.RunID), "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
+}
+
+// KeptAttempt is where PublishAttempts keeps attempt n of chunk idx.
+func (t Target) KeptAttempt(idx, n int) string {
+	return filepath.Join(filepath.Dir(t.ChunkFooter(idx)), "attempt_"+strconv.Itoa(n))
+}
+
+// PublishedAttempts is what PublishAttempts has done.
+type PublishedAttempts struct {
+	Files  int   // that are there now
+	Bytes  int64 // of them
+	Missed int   // files that could not be kept
+	// Full: there was more than is kept of a run.
+	Full bool
+}
+
+// PublishAttempts keeps what attempts of commands have left for people in the
+// run's directory: of each attempt of a local worker its logs, task and script
+// in `chunk_<i>/attempt_<n>/`, and of the attempt that speaks for a chunk its
+// output directory in `chunk_<i>/`, from this host's files or else, with its
+// logs, from artifacts, which may be nil. Files of this host are linked where
+// that can be. It ends with ctx; what was kept until then stays.
+//
+// An error says what kept it from going on; a file that is not there, or that
+// cannot be kept, is counted and logged.
+func PublishAttempts(ctx context.Context, t Target, chunks []perf.Chunk, artifacts Signals, log *slog.Logger) (PublishedAttempts, error) {
+	p := attemptKeeper{t: t, artifacts: artifacts, log: log, left: maxAttemptBytes}
+	err := p.local(ctx)
+	if err == nil {
+		err = p.speaking(ctx, chunks)
+	}
+	if err != nil {
+		err = fmt.Errorf("keeping the logs of run %s: %w", t.RunID, err)
+	}
+	return p.done, err
+}
+
+type attemptKeeper struct {
+	t         Target
+	artifacts Signals
+	log       *slog.Logger
+	left      int64 // bytes
+	done      PublishedAttempts
+}
+
+// local keeps the files of local workers' attempts.
+func (p *attemptKeeper) local(ctx context.Context) error {
+	root := filepath.Join(p.t.WorkDir(), string(p.t.RunID))
+	for _, idx := range numbered(root, "chunk_") {
+		for _, n := range numbered(filepath.Join(root, "chunk_"+strconv.Itoa(idx)), "attempt_") {
+			for _, name := range attemptNames {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err := p.file(p.t.AttemptDir(idx, n), p.t.KeptAttempt(idx, n), name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// speaking keeps the artifacts of the attempts that speak for their chunks.
+func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error {
+	for i, c := range chunks {
+		f := c.Line.Footer()
+		here := p.t.AttemptDir(i, int(f.Attempt))
+		for at, a := range f.Artifacts {
+			if !slices.Contains(chunkNames, a.Name) {
+				continue
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			dir := filepath.Dir(p.t.ChunkFooter(i))
+			if footerIs(filepath.Join(here, footerFile), f) {
+				// Its logs are kept with the attempt; what stands here is an
+				// earlier one's.
+				keep := func() error { return removeIfThere(filepath.Join(dir, a.Name)) }
+				if a.Name == OutArchive {
+					keep = func() error { return p.file(here, dir, a.Name) }
+				}
+				if err := keep(); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := p.artifact(ctx, f, at, filepath.Join(dir, a.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// footerIs says whether the file at path is of the attempt of f: another host
+// may have an attempt of the same number.
+func footerIs(path string, f footer.Footer) bool {
+	got, err := ReadAttemptFooter(path)
+	return err == nil && got.WorkerID == f.WorkerID && got.Claim == f.Claim && got.Attempt == f.Attempt
+}
+
+// ReadAttemptFooter reads a chunk_footer.json.
+func ReadAttemptFooter(path string) (footer.Footer, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return footer.Footer{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFooterFile {
+		return footer.Footer{}, fmt.Errorf("%s: %d bytes, %v (want a plain file of at most %d)", path, info.Size(), info.Mode(), maxFooterFile)
+	}
+	b, err := readPlain(path, info.Size())
+	if err != nil {
+		return footer.Footer{}, err
+	}
+	return footer.DecodeJSON(b)
+}
+
+// file keeps one file of this host. It must be a plain one: a command may have
+// put anything there.
+func (p *attemptKeeper) file(from, to, name string) error {
+	src, dst := filepath.Join(from, name), filepath.Join(to, name)
+	info, err := os.Lstat(src)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !info.Mode().IsRegular() {
+		p.miss(src, err)
+		return nil
+	}
+	if !p.room(src, info.Size()) {
+		return nil
+	}
+	if there, err := os.Lstat(dst); err == nil && os.SameFile(info, there) {
+		p.kept(info.Size())
+		return nil
+	}
+	if err := p.mkdirs(to); err != nil {
+		return err
+	}
+	aside := dst + asideSuffix
+	if err := removeIfThere(aside); err != nil {
+		return err
+	}
+	if os.Link(src, aside) != nil { // another file system, or one without links
+		if err := copyPlain(src, aside, info.Size()); err != nil {
+			return errors.Join(err, removeIfThere(aside))
+		}
+	}
+	if err := os.Rename(aside, dst); err != nil {
+		return errors.Join(err, removeIfThere(aside))
+	}
+	p.kept(info.Size())
+	return nil
+}
+
+// artifact keeps an artifact that f lists.
+func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, dst string) error {
+	a := f.Artifacts[at]
+	if p.artifacts == nil {
+		p.miss(dst, errors.New("it is on another host, and there is no bus"))
+		return nil
+	}
+	if !p.room(dst, a.Bytes) {
+		return nil
+	}
+	parts, err := p.artifacts.Signals(ctx, f, at)
+	if err == nil {
+		err = checkArtifact(a, parts)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		p.miss(dst, err)
+		return nil
+	}
+	if err := p.mkdirs(filepath.Dir(dst)); err != nil {
+		return err
+	}
+	if err := writePlain(dst, slices.Concat(parts...)); err != nil {
+		return err
+	}
+	p.kept(a.Bytes)
+	return nil
+}
+
+// checkArtifact says whether parts are the artifact that a footer lists.
+func checkArtifact(a footer.Artifact, parts [][]byte) error {
+	h, size := sha256.New(), int64(0)
+	for _, part := range parts {
+		h.Write(part)
+		size += int64(len(part))
+	}
+	if sum := hex.EncodeToString(h.Sum(nil)); size != a.Bytes || sum != a.SHA256 {
+		return fmt.Errorf("artifact %.80q has %d bytes with SHA-256 %s (want %d with %.70s)", a.Name, size, sum, a.Bytes, a.SHA256)
+	}
+	return nil
+}
+
+// room says whether so many bytes may be kept, too.
+func (p *attemptKeeper) room(what string, size int64) bool {
+	if size <= p.left {
+		return true
+	}
+	if !p.done.Full {
+		p.log.Warn("the attempts of this run have left more than is kept of them; the rest stays where it is", "kept_bytes", p.done.Bytes, "first", what)
+	}
+	p.done.Full = true
+	p.done.Missed++
+	return false
+}
+
+func (p *attemptKeeper) kept(size int64) {
+	p.left -= size
+	p.done.Files++
+	p.done.Bytes += size
+}
+
+func (p *attemptKeeper) miss(what string, err error) {
+	p.done.Missed++
+	p.log.Warn("a file of an attempt is not kept", "path", what, "error", err)
+}
+
+// mkdirs makes a directory within the run's, one after the other: an output
+// directory that was deleted is not made again.
+func (p *attemptKeeper) mkdirs(dir string) error {
+	rel, err := filepath.Rel(p.t.RunDir(), dir)
+	if err != nil {
+		return err
+	}
+	at := p.t.RunDir()
+	if err := mkdir(at); err != nil {
+		return err
+	}
+	for _, name := range strings.Split(rel, string(filepath.Separator)) {
+		at = filepath.Join(at, name)
+		if err := mkdir(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyPlain copies a plain file of that size, or its first bytes if it grows.
+func copyPlain(from, to string, size int64) error {
+	in, err := openPlain(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, io.LimitReader(in, size))
+	return errors.Join(err, out.Close())
+}
+
+// numbered are the numbers n of the directories prefix<n> in dir, in order.
+func numbered(dir, prefix string) []int {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var list []int
+	for _, e := range entries {
+		text, ok := strings.CutPrefix(e.Name(), prefix)
+		n, err := strconv.Atoi(text)
+		if ok && err == nil && n >= 0 && strconv.Itoa(n) == text && e.IsDir() {
+			list = append(list, n)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
