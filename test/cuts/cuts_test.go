@@ -22,7 +22,7 @@ const wholeVariable = "GX1R_CUTS"
 // ways are the runs that have to come to one outcome: everything for every
 // number of chunks, or a part of it.
 func ways(whole bool) (data string, list []cut) {
-	chunks := []int{1, 2, 3, 7, 64, 200}
+	chunks := []int{1, 2, 3, 7, 64}
 	data = "synthetic:6000"
 	switch {
 	case whole:

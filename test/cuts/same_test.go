@@ -48,7 +48,7 @@ const repeatsVariable = "GX1R_REPEATS"
 
 // Chunks replayed by any number of threads in any order come to one outcome.
 func TestRepeats(t *testing.T) {
-	repeats := 20
+	repeats := 8
 	if text := os.Getenv(repeatsVariable); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {

@@ -1,7 +1,6 @@
 package examples
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,27 +11,31 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"gx1replay/internal/cli"
 )
 
-// TestMain is both programs, too, when it is called by their names.
+// TestMain removes what programs has built.
 func TestMain(m *testing.M) {
-	p := cli.Main(os.Stdin, os.Stdout, os.Stderr)
-	switch filepath.Base(os.Args[0]) {
-	case "coordinator":
-		os.Exit(p.Coordinator(context.Background(), os.Args[1:]))
-	case "chunkworker":
-		os.Exit(p.ChunkWorker(context.Background(), os.Args[1:]))
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
 	}
-	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
-		// Started as a program by another name than its own, which would start
-		// these tests again.
-		fmt.Fprintf(os.Stderr, "%q: neither a test nor a program\n", os.Args)
-		os.Exit(70)
-	}
-	os.Exit(m.Run())
+	os.Exit(code)
 }
+
+// programs builds both programs once, as users have them: with -race, each of
+// the many processes of these tests would take a second to start.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gx1-examples-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/coordinator", "./cmd/chunkworker")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the programs: %w\n%s", err, out)
+	}
+	return dir, nil
+})
 
 // root is the module's directory; tests run in their package's.
 const root = "../.."
@@ -71,19 +74,18 @@ func example(t *testing.T, name string) string {
 // install puts both programs into dir.
 func install(t *testing.T, dir string) {
 	t.Helper()
-	exe, err := os.Executable()
+	built, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"coordinator", "chunkworker"} {
-		if err := link(exe, filepath.Join(dir, name)); err != nil {
+		if err := link(filepath.Join(built, name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// link makes a hard link, or a copy where that cannot be. A symbolic link
-// would not do: a program is known by the name of its file.
+// link makes a hard link, or a copy where that cannot be.
 func link(from, to string) error {
 	if os.Link(from, to) == nil {
 		return nil

@@ -259,7 +259,7 @@ func TestExamplesRun(t *testing.T) {
 func TestExamplesStopAndGoOn(t *testing.T) {
 	p := newPlace(t)
 	slow := map[string]string{
-		"python/replay_protocol.py": "--param bar_ms=2", "python/scores.py": "--param bar_ms=2", "python/unaware.py": "--bar-ms 2",
+		"python/replay_protocol.py": "--param bar_ms=2", "python/unaware.py": "--bar-ms 2",
 	}
 	for name, cost := range slow {
 		t.Run(name, func(t *testing.T) {
