@@ -73,6 +73,7 @@ func replayMain(mode, path string) int {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(path), "waits"), nil, 0o644); err != nil {
 			return fail(err)
 		}
+		// As a user's replay that looks for the stop file at every bar.
 		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 			if _, err := os.Stat(t.StopFile); err == nil {
 				status = "stopped"

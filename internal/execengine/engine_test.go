@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,21 +27,6 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
-
-// memory is a data set in memory.
-type memory []bars.Bar
-
-func (m memory) Bars(_ context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
-	return func(yield func(bars.Bar, error) bool) {
-		for _, b := range m[r.First:r.End] {
-			if !yield(b, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (memory) Extra(context.Context, run.BarRange) ([]bars.Column, error) { return nil, nil }
 
 // shell is an engine that runs a script of sh.
 func shell(t *testing.T, script string, change func(*Spec)) *Engine {
@@ -74,7 +59,7 @@ func chunk(t *testing.T, e *Engine) Job {
 		Plan: run.Plan{Bars: 400, Chunks: 4, Order: run.OrderTime}, Data: run.Data{Bars: 400, BarLength: 5 * time.Minute},
 	}
 	return Job{
-		Manifest: m, Chunk: m.Plan.Chunk(1), Attempt: 1, Dir: t.TempDir(), Source: memory(set),
+		Manifest: m, Chunk: m.Plan.Chunk(1), Attempt: 1, Dir: t.TempDir(), Source: Memory{bars.Set{Bars: set}},
 		Policy: policy.Policy{WarmupBars: 30}, PolicyContent: []byte("policy_name: t\n"),
 		Grace: func(error) time.Duration { return e.Spec.Grace },
 	}
@@ -277,21 +262,9 @@ done`
 		calls = append(calls, res.Footer.NModelCalls)
 	}
 	// It ends after its third chunk, and is started again for the fourth.
-	if want := []int64{1, 2, 3, 1}; !equal(calls, want) {
+	if want := []int64{1, 2, 3, 1}; !slices.Equal(calls, want) {
 		t.Errorf("served %v, want %v", calls, want)
 	}
-}
-
-func equal(a, b []int64) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // Trades are counted by their rows where the command does not count them, and
