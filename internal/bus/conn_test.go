@@ -60,7 +60,7 @@ func TestWritesFailAtOnceWhileDisconnected(t *testing.T) {
 	_, lease := b.StoreLease(t.Context(), claimOf(m, 0, "w"), 0)
 	_, manifest := b.StoreManifest(t.Context(), m, rev)
 	_, nextErr := q.Next()
-	_, listen := b.ListenStops("", func(HeardStop) {})
+	_, listen := b.ListenStops("", func(context.Context, HeardStop) {})
 	for what, err := range map[string]error{
 		"lease": lease, "manifest": manifest, "next": nextErr, "listening": listen,
 		"footer": b.StoreFooter(t.Context(), okFooter(m, 0)), "task": b.PublishTasks(t.Context(), tasksOf(m, 1)),

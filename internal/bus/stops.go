@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -99,34 +100,53 @@ type HeardStop struct {
 }
 
 // ListenStops calls heard, one call at a time, for every core message on the
-// stops of run id, or of all runs with id "". The subscription is known to
-// the server when ListenStops returns. A stop that came just before is in the
+// stops of run id, or of all runs with id "", until cancel, which ends the ctx
+// of a call under way and waits for it. The subscription is known to the
+// server when ListenStops returns. A stop that came just before is in the
 // stream a moment later, and not always at once: the server stores it beside
 // delivering it. So read LastStop after, and again in a while.
-func (b *Bus) ListenStops(id run.ID, heard func(HeardStop)) (cancel func(), err error) {
+func (b *Bus) ListenStops(id run.ID, heard func(context.Context, HeardStop)) (cancel func(), err error) {
 	subject := StopSubjects
 	if id != "" {
 		subject = StopSubject(id)
 	}
-	sub, err := b.nc.Subscribe(subject, func(m *nats.Msg) {
-		id, err := parseStopSubject(m.Subject)
-		if err != nil {
-			b.log.Warn("a stop for no run", "error", err)
-			return
-		}
-		heard(HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now(), MsgID: m.Header.Get(jetstream.MsgIDHeader)})
-	})
+	// What finds the channel full is lost, as any hint may be.
+	msgs := make(chan *nats.Msg, 256)
+	sub, err := b.nc.ChanSubscribe(subject, msgs)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", subject, err)
 	}
 	if err := b.nc.FlushTimeout(requestTimeout); err != nil {
 		return nil, errors.Join(fmt.Errorf("listening on %s: %w", subject, err), sub.Unsubscribe())
 	}
+	ctx, end := context.WithCancel(context.Background())
+	var owned sync.WaitGroup
+	owned.Go(func() { b.passStops(ctx, msgs, heard) })
 	return func() {
 		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 			b.log.Warn("unsubscribing from stops", "error", err)
 		}
+		end()
+		owned.Wait()
 	}, nil
+}
+
+// passStops calls heard for each message until ctx ends.
+func (b *Bus) passStops(ctx context.Context, msgs <-chan *nats.Msg, heard func(context.Context, HeardStop)) {
+	for {
+		var m *nats.Msg
+		select {
+		case <-ctx.Done():
+			return
+		case m = <-msgs:
+		}
+		id, err := parseStopSubject(m.Subject)
+		if err != nil {
+			b.log.Warn("a stop for no run", "error", err)
+			continue
+		}
+		heard(ctx, HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now(), MsgID: m.Header.Get(jetstream.MsgIDHeader)})
+	}
 }
 
 // cleanReason makes any payload a stop's reason: valid UTF-8, bounded, on one

@@ -138,7 +138,7 @@ func TestStoreStopEndsWithItsContext(t *testing.T) {
 func TestAnOversizeStopIsHeardAndNotStored(t *testing.T) {
 	b := newRig(t, "").bus()
 	heard := make(chan HeardStop, 1)
-	cancel, err := b.ListenStops("", func(h HeardStop) { heard <- h })
+	cancel, err := b.ListenStops("", func(_ context.Context, h HeardStop) { heard <- h })
 	must(t, err)
 	defer cancel()
 	must(t, b.nc.Publish("gx1.stop.r1", []byte(strings.Repeat("loud ", 40_000))))
@@ -170,7 +170,7 @@ func TestAStopIsHeardOrStored(t *testing.T) {
 			sent <- errors.Join(err, a.nc.Flush())
 		}()
 		heard := make(chan HeardStop, 1)
-		cancel, err := b.ListenStops(id, func(h HeardStop) { heard <- h })
+		cancel, err := b.ListenStops(id, func(_ context.Context, h HeardStop) { heard <- h })
 		must(t, err)
 		s, err := b.LastStop(t.Context(), id)
 		must(t, err)
@@ -191,9 +191,9 @@ func TestAStopIsHeardOrStored(t *testing.T) {
 func TestListenStopsOfOneAndOfAll(t *testing.T) {
 	b := newRig(t, "").bus()
 	one, all := make(chan HeardStop, 10), make(chan HeardStop, 10)
-	cancelOne, err := b.ListenStops("r1", func(h HeardStop) { one <- h })
+	cancelOne, err := b.ListenStops("r1", func(_ context.Context, h HeardStop) { one <- h })
 	must(t, err)
-	cancelAll, err := b.ListenStops("", func(h HeardStop) { all <- h })
+	cancelAll, err := b.ListenStops("", func(_ context.Context, h HeardStop) { all <- h })
 	must(t, err)
 	defer cancelAll()
 	for _, subject := range []string{"gx1.stop.r2", "gx1.stop.not~a~run", "gx1.stop.r1"} {
@@ -212,6 +212,26 @@ func TestListenStopsOfOneAndOfAll(t *testing.T) {
 	receive(t, "the last", all)
 	if len(one) != 0 {
 		t.Error("heard after the cancel")
+	}
+}
+
+// A call that is under way has ended when cancel returns, and knows that it
+// should.
+func TestListenStopsCancelWaits(t *testing.T) {
+	b := newRig(t, "").bus()
+	began := make(chan struct{})
+	ended := false
+	cancel, err := b.ListenStops("r1", func(ctx context.Context, _ HeardStop) {
+		close(began)
+		<-ctx.Done()
+		ended = true
+	})
+	must(t, err)
+	must(t, b.nc.Publish("gx1.stop.r1", nil))
+	receive(t, "the call", began)
+	cancel()
+	if !ended {
+		t.Error("cancel did not wait for the call")
 	}
 }
 

@@ -275,14 +275,14 @@ func (l *Life) readStop(ctx context.Context) {
 // stream has, or will have in a moment, or one that it lost: obey in any
 // case would let a late copy stop a resume, so the stream decides, and what
 // it has not is stored.
-func (l *Life) heard(h bus.HeardStop) {
+func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
 	if h.RunID != l.Manifest.RunID {
 		if l.Foreign != nil {
 			l.Foreign(h)
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), hearing)
+	ctx, cancel := context.WithTimeout(ctx, hearing)
 	defer cancel()
 	for range 3 {
 		if l.readStop(ctx); l.stop.Load() != nil {

@@ -163,7 +163,7 @@ func TestSchedule10_ToldToGoWithAClaimOfUnknownOutcome(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	// SIGTERM comes as the adopted claim is written.
-	stop, err := x.b.ListenStops("", func(bus.HeardStop) {})
+	stop, err := x.b.ListenStops("", func(context.Context, bus.HeardStop) {})
 	if err != nil {
 		t.Fatal(err)
 	}

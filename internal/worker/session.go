@@ -223,7 +223,7 @@ func (w *Worker) readStop(ctx context.Context, s *session) (found bool) {
 
 // hintStop answers a core message on a run's stops: it may come before the
 // stop is stored, so the stream is read a few times.
-func (w *Worker) hintStop(id run.ID) {
+func (w *Worker) hintStop(ctx context.Context, id run.ID) {
 	w.mu.Lock()
 	s := w.sessions[id]
 	w.mu.Unlock()
@@ -232,11 +232,12 @@ func (w *Worker) hintStop(id run.ID) {
 	}
 	const tries, between = 5, 20 * time.Millisecond
 	for range tries {
-		if s.ctx.Err() != nil || w.readStop(s.ctx, s) {
+		if ctx.Err() != nil || s.ctx.Err() != nil || w.readStop(s.ctx, s) {
 			return
 		}
 		t := time.NewTimer(between)
 		select {
+		case <-ctx.Done():
 		case <-s.ctx.Done():
 		case <-t.C:
 		}

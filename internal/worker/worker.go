@@ -162,7 +162,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
 		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
 	}
-	cancelStops, err := w.cfg.Bus.ListenStops(w.cfg.Run, func(h bus.HeardStop) { w.hintStop(h.RunID) })
+	cancelStops, err := w.cfg.Bus.ListenStops(w.cfg.Run, func(ctx context.Context, h bus.HeardStop) { w.hintStop(ctx, h.RunID) })
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
 	}
