@@ -171,8 +171,9 @@ func begin(t *testing.T, s setup) *victim {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if ctx.Err() != nil {
-			v.DumpStacks() // it hangs
+		if ctx.Err() != nil { // it hangs
+			t.Logf("run.log before the dump ends with:\n%s", drive.Tail(v.Log(), 40))
+			v.DumpStacks()
 		}
 		cancel()
 		v.End()
@@ -184,6 +185,10 @@ func begin(t *testing.T, s setup) *victim {
 		if t.Failed() {
 			said, _ := filepath.Glob(filepath.Join(v.Dir, "stderr*"))
 			for _, path := range append(said, v.Log()) {
+				if stacks := drive.Stacks(path); stacks != "" {
+					t.Logf("%s, its goroutines in our code:\n%s", filepath.Base(path), stacks)
+					continue
+				}
 				t.Logf("%s ends with:\n%s", filepath.Base(path), drive.Tail(path, 40))
 			}
 		}

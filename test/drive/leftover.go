@@ -87,3 +87,30 @@ func Tail(path string, lines int) string {
 	all := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
+
+// Stacks is a line for each goroutine of the dumps in a file that is in this
+// module's code: what it waits for, and its innermost functions there; empty
+// without a dump.
+func Stacks(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	var out []string
+	for _, stack := range strings.Split(string(b), "\n\n") {
+		head, frames, _ := strings.Cut(stack[max(0, strings.Index(stack, "goroutine ")):], "\n")
+		if !strings.HasPrefix(head, "goroutine ") {
+			continue
+		}
+		var ours []string
+		for _, line := range strings.Split(frames, "\n") {
+			if rest, ok := strings.CutPrefix(line, "gx1replay/"); ok && len(ours) < 3 {
+				ours = append(ours, rest[:max(0, strings.LastIndex(rest, "("))])
+			}
+		}
+		if len(ours) > 0 {
+			out = append(out, head+" "+strings.Join(ours, " < "))
+		}
+	}
+	return strings.Join(out, "\n")
+}
