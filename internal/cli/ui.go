@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -126,6 +128,9 @@ func (u *ui) explain(fates []coordinator.Fate) {
 // mostTold bounds how many different troubles are shown while a run goes on.
 const mostTold = 20
 
+// anyNumber is what differs between two tellings of the same trouble.
+var anyNumber = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+`)
+
 // troubleLines is how much of an error's trace is shown.
 const troubleLines = 12
 
@@ -141,7 +146,8 @@ func (u *ui) trouble(t coordinator.Trouble) {
 func (u *ui) tell(t coordinator.Trouble) {
 	text, _, _ := strings.Cut(t.Error, "; its log: ")
 	lines := strings.Split(strings.TrimRight(t.Trace, "\n"), "\n")
-	key := text + "\n" + lines[len(lines)-1]
+	// The same trouble in another chunk names other paths, bars and bytes.
+	key := anyNumber.ReplaceAllString(text+"\n"+lines[len(lines)-1], "#")
 	if u.told[key] || len(u.told) >= mostTold {
 		return
 	}
@@ -253,9 +259,15 @@ func (u *ui) summary(out export.Outcome) {
 		}
 	}
 	p := u.s.Phases()
+	if !p.Pnl {
+		s.PnlBps = math.NaN()
+	}
 	s.Phases = []progress.Phase{
 		{Name: "startup", Sec: p.Startup}, {Name: "warm-up", Sec: p.Warmup}, {Name: "pregate", Sec: p.Pregate},
 		{Name: "features", Sec: p.Features}, {Name: "model", Sec: p.Model}, {Name: "policy", Sec: p.Policy}, {Name: "i/o", Sec: p.IO},
+	}
+	if p.Rest > 0 {
+		s.Phases = append(s.Phases, progress.Phase{Name: "replay", Sec: p.Rest})
 	}
 	if out.Err != nil && (s.LastError == "" || !errors.Is(out.Err, process.ErrSetUp)) {
 		s.LastError = out.Err.Error() // but what a chunk says of a wrong set-up says more

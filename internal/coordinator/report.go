@@ -261,11 +261,16 @@ func (s *Session) Progress() Progress {
 // that speak for their chunks.
 type Phases struct {
 	Startup, Warmup, Pregate, Features, Model, Policy, IO float64
+	// Rest is what a command took beyond those that it reported; 0 with the
+	// built-in engine, which reports all.
+	Rest float64
+	// Pnl: each footer that has trades says what they came to.
+	Pnl bool
 }
 
 // Phases adds up the phases so far.
 func (s *Session) Phases() Phases {
-	var p Phases
+	p := Phases{Pnl: true}
 	b := s.board.Load()
 	if b == nil {
 		return p
@@ -279,6 +284,12 @@ func (s *Session) Phases() Phases {
 		p.Model += f.TModelTotalSec
 		p.Policy += f.TPolicyTotalSec
 		p.IO += f.TIOTotalSec
+		if f.Engine == footer.EngineExec {
+			p.Rest += max(0, f.WallClockSec-f.TStartupSec-f.TWarmupSec-f.TPregateTotalSec-f.TFeatureBuildSec-f.TModelTotalSec-f.TPolicyTotalSec-f.TIOTotalSec)
+		}
+		if f.NTradesClosed > 0 && slices.Contains(f.Unreported, "pnl_bps") {
+			p.Pnl = false
+		}
 	}
 	return p
 }

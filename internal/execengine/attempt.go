@@ -117,7 +117,7 @@ type control struct {
 
 // follow sees the command through to its end.
 func (a *attempt) follow(ctx context.Context, c control, report func(footer.Footer)) ending {
-	end := ending{noFooter: a.e.Spec.NoFooter, where: a.paths.footer, withheld: a.withheld}
+	end := ending{noFooter: a.e.Spec.NoFooter, where: a.paths.footer, withheld: a.withheld, format: a.job.Manifest.Command.SliceFormat}
 	a.tally.cpu = func() time.Duration {
 		user, sys, _ := c.cpu()
 		return time.Duration((user + sys) * float64(time.Second))

@@ -51,8 +51,8 @@ type Emission struct {
 	// Artifacts go with the footer: signals, as the built-in engine's, or the
 	// command's own trades.
 	Artifacts []Artifact
-	// Rows is the number of rows of a command's own trades.
-	Rows int
+	// Own are the command's own trades; nil: it left none.
+	Own *Trades
 
 	footer footer.Footer
 }
@@ -232,7 +232,7 @@ func (e *Emit) trades() (Emission, error) {
 	if err != nil || t == nil {
 		return out, err
 	}
-	out.Rows = t.Rows
+	out.Own = t
 	out.Artifacts = append(out.Artifacts, newArtifact(trade.OwnTradesName, t.Content))
 	return out, nil
 }

@@ -225,8 +225,8 @@ func TestEmittedTrades(t *testing.T) {
 	text := "id,pnl\n" + strings.Repeat(row, 1200)
 	leaveFile(t, e.Dir, "trades.csv", []byte(text))
 	out := emitted(t, e)
-	if len(out.Artifacts) != 1 || out.Rows != 1200 || len(out.Given) > 0 || out.Bars != e.Bars {
-		t.Fatalf("%d artifacts, %d rows, given %v, %d bars", len(out.Artifacts), out.Rows, out.Given, out.Bars)
+	if len(out.Artifacts) != 1 || out.Own.Rows != 1200 || len(out.Given) > 0 || out.Bars != e.Bars {
+		t.Fatalf("%d artifacts, %d rows, given %v, %d bars", len(out.Artifacts), out.Own.Rows, out.Given, out.Bars)
 	}
 	a := out.Artifacts[0]
 	if a.Name != "trades.csv" || a.Parts != 3 || len(a.Content) != 3 || a.Bytes != int64(len(text)) || string(bytes.Join(a.Content, nil)) != text {

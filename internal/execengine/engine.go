@@ -122,15 +122,22 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 		}
 	}
 	given := emission.Given
-	counts := a.emit() == run.EmitsTrades && len(emission.Artifacts) > 0 && !a.tally.all.Given[tradesClosed]
+	// What it does not say of its trades, their file may.
+	counts := emission.Own != nil && !a.tally.all.Given[tradesClosed]
+	adds := emission.Own != nil && emission.Own.Pnl && !a.tally.all.Given[pnlColumn]
 	if counts {
 		given = append(given, tradesClosed)
+	}
+	if adds {
+		given = append(given, pnlColumn)
 	}
 	out.Footer = a.tally.footer(bars, now, given...)
 	emission.fill(&out.Footer)
 	if counts {
-		// It does not say how many trades it has; its file does.
-		out.Footer.NTradesClosed = int64(emission.Rows)
+		out.Footer.NTradesClosed = int64(emission.Own.Rows)
+	}
+	if adds {
+		out.Footer.PnlBps = emission.Own.PnlBps
 	}
 	out.Artifacts = emission.Artifacts
 	out.Footer.CPUUserSec, out.Footer.CPUSysSec = end.exit.UserSec, end.exit.SysSec

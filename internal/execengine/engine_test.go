@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -274,12 +275,16 @@ func TestOwnTrades(t *testing.T) {
 	for name, c := range map[string]struct {
 		script, footer, dir string
 		want                int64
+		pnl                 float64 // NaN: not reported
 	}{
-		"counted by us":        {rows + `printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 2},
-		"counted by itself":    {rows + `printf '{"status":"ok","n_trades_closed":7}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 7},
-		"beside its footer":    {`mkdir "$1"; ` + rows + `printf '{"status":"ok"}' > "$1/f.json"`, "{out_dir}/x/f.json", "{out_dir}/x", 2},
-		"none, and no footer":  {`printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 0},
-		"a file without a row": {`printf 'time\n' > "$1/trades.csv"; printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 0},
+		"counted by us":        {rows + `printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 2, 5},
+		"counted by itself":    {rows + `printf '{"status":"ok","n_trades_closed":7,"pnl_bps":-1.5}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 7, -1.5},
+		"beside its footer":    {`mkdir "$1"; ` + rows + `printf '{"status":"ok"}' > "$1/f.json"`, "{out_dir}/x/f.json", "{out_dir}/x", 2, 5},
+		"none, and no footer":  {`printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 0, math.NaN()},
+		"a file without a row": {`printf 'pnl_bps\n' > "$1/trades.csv"; printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 0, 0},
+		"without that column":  {`printf 'pnl\n4\n' > "$1/trades.csv"; printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 1, math.NaN()},
+		"a trade without one":  {`printf 'n,pnl_bps\n1,4\n2,\n' > "$1/trades.csv"; printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 2, math.NaN()},
+		"no number":            {`printf 'n,pnl_bps\n1,inf\n2,1\n' > "$1/trades.csv"; printf '{"status":"ok"}' > "$GX1R_FOOTER_FILE"`, "", "{out_dir}", 2, math.NaN()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -293,6 +298,13 @@ func TestOwnTrades(t *testing.T) {
 			}
 			if got := res.Footer.NTradesClosed; got != c.want {
 				t.Errorf("%d trades (want %d)", got, c.want)
+			}
+			pnl := res.Footer.PnlBps
+			if slices.Contains(res.Footer.Unreported, "pnl_bps") {
+				pnl = math.NaN()
+			}
+			if pnl != c.pnl && !(math.IsNaN(pnl) && math.IsNaN(c.pnl)) {
+				t.Errorf("pnl_bps %v (want %v)", pnl, c.pnl)
 			}
 		})
 	}

@@ -75,6 +75,28 @@ func lookedFor(stderr string) []string {
 	return nil
 }
 
+var (
+	// notText is what readers of text say of a parquet file.
+	notText = regexp.MustCompile(`(?m)^(?:[\w.]+\.)?(?:UnicodeDecodeError|ParserError|Error: line contains NUL|_csv\.Error)\b`)
+	// noParquet is what pandas says where nothing reads parquet files, and what
+	// readers of parquet files say of CSV.
+	noParquet = regexp.MustCompile(`parquet support|(?i:parquet magic|magic bytes not found)`)
+)
+
+// SliceHint says that a command whose last lines on standard error are these
+// may want its slices in the other format. Empty: there is nothing to say.
+func SliceHint(format, stderr string) string {
+	switch {
+	case format == "parquet" && notText.MatchString(stderr):
+		return "{slice} is a parquet file; --slice-format csv makes it CSV"
+	case format == "parquet" && noParquet.MatchString(stderr):
+		return "--slice-format csv needs no reader of parquet files"
+	case format == "csv" && noParquet.MatchString(stderr):
+		return "{slice} is a CSV file; --slice-format parquet makes it parquet"
+	}
+	return ""
+}
+
 // Hint says which variables that are set here, and that --exec-env did not let
 // through (withheld), may be what a command missed that ended with that exit
 // code (126, 127) or these last lines on standard error. Empty: there is

@@ -81,6 +81,22 @@ func TestHint(t *testing.T) {
 	}
 }
 
+func TestSliceHint(t *testing.T) {
+	for name, c := range map[string]struct{ format, stderr, want string }{
+		"parquet read as text":      {"parquet", "Traceback\nUnicodeDecodeError: 'utf-8' codec can't decode byte 0x82 in position 7: invalid start byte\n", "{slice} is a parquet file; --slice-format csv makes it CSV"},
+		"by pandas":                 {"parquet", "pandas.errors.ParserError: Error tokenizing data. C error: Expected 1 fields in line 3, saw 2\n", "{slice} is a parquet file; --slice-format csv makes it CSV"},
+		"by csv":                    {"parquet", "_csv.Error: line contains NUL\n", "{slice} is a parquet file; --slice-format csv makes it CSV"},
+		"nothing that reads it":     {"parquet", "ImportError: Unable to find a usable engine; tried using: 'pyarrow', 'fastparquet'.\nA suitable version of pyarrow or fastparquet is required for parquet support.\n", "--slice-format csv needs no reader of parquet files"},
+		"CSV read as parquet":       {"csv", "pyarrow.lib.ArrowInvalid: Could not open Parquet input source 'x': Parquet magic bytes not found in footer.\n", "{slice} is a CSV file; --slice-format parquet makes it parquet"},
+		"CSV that is not UTF-8":     {"csv", "UnicodeDecodeError: 'utf-8' codec\n", ""},
+		"a word in another message": {"parquet", "ValueError: not a UnicodeDecodeError\n", ""},
+	} {
+		if got := SliceHint(c.format, c.stderr); got != c.want {
+			t.Errorf("%s: %q (want %q)", name, got, c.want)
+		}
+	}
+}
+
 // Nothing that a command may say is too much, and a hint names only what was
 // withheld.
 func FuzzHint(f *testing.F) {

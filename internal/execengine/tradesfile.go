@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,10 @@ type Trades struct {
 	// with its end. What the command wrote is not changed.
 	Content []byte
 	Rows    int
+	// PnlBps is the sum of the column pnl_bps; Pnl: it is there, and each of
+	// its rows has a finite number.
+	PnlBps float64
+	Pnl    bool
 }
 
 // tradesNames are where a command's trades are looked for, in this order; the
@@ -119,18 +124,32 @@ func (t *tableFile) trades(text []byte) (*Trades, error) {
 		}
 	}
 	out := &Trades{Header: slices.Clone(header), Content: text}
+	at := slices.IndexFunc(header, func(h string) bool { return strings.TrimSpace(h) == pnlColumn })
+	out.Pnl = at >= 0
 	cr.ReuseRecord = true
 	for {
-		_, err := cr.Read()
+		row, err := cr.Read()
 		if err == io.EOF {
-			return out, nil
+			break
 		}
 		if err != nil {
 			return nil, t.broken(err)
 		}
 		out.Rows++
+		if out.Pnl {
+			pnl, err := strconv.ParseFloat(strings.TrimSpace(row[at]), 64)
+			out.PnlBps += pnl
+			out.Pnl = err == nil && !math.IsNaN(out.PnlBps) && !math.IsInf(out.PnlBps, 0)
+		}
 	}
+	if !out.Pnl {
+		out.PnlBps = 0
+	}
+	return out, nil
 }
+
+// pnlColumn is the column of a command's own trades that is added up.
+const pnlColumn = "pnl_bps"
 
 // parquetText is a parquet file as CSV.
 func (t *tableFile) parquetText(f *os.File) ([]byte, error) {

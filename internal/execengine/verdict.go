@@ -22,6 +22,7 @@ type ending struct {
 	bars     int64  // replayed, as far as was heard
 	stderr   string // its last lines
 	withheld []string
+	format   string // of slices
 }
 
 // Exit codes of commands that say more than that they failed (sysexits.h, and
@@ -76,6 +77,9 @@ func (e ending) verdict() error {
 	case e.exit.Signal != 0:
 		return fmt.Errorf("the command ended by %s", e.exit)
 	}
+	if hint := SliceHint(e.format, e.stderr); hint != "" {
+		return fmt.Errorf("the command ended with exit code %d (%s)", e.exit.Code, hint)
+	}
 	return fmt.Errorf("the command ended with exit code %d", e.exit.Code)
 }
 
@@ -92,5 +96,9 @@ func (e ending) setUp(code int, err error) error {
 	if code != exitNotExecutable && code != exitNotFound {
 		code = exitConfig
 	}
-	return &SetUpError{Code: code, Err: err, Hint: Hint(code, e.stderr, e.withheld)}
+	hint := SliceHint(e.format, e.stderr)
+	if hint == "" {
+		hint = Hint(code, e.stderr, e.withheld)
+	}
+	return &SetUpError{Code: code, Err: err, Hint: hint}
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"gx1replay/test/drive"
@@ -34,7 +35,7 @@ func runExecOverhead(ctx context.Context, fs *flag.FlagSet, args []string, c *ca
 	fs.Float64Var(&s.chunkSec, "chunk-sec", 10, "seconds that the command takes for a chunk")
 	fs.IntVar(&s.timed, "chunks", 10, "chunks of the run that is held against the bare command; 0: leave that out")
 	fs.IntVar(&s.served, "serve-chunks", 100, "chunks of the runs with and without serve mode; 0: leave that out")
-	fs.Float64Var(&s.most, "at-most", 1, "percent that a whole run may take more than the bare command")
+	fs.Float64Var(&s.most, "at-most", 1, "percent that chunks may take more than their command")
 	fs.Float64Var(&s.least, "at-least", 90, "percent of start-up and loading that serve mode has to save")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -61,51 +62,71 @@ func runExecOverhead(ctx context.Context, fs *flag.FlagSet, args []string, c *ca
 	return nil
 }
 
-// over runs a command that takes as long as it takes, bare and as the chunks
-// of a run with one worker, one after the other.
+// over holds the chunks of a run with one worker against their command: what a
+// chunk took beyond what its command says that it took itself, and beyond the
+// start and the end of the bare command. Both come from one execution, since a
+// machine's speed may differ more between two of them than what is asked for.
 func (s *overheads) over(ctx context.Context) (ok bool, err error) {
 	if s.timed == 0 {
 		return true, nil
 	}
 	good := true
 	for _, work := range []struct{ name, code string }{
-		{"sleeps", fmt.Sprintf("import time; time.sleep(%g)", s.chunkSec)},
-		// As much work as fits in the time on this machine, always the same.
-		{"works", fmt.Sprintf("for i in range(%d): pass", s.rounds(ctx))},
+		{"sleeps", fmt.Sprintf("time.sleep(%g)", s.chunkSec)},
+		{"works", fmt.Sprintf("\nwhile time.monotonic() < begun + %g: sum(range(100_000))", s.chunkSec)},
 	} {
-		argv := []string{s.python, "-c", work.code}
-		// The bare command before and after: a machine's speed changes.
-		before, err := timeBare(ctx, argv, s.timed)
+		said := filepath.Join(s.dir, "said_"+work.name)
+		argv := func(code string) []string {
+			return []string{s.python, "-c", "import time; begun = time.monotonic(); " + code + `
+print(time.monotonic() - begun, time.process_time(), file=open("` + said + `", "a"))`}
+		}
+		// Start and end of the bare command.
+		const bareTimes = 10
+		bare, err := timeBare(ctx, argv("pass"), bareTimes)
 		if err != nil {
 			return false, err
 		}
-		t, err := s.run(ctx, "over_"+work.name, s.timed, argv, "--exec-footer", "none")
+		if err := os.Remove(said); err != nil {
+			return false, fmt.Errorf("beginning anew: %w", err)
+		}
+		t, err := s.run(ctx, "over_"+work.name, s.timed, argv(work.code), "--exec-footer", "none")
 		if err != nil {
 			return false, err
 		}
-		after, err := timeBare(ctx, argv, s.timed)
+		own, cpu, err := readSaid(said, s.timed)
 		if err != nil {
 			return false, err
 		}
-		bare := (before + after) / 2
-		share := 100 * (t.lived.Seconds()/bare.Seconds() - 1)
-		spread := 100 * (max(before, after).Seconds()/min(before, after).Seconds() - 1)
-		each := (t.chunks - bare) / time.Duration(s.timed)
-		fmt.Fprintf(s.out, "a command that %s: %d times bare %v (before and after differ by %.2f %%), as chunks of a run %v, its start and end included: %+.2f %% (at most %v %%); a chunk costs %v more\n",
-			work.name, s.timed, ms(bare), spread, ms(t.lived), share, s.most, ms(each))
+		alone := own + bare/bareTimes*time.Duration(s.timed)
+		share := 100 * (t.chunks.Seconds()/alone.Seconds() - 1)
+		whole := 100 * (t.lived.Seconds()/alone.Seconds() - 1)
+		fmt.Fprintf(s.out, "a command that %s: %d times %v by itself (%.1f %% of it on a processor), as chunks %v: %+.2f %% (at most %v %%), %v a chunk; the whole run, its start and end included, %v: %+.2f %%\n",
+			work.name, s.timed, ms(alone), 100*cpu.Seconds()/own.Seconds(), ms(t.chunks), share, s.most, ms((t.chunks-alone)/time.Duration(s.timed)), ms(t.lived), whole)
 		good = good && share <= s.most
 	}
 	return good, nil
 }
 
-// rounds is how many rounds of an empty loop take the time of a chunk.
-func (s *overheads) rounds(ctx context.Context) int {
-	const sample = 20_000_000
-	d, err := timeBare(ctx, []string{s.python, "-c", fmt.Sprintf("for i in range(%d): pass", sample)}, 1)
+// readSaid adds up what a command wrote in each of its lives: the seconds that
+// it took, and those on a processor.
+func readSaid(path string, lives int) (wall, cpu time.Duration, err error) {
+	b, err := os.ReadFile(path)
 	if err != nil {
-		return sample
+		return 0, 0, fmt.Errorf("reading what the command took: %w", err)
 	}
-	return int(s.chunkSec / d.Seconds() * sample)
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if len(lines) != lives {
+		return 0, 0, fmt.Errorf("%s has %d lines (expected one for each of %d lives)", path, len(lines), lives)
+	}
+	for _, line := range lines {
+		var w, c float64
+		if _, err := fmt.Sscan(line, &w, &c); err != nil {
+			return 0, 0, fmt.Errorf("%s: %q: %w", path, line, err)
+		}
+		wall += time.Duration(w * float64(time.Second))
+		cpu += time.Duration(c * float64(time.Second))
+	}
+	return wall, cpu, nil
 }
 
 // timeBare runs a command so many times, one after the other.
