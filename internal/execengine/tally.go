@@ -134,8 +134,14 @@ func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer
 	if !t.all.Given["wall_clock_sec"] || f.WallClockSec > wall {
 		f.WallClockSec = wall
 	}
+	// Bars that are known by the command's end alone do not tell when the first
+	// one came.
+	untold := bars > 0 && t.phase == footer.PhaseStartup
+	if untold {
+		f.Phase = footer.PhaseReplay
+	}
 	if !t.all.Given["t_startup_sec"] {
-		if f.TStartupSec = t.startup.Seconds(); t.phase == footer.PhaseStartup {
+		if f.TStartupSec = t.startup.Seconds(); t.phase == footer.PhaseStartup && !untold {
 			f.TStartupSec = wall
 		}
 	}
@@ -154,6 +160,11 @@ func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer
 	f.Unreported = nil
 	for _, name := range measured {
 		if !t.all.Given[name] && !slices.Contains(given, name) {
+			f.Unreported = append(f.Unreported, name)
+		}
+	}
+	for _, name := range []string{"t_startup_sec", "t_warmup_sec"} {
+		if untold && !t.all.Given[name] {
 			f.Unreported = append(f.Unreported, name)
 		}
 	}

@@ -51,6 +51,20 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// A command that says nothing before its end does not tell how long its start
+// took.
+func TestTallyOfASilentCommand(t *testing.T) {
+	began := time.Unix(1000, 0)
+	f := newTally(100, began, 8).footer(100, began.Add(10*time.Second))
+	if f.Phase != footer.PhaseReplay || f.TStartupSec != 0 || !slices.Contains(f.Unreported, "t_startup_sec") || !slices.Contains(f.Unreported, "t_warmup_sec") {
+		t.Errorf("phase %s, %v s of startup, unreported %v", f.Phase, f.TStartupSec, f.Unreported)
+	}
+	f = newTally(100, began, 8).footer(0, began.Add(10*time.Second))
+	if f.Phase != footer.PhaseStartup || f.TStartupSec != 10 || slices.Contains(f.Unreported, "t_startup_sec") {
+		t.Errorf("without a bar: phase %s, %v s of startup, unreported %v", f.Phase, f.TStartupSec, f.Unreported)
+	}
+}
+
 // Times that the command claims are taken where they can be: a replay cannot
 // have taken longer than the process lived.
 func TestTallyTakesClaimedTimes(t *testing.T) {
