@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -33,6 +34,8 @@ type workerFlags struct {
 	connect     connectFlags
 	exec        execFlags
 	concurrency int
+	maxRuntime  time.Duration
+	idle        time.Duration
 	runID       string
 	workDir     string
 }
@@ -48,6 +51,7 @@ func (p Program) workerCommand(name string, hidden bool) *cobra.Command {
 measured. On SIGTERM or Ctrl-C it gives back what it holds, so that another
 worker takes it at once.`,
 		Example: `  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4
+  chunkworker --nats nats://127.0.0.1:4222 --exit-when-idle=5m --max-runtime-per-chunk 1h
   chunkworker --nats nats://127.0.0.1:4222 --engine exec -- python3 replay.py {task}`,
 		Args: commandArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.work(cmd.Context(), f, args) },
@@ -55,12 +59,38 @@ worker takes it at once.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several with commas")
-	fl.IntVar(&f.concurrency, "concurrency", 1, "chunks to replay at a time")
+	fl.IntVar(&f.concurrency, "concurrency", 0, "chunks to replay at a time (default: 1 with --engine exec, else one a CPU)")
+	fl.DurationVar(&f.maxRuntime, "max-runtime-per-chunk", 0, "an attempt at a chunk that takes longer has failed (0: none does)")
+	fl.DurationVar(&f.idle, "exit-when-idle", 0, "end when no chunk was to be had for so long, for autoscalers (0: wait on)")
+	fl.Lookup("exit-when-idle").NoOptDefVal = defaultIdle
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	f.exec.bindCommand(fl)
 	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts and fetched bars are kept")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
+}
+
+// defaultIdle is how long --exit-when-idle waits for work without a value.
+const defaultIdle = "1m"
+
+// maxSlots bounds --concurrency.
+const maxSlots = 1024
+
+// slots is how many chunks the worker replays at a time.
+func (f *workerFlags) slots(local bool) (int, error) {
+	switch {
+	case f.concurrency < 0 || f.concurrency > maxSlots:
+		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d, or 0 for the default)", f.concurrency, maxSlots)}
+	case f.maxRuntime < 0:
+		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for none)", f.maxRuntime)}
+	case f.idle < 0:
+		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to wait on)", f.idle)}
+	case f.concurrency > 0:
+		return f.concurrency, nil
+	case local, f.exec.exec():
+		return 1, nil // a local worker is one of several
+	}
+	return min(runtime.NumCPU(), maxSlots), nil
 }
 
 // exitSecondSignal is a shell's code for a program that a signal ended.
@@ -72,8 +102,9 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	// Before anything else opens files: the lifeline's descriptor is fixed.
 	lifeline, local := process.InheritedLifeline(p.Getenv)
 	log := slog.New(slog.NewTextHandler(p.Stderr, nil))
-	if f.concurrency < 1 || f.concurrency > 1024 {
-		return &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to 1024)", f.concurrency)}
+	slots, err := f.slots(local)
+	if err != nil {
+		return err
 	}
 	var only run.ID
 	if f.runID != "" {
@@ -188,8 +219,8 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		engine = p.Hooks.Engine(engine)
 	}
 	w := worker.New(worker.Config{
-		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: f.concurrency, Run: only, WorkDir: f.workDir,
-		Engine: engine, Logger: log, Usage: usage,
+		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: slots, Run: only, WorkDir: f.workDir,
+		Engine: engine, Logger: log, Usage: usage, MaxRuntime: f.maxRuntime, ExitWhenIdle: f.idle,
 	})
 	err = w.Run(ctx)
 	if broken := (*worker.SetUpError)(nil); errors.As(err, &broken) {

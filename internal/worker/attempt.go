@@ -41,6 +41,13 @@ type attempt struct {
 
 type usage struct{ user, sys float64 }
 
+// tooLong is the failure of an attempt that took longer than it may.
+type tooLong struct{ most time.Duration }
+
+func (e *tooLong) Error() string {
+	return fmt.Sprintf("the attempt took longer than %v (--max-runtime-per-chunk)", e.most)
+}
+
 var errLeaseLost = errors.New("the lease is lost")
 
 // run sees the delivery through: claim, replay, last word.
@@ -60,6 +67,11 @@ func (a *attempt) run(ctx context.Context) {
 	defer cancel(nil)
 	unhook := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer unhook()
+
+	if most := a.w.cfg.MaxRuntime; most > 0 {
+		late := time.AfterFunc(most, func() { cancel(&tooLong{most}) })
+		defer late.Stop()
+	}
 
 	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt}
 	result := make(chan outcome, 1)

@@ -114,6 +114,11 @@ type Config struct {
 	WorkDir string
 	Engine  Engine
 	Logger  *slog.Logger
+	// MaxRuntime ends an attempt that takes longer, as a failure; 0: none does.
+	MaxRuntime time.Duration
+	// ExitWhenIdle ends Run when no slot has had a task for so long; 0: it goes
+	// on until its context ends.
+	ExitWhenIdle time.Duration
 	// Usage gives the process's CPU seconds and largest memory so far. Nil:
 	// the engine's footers have what it used.
 	Usage func() (user, sys float64, maxRSSBytes int64)
@@ -131,7 +136,9 @@ type Worker struct {
 	wake     chan struct{}    // closed and replaced when sessions change
 	unfit    map[run.ID]unfit // why runs are not served
 	broken   *SetUpError
-	giveUp   context.CancelFunc // ends Run: the worker is broken
+	// idleSince is when the last task was let go, or Run began.
+	idleSince time.Time
+	giveUp    context.CancelFunc // ends Run: the worker is broken, or idle
 }
 
 type chunkKey struct {
@@ -158,7 +165,7 @@ func New(cfg Config) *Worker {
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w.giveUp = cancel
+	w.giveUp, w.idleSince = cancel, time.Now()
 	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
 		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
 	}
@@ -184,6 +191,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		owned.Go(func() { w.slot(ctx, n) })
 	}
 	owned.Go(func() { w.trackRuns(ctx, hint) })
+	if w.cfg.ExitWhenIdle > 0 {
+		owned.Go(func() { w.leaveWhenIdle(ctx) })
+	}
 	owned.Wait()
 	w.endSessions()
 	w.mu.Lock()
@@ -283,6 +293,27 @@ func (w *Worker) drop(key chunkKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.busy, key)
+	w.idleSince = time.Now()
+}
+
+// leaveWhenIdle ends Run once no slot has had a task for ExitWhenIdle.
+func (w *Worker) leaveWhenIdle(ctx context.Context) {
+	for {
+		w.mu.Lock()
+		left := w.cfg.ExitWhenIdle
+		if len(w.busy) == 0 {
+			left -= time.Since(w.idleSince)
+		}
+		w.mu.Unlock()
+		if left <= 0 {
+			w.log.Info("nothing to do; this worker ends", "idle", w.cfg.ExitWhenIdle)
+			w.giveUp()
+			return
+		}
+		if !pause(ctx, left) {
+			return
+		}
+	}
 }
 
 // wasDeferred reports whether this worker left attempt of the chunk to others
