@@ -110,12 +110,12 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	nc, err := nats.Connect(cfg.URL, append(opts, cfg.Options...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", cfg.URL, err)
+		return nil, fmt.Errorf("connecting to %s: %w", Redacted(cfg.URL), err)
 	}
 	b.nc = nc
 	if b.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("using JetStream at %s: %w", cfg.URL, err)
+		return nil, fmt.Errorf("using JetStream at %s: %w", Redacted(cfg.URL), err)
 	}
 	if err := ctx.Err(); err != nil {
 		nc.Close()
@@ -270,3 +270,13 @@ const (
 	codeFilterTaken       jetstream.ErrorCode = 10100 // another consumer of the work queue has these subjects
 	textDiscarded                             = "maximum messages per subject exceeded"
 )
+
+// tooFewServers reports whether a bus has not the servers for as many replicas:
+// no peers, no resources, not in a cluster.
+func tooFewServers(err error) bool {
+	switch apiCode(err) {
+	case 10005, 10023, 10074:
+		return true
+	}
+	return false
+}

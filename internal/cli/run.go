@@ -42,7 +42,7 @@ type runFlags struct {
 	spreadBps                                   float64
 	timeout                                     seconds
 	drain, lease                                time.Duration
-	maxFailures, exitOnStop                     int
+	maxFailures, exitOnStop, replicas           int
 	pregate                                     string
 	strict, stopAuth, keepBus, quiet            bool
 	retryFailed, explain, noGuardian            bool
@@ -118,6 +118,7 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	f.exec.bindCommand(fl)
 	f.exec.bindRun(fl)
 	f.connect.bind(fl, "", "URL of a JetStream bus, or several with commas, instead of the embedded one")
+	fl.IntVar(&f.replicas, "replicas", 0, "copies of what the bus keeps: 1, 3 or 5 (default: 3 on a cluster of three servers or more, else 1)")
 	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; a free port if this one is taken")
 	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
 	fl.StringVar(&f.sync, "sync", syncDefault, "when the embedded bus syncs its files: default (each 2 minutes), or always (before each answer)")
@@ -230,7 +231,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		if err != nil {
 			return err
 		}
-		cfg.NATS = &coordinator.External{URL: f.connect.url, Options: opts}
+		cfg.NATS = &coordinator.External{URL: f.connect.url, Options: opts, Replicas: f.replicas}
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
 		log.Warn("no register of runs on this machine", "error", err)
@@ -374,6 +375,10 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return bad("--drain-timeout %v (want 100ms to 1h)", f.drain)
 	case f.lease < time.Second || f.lease > time.Hour:
 		return bad("--lease-duration %v (want 1s to 1h)", f.lease)
+	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+		return bad("--replicas %d (want 1, 3 or 5, or 0 for the default)", f.replicas)
+	case f.replicas != 0 && f.connect.url == "":
+		return bad("--replicas %d without --nats: the embedded bus is one server", f.replicas)
 	case f.maxFailures < 1:
 		return bad("--max-failures %d (want 1 or more)", f.maxFailures)
 	case f.sync != syncDefault && f.sync != syncAlways:

@@ -100,6 +100,9 @@ func (u *ui) ready(i coordinator.Info) {
 		cmd = "nats --server " + i.URL + " pub gx1.stop." + string(i.RunID) + " ''"
 	}
 	u.stop.Store(&cmd)
+	for _, w := range i.Warnings {
+		u.say("warning: %s", w)
+	}
 	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
 }
 

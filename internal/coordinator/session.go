@@ -118,6 +118,9 @@ type Config struct {
 type External struct {
 	URL     string // or several, with commas
 	Options []nats.Option
+	// Replicas of streams that have to be made; 0: as many as the bus is fit
+	// for, three at most.
+	Replicas int
 }
 
 // LocalWorker says what a local worker needs to know.
@@ -140,6 +143,8 @@ type Info struct {
 	URL     string
 	KeyFile string // of the embedded bus; empty with another
 	Plan    run.Plan
+	// Warnings say what of an external bus is not as it would have been made.
+	Warnings []string
 }
 
 // Session is one life of a coordinator on a run.
@@ -336,9 +341,13 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (began bool, err error) {
 	log := s.cfg.Logger
 	transport, err := s.openBus(over)
+	if unfit := (*bus.UnfitError)(nil); errors.As(err, &unfit) {
+		return false, fmt.Errorf("%s: %w", bus.Redacted(s.cfg.NATS.URL), err)
+	}
 	if err != nil {
 		return true, err
 	}
+	life.Replicas = transport.replicas
 	clean := false
 	defer func() {
 		transport.close()
@@ -381,7 +390,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	if s.cfg.Ready != nil {
 		s.cfg.Ready(Info{
 			RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
-			Plan: life.Manifest.Plan,
+			Plan: life.Manifest.Plan, Warnings: transport.warnings,
 		})
 	}
 	err = life.Run(ctx, over)

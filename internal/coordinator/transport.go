@@ -20,7 +20,10 @@ type transport struct {
 	bus     *bus.Bus
 	url     string
 	keyFile string // empty if the bus is not embedded
-	close   func()
+	// replicas of streams, should they have to be made again.
+	replicas int
+	warnings []string
+	close    func()
 }
 
 // openBus connects to the bus, making its streams where they are missing; the
@@ -32,11 +35,17 @@ func (s *Session) openBus(ctx context.Context) (*transport, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := b.MakeStreams(ctx, 1); err != nil {
+		replicas, differences, err := b.Ready(ctx, x.Replicas)
+		if err != nil {
 			b.Close()
 			return nil, err
 		}
-		return &transport{bus: b, url: x.URL, close: b.Close}, nil
+		t := &transport{bus: b, url: x.URL, replicas: replicas, close: b.Close}
+		for _, d := range differences {
+			log.Warn("a setting of the bus is another than ours; it is left", "difference", d.String())
+			t.warnings = append(t.warnings, d.String())
+		}
+		return t, nil
 	}
 	strangers := []string{bus.StopSubjects}
 	if s.cfg.StopAuth {
@@ -70,7 +79,7 @@ func (s *Session) openBus(ctx context.Context) (*transport, error) {
 	if _, err := server.WriteContext(s.target.StateDir(), string(s.cfg.RunID)); err != nil {
 		log.Warn("no context file for the stock client", "error", err)
 	}
-	return &transport{bus: b, url: server.URL(), keyFile: server.KeyFile(), close: func() {
+	return &transport{bus: b, url: server.URL(), keyFile: server.KeyFile(), replicas: 1, close: func() {
 		b.Close()
 		end()
 	}}, nil
