@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/natscontext"
 
 	"gx1replay/internal/run"
 )
@@ -38,11 +40,11 @@ const (
 
 // Config says how to connect.
 type Config struct {
-	// URL of the server, or several with commas; ignored with InProcess.
-	URL string
+	// Access is how the server is reached; ignored with InProcess.
+	Access
 	// InProcess connects to a server in this process.
 	InProcess nats.InProcessConnProvider
-	// Options carry credentials.
+	// Options carry credentials that are in no file.
 	Options []nats.Option
 	// Name appears in the server's list of connections.
 	Name string
@@ -80,10 +82,13 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
-	opts := []nats.Option{
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts,
 		nats.Name(cfg.Name),
-		// Strangers may listen on _INBOX.>, so our answers go elsewhere.
-		nats.CustomInboxPrefix("_INBOX_GX1." + nats.NewInbox()[len(nats.InboxPrefix):]),
+		ownInbox,
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2),
@@ -104,24 +109,89 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 			b.log.Warn("the bus reports an error", "error", err)
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
-	}
+	)
 	if cfg.InProcess != nil {
 		opts = append(opts, nats.InProcessServer(cfg.InProcess))
 	}
-	nc, err := nats.Connect(cfg.URL, append(opts, cfg.Options...)...)
+	nc, err := cfg.dial(append(opts, cfg.Options...))
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", Redacted(cfg.URL), err)
+		return nil, fmt.Errorf("connecting to %s: %w", cfg.Access, err)
 	}
 	b.nc = nc
 	if b.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("using JetStream at %s: %w", Redacted(cfg.URL), err)
+		return nil, fmt.Errorf("using JetStream at %s: %w", cfg.Access, err)
 	}
 	if err := ctx.Err(); err != nil {
 		nc.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// Transient reports whether err says that the bus could not be used at the
+// moment: no connection, no answer, or a cluster that is choosing a leader.
+func Transient(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == 503 && api.ErrorCode != codeStoreFailed
+	}
+	for _, gone := range []error{
+		nats.ErrDisconnected, nats.ErrReconnectBufExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrStaleConnection,
+		context.DeadlineExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrNoHeartbeat,
+	} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unreachable reports whether err, from Connect, is that no server answered:
+// there may be one later. A server that refuses is no such error.
+func Unreachable(err error) bool {
+	var network net.Error
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
+}
+
+// ownInbox has answers go to subjects that are ours alone: strangers may listen
+// on _INBOX.>, and users of a server that gives each role a prefix of its own
+// (a context's inbox_prefix) only below that.
+func ownInbox(o *nats.Options) error {
+	prefix := o.InboxPrefix
+	if prefix == "" {
+		prefix = defaultInbox
+	}
+	return nats.CustomInboxPrefix(prefix + "." + nats.NewInbox()[len(nats.InboxPrefix):])(o)
+}
+
+// defaultInbox is the prefix of answers where no context names one.
+const defaultInbox = "_INBOX_GX1"
+
+// dial connects, by the context if there is one.
+func (a Access) dial(opts []nats.Option) (*nats.Conn, error) {
+	if a.Context == "" {
+		return nats.Connect(a.URL, opts...)
+	}
+	if a.URL != "" {
+		opts = append(opts, func(o *nats.Options) error {
+			o.Servers = nil
+			for text := range strings.SplitSeq(a.URL, ",") {
+				o.Servers = append(o.Servers, strings.TrimSpace(text))
+			}
+			return nil
+		})
+	}
+	nc, settings, err := natscontext.Connect(a.Context, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("context %s: %w", a.Context, err)
+	}
+	if settings.JSDomain != "" || settings.JSAPIPrefix != "" {
+		nc.Close()
+		return nil, fmt.Errorf("context %s: jetstream_domain %q, jetstream_api_prefix %q (want none: tasks are acked by the server's own subjects)",
+			a.Context, settings.JSDomain, settings.JSAPIPrefix)
+	}
+	return nc, nil
 }
 
 // Close drains what is on its way, for at most a second, and waits until the
@@ -140,6 +210,10 @@ func (b *Bus) Close() {
 	b.nc.Close()
 	<-b.closed
 }
+
+// Answers reports whether the server answers before ctx ends, which has to have
+// a deadline.
+func (b *Bus) Answers(ctx context.Context) bool { return b.nc.FlushWithContext(ctx) == nil }
 
 // Connected reports whether the connection stands now.
 func (b *Bus) Connected() bool { return b.nc.IsConnected() }

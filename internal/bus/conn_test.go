@@ -13,7 +13,7 @@ import (
 )
 
 func TestConnectSaysWhereItFailed(t *testing.T) {
-	if _, err := Connect(t.Context(), Config{URL: "nats://127.0.0.1:1"}); err == nil || !strings.Contains(err.Error(), "nats://127.0.0.1:1") {
+	if _, err := Connect(t.Context(), Config{Access: Access{URL: "nats://127.0.0.1:1"}}); err == nil || !strings.Contains(err.Error(), "nats://127.0.0.1:1") {
 		t.Errorf("error %v (want the address)", err)
 	}
 	r := newRig(t, "")
@@ -24,7 +24,7 @@ func TestConnectSaysWhereItFailed(t *testing.T) {
 	if _, err := Connect(ctx, Config{InProcess: r.srv, Options: []nats.Option{nats.Nkey(public, sign)}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v (want canceled)", err)
 	}
-	if _, err := Connect(t.Context(), Config{URL: newRig(t, "127.0.0.1:0").srv.URL()}); !errors.Is(err, nats.ErrAuthorization) {
+	if _, err := Connect(t.Context(), Config{Access: Access{URL: newRig(t, "127.0.0.1:0").srv.URL()}}); !errors.Is(err, nats.ErrAuthorization) {
 		t.Errorf("without the key: %v (want %v)", err, nats.ErrAuthorization)
 	}
 }

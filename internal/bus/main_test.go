@@ -84,7 +84,7 @@ func (r *rig) dial(s *embedded.Server, worker string, log *slog.Logger) (*Bus, e
 	if err != nil {
 		return nil, err
 	}
-	cfg := Config{URL: s.URL(), Name: "test", Worker: worker, Logger: log, Options: []nats.Option{nats.Nkey(public, sign)}}
+	cfg := Config{Access: Access{URL: s.URL()}, Name: "test", Worker: worker, Logger: log, Options: []nats.Option{nats.Nkey(public, sign)}}
 	if cfg.URL == "" {
 		cfg.InProcess = s
 	}

@@ -192,7 +192,7 @@ func clusterOfThree(t *testing.T) *Bus {
 		}
 		return false
 	})
-	b, err := Connect(context.Background(), Config{URL: servers[0].ClientURL(), Name: "test"})
+	b, err := Connect(context.Background(), Config{Access: Access{URL: servers[0].ClientURL()}, Name: "test"})
 	must(t, err)
 	t.Cleanup(b.Close)
 	eventually(t, "that the client knows all servers", func() bool { return b.DefaultReplicas() == 3 })

@@ -35,7 +35,7 @@ func (b *Bus) PublishTasks(ctx context.Context, tasks iter.Seq[run.Task]) error 
 					return fmt.Errorf("publishing to %s: %w", f.Msg().Subject, err)
 				}
 			case <-t.C:
-				return fmt.Errorf("publishing to %s: no answer within %v", f.Msg().Subject, requestTimeout)
+				return fmt.Errorf("publishing to %s: no answer within %v: %w", f.Msg().Subject, requestTimeout, nats.ErrTimeout)
 			case <-ctx.Done():
 				t.Stop()
 				return context.Cause(ctx)

@@ -142,7 +142,7 @@ const envPrefix = "GX1R_"
 var (
 	originalEnv = map[string]string{"timeout": "GX1_MASTER_WAIT_TIMEOUT_SEC"}
 	natsEnv     = map[string]string{
-		"nats": "NATS_URL", "creds": "NATS_CREDS", "nkey": "NATS_NKEY",
+		"nats": "NATS_URL", "context": "NATS_CONTEXT", "creds": "NATS_CREDS", "nkey": "NATS_NKEY",
 		"tlsca": "NATS_CA", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY",
 	}
 )

@@ -2,66 +2,72 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/pflag"
 
+	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 )
 
 // connectFlags follow NATS's own conventions.
 type connectFlags struct {
-	url, creds, nkey       string
-	tlsca, tlscert, tlskey string
+	given bus.Access
+	flags *pflag.FlagSet
 }
 
 func (f *connectFlags) bind(fl *pflag.FlagSet, url, usage string) {
-	fl.StringVar(&f.url, "nats", url, usage)
-	fl.StringVar(&f.creds, "creds", "", "file of user credentials")
-	fl.StringVar(&f.nkey, "nkey", "", "file of an nkey seed")
-	fl.StringVar(&f.tlsca, "tlsca", "", "certificates to trust")
-	fl.StringVar(&f.tlscert, "tlscert", "", "client certificate")
-	fl.StringVar(&f.tlskey, "tlskey", "", "key of the client certificate")
+	f.flags = fl
+	a := &f.given
+	fl.StringVar(&a.URL, "nats", url, usage)
+	fl.StringVar(&a.Context, "context", "", "context of the nats command, by name, instead of --nats and what follows")
+	fl.StringVar(&a.Creds, "creds", "", "file of user credentials")
+	fl.StringVar(&a.NKey, "nkey", "", "file of an nkey seed")
+	fl.StringVar(&a.TLSCA, "tlsca", "", "certificates to trust")
+	fl.StringVar(&a.TLSCert, "tlscert", "", "client certificate")
+	fl.StringVar(&a.TLSKey, "tlskey", "", "key of the client certificate")
 }
 
-// options turns the flags into the client's options.
-func (f *connectFlags) options() ([]nats.Option, error) {
-	var opts []nats.Option
-	if f.creds != "" {
-		opts = append(opts, nats.UserCredentials(f.creds))
+// external says whether a bus is named.
+func (f *connectFlags) external() bool { return !f.given.IsZero() }
+
+// access is how the bus is reached. Paths are absolute: the register keeps
+// them for commands that are started elsewhere.
+func (f *connectFlags) access() (bus.Access, error) {
+	a := f.given
+	if a.Context != "" && f.flags != nil && !f.flags.Changed("nats") {
+		a.URL = "" // the default is not asked for
 	}
-	if f.nkey != "" {
-		opt, err := nats.NkeyOptionFromSeed(f.nkey)
-		if err != nil {
-			return nil, fmt.Errorf("--nkey %s: %w", f.nkey, err)
+	if (a.TLSCert == "") != (a.TLSKey == "") {
+		return a, &usageError{msg: "--tlscert and --tlskey go together"}
+	}
+	for _, path := range []*string{&a.Creds, &a.NKey, &a.TLSCA, &a.TLSCert, &a.TLSKey} {
+		if *path == "" {
+			continue
 		}
-		opts = append(opts, opt)
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return a, fmt.Errorf("finding %s: %w", *path, err)
+		}
+		*path = abs
 	}
-	if f.tlsca != "" {
-		opts = append(opts, nats.RootCAs(f.tlsca))
-	}
-	if (f.tlscert == "") != (f.tlskey == "") {
-		return nil, &usageError{msg: "--tlscert and --tlskey go together"}
-	}
-	if f.tlscert != "" {
-		opts = append(opts, nats.ClientCert(f.tlscert, f.tlskey))
-	}
-	return opts, nil
+	return a, nil
 }
 
 // forWorker is how a local worker is told of the same bus: by its
 // environment, which other users cannot read.
 func (f *connectFlags) forWorker(w coordinator.LocalWorker) []string {
-	env := []string{envName("nats") + "=" + w.URL}
-	nkey := f.nkey
-	if w.KeyFile != "" {
-		nkey = w.KeyFile
+	a := f.given
+	if w.KeyFile != "" { // the embedded bus
+		a = bus.Access{NKey: w.KeyFile}
 	}
-	for flag, value := range map[string]string{
-		"nkey": nkey, "creds": f.creds, "tlsca": f.tlsca, "tlscert": f.tlscert, "tlskey": f.tlskey,
+	a.URL = w.URL
+	var env []string
+	for _, v := range []struct{ flag, value string }{
+		{"nats", a.URL}, {"context", a.Context}, {"nkey", a.NKey}, {"creds", a.Creds}, {"tlsca", a.TLSCA}, {"tlscert", a.TLSCert}, {"tlskey", a.TLSKey},
 	} {
-		if value != "" {
-			env = append(env, envName(flag)+"="+value)
+		if v.value != "" {
+			env = append(env, envName(v.flag)+"="+v.value)
 		}
 	}
 	return env

@@ -79,7 +79,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
 	target := export.Target{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
-	if _, err := os.Stat(target.StateDir()); err != nil && f.connect.url == "" && len(f.footers) == 0 {
+	if _, err := os.Stat(target.StateDir()); err != nil && !f.connect.external() && len(f.footers) == 0 {
 		return &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
@@ -143,12 +143,12 @@ func fromBus(ctx context.Context, t export.Target, f exportFlags, exp export.Con
 	cfg := coordinator.RecoverConfig{
 		Target: t, Live: alive, Output: f.output, Version: version(), Export: exp, Logger: log,
 	}
-	if f.connect.url != "" {
-		opts, err := f.connect.options()
+	if f.connect.external() {
+		access, err := f.connect.access()
 		if err != nil {
 			return export.Result{}, err
 		}
-		if cfg.Bus, err = bus.Connect(ctx, bus.Config{URL: f.connect.url, Options: opts, Name: "gx1 export", Logger: log}); err != nil {
+		if cfg.Bus, err = bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 export", Logger: log}); err != nil {
 			return export.Result{}, err
 		}
 		defer cfg.Bus.Close()

@@ -61,12 +61,12 @@ func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
 		return err
 	}
-	if f.connect.url != "" {
-		opts, err := f.connect.options()
+	if f.connect.external() {
+		access, err := f.connect.access()
 		if err != nil {
 			return err
 		}
-		if cfg.Bus, err = bus.Connect(cmd.Context(), bus.Config{URL: f.connect.url, Options: opts, Name: "gx1 gc", Logger: log}); err != nil {
+		if cfg.Bus, err = bus.Connect(cmd.Context(), bus.Config{Access: access, Name: "gx1 gc", Logger: log}); err != nil {
 			return err
 		}
 		defer cfg.Bus.Close()

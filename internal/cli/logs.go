@@ -144,15 +144,15 @@ func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c 
 	s := &logSources{target: target, looked: []string{target.RunDir(), target.WorkDir()}}
 	connect := func() (*bus.Bus, error) { return nil, nil }
 	switch {
-	case c.url != "":
-		opts, err := c.options()
+	case c.external():
+		access, err := c.access()
 		if err != nil {
 			return nil, nil, err
 		}
 		connect = func() (*bus.Bus, error) {
-			return bus.Connect(ctx, bus.Config{URL: c.url, Options: opts, Name: "gx1 logs", Logger: discard()})
+			return bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 logs", Logger: discard()})
 		}
-		s.looked = append(s.looked, c.url)
+		s.looked = append(s.looked, access.String())
 	case alive:
 		connect = func() (*bus.Bus, error) { return coordinator.ConnectTo(ctx, entry) }
 		s.looked = append(s.looked, entry.URL)

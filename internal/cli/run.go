@@ -226,12 +226,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if !f.noGuardian {
 		cfg.Guardian = func() process.Spec { return guardianSpec(exe, target) }
 	}
-	if f.connect.url != "" {
-		opts, err := f.connect.options()
+	if f.connect.external() {
+		access, err := f.connect.access()
 		if err != nil {
 			return err
 		}
-		cfg.NATS = &coordinator.External{URL: f.connect.url, Options: opts, Replicas: f.replicas}
+		cfg.NATS = &coordinator.External{Access: access, Replicas: f.replicas}
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
 		log.Warn("no register of runs on this machine", "error", err)
@@ -377,7 +377,7 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return bad("--lease-duration %v (want 1s to 1h)", f.lease)
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return bad("--replicas %d (want 1, 3 or 5, or 0 for the default)", f.replicas)
-	case f.replicas != 0 && f.connect.url == "":
+	case f.replicas != 0 && !f.connect.external():
 		return bad("--replicas %d without --nats: the embedded bus is one server", f.replicas)
 	case f.maxFailures < 1:
 		return bad("--max-failures %d (want 1 or more)", f.maxFailures)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
@@ -28,10 +29,12 @@ const (
 
 func (p Program) statusCommand() *cobra.Command {
 	var asJSON, watch bool
+	var connect connectFlags
 	cmd := &cobra.Command{
 		Use:   "status [RUN_ID]",
-		Short: "List the runs under way on this machine, and what killed ones have left",
+		Short: "List the runs under way on this machine, and what killed ones have left; or those of a bus",
 		Example: `  coordinator status
+  coordinator status --nats nats://10.0.0.1:4222 --nkey observer.nk
   coordinator status pilot_on --watch
   coordinator status pilot_on --json`,
 		Args: cobra.MaximumNArgs(1),
@@ -44,16 +47,30 @@ func (p Program) statusCommand() *cobra.Command {
 				}
 				only = id
 			}
-			if watch {
-				return p.watchStatus(cmd.Context(), only, asJSON)
+			look := func(ctx context.Context) ([]runStatus, error) { return p.runs(ctx, only) }
+			if connect.external() {
+				access, err := connect.access()
+				if err != nil {
+					return err
+				}
+				b, err := bus.Connect(cmd.Context(), bus.Config{Access: access, Name: "gx1 observer", Logger: discard()})
+				if err != nil {
+					return err
+				}
+				defer b.Close()
+				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, access, only) }
 			}
-			_, err := p.status(cmd.Context(), p.Stdout, only, asJSON)
+			if watch {
+				return p.watchStatus(cmd.Context(), look, only, asJSON)
+			}
+			_, err := p.status(cmd.Context(), p.Stdout, look, only, asJSON)
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "look again each 2 seconds, until no run is under way")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	p.bindEnv(cmd, nil)
+	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list, instead of this machine's")
+	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
 
@@ -61,22 +78,26 @@ func (p Program) statusCommand() *cobra.Command {
 type runStatus struct {
 	process.Entry
 	Alive bool `json:"alive"`
+	// BusAnswers: the run's bus was reached. Without it there is no standing.
+	BusAnswers bool `json:"bus_answers"`
 	// LeftBytes is what a dead coordinator has left in its state directory.
 	LeftBytes int64 `json:"left_bytes"`
 	// Standing is how far a run is whose coordinator lives; null if its bus
 	// did not say.
 	Standing *coordinator.Standing `json:"standing"`
+
+	onBus string // the state of a run that was looked up on a bus
 }
 
 // watchStatus prints the status again and again until nothing is under way.
-func (p Program) watchStatus(ctx context.Context, only run.ID, asJSON bool) error {
+func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, asJSON bool) error {
 	t := time.NewTicker(watchEvery)
 	defer t.Stop()
 	for {
 		if isTerminal(p.Stdout) && !asJSON {
 			fmt.Fprint(p.Stdout, "\x1b[H\x1b[2J") // the screen, anew
 		}
-		alive, err := p.status(ctx, p.Stdout, only, asJSON)
+		alive, err := p.status(ctx, p.Stdout, look, only, asJSON)
 		if err != nil || alive == 0 {
 			return err
 		}
@@ -88,9 +109,12 @@ func (p Program) watchStatus(ctx context.Context, only run.ID, asJSON bool) erro
 	}
 }
 
+// lookFunc looks at the runs.
+type lookFunc func(context.Context) ([]runStatus, error)
+
 // status prints the runs and returns how many are under way.
-func (p Program) status(ctx context.Context, out io.Writer, only run.ID, asJSON bool) (alive int, err error) {
-	list, err := p.runs(ctx, only)
+func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only run.ID, asJSON bool) (alive int, err error) {
+	list, err := look(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -105,7 +129,7 @@ func (p Program) status(ctx context.Context, out io.Writer, only run.ID, asJSON 
 		return alive, enc.Encode(list)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(out, "no run is under way on this machine")
+		fmt.Fprintln(out, "no run is under way")
 		return 0, nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -114,6 +138,12 @@ func (p Program) status(ctx context.Context, out io.Writer, only run.ID, asJSON 
 		state, left, chunks, bars := "under way", "-", "-", "-"
 		if !e.Alive {
 			state, left = "its coordinator is gone", size(e.LeftBytes)
+		}
+		if e.onBus != "" {
+			state, left = e.onBus, "-"
+		}
+		if e.Alive && !e.BusAnswers {
+			state += ", its bus does not answer"
 		}
 		if s := e.Standing; s != nil {
 			chunks = fmt.Sprintf("%d of %d", s.ChunksOK, s.Chunks)
@@ -177,25 +207,60 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 			s.LeftBytes = coordinator.DirBytes(export.Target{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
 			continue
 		}
-		asked.Go(func() { s.Standing = standing(ctx, s.Entry) })
+		asked.Go(func() { s.Standing, s.BusAnswers = standing(ctx, s.Entry) })
 	}
 	asked.Wait()
+	for i := range list {
+		list[i].URL = bus.Redacted(list[i].URL)
+	}
+	return list, nil
+}
+
+// runsOn looks at the runs of a bus. Whether a coordinator lives cannot be
+// seen there; a run whose manifest says that it is at work counts as alive.
+func runsOn(ctx context.Context, b *bus.Bus, access bus.Access, only run.ID) ([]runStatus, error) {
+	all, err := b.Manifests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []runStatus{}
+	for _, m := range all {
+		if only != "" && m.RunID != only {
+			continue
+		}
+		s := runStatus{
+			Entry: process.Entry{RunID: m.RunID, URL: access.String(), Session: m.Session, State: string(m.State)},
+			Alive: m.State == run.StateRunning, BusAnswers: true, onBus: string(m.State),
+		}
+		if n := len(m.Sessions); n > 0 {
+			s.StartedAt = m.Sessions[n-1].StartedAt
+		}
+		asked, cancel := context.WithTimeout(ctx, lookPatience)
+		if st, err := coordinator.Look(asked, b, m.RunID, discard()); err == nil && m.State != run.StateExported {
+			s.Standing = &st
+		}
+		cancel()
+		list = append(list, s)
+	}
+	if only != "" && len(list) == 0 {
+		return nil, &usageError{msg: fmt.Sprintf("%s knows no run %s", access, only), hint: "coordinator status --nats URL"}
+	}
 	return list, nil
 }
 
 // standing is how far a run is; nil if its bus does not say in time, as while
-// it starts.
-func standing(ctx context.Context, e process.Entry) *coordinator.Standing {
+// it starts. answers: the bus was reached.
+func standing(ctx context.Context, e process.Entry) (s *coordinator.Standing, answers bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
 	b, err := coordinator.ConnectTo(ctx, e)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer b.Close()
-	s, err := coordinator.Look(ctx, b, e.RunID, discard())
+	st, err := coordinator.Look(ctx, b, e.RunID, discard())
 	if err != nil {
-		return nil
+		return nil, b.Answers(ctx)
 	}
-	return &s
+	return &st, true
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -21,24 +22,28 @@ const stopPatience = 30 * time.Second
 func (p Program) stopCommand() *cobra.Command {
 	var reason string
 	var timeout time.Duration
+	var connect connectFlags
 	cmd := &cobra.Command{
 		Use:   "stop RUN_ID",
-		Short: "Stop a run under way on this machine; it exports what it has",
+		Short: "Stop a run under way; it exports what it has",
 		Long: `stop does what "nats pub gx1.stop.RUN_ID" does, but tries until the stop is
-stored. It returns then; the run drains and exports by itself.`,
-		Example: `  coordinator stop pilot_on --reason "long enough"`,
-		Args:    oneArg("RUN_ID", "coordinator status"),
+stored. It returns then; the run drains and exports by itself. A run of this
+machine is found by its name; --nats or --context name the bus of others.`,
+		Example: `  coordinator stop pilot_on --reason "long enough"
+  coordinator stop pilot_on --nats nats://10.0.0.1:4222 --nkey operator.nk`,
+		Args: oneArg("RUN_ID", "coordinator status"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.stop(cmd.Context(), args[0], reason, timeout)
+			return p.stop(cmd.Context(), args[0], reason, timeout, connect)
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it stands in the perf JSON")
 	cmd.Flags().DurationVar(&timeout, "timeout", stopPatience, "how long to try")
-	p.bindEnv(cmd, nil)
+	connect.bind(cmd.Flags(), "", "URL of the run's bus, if it is not a run of this machine")
+	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
 
-func (p Program) stop(ctx context.Context, text, reason string, timeout time.Duration) error {
+func (p Program) stop(ctx context.Context, text, reason string, timeout time.Duration, connect connectFlags) error {
 	id, err := run.ParseID(text)
 	if err != nil {
 		return err
@@ -54,7 +59,8 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err != nil || !e.Alive {
+	known := err == nil && e.Alive
+	if !known && !connect.external() {
 		return &usageError{msg: fmt.Sprintf("no run %s is under way on this machine: it has ended, or never began", id), hint: "coordinator status"}
 	}
 	var random [8]byte
@@ -63,11 +69,43 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	seq, err := coordinator.SendStop(ctx, e, run.Stop{Source: run.SourceSubject, Reason: reason}, fmt.Sprintf("cli.%x", random))
+	stop, msgID := run.Stop{Source: run.SourceSubject, Reason: reason}, fmt.Sprintf("cli.%x", random)
+	if !known {
+		return p.stopOn(ctx, connect, id, stop, msgID)
+	}
+	seq, err := coordinator.SendStop(ctx, e, stop, msgID)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", id, err)
 	}
 	fmt.Fprintf(p.Stdout, "stop of run %s is stored (sequence %d); the perf JSON will be in %s\n", id, seq, e.OutputDir)
+	return nil
+}
+
+// stopOn stops a run of another machine over its bus.
+func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, stop run.Stop, msgID string) error {
+	access, err := connect.access()
+	if err != nil {
+		return err
+	}
+	b, err := bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 operator", Logger: discard()})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	m, _, err := b.Manifest(ctx, id)
+	switch {
+	case errors.Is(err, bus.ErrNoRun):
+		return &usageError{msg: fmt.Sprintf("%s knows no run %s: it was cleaned after its end, or never began", access, id), hint: "coordinator status --nats URL"}
+	case err != nil:
+		return err
+	case m.State != run.StateRunning:
+		return &usageError{msg: fmt.Sprintf("run %s is not under way: its session %d is %s", id, m.Session, m.State)}
+	}
+	seq, err := b.StoreStop(ctx, id, stop, 0, msgID)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", id, err)
+	}
+	fmt.Fprintf(p.Stdout, "stop of run %s is stored (sequence %d); its coordinator exports\n", id, seq)
 	return nil
 }
 

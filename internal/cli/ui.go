@@ -182,7 +182,7 @@ func (u *ui) show() {
 	if u.live != nil {
 		u.live.Draw(u.state())
 	}
-	moving, logged := false, u.begun
+	moving, lost, logged := false, false, u.begun
 	for {
 		select {
 		case <-u.done:
@@ -200,11 +200,12 @@ func (u *ui) show() {
 			u.live.Draw(s)
 			continue
 		}
-		first := !moving && u.pace.moving
+		first := !moving && u.pace.moving || s.BusLost != lost
+		lost = s.BusLost
 		if !first && time.Since(logged) < logEvery {
 			continue
 		}
-		moving, logged = moving || first, time.Now()
+		moving, logged = moving || u.pace.moving, time.Now()
 		attrs := make([]any, 0, 16)
 		for _, a := range progress.Line(s) {
 			attrs = append(attrs, a)
@@ -217,7 +218,7 @@ func (u *ui) state() progress.State {
 	p := u.s.Progress()
 	s := progress.State{
 		RunID: string(u.id), ChunksDone: p.Done, ChunksRunning: p.Running, ChunksFailed: p.Failed, ChunksTotal: p.Chunks,
-		BarsDone: p.Bars, BarsTotal: p.BarsTotal, Left: -1, Trades: p.Trades, Taken: p.Claims > 0, Stopping: p.Stopping,
+		BarsDone: p.Bars, BarsTotal: p.BarsTotal, Left: -1, Trades: p.Trades, Taken: p.Claims > 0, Stopping: p.Stopping, BusLost: p.BusLost,
 	}
 	if cmd := u.stop.Load(); cmd != nil {
 		s.StopCommand = *cmd

@@ -93,6 +93,36 @@ func (f *workerFlags) slots(local bool) (int, error) {
 	return min(runtime.NumCPU(), maxSlots), nil
 }
 
+// connectWorker connects, and waits for a bus that is not there yet: a worker
+// may be started first. A local worker's is there, or gone.
+func connectWorker(ctx context.Context, cfg bus.Config, local bool) (*bus.Bus, error) {
+	said := time.Time{}
+	for {
+		b, err := bus.Connect(ctx, cfg)
+		if err == nil || local || !bus.Unreachable(err) {
+			return b, err
+		}
+		if time.Since(said) > waitingEvery {
+			said = time.Now()
+			cfg.Logger.Warn("waiting for the bus", "error", err)
+		}
+		t := time.NewTimer(connectEvery)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, err
+		}
+	}
+}
+
+const (
+	// connectEvery is how often a worker looks for a bus that is not there.
+	connectEvery = time.Second
+	// waitingEvery is how often it says so.
+	waitingEvery = 30 * time.Second
+)
+
 // exitSecondSignal is a shell's code for a program that a signal ended.
 const exitSecondSignal = 130
 
@@ -190,13 +220,13 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		<-heard
 	}()
 
-	opts, err := f.connect.options()
+	access, err := f.connect.access()
 	if err != nil {
 		return err
 	}
-	b, err := bus.Connect(ctx, bus.Config{URL: f.connect.url, Options: opts, Name: "gx1 worker " + id, Worker: id, Logger: log.With("worker_id", id)})
+	b, err := connectWorker(ctx, bus.Config{Access: access, Name: "gx1 worker " + id, Worker: id, Logger: log.With("worker_id", id)}, local)
 	if err != nil {
-		if errors.Is(context.Cause(ctx), worker.ErrOrphaned) {
+		if cause := context.Cause(ctx); errors.Is(cause, worker.ErrOrphaned) || errors.Is(cause, worker.ErrShutdown) && bus.Unreachable(err) {
 			return nil
 		}
 		return err

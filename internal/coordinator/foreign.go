@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"gx1replay/internal/bus"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -29,15 +27,9 @@ func SendStop(ctx context.Context, e process.Entry, s run.Stop, msgID string) (u
 
 // ConnectTo connects to the bus of a run of this machine's register.
 func ConnectTo(ctx context.Context, e process.Entry) (*bus.Bus, error) {
-	cfg := bus.Config{URL: e.URL, Name: "gx1 operator"}
-	if e.KeyFile != "" {
-		key, err := nats.NkeyOptionFromSeed(e.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("the key of run %s: %w", e.RunID, err)
-		}
-		cfg.Options = append(cfg.Options, key)
-	}
-	return bus.Connect(ctx, cfg)
+	return bus.Connect(ctx, bus.Config{Name: "gx1 operator", Access: bus.Access{
+		URL: e.URL, Context: e.Context, NKey: e.KeyFile, Creds: e.CredsFile, TLSCA: e.TLSCA, TLSCert: e.TLSCert, TLSKey: e.TLSKey,
+	}})
 }
 
 const (

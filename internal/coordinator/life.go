@@ -49,6 +49,7 @@ type Life struct {
 
 	board    *board
 	revision uint64
+	purged   bool // earlier sessions' tasks are gone
 	stop     atomic.Pointer[run.Stop]
 	bad      chan uint64
 }
@@ -94,9 +95,9 @@ func (l *Life) Prepare() {
 func (l *Life) Run(ctx, drain context.Context) error {
 	// Before the stored stop is read: one that comes in between would not be
 	// seen for a whole lease.
-	cancelStops, err := l.Bus.ListenStops("", l.heard)
+	cancelStops, err := l.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("listening for stops: %w", err)
+		return err
 	}
 	defer cancelStops()
 	followCtx, endFollow := context.WithCancel(drain)
@@ -108,7 +109,7 @@ func (l *Life) Run(ctx, drain context.Context) error {
 			l.Logger.Error("following the run ended", "error", err)
 		}
 	})
-	if err := l.begin(ctx); err != nil {
+	if err := l.beginWhenPossible(ctx); err != nil {
 		if ctx.Err() == nil {
 			return err
 		}
@@ -124,6 +125,34 @@ func (l *Life) Run(ctx, drain context.Context) error {
 	return nil
 }
 
+// listen listens for stops, as soon as the bus is there.
+func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
+	for {
+		cancel, err := l.Bus.ListenStops("", l.heard)
+		if err == nil || !bus.Transient(err) || !pause(ctx, beginEvery) {
+			return cancel, err
+		}
+	}
+}
+
+// beginWhenPossible begins, and tries again for as long as the run lasts while
+// the bus is lost: all that begin does can be done twice.
+func (l *Life) beginWhenPossible(ctx context.Context) error {
+	for {
+		err := l.begin(ctx)
+		if err == nil || !bus.Transient(err) {
+			return err
+		}
+		l.Logger.Warn("the run cannot begin yet; trying again", "error", err)
+		if !pause(ctx, beginEvery) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// beginEvery is how often a beginning is tried.
+const beginEvery = time.Second
+
 // begin stores what workers need and the session, reads what the bus knows of
 // the run, publishes what is unfinished, and makes the consumer, whose
 // creation commits the plan.
@@ -131,14 +160,9 @@ func (l *Life) begin(ctx context.Context) error {
 	if err := l.putObjects(ctx); err != nil {
 		return err
 	}
-	rev, err := l.Bus.StoreManifest(ctx, l.Manifest, l.revision)
-	if errors.Is(err, bus.ErrConflict) {
-		return fmt.Errorf("run %s: %w", l.Manifest.RunID, ErrTakenOver)
-	}
-	if err != nil {
+	if err := l.storeFirst(ctx); err != nil {
 		return err
 	}
-	l.revision = rev
 	if err := l.Bus.DropQueuesBefore(ctx, l.Manifest.RunID, l.Manifest.Session); err != nil {
 		return err
 	}
@@ -154,12 +178,31 @@ func (l *Life) begin(ctx context.Context) error {
 	}
 	// What an earlier session left to be done stands in its own order; nobody
 	// holds it any more, as its consumer is gone.
-	if l.Manifest.Session > 1 {
+	if l.Manifest.Session > 1 && !l.purged {
 		if err := l.Bus.PurgeTasks(ctx, l.Manifest.RunID); err != nil {
 			return err
 		}
+		l.purged = true // what comes now is this session's
 	}
 	return l.ask(ctx, l.board.unfinished())
+}
+
+// storeFirst stores the session in the manifest. A conflict with our own write,
+// whose answer was lost, is none.
+func (l *Life) storeFirst(ctx context.Context) error {
+	rev, err := l.Bus.StoreManifest(ctx, l.Manifest, l.revision)
+	if errors.Is(err, bus.ErrConflict) {
+		var stored run.Manifest
+		stored, rev, err = l.Bus.Manifest(ctx, l.Manifest.RunID)
+		if err == nil && (stored.Session != l.Manifest.Session || !sameProcess(stored.Coordinator, l.Manifest.Coordinator)) {
+			err = fmt.Errorf("run %s: %w", l.Manifest.RunID, ErrTakenOver)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	l.revision = rev
+	return nil
 }
 
 // putObjects stores the data set, the policy and what else workers need where
@@ -217,6 +260,7 @@ func (l *Life) load(ctx context.Context) error {
 	}
 	if l.Loaded != nil {
 		l.Loaded()
+		l.Loaded = nil // it is told once
 	}
 	return nil
 }

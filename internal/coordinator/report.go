@@ -229,11 +229,14 @@ type Progress struct {
 	Trades    int64
 	Workers   int // local processes alive
 	Stopping  bool
+	// BusLost: the external bus does not answer; it is tried for as long as
+	// the run lasts.
+	BusLost bool
 }
 
 // Progress returns how far the session is. It takes no lock.
 func (s *Session) Progress() Progress {
-	p := Progress{RunID: s.cfg.RunID, Elapsed: time.Since(s.started), Stopping: s.stopping.Load()}
+	p := Progress{RunID: s.cfg.RunID, Elapsed: time.Since(s.started), Stopping: s.stopping.Load(), BusLost: s.silent.Load()}
 	if pool := s.pool.Load(); pool != nil {
 		for _, w := range pool.Status() {
 			if w.PID != 0 {

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
@@ -116,8 +114,7 @@ type Config struct {
 
 // External is a bus that runs elsewhere.
 type External struct {
-	URL     string // or several, with commas
-	Options []nats.Option
+	bus.Access
 	// Replicas of streams that have to be made; 0: as many as the bus is fit
 	// for, three at most.
 	Replicas int
@@ -167,6 +164,7 @@ type Session struct {
 	lost   atomic.Bool            // the bus cannot be reached
 
 	stopping atomic.Bool
+	silent   atomic.Bool // the external bus does not answer now
 }
 
 // Run runs the session until its perf JSON is written, or has failed to be,
@@ -342,7 +340,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	log := s.cfg.Logger
 	transport, err := s.openBus(over)
 	if unfit := (*bus.UnfitError)(nil); errors.As(err, &unfit) {
-		return false, fmt.Errorf("%s: %w", bus.Redacted(s.cfg.NATS.URL), err)
+		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
 	}
 	if err != nil {
 		return true, err
@@ -383,6 +381,9 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
+	if s.cfg.NATS != nil {
+		owned.Go(func() { s.watchBus(poolCtx, b) })
+	}
 	// Once the run is being stopped its exports say more than its backup.
 	backupCtx, endBackup := context.WithCancel(ctx)
 	defer endBackup()
@@ -490,10 +491,14 @@ func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
 	pid := os.Getpid()
 	start, err := process.StartTime(pid)
 	if err == nil {
-		err = s.cfg.Register.Put(process.Entry{
+		e := process.Entry{
 			RunID: m.RunID, PID: pid, StartTime: start, URL: t.url, KeyFile: t.keyFile,
 			OutputDir: s.cfg.OutputDir, StartedAt: s.started, Session: m.Session, State: string(m.State),
-		})
+		}
+		if x := s.cfg.NATS; x != nil {
+			e.Context, e.KeyFile, e.CredsFile, e.TLSCA, e.TLSCert, e.TLSKey = x.Context, x.NKey, x.Creds, x.TLSCA, x.TLSCert, x.TLSKey
+		}
+		err = s.cfg.Register.Put(e)
 	}
 	if err != nil {
 		s.cfg.Logger.Warn("the run is not in the register: `coordinator stop` will not find it", "error", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -31,11 +32,11 @@ type transport struct {
 func (s *Session) openBus(ctx context.Context) (*transport, error) {
 	log := s.cfg.Logger
 	if x := s.cfg.NATS; x != nil {
-		b, err := bus.Connect(ctx, bus.Config{URL: x.URL, Options: x.Options, Name: "gx1 coordinator", Logger: log})
+		b, err := bus.Connect(ctx, bus.Config{Access: x.Access, Name: "gx1 coordinator", Logger: log})
 		if err != nil {
 			return nil, err
 		}
-		replicas, differences, err := b.Ready(ctx, x.Replicas)
+		replicas, differences, err := s.ready(ctx, b, x.Replicas)
 		if err != nil {
 			b.Close()
 			return nil, err
@@ -84,6 +85,21 @@ func (s *Session) openBus(ctx context.Context) (*transport, error) {
 		end()
 	}}, nil
 }
+
+// ready makes an external bus ready, and gives one that is lost meanwhile a
+// while to come back.
+func (s *Session) ready(ctx context.Context, b *bus.Bus, asked int) (replicas int, differences []bus.Difference, err error) {
+	for begun := time.Now(); ; {
+		replicas, differences, err = b.Ready(ctx, asked)
+		if err == nil || !bus.Transient(err) || s.stopping.Load() || time.Since(begun) > readyPatience || !pause(ctx, beginEvery) {
+			return replicas, differences, err
+		}
+		s.cfg.Logger.Warn("the bus is not ready yet; trying again", "error", err)
+	}
+}
+
+// readyPatience is what a cluster may need to choose its leaders.
+const readyPatience = 30 * time.Second
 
 func connect(ctx context.Context, srv *embedded.Server, log *slog.Logger) (*bus.Bus, error) {
 	public, sign, err := srv.Nkey()

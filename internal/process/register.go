@@ -27,11 +27,18 @@ type Entry struct {
 	// number; see StartTime.
 	StartTime string    `json:"start_time"`
 	URL       string    `json:"url"`        // of the server
-	KeyFile   string    `json:"key_file"`   // the run's own key; empty if none is needed
+	KeyFile   string    `json:"key_file"`   // an nkey: the run's own, or that of an external bus; empty if none is needed
 	OutputDir string    `json:"output_dir"` // absolute
 	StartedAt time.Time `json:"started_at"` // of the session
 	Session   int       `json:"session"`    // 1, 2, …
 	State     string    `json:"state"`
+
+	// What else an external bus takes: a context's name, and files.
+	Context   string `json:"context,omitempty"`
+	CredsFile string `json:"creds_file,omitempty"`
+	TLSCA     string `json:"tlsca,omitempty"`
+	TLSCert   string `json:"tlscert,omitempty"`
+	TLSKey    string `json:"tlskey,omitempty"`
 
 	// Alive says whether the coordinator lives. Get and List fill it; it is
 	// not stored.

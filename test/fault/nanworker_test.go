@@ -35,7 +35,7 @@ func TestNumbersOfTheWorkerThatAreNone(t *testing.T) {
 			t.Parallel()
 			h := host(t, "nanworker", 0, 0)
 			_, info, ended := h.run(t)
-			b, err := bus.Connect(t.Context(), bus.Config{URL: info.URL, Options: []nats.Option{key(t, info)}, Name: "worker", Worker: "w"})
+			b, err := bus.Connect(t.Context(), bus.Config{Access: bus.Access{URL: info.URL}, Options: []nats.Option{key(t, info)}, Name: "worker", Worker: "w"})
 			if err != nil {
 				t.Fatal(err)
 			}

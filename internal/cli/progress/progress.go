@@ -33,6 +33,8 @@ type State struct {
 	Taken bool
 	// Stopping says that a stop was heard: what runs is being drained.
 	Stopping bool
+	// BusLost says that the bus does not answer: the figures are old.
+	BusLost bool
 	// StopCommand is the exact command that stops this run.
 	StopCommand string
 }
@@ -42,6 +44,7 @@ const (
 	planning = "planning" // there are no chunks yet
 	nobody   = "no worker has taken a task"
 	stopping = "stopping"
+	busLost  = "the bus does not answer"
 )
 
 // Render returns the live line of s in at most width columns, without a line
@@ -104,6 +107,8 @@ func (s State) parts() []part {
 		short: share, style: bold, weight: 0,
 	})
 	switch {
+	case s.BusLost:
+		add(part{text: busLost, short: "no bus", style: red, weight: 1})
 	case s.Stopping:
 		add(part{text: stopping, style: yellow, weight: 1})
 	case s.ChunksTotal == 0:
@@ -156,6 +161,8 @@ func Line(s State) []slog.Attr {
 	}
 	attrs = append(attrs, slog.Int64("trades", s.Trades))
 	switch {
+	case s.BusLost:
+		attrs = append(attrs, slog.String("note", busLost))
 	case s.Stopping:
 		attrs = append(attrs, slog.String("note", stopping))
 	case s.ChunksTotal == 0:

@@ -61,6 +61,7 @@ func TestRenderGolden(t *testing.T) {
 			s.ChunksDone, s.ChunksRunning, s.BarsDone, s.BarsPerSec, s.Trades, s.Left, s.Taken = 0, 0, 0, 0, 0, -1, false
 		})},
 		{"stopping", with(func(s *State) { s.Stopping = true })},
+		{"without its bus", with(func(s *State) { s.BusLost, s.Stopping = true, true })},
 		{"some failed", with(func(s *State) { s.ChunksFailed = 2 })},
 		{"slow command", with(func(s *State) { s.BarsPerSec, s.Left, s.Trades = 0.53, 15*time.Hour+7*time.Minute, 1 })},
 		{"nothing known yet", with(func(s *State) { s.BarsPerSec, s.Left = math.NaN(), -1 })},
@@ -193,6 +194,7 @@ func TestLine(t *testing.T) {
 	golden(t, "line.txt", log(underWay)+
 		log(with(func(s *State) { s.Taken, s.BarsPerSec, s.Left = false, 0, -1 }))+
 		log(with(func(s *State) { s.Stopping = true }))+
+		log(with(func(s *State) { s.BusLost = true }))+
 		log(State{RunID: "r", Left: -1}))
 }
 

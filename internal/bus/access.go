@@ -1,0 +1,73 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Access says how an external bus is reached: addresses, names and paths.
+type Access struct {
+	// URL, or several with commas; with a Context it may be empty, and else
+	// goes before the context's.
+	URL string
+	// Context is a context of the stock nats command, by its name or the
+	// absolute path of its file. What else is given goes before it.
+	Context string
+	// Creds and NKey are files: user credentials (a JWT with its seed), and an
+	// nkey's seed.
+	Creds, NKey string
+	// TLSCA, TLSCert and TLSKey are files in PEM.
+	TLSCA, TLSCert, TLSKey string
+}
+
+// IsZero says that nothing names a bus.
+func (a Access) IsZero() bool { return a.URL == "" && a.Context == "" }
+
+func (a Access) String() string {
+	if a.URL == "" {
+		return "context " + a.Context
+	}
+	return Redacted(a.URL)
+}
+
+// options are the client's, beside the context's.
+func (a Access) options() ([]nats.Option, error) {
+	for _, f := range []struct{ flag, path string }{
+		{"--creds", a.Creds}, {"--nkey", a.NKey}, {"--tlsca", a.TLSCA}, {"--tlscert", a.TLSCert}, {"--tlskey", a.TLSKey},
+	} {
+		if f.path == "" {
+			continue
+		}
+		file, err := os.Open(f.path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.flag, err)
+		}
+		if err := file.Close(); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.flag, err)
+		}
+	}
+	var opts []nats.Option
+	if a.Creds != "" {
+		opts = append(opts, nats.UserCredentials(a.Creds))
+	}
+	if a.NKey != "" {
+		opt, err := nats.NkeyOptionFromSeed(a.NKey)
+		if err != nil {
+			return nil, fmt.Errorf("--nkey %s: %w", a.NKey, err)
+		}
+		opts = append(opts, opt)
+	}
+	if a.TLSCA != "" {
+		opts = append(opts, nats.RootCAs(a.TLSCA))
+	}
+	if (a.TLSCert == "") != (a.TLSKey == "") {
+		return nil, errors.New("--tlscert and --tlskey go together")
+	}
+	if a.TLSCert != "" {
+		opts = append(opts, nats.ClientCert(a.TLSCert, a.TLSKey))
+	}
+	return opts, nil
+}

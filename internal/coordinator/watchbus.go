@@ -1,0 +1,41 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"gx1replay/internal/bus"
+)
+
+// A bus that does not answer is known of within two seconds: a link that was
+// cut says nothing, and the connection itself takes longer to find out.
+const (
+	askEvery = 400 * time.Millisecond
+	// answerWithin is long for a bus far away, and leaves time to say so.
+	answerWithin = 1500 * time.Millisecond
+)
+
+// watchBus notes whether the external bus answers, until ctx ends.
+func (s *Session) watchBus(ctx context.Context, b *bus.Bus) {
+	var since time.Time
+	for pause(ctx, askEvery) {
+		asked, cancel := context.WithTimeout(ctx, answerWithin)
+		answers := b.Answers(asked)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case !answers && since.IsZero():
+			since = time.Now()
+			s.cfg.Logger.Warn("the bus does not answer; it is tried for as long as the run lasts")
+		case answers && !since.IsZero():
+			s.cfg.Logger.Info("the bus answers again", "after", time.Since(since).Round(time.Millisecond))
+			since = time.Time{}
+		}
+		s.silent.Store(!answers)
+		if !answers {
+			pause(ctx, askEvery) // a closed connection fails at once
+		}
+	}
+}
