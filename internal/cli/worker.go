@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 	"gx1replay/internal/worker"
@@ -38,6 +40,8 @@ type workerFlags struct {
 	idle        time.Duration
 	runID       string
 	workDir     string
+	cacheDir    string
+	cacheMax    byteSize
 }
 
 // workerCommand is the program `chunkworker` and, hidden, the verb by which
@@ -66,8 +70,36 @@ worker takes it at once.`,
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	f.exec.bindCommand(fl)
 	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts and fetched bars are kept")
+	fl.StringVar(&f.cacheDir, "cache-dir", "", "where fetched bars, models and files are kept for later runs (default: gx1-replay in the user's cache directory)")
+	f.cacheMax = defaultCache
+	fl.Var(&f.cacheMax, "cache-max", "bytes that the cache may have, as 4G; what was not used for longest goes (0: keep nothing)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
+}
+
+// defaultCache holds the slices of fifty million bars.
+const defaultCache = 4 << 30
+
+// cache is the worker's. A local worker's stands with the run and goes with
+// it: the bus that it is fetched from is on the same disk.
+func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error) {
+	if local {
+		return dataset.NewCache(filepath.Join(f.workDir, "cache"), math.MaxInt64, log), nil
+	}
+	dir := f.cacheDir
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			log.Warn("no cache of what is fetched: --cache-dir says where it may be", "error", err)
+			return nil, nil
+		}
+		dir = filepath.Join(base, "gx1-replay")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("--cache-dir: %w", err)
+	}
+	return dataset.NewCache(dir, int64(f.cacheMax), log), nil
 }
 
 // defaultIdle is how long --exit-when-idle waits for work without a value.
@@ -232,6 +264,10 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		return err
 	}
 	defer b.Close()
+	cache, err := f.cache(local, log.With("worker_id", id))
+	if err != nil {
+		return err
+	}
 	var engine worker.Engine
 	usage := process.SelfCPU
 	if f.exec.exec() {
@@ -239,11 +275,11 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		if err != nil {
 			return err
 		}
-		exec := &worker.Exec{Engine: inner, Objects: b, CacheDir: f.workDir, Hurry: hurry}
+		exec := &worker.Exec{Engine: inner, Objects: b, Cache: cache, WorkDir: f.workDir, Hurry: hurry}
 		defer exec.Close()
 		engine, usage = exec, nil
 	} else {
-		engine = &worker.Builtin{Objects: b, CacheDir: f.workDir, Usage: process.SelfCPU, OnBar: p.Hooks.OnBar}
+		engine = &worker.Builtin{Objects: b, Cache: cache, Usage: process.SelfCPU, OnBar: p.Hooks.OnBar}
 	}
 	if p.Hooks.Engine != nil {
 		engine = p.Hooks.Engine(engine)

@@ -84,12 +84,7 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 		Target: cfg.Target, Lock: lock, Found: &found, Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
 		Kept: []export.Signals{busSignals{b}}, Policy: readPolicy(ctx, b, found.Report.Policy, cfg.Logger),
 	}
-	slices, err := os.MkdirTemp("", "gx1-slices-")
-	if err != nil {
-		return export.Result{}, fmt.Errorf("making a directory for the data set's slices: %w", err)
-	}
-	defer os.RemoveAll(slices)
-	if set, err := dataset.Open(ctx, b, found.Report.Data, slices); err == nil {
+	if set, err := dataset.Open(ctx, b, found.Report.Data, nil); err == nil {
 		files.Bars = set
 	} else { // it may still be where the coordinator read it
 		cfg.Logger.Warn("reading the data set from the bus", "error", err)

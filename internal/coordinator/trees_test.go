@@ -135,7 +135,7 @@ func liveTrees(t *testing.T, srv *embedded.Server, s *Session, list []bars.Bar, 
 		dir := t.TempDir()
 		wk := worker.New(worker.Config{
 			Bus: wb, ID: id, Host: "test", PID: 1, Slots: 1, Run: m.RunID, WorkDir: dir, Logger: s.cfg.Logger,
-			Engine: &worker.Builtin{Objects: wb, CacheDir: dir},
+			Engine: &worker.Builtin{Objects: wb, Cache: dataset.NewCache(dir, 1<<30, nil)},
 			Usage:  func() (float64, float64, int64) { return 0, 0, 0 },
 		})
 		owned.Go(func() {

@@ -3,8 +3,8 @@
 // bars of any range, fetching only the slices that it needs and verifying
 // each.
 //
-// It keeps fetched slices in a directory and knows nothing of runs or
-// leases.
+// It keeps what was fetched in a bounded directory and knows nothing of runs
+// or leases.
 package dataset
 
 import (
@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -146,7 +144,7 @@ func slicesOf(ctx context.Context, store Store, sha256Hex string) ([]string, err
 // goroutine.
 type Set struct {
 	store Store
-	dir   string
+	cache *Cache
 	ix    index
 
 	mu     sync.Mutex
@@ -162,9 +160,9 @@ type loaded struct {
 // with its warm-up and what follows it spans at most a few.
 const keepLoaded = 4
 
-// Open finds the data set d on the bus. dir, made if missing, keeps fetched
-// slices; several processes may share it.
-func Open(ctx context.Context, store Store, d run.Data, dir string) (*Set, error) {
+// Open finds the data set d on the bus. cache keeps fetched slices; nil: none
+// is kept.
+func Open(ctx context.Context, store Store, d run.Data, cache *Cache) (*Set, error) {
 	data, err := store.GetObject(ctx, indexName(d.SHA256), maxObject)
 	if err != nil {
 		return nil, fmt.Errorf("opening data set %s: %w", d.SHA256, err)
@@ -173,10 +171,7 @@ func Open(ctx context.Context, store Store, d run.Data, dir string) (*Set, error
 	if err != nil {
 		return nil, fmt.Errorf("opening data set %s: %w", d.SHA256, err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the directory for slices: %w", err)
-	}
-	return &Set{store: store, dir: dir, ix: ix}, nil
+	return &Set{store: store, cache: cache, ix: ix}, nil
 }
 
 // parseIndex reads an index that came from the bus.
@@ -263,7 +258,7 @@ func (s *Set) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, 
 	}
 }
 
-// slice returns slice i from memory, the directory or the bus.
+// slice returns slice i from memory, the cache or the bus.
 func (s *Set) slice(ctx context.Context, i int) ([]bars.Bar, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,7 +282,7 @@ func (s *Set) slice(ctx context.Context, i int) ([]bars.Bar, error) {
 
 func (s *Set) load(ctx context.Context, i int) ([]bars.Bar, error) {
 	sha := s.ix.Slices[i]
-	data, err := fetch(ctx, s.store, s.dir, sliceName(sha), sha)
+	data, err := s.cache.Get(ctx, s.store, sliceName(sha), sha, maxObject)
 	if err != nil {
 		return nil, err
 	}
@@ -300,44 +295,4 @@ func (s *Set) load(ctx context.Context, i int) ([]bars.Bar, error) {
 		return nil, fmt.Errorf("it has %d bars (want %d)", len(list), want)
 	}
 	return list, nil
-}
-
-// fetch returns the object name, whose content has that SHA-256, from the
-// directory or the bus, and keeps it in the directory.
-func fetch(ctx context.Context, store Store, dir, name, sha string) ([]byte, error) {
-	path := filepath.Join(dir, name)
-	data, err := os.ReadFile(path)
-	if err == nil && digest(data) == sha {
-		return data, nil
-	}
-	// Missing, or damaged on disk: the bus has it.
-	if data, err = store.GetObject(ctx, name, maxObject); err != nil {
-		return nil, err
-	}
-	if got := digest(data); got != sha {
-		return nil, fmt.Errorf("the bus gave content with SHA-256 %s (want %s)", got, sha)
-	}
-	return data, keep(path, data)
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// keep writes a fetched slice aside and renames it, since other processes
-// read the same directory.
-func keep(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".slice-*")
-	if err != nil {
-		return fmt.Errorf("keeping a slice: %w", err)
-	}
-	_, err = bytes.NewReader(data).WriteTo(f)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("keeping a slice: %w", errors.Join(err, os.Remove(f.Name())))
-	}
-	return nil
 }

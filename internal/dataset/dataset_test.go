@@ -114,7 +114,7 @@ func must(t testing.TB, err error) {
 
 func open(t testing.TB, store Store, d run.Data, dir string) *Set {
 	t.Helper()
-	s, err := Open(t.Context(), store, d, dir)
+	s, err := Open(t.Context(), store, d, NewCache(dir, 1<<30, nil))
 	must(t, err)
 	return s
 }
@@ -155,7 +155,7 @@ func TestPublishOpenAndReadOverTheBus(t *testing.T) {
 	n := SliceBars + SliceBars/2
 	all := bars.Generate(int64(n), 7)
 	d := run.Data{SHA256: bars.Digest(all), Bars: int64(n), SliceBars: SliceBars}
-	if _, err := Open(t.Context(), store, d, t.TempDir()); !errors.Is(err, bus.ErrNoObject) {
+	if _, err := Open(t.Context(), store, d, NewCache(t.TempDir(), 1<<30, nil)); !errors.Is(err, bus.ErrNoObject) {
 		t.Errorf("before it is published: %v (want ErrNoObject)", err)
 	}
 	for range 2 { // the second finds it there
@@ -186,7 +186,7 @@ func TestPublishGoesOnWhereItWasBroken(t *testing.T) {
 	// Without its index, which is stored last, a data set is not there.
 	delete(store.objects, indexName(sha))
 	d := run.Data{SHA256: sha, Bars: 10, SliceBars: SliceBars}
-	if _, err := Open(t.Context(), store, d, t.TempDir()); !errors.Is(err, errMissing) {
+	if _, err := Open(t.Context(), store, d, NewCache(t.TempDir(), 1<<30, nil)); !errors.Is(err, errMissing) {
 		t.Errorf("without its index: %v", err)
 	}
 	must(t, Publish(t.Context(), store, sha, all))
@@ -260,7 +260,7 @@ func TestADamagedFileIsFetchedAgain(t *testing.T) {
 		dir := t.TempDir()
 		_, err := read(t.Context(), open(t, store, d, dir), 0, 10)
 		must(t, err)
-		files, err := filepath.Glob(filepath.Join(dir, "slice.*"))
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
 		must(t, err)
 		before := store.slicesRead()
 		for _, path := range files {

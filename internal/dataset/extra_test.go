@@ -120,7 +120,7 @@ func smallExtra(t testing.TB, store Store, columns []bars.Column, n, size int) r
 
 func openExtra(t testing.TB, store Store, d run.Data, dir string) *Extra {
 	t.Helper()
-	e, err := OpenExtra(t.Context(), store, d.Extra, d, dir)
+	e, err := OpenExtra(t.Context(), store, d.Extra, d, NewCache(dir, 1<<30, nil))
 	must(t, err)
 	return e
 }
@@ -136,7 +136,7 @@ func TestExtraOverTheBus(t *testing.T) {
 	sha, err := ExtraDigest(columns, n)
 	must(t, err)
 	d := run.Data{Bars: n, SliceBars: SliceBars, Extra: sha}
-	if _, err := OpenExtra(t.Context(), store, sha, d, t.TempDir()); !errors.Is(err, bus.ErrNoObject) {
+	if _, err := OpenExtra(t.Context(), store, sha, d, NewCache(t.TempDir(), 1<<30, nil)); !errors.Is(err, bus.ErrNoObject) {
 		t.Errorf("before they are published: %v (want ErrNoObject)", err)
 	}
 	for range 2 { // the second finds them there
@@ -156,7 +156,7 @@ func TestNoExtra(t *testing.T) {
 	sha, err := ExtraDigest(nil, 5)
 	must(t, err)
 	must(t, PublishExtra(t.Context(), store, sha, nil, 5))
-	e, err := OpenExtra(t.Context(), store, sha, run.Data{Bars: 5, SliceBars: 5}, t.TempDir())
+	e, err := OpenExtra(t.Context(), store, sha, run.Data{Bars: 5, SliceBars: 5}, NewCache(t.TempDir(), 1<<30, nil))
 	must(t, err)
 	columns, err := e.Columns(t.Context(), run.BarRange{First: 0, End: 5})
 	must(t, err)
@@ -217,7 +217,7 @@ func TestOnlyTheNeededPartsAreFetchedAndOnce(t *testing.T) {
 		}
 	}
 	// A file that is damaged is fetched again.
-	files, err := filepath.Glob(filepath.Join(dir, "extrapart.*"))
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	must(t, err)
 	for _, path := range files {
 		must(t, os.Truncate(path, 3))
@@ -237,7 +237,7 @@ func TestDamagedExtraIsRefused(t *testing.T) {
 		whole[name] = data
 		store.objects[name] = append(slices.Clone(data[:len(data)-1]), data[len(data)-1]^1)
 	}
-	if _, err := OpenExtra(t.Context(), store, d.Extra, d, t.TempDir()); err == nil || !strings.Contains(err.Error(), "SHA-256") {
+	if _, err := OpenExtra(t.Context(), store, d.Extra, d, NewCache(t.TempDir(), 1<<30, nil)); err == nil || !strings.Contains(err.Error(), "SHA-256") {
 		t.Errorf("an index of another digest: %v", err)
 	}
 	store.objects[extraName(d.Extra)] = whole[extraName(d.Extra)]
@@ -246,12 +246,12 @@ func TestDamagedExtraIsRefused(t *testing.T) {
 		!strings.Contains(err.Error(), "SHA-256") || !strings.Contains(err.Error(), "slice 0") {
 		t.Errorf("a part of another digest: %v", err)
 	}
-	if files, _ := filepath.Glob(filepath.Join(dir, "extrapart.*")); len(files) != 0 {
+	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 || filepath.Base(files[0]) != d.Extra { // the index
 		t.Errorf("it was kept: %v", files)
 	}
 	other := d
 	other.Bars = 11
-	if _, err := OpenExtra(t.Context(), store, d.Extra, other, t.TempDir()); err == nil || !strings.Contains(err.Error(), "contradicts") {
+	if _, err := OpenExtra(t.Context(), store, d.Extra, other, NewCache(t.TempDir(), 1<<30, nil)); err == nil || !strings.Contains(err.Error(), "contradicts") {
 		t.Errorf("columns of other bars: %v", err)
 	}
 	// Who publishes under a digest that is not theirs is stopped.

@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 
 	"gx1replay/internal/bars"
@@ -18,7 +17,7 @@ const keepExtra = 2
 // them. Its methods may be called from any goroutine. A nil *Extra has none.
 type Extra struct {
 	store  Store
-	dir    string
+	cache  *Cache
 	ix     extraIndex
 	shapes []bars.Column
 
@@ -33,16 +32,12 @@ type loadedExtra struct {
 
 // OpenExtra finds the extra columns of digest sha256Hex, which belong to the
 // data set d, on the bus; without a digest there are none and the answer is
-// nil. dir, made if missing, keeps what was fetched; several processes may
-// share it.
-func OpenExtra(ctx context.Context, store Store, sha256Hex string, d run.Data, dir string) (*Extra, error) {
+// nil. cache keeps what was fetched; nil: nothing is kept.
+func OpenExtra(ctx context.Context, store Store, sha256Hex string, d run.Data, cache *Cache) (*Extra, error) {
 	if sha256Hex == "" {
 		return nil, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the directory for extra columns: %w", err)
-	}
-	data, err := fetch(ctx, store, dir, extraName(sha256Hex), sha256Hex)
+	data, err := cache.Get(ctx, store, extraName(sha256Hex), sha256Hex, maxObject)
 	if err != nil {
 		return nil, fmt.Errorf("opening extra columns %.80q: %w", sha256Hex, err)
 	}
@@ -50,7 +45,7 @@ func OpenExtra(ctx context.Context, store Store, sha256Hex string, d run.Data, d
 	if err != nil {
 		return nil, fmt.Errorf("opening extra columns %.80q: %w", sha256Hex, err)
 	}
-	return &Extra{store: store, dir: dir, ix: ix, shapes: shapes}, nil
+	return &Extra{store: store, cache: cache, ix: ix, shapes: shapes}, nil
 }
 
 // Columns returns the columns with the rows of r, nil if there are none,
@@ -91,7 +86,7 @@ func (e *Extra) Columns(ctx context.Context, r run.BarRange) ([]bars.Column, err
 	return out, nil
 }
 
-// slice returns slice i from memory, the directory or the bus.
+// slice returns slice i from memory, the cache or the bus.
 func (e *Extra) slice(ctx context.Context, i int) ([]bars.Column, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -118,7 +113,7 @@ func (e *Extra) load(ctx context.Context, i int) ([]bars.Column, error) {
 	columns := make([]bars.Column, 0, len(e.shapes))
 	for k, p := range partsOf(e.shapes) {
 		sha := e.ix.Slices[i][k]
-		data, err := fetch(ctx, e.store, e.dir, partName(sha), sha)
+		data, err := e.cache.Get(ctx, e.store, partName(sha), sha, maxObject)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
@@ -388,7 +389,7 @@ func TestBuiltinLeavesItsSignals(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				x := benchOf(t, m)
 				o := x.listen()
-				x.a.w.cfg.Engine = &Builtin{Objects: objects, CacheDir: t.TempDir(), OnBar: func(Job) func(int64) error {
+				x.a.w.cfg.Engine = &Builtin{Objects: objects, Cache: dataset.NewCache(t.TempDir(), 1<<30, nil), OnBar: func(Job) func(int64) error {
 					return func(bar int64) error {
 						if c.stopAt > 0 && bar == c.stopAt {
 							x.a.s.cancel(stopped{run.Stop{Source: run.SourceSubject, Seq: 3}})

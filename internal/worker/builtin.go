@@ -35,8 +35,8 @@ const (
 type Builtin struct {
 	// Objects holds data sets, policies, models and features' states.
 	Objects Objects
-	// CacheDir keeps fetched slices.
-	CacheDir string
+	// Cache keeps what is fetched; nil: nothing is kept.
+	Cache *dataset.Cache
 	// Usage gives this process's CPU seconds, for checkpoints.
 	Usage func() (user, sys float64, maxRSSBytes int64)
 	// OnBar, if not nil, makes what is called for each bar of an attempt
@@ -126,7 +126,7 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	if in := e.runs[m.RunID]; in != nil {
 		return in, nil
 	}
-	content, err := fetchPolicy(ctx, e.Objects, m)
+	content, err := fetchPolicy(ctx, e.Objects, m, e.Cache)
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +139,12 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 		if !ok {
 			return nil, fmt.Errorf("the run's manifest has no digest of %s", name)
 		}
-		return fetch(ctx, e.Objects, run.ModelObject(sha), sha, policy.MaxModelBytes)
+		return e.Cache.Get(ctx, e.Objects, run.ModelObject(sha), sha, policy.MaxModelBytes)
 	})
 	if err != nil {
 		return nil, err
 	}
-	data, err := openData(ctx, e.Objects, m, e.CacheDir)
+	data, err := dataset.Open(ctx, e.Objects, m.Data, e.Cache)
 	if err != nil {
 		return nil, err
 	}

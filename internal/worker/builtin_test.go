@@ -114,7 +114,7 @@ func replayAll(t *testing.T, s *shelf, m run.Manifest, chunks int, cache string)
 	must(t, err)
 	sum.SkipReasons = footer.Counts{}
 	for i := range chunks {
-		e := Builtin{Objects: s, CacheDir: cache}
+		e := Builtin{Objects: s, Cache: dataset.NewCache(cache, 1<<30, nil)}
 		chunk := m.Plan.Chunk(i)
 		res, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: chunk}, nil)
 		must(t, err)
@@ -189,7 +189,7 @@ func TestBuiltinReadsFromTheStateOn(t *testing.T) {
 	s, m := loaded(t, n, "model: {kind: logistic, long: {weights: {ema20_slope: 30}}, short: {bias: -50}}\nexit: {max_bars: 20}\n")
 	chunk := run.Chunk{Bars: run.BarRange{First: 3*dataset.SliceBars + 900, End: n}}
 	m.Plan.Chunks = 1
-	e := Builtin{Objects: s, CacheDir: t.TempDir()}
+	e := Builtin{Objects: s, Cache: dataset.NewCache(t.TempDir(), 1<<30, nil)}
 	res, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: chunk}, nil)
 	must(t, err)
 	f := res.Footer
@@ -217,7 +217,7 @@ func TestBuiltinRefusesDamagedStates(t *testing.T) {
 		if s.objects[m.FeatureStates] = c.data; c.data == nil {
 			delete(s.objects, m.FeatureStates)
 		}
-		e := Builtin{Objects: s, CacheDir: t.TempDir()}
+		e := Builtin{Objects: s, Cache: dataset.NewCache(t.TempDir(), 1<<30, nil)}
 		res, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: run.Chunk{Bars: run.BarRange{First: n - 5, End: n}}}, nil)
 		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), m.FeatureStates) || res.Footer.TotalBars != 0 {
 			t.Errorf("%s: %v, %d bars (want %v, the object's name, none)", name, err, res.Footer.TotalBars, c.is)
@@ -253,7 +253,7 @@ func TestBuiltinVerifiesModelFiles(t *testing.T) {
 			delete(s.objects, run.ModelObject(sha))
 		}
 		m.Models = c.models
-		e := Builtin{Objects: s, CacheDir: t.TempDir()}
+		e := Builtin{Objects: s, Cache: dataset.NewCache(t.TempDir(), 1<<30, nil)}
 		job := Job{Manifest: m, Chunk: run.Chunk{Bars: run.BarRange{First: 0, End: 1000}}}
 		res, err := e.Replay(t.Context(), job, nil)
 		switch {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
@@ -34,7 +35,7 @@ func TestBuiltinLeavesDecisions(t *testing.T) {
 		s, m := loaded(t, n, c.doc)
 		m.Decisions = c.decisions
 		m.Plan.Chunks = 1
-		e := Builtin{Objects: s, CacheDir: t.TempDir()}
+		e := Builtin{Objects: s, Cache: dataset.NewCache(t.TempDir(), 1<<30, nil)}
 		res, err := e.Replay(t.Context(), Job{Manifest: m, Chunk: run.Chunk{Bars: run.BarRange{First: 500, End: 1500}}}, nil)
 		must(t, err)
 		must(t, checkArtifacts(res.Artifacts))

@@ -25,9 +25,10 @@ import (
 // Exec is the engine `exec`: package execengine on bars, policies and files
 // that come from the bus by their digests.
 type Exec struct {
-	Engine   *execengine.Engine
-	Objects  Objects
-	CacheDir string
+	Engine  *execengine.Engine
+	Objects Objects
+	Cache   *dataset.Cache // of what is fetched; nil: nothing is kept
+	WorkDir string         // for files that commands open
 	// Hurry is closed when no command may go on, whatever its grace. Nil: there
 	// is no such moment.
 	Hurry <-chan struct{}
@@ -135,17 +136,17 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 	}
 	in := &execInputs{files: map[string]string{}}
 	var err error
-	if in.content, err = fetchPolicy(ctx, e.Objects, m); err != nil {
+	if in.content, err = fetchPolicy(ctx, e.Objects, m, e.Cache); err != nil {
 		return nil, err
 	}
 	if in.policy, err = policy.Parse(m.Policy.Name, in.content, policy.Options{PregateFlag: &m.PregateEnabled}); err != nil {
 		return nil, fmt.Errorf("reading the run's policy: %w", err)
 	}
-	if in.source.Set, err = openData(ctx, e.Objects, m, e.CacheDir); err != nil {
+	if in.source.Set, err = dataset.Open(ctx, e.Objects, m.Data, e.Cache); err != nil {
 		return nil, err
 	}
 	if m.Data.Extra != "" {
-		if in.source.extra, err = dataset.OpenExtra(ctx, e.Objects, m.Data.Extra, m.Data, slicesDir(e.CacheDir)); err != nil {
+		if in.source.extra, err = dataset.OpenExtra(ctx, e.Objects, m.Data.Extra, m.Data, e.Cache); err != nil {
 			return nil, err
 		}
 	}
@@ -168,7 +169,7 @@ func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (st
 	if in.data != "" {
 		return in.data, nil
 	}
-	dir := filepath.Join(e.CacheDir, "data")
+	dir := filepath.Join(e.WorkDir, "data")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -198,7 +199,7 @@ func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (st
 }
 
 // file finds a shipped file by its digest: in the directory of large files, in
-// the cache, or on the bus. It has its own name in a directory named by the
+// the worker's own, in the cache, or on the bus. It has its own name in a directory named by the
 // digest, since a command may go by the extension.
 func (e *Exec) file(ctx context.Context, f run.CommandFile) (string, error) {
 	for _, path := range []string{
@@ -211,12 +212,12 @@ func (e *Exec) file(ctx context.Context, f run.CommandFile) (string, error) {
 	if f.Bytes > execengine.MaxShipped {
 		return "", fmt.Errorf("%s has %d bytes, more than travels (%d): a worker finds it under --files DIR by its SHA-256, %s", f.Name, f.Bytes, execengine.MaxShipped, f.SHA256)
 	}
-	dir := filepath.Join(e.CacheDir, "files", f.SHA256)
+	dir := filepath.Join(e.WorkDir, "files", f.SHA256)
 	path := filepath.Join(dir, f.Name)
 	if hasDigest(path, f) {
 		return filepath.Abs(path)
 	}
-	content, err := fetch(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, execengine.MaxShipped)
+	content, err := e.Cache.Get(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, execengine.MaxShipped)
 	if err != nil {
 		return "", err
 	}

@@ -88,7 +88,7 @@ func TestExecFile(t *testing.T) {
 	f := run.CommandFile{Name: "model.bin", SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(content))}
 	object := run.FileObject(f.SHA256)
 	e := execOf(nil, nil)
-	e.CacheDir = t.TempDir()
+	e.WorkDir = t.TempDir()
 	store := objectMap{object: content}
 	e.Objects = store
 

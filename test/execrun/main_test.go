@@ -70,7 +70,7 @@ func plan(t *testing.T) Plan {
 	return Plan{
 		Binary: built.binary, Python: built.python, Dir: filepath.Join(t.TempDir(), "run"),
 		RunID:   strings.NewReplacer("/", "-", ".", "-").Replace(t.Name()),
-		Workers: 2, Chunks: 4, Bars: 1200, BarMS: 2,
+		Workers: 2, Chunks: 4, Bars: 1200, BarMS: 5,
 		Args: []string{"--listen", "127.0.0.1:0", "--lease-duration", "1s", "--timeout", deadline.String()},
 	}
 }

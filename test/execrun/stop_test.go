@@ -55,7 +55,7 @@ func TestStopped(t *testing.T) {
 func TestWorkerKilled(t *testing.T) {
 	t.Parallel()
 	p := plan(t)
-	p.Workers, p.Chunks, p.BarMS = 7, 8, 5
+	p.Workers, p.Chunks, p.BarMS = 7, 8, 20 // long enough to be killed on a busy machine
 	v := start(t, "protocol", p)
 	k, err := KillWorker(v.ctx, v.Run)
 	v.must(err)

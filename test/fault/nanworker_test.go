@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/dataset"
 	work "gx1replay/internal/worker"
 	"gx1replay/test/check"
 )
@@ -44,7 +45,7 @@ func TestNumbersOfTheWorkerThatAreNone(t *testing.T) {
 			w := work.New(work.Config{
 				Bus: b, ID: "w", Host: "here", PID: os.Getpid(), Run: h.RunID, WorkDir: filepath.Join(h.OutputDir, "..", "work"),
 				Engine: &work.Builtin{
-					Objects: b, CacheDir: t.TempDir(),
+					Objects: b, Cache: dataset.NewCache(t.TempDir(), 1<<30, nil),
 					Usage: func() (float64, float64, int64) { return usage(1), 0, 0 },
 				},
 				Logger: slog.New(slog.DiscardHandler),
