@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/natscontext"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/run"
 )
 
@@ -88,7 +89,6 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	opts = append(opts,
 		nats.Name(cfg.Name),
-		ownInbox,
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2),
@@ -113,7 +113,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	if cfg.InProcess != nil {
 		opts = append(opts, nats.InProcessServer(cfg.InProcess))
 	}
-	nc, err := cfg.dial(append(opts, cfg.Options...))
+	nc, err := cfg.dial(append(append(opts, cfg.Options...), ownInbox))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", cfg.Access, err)
 	}
@@ -155,17 +155,21 @@ func Unreachable(err error) bool {
 }
 
 // ownInbox has answers go to subjects that are ours alone: strangers may listen
-// on _INBOX.>, and users of a server that gives each role a prefix of its own
-// (a context's inbox_prefix) only below that.
+// on _INBOX.>, and users whom package access gives permissions below a prefix
+// of their own (which may also be a context's inbox_prefix).
 func ownInbox(o *nats.Options) error {
 	prefix := o.InboxPrefix
-	if prefix == "" {
+	switch {
+	case prefix != "":
+	case o.Nkey != "":
+		prefix = access.Inbox(o.Nkey)
+	default:
 		prefix = defaultInbox
 	}
 	return nats.CustomInboxPrefix(prefix + "." + nats.NewInbox()[len(nats.InboxPrefix):])(o)
 }
 
-// defaultInbox is the prefix of answers where no context names one.
+// defaultInbox is the prefix of answers of users without an nkey.
 const defaultInbox = "_INBOX_GX1"
 
 // dial connects, by the context if there is one.

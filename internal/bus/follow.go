@@ -50,18 +50,28 @@ func (b *Bus) Follow(ctx context.Context, m run.Manifest, sink Sink) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		rewound := func() { sink.Rewound(true) }
-		b.follow(ctx, StreamFooters, runSubjects("footer", m.RunID), rewound, func(msg *jetstream.RawStreamMsg) {
-			f, err := decodeFooter(m, msg)
-			if err != nil {
-				sink.TakeRefused(chunkOf(m, "footer", msg.Subject), true, asRefused(err))
-				return
-			}
-			sink.TakeFooter(f, msg.Sequence)
-		})
+		b.follow(ctx, StreamFooters, runSubjects("footer", m.RunID), func() { sink.Rewound(true) }, b.takeFooter(m, sink))
 	}()
-	rewound := func() { sink.Rewound(false) }
-	b.follow(ctx, StreamProgress, runSubjects("progress", m.RunID), rewound, func(msg *jetstream.RawStreamMsg) {
+	b.follow(ctx, StreamProgress, runSubjects("progress", m.RunID), func() { sink.Rewound(false) }, b.takeLease(m, sink))
+	<-done
+	return context.Cause(ctx)
+}
+
+// takeFooter gives sink a message of the footers.
+func (*Bus) takeFooter(m run.Manifest, sink Sink) func(*jetstream.RawStreamMsg) {
+	return func(msg *jetstream.RawStreamMsg) {
+		f, err := decodeFooter(m, msg)
+		if err != nil {
+			sink.TakeRefused(chunkOf(m, "footer", msg.Subject), true, asRefused(err))
+			return
+		}
+		sink.TakeFooter(f, msg.Sequence)
+	}
+}
+
+// takeLease gives sink a message of the lease records.
+func (*Bus) takeLease(m run.Manifest, sink Sink) func(*jetstream.RawStreamMsg) {
+	return func(msg *jetstream.RawStreamMsg) {
 		r, err := decodeLease(msg)
 		if err == nil {
 			if err = r.Check(m); err != nil {
@@ -73,9 +83,7 @@ func (b *Bus) Follow(ctx context.Context, m run.Manifest, sink Sink) error {
 			return
 		}
 		sink.TakeLease(r, msg.Sequence)
-	})
-	<-done
-	return context.Cause(ctx)
+	}
 }
 
 func asRefused(err error) *RefusedError {

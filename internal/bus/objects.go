@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -130,70 +129,23 @@ func (b *Bus) GetObject(ctx context.Context, name string, limit int64) ([]byte, 
 	return data, nil
 }
 
-const (
-	// batchChunks is how many of an object's chunks, of 128 KiB each, one
-	// request asks for.
-	batchChunks = 32
-	// chunkPatience is how long a chunk may be on its way before the rest is
-	// asked for again.
-	chunkPatience = 5 * time.Second
-)
-
 // chunks reads an object's content straight from its stream. The library's
 // own reader makes a consumer, which a worker may not be allowed to, and
 // waits until its deadline whatever happens to its context.
 func (b *Bus) chunks(ctx context.Context, info *jetstream.ObjectInfo) ([]byte, error) {
-	inbox := b.nc.NewInbox()
-	sub, err := b.nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			b.log.Debug("unsubscribing from an object's chunks", "error", err)
-		}
-	}()
 	data := make([]byte, 0, info.Size)
-	for next := uint64(1); uint64(len(data)) < info.Size; {
-		request := fmt.Sprintf(`{"seq":%d,"next_by_subj":"$O.%s.C.%s","batch":%d}`, next, StoreData, info.NUID, batchChunks)
-		if err := b.nc.PublishRequest("$JS.API.DIRECT.GET.OBJ_"+StoreData, inbox, []byte(request)); err != nil {
-			if errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx, reconnectWait) {
-				return nil, err
-			}
-			continue
-		}
-		before := next
-		for ended := false; !ended; {
-			wait, cancel := context.WithTimeout(ctx, chunkPatience)
-			msg, err := sub.NextMsgWithContext(wait)
-			cancel()
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			if err != nil {
-				break // ask for the rest again
-			}
-			switch status := msg.Header.Get("Status"); status {
-			case "":
-				seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
-				if err != nil || seq < next {
-					continue // of an earlier request
-				}
-				if uint64(len(data)+len(msg.Data)) > info.Size {
-					return nil, fmt.Errorf("its chunks have more than the %d bytes that it is said to have", info.Size)
-				}
-				data, next = append(data, msg.Data...), seq+1
-			case "204": // the end of this batch
-				ended = true
-				if next == before {
-					return nil, fmt.Errorf("it ends after %d of %d bytes", len(data), info.Size)
-				}
-			case "404":
-				return nil, fmt.Errorf("it ends after %d of %d bytes", len(data), info.Size)
-			default:
-				return nil, fmt.Errorf("the server answers %s %s", status, msg.Header.Get("Description"))
-			}
-		}
+	if info.Size == 0 {
+		return data, nil
 	}
-	return data, nil
+	err := b.each(ctx, "OBJ_"+StoreData, "$O."+StoreData+".C."+info.NUID, func(msg *nats.Msg) (bool, error) {
+		if uint64(len(data)+len(msg.Data)) > info.Size {
+			return false, fmt.Errorf("its chunks have more than the %d bytes that it is said to have", info.Size)
+		}
+		data = append(data, msg.Data...)
+		return uint64(len(data)) < info.Size, nil
+	})
+	if err == nil && uint64(len(data)) < info.Size {
+		err = fmt.Errorf("it ends after %d of %d bytes", len(data), info.Size)
+	}
+	return data, err
 }

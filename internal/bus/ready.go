@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"gx1replay/internal/access"
 )
 
 // clusterReplicas is how many copies the streams have on a cluster that has
@@ -62,6 +64,9 @@ func (e *UnfitError) Error() string { return e.Reason }
 func (b *Bus) Ready(ctx context.Context, replicas int) (int, []Difference, error) {
 	if err := b.CheckServer(); err != nil {
 		return 0, nil, &UnfitError{err.Error()}
+	}
+	if err := b.Require(ctx, access.Coordinator); err != nil {
+		return 0, nil, err
 	}
 	asked := replicas
 	if replicas == 0 {

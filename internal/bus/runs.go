@@ -47,20 +47,23 @@ func (b *Bus) Manifest(ctx context.Context, id run.ID) (run.Manifest, uint64, er
 	if err != nil {
 		return run.Manifest{}, 0, fmt.Errorf("reading the manifest of run %s: %w", id, err)
 	}
-	m, err := decodeManifest(id, e)
+	m, err := decodeManifest(id, e.Value(), e.Revision())
 	return m, e.Revision(), err
 }
 
-func decodeManifest(id run.ID, e jetstream.KeyValueEntry) (run.Manifest, error) {
-	m, err := run.DecodeManifest(e.Value())
+func decodeManifest(id run.ID, value []byte, revision uint64) (run.Manifest, error) {
+	m, err := run.DecodeManifest(value)
 	if err == nil && m.RunID != id {
 		err = fmt.Errorf("the manifest is of run %s", m.RunID)
 	}
 	if err != nil {
-		return run.Manifest{}, &RefusedError{Subject: "$KV." + BucketRuns + "." + string(id), Seq: e.Revision(), Err: err}
+		return run.Manifest{}, &RefusedError{Subject: runsPrefix + string(id), Seq: revision, Err: err}
 	}
 	return m, nil
 }
+
+// runsPrefix is what the subjects of manifests begin with.
+const runsPrefix = "$KV." + BucketRuns + "."
 
 // StoreManifest stores m if the last revision is expect (0: there is none)
 // and returns the new one; ErrConflict if another was faster.
@@ -96,40 +99,38 @@ func (b *Bus) StoreManifest(ctx context.Context, m run.Manifest, expect uint64) 
 func (b *Bus) Manifests(ctx context.Context) ([]run.Manifest, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	kv, err := b.runsBucket(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := kv.ListKeys(ctx)
+	var list []run.Manifest
+	err := b.each(ctx, "KV_"+BucketRuns, runsPrefix+">", func(msg *nats.Msg) (bool, error) {
+		raw, err := rawMsg(msg)
+		if err != nil {
+			return false, err
+		}
+		id, err := run.ParseID(strings.TrimPrefix(raw.Subject, runsPrefix))
+		if err != nil || msg.Header.Get(headerKVOperation) != "" || msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
+			return true, nil // not ours, or removed
+		}
+		m, err := decodeManifest(id, msg.Data, raw.Sequence)
+		if err != nil {
+			b.log.Warn("passing over a run", "run_id", id, "error", err)
+			return true, nil
+		}
+		list = append(list, m)
+		return true, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
 	}
-	var list []run.Manifest
-	for key := range keys.Keys() {
-		id, err := run.ParseID(key)
-		if err != nil {
-			continue
-		}
-		m, _, err := b.Manifest(ctx, id)
-		var refused *RefusedError
-		if err != nil && !errors.As(err, &refused) && !errors.Is(err, ErrNoRun) {
-			return nil, err
-		}
-		if err != nil {
-			b.log.Warn("passing over a run", "run_id", key, "error", err)
-			continue
-		}
-		list = append(list, m)
-	}
-	return list, ctx.Err()
+	return list, nil
 }
+
+// headerKVOperation is there in what the client writes to remove a key.
+const headerKVOperation = "KV-Operation"
 
 // ListenRuns calls changed for every write to a manifest, one call at a time:
 // a hint to read it. Losses are possible; readers also poll.
 func (b *Bus) ListenRuns(changed func(run.ID)) (cancel func(), err error) {
-	prefix := "$KV." + BucketRuns + "."
-	sub, err := b.nc.Subscribe(prefix+">", func(m *nats.Msg) {
-		if id, err := run.ParseID(strings.TrimPrefix(m.Subject, prefix)); err == nil {
+	sub, err := b.nc.Subscribe(runsPrefix+">", func(m *nats.Msg) {
+		if id, err := run.ParseID(strings.TrimPrefix(m.Subject, runsPrefix)); err == nil {
 			changed(id)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
@@ -49,16 +50,19 @@ func (p Program) statusCommand() *cobra.Command {
 			}
 			look := func(ctx context.Context) ([]runStatus, error) { return p.runs(ctx, only) }
 			if connect.external() {
-				access, err := connect.access()
+				where, err := connect.access()
 				if err != nil {
 					return err
 				}
-				b, err := bus.Connect(cmd.Context(), bus.Config{Access: access, Name: "gx1 observer", Logger: discard()})
+				b, err := bus.Connect(cmd.Context(), bus.Config{Access: where, Name: "gx1 observer", Logger: discard()})
 				if err != nil {
 					return err
 				}
 				defer b.Close()
-				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, access, only) }
+				if err := b.Require(cmd.Context(), access.Observer); err != nil {
+					return err
+				}
+				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, where, only) }
 			}
 			if watch {
 				return p.watchStatus(cmd.Context(), look, only, asJSON)
@@ -218,7 +222,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 
 // runsOn looks at the runs of a bus. Whether a coordinator lives cannot be
 // seen there; a run whose manifest says that it is at work counts as alive.
-func runsOn(ctx context.Context, b *bus.Bus, access bus.Access, only run.ID) ([]runStatus, error) {
+func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]runStatus, error) {
 	all, err := b.Manifests(ctx)
 	if err != nil {
 		return nil, err
@@ -229,7 +233,7 @@ func runsOn(ctx context.Context, b *bus.Bus, access bus.Access, only run.ID) ([]
 			continue
 		}
 		s := runStatus{
-			Entry: process.Entry{RunID: m.RunID, URL: access.String(), Session: m.Session, State: string(m.State)},
+			Entry: process.Entry{RunID: m.RunID, URL: where.String(), Session: m.Session, State: string(m.State)},
 			Alive: m.State == run.StateRunning, BusAnswers: true, onBus: string(m.State),
 		}
 		if n := len(m.Sessions); n > 0 {
@@ -243,7 +247,7 @@ func runsOn(ctx context.Context, b *bus.Bus, access bus.Access, only run.ID) ([]
 		list = append(list, s)
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("%s knows no run %s", access, only), hint: "coordinator status --nats URL"}
+		return nil, &usageError{msg: fmt.Sprintf("%s knows no run %s", where, only), hint: "coordinator status --nats URL"}
 	}
 	return list, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/process"
@@ -51,16 +52,17 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	if len(reason) > run.MaxReasonLen {
 		return &usageError{msg: fmt.Sprintf("--reason has %d bytes (at most %d)", len(reason), run.MaxReasonLen)}
 	}
-	reg, err := process.OpenRegister("")
-	if err != nil {
-		return err
+	var e process.Entry
+	if !connect.external() { // what is given goes before what is known
+		reg, err := process.OpenRegister("")
+		if err != nil {
+			return err
+		}
+		if e, err = reg.Get(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	e, err := reg.Get(id)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	known := err == nil && e.Alive
-	if !known && !connect.external() {
+	if !e.Alive && !connect.external() {
 		return &usageError{msg: fmt.Sprintf("no run %s is under way on this machine: it has ended, or never began", id), hint: "coordinator status"}
 	}
 	var random [8]byte
@@ -70,7 +72,7 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	stop, msgID := run.Stop{Source: run.SourceSubject, Reason: reason}, fmt.Sprintf("cli.%x", random)
-	if !known {
+	if connect.external() {
 		return p.stopOn(ctx, connect, id, stop, msgID)
 	}
 	seq, err := coordinator.SendStop(ctx, e, stop, msgID)
@@ -83,19 +85,22 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 
 // stopOn stops a run of another machine over its bus.
 func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, stop run.Stop, msgID string) error {
-	access, err := connect.access()
+	where, err := connect.access()
 	if err != nil {
 		return err
 	}
-	b, err := bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 operator", Logger: discard()})
+	b, err := bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 operator", Logger: discard()})
 	if err != nil {
 		return err
 	}
 	defer b.Close()
+	if err := b.Require(ctx, access.Operator); err != nil {
+		return err
+	}
 	m, _, err := b.Manifest(ctx, id)
 	switch {
 	case errors.Is(err, bus.ErrNoRun):
-		return &usageError{msg: fmt.Sprintf("%s knows no run %s: it was cleaned after its end, or never began", access, id), hint: "coordinator status --nats URL"}
+		return &usageError{msg: fmt.Sprintf("%s knows no run %s: it was cleaned after its end, or never began", where, id), hint: "coordinator status --nats URL"}
 	case err != nil:
 		return err
 	case m.State != run.StateRunning:

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +18,7 @@ import (
 
 	"golang.org/x/term"
 
+	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
@@ -95,15 +98,51 @@ func (u *ui) start(s *coordinator.Session) {
 
 // ready is called when the bus is up.
 func (u *ui) ready(i coordinator.Info) {
-	cmd := "nats pub " + "gx1.stop." + string(i.RunID) + " ''"
-	if i.URL != "nats://"+coordinator.DefaultListen {
-		cmd = "nats --server " + i.URL + " pub gx1.stop." + string(i.RunID) + " ''"
+	open := i.KeyFile != "" && !loopback(i.URL) // to other hosts
+	how := ""
+	switch {
+	case i.URL == "" && u.f.connect.given.Context != "":
+		how = "--context " + u.f.connect.given.Context + " "
+	case open:
+		how = "--server " + bus.Redacted(i.URL) + " --nkey " + relative(i.KeyFile) + " "
+	case i.URL != "nats://"+coordinator.DefaultListen:
+		how = "--server " + bus.Redacted(i.URL) + " "
 	}
+	cmd := "nats " + how + "pub gx1.stop." + string(i.RunID) + " ''"
 	u.stop.Store(&cmd)
 	for _, w := range i.Warnings {
 		u.say("warning: %s", w)
 	}
 	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
+	if open {
+		u.say("the bus listens for other hosts, and asks everyone for the run's key; there, with a copy of %s:\n  chunkworker --nats nats://%s --nkey run.nk --run %s",
+			relative(i.KeyFile), elsewhere(i.URL), i.RunID)
+	}
+}
+
+// loopback says whether a URL is of this host alone.
+func loopback(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return true
+	}
+	ip := net.ParseIP(u.Hostname())
+	return ip != nil && ip.IsLoopback()
+}
+
+// elsewhere is a URL's host and port as other hosts name them.
+func elsewhere(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	host := u.Hostname()
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return net.JoinHostPort(host, u.Port())
 }
 
 // explain tells what a session that goes on from earlier ones does.

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/process"
@@ -252,11 +253,11 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		<-heard
 	}()
 
-	access, err := f.connect.access()
+	where, err := f.connect.access()
 	if err != nil {
 		return err
 	}
-	b, err := connectWorker(ctx, bus.Config{Access: access, Name: "gx1 worker " + id, Worker: id, Logger: log.With("worker_id", id)}, local)
+	b, err := connectWorker(ctx, bus.Config{Access: where, Name: "gx1 worker " + id, Worker: id, Logger: log.With("worker_id", id)}, local)
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, worker.ErrOrphaned) || errors.Is(cause, worker.ErrShutdown) && bus.Unreachable(err) {
 			return nil
@@ -264,6 +265,11 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		return err
 	}
 	defer b.Close()
+	if !local {
+		if err := b.Require(ctx, access.Worker); err != nil {
+			return err
+		}
+	}
 	cache, err := f.cache(local, log.With("worker_id", id))
 	if err != nil {
 		return err

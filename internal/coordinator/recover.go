@@ -190,8 +190,8 @@ func Look(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (Standin
 	if err != nil {
 		return Standing{}, err
 	}
-	board, err := readBoard(ctx, b, m, log)
-	if err != nil {
+	board := newBoard(m, false, nil)
+	if err := b.Read(ctx, m, board); err != nil {
 		return Standing{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
 	}
 	chunks, t := board.snapshot()

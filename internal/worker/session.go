@@ -18,6 +18,7 @@ type session struct {
 	m      run.Manifest
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	missed int // how often running the list of runs was without it
 
 	mu      sync.Mutex
 	queue   *bus.Queue
@@ -148,7 +149,10 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 		old := w.sessions[m.RunID]
 		mine := m.State == run.StateRunning && m.Engine == w.cfg.Engine.Name() && w.fits(m)
 		switch {
+		case old != nil && m.Session < old.m.Session:
+			continue // of a replica that lags behind
 		case old != nil && old.m.Session == m.Session && mine:
+			old.missed = 0
 			continue
 		case old != nil:
 			old.cancel(errSessionOver)
@@ -165,6 +169,10 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 	}
 	for id, s := range w.sessions {
 		if !listed[id] {
+			// A replica that lags behind may not have it yet.
+			if s.missed++; s.missed < 2 {
+				continue
+			}
 			s.cancel(errSessionOver)
 			delete(w.sessions, id)
 			changed = true

@@ -1,0 +1,211 @@
+// Package access says who may do what on the bus: the roles, the subjects that
+// each may publish and subscribe to, and the server configuration that makes it
+// so.
+//
+// The table here is the only one: configurations, documents and tests are made
+// from it or held against it. It knows nothing of files or connections.
+package access
+
+import (
+	"slices"
+	"strings"
+)
+
+// Role is what a user of the bus is for.
+type Role string
+
+// The roles.
+const (
+	// Coordinator leads runs: it makes streams and consumers, publishes tasks,
+	// and cleans up. It cannot delete a stream, or touch one that is not ours.
+	Coordinator Role = "coordinator"
+	// Worker replays chunks. It makes no consumer, since with one it could have
+	// the server publish what it may not, and stores no object.
+	Worker Role = "worker"
+	// Operator sees runs and may stop them.
+	Operator Role = "operator"
+	// Observer sees runs.
+	Observer Role = "observer"
+)
+
+// Roles lists them all.
+func Roles() []Role { return []Role{Coordinator, Worker, Operator, Observer} }
+
+// Purpose says in a few words what a role is for.
+func (r Role) Purpose() string {
+	switch r {
+	case Coordinator:
+		return "leads runs"
+	case Worker:
+		return "replays chunks"
+	case Operator:
+		return "sees runs, and may stop them"
+	case Observer:
+		return "sees runs"
+	}
+	return ""
+}
+
+// Inbox is the prefix of the subjects on which the user with that public nkey
+// gets its answers. No user may listen to another's.
+func Inbox(public string) string { return "_INBOX_GX1_" + public }
+
+// Permissions are subjects, with * for one token and > for the rest.
+type Permissions struct {
+	Publish, Subscribe []string
+}
+
+// streams are ours, by what they hold.
+const (
+	tasks     = "GX1_TASKS"
+	progress  = "GX1_PROGRESS"
+	footers   = "GX1_FOOTERS"
+	artifacts = "GX1_ARTIFACTS"
+	stops     = "GX1_STOP"
+	runs      = "KV_GX1_RUNS"
+	data      = "OBJ_GX1_DATA"
+)
+
+// Streams are the names of all streams of the bus.
+func Streams() []string { return []string{tasks, progress, footers, artifacts, stops, runs, data} }
+
+// Of is the table: what a user of role r may do, beside listening to its own
+// answers.
+func Of(r Role) Permissions {
+	// What the user may do, the server tells it: a refusal is known before a
+	// request is sent, which would wait for an answer in vain.
+	p := Permissions{Publish: []string{UserInfo}}
+	publish := func(subjects ...string) { p.Publish = append(p.Publish, subjects...) }
+	subscribe := func(subjects ...string) { p.Subscribe = append(p.Subscribe, subjects...) }
+	work := func() {
+		publish("gx1.progress.*.*", "gx1.footer.*.*", "gx1.artifact.*.*.*.*")
+		publish("$JS.API.CONSUMER.INFO."+tasks+".*", "$JS.API.CONSUMER.MSG.NEXT."+tasks+".*", "$JS.ACK."+tasks+".>")
+		for _, s := range []string{progress, footers, artifacts, stops, runs, data} {
+			publish("$JS.API.STREAM.INFO." + s)
+			publish(read(s)...)
+		}
+		subscribe("gx1.stop.*", "$KV.GX1_RUNS.>")
+	}
+	see := func() {
+		publish("$JS.API.INFO")
+		for _, s := range Streams() {
+			publish("$JS.API.STREAM.INFO." + s)
+			if s != tasks {
+				publish(read(s)...)
+			}
+		}
+		publish("$JS.API.CONSUMER.INFO."+tasks+".*", "$JS.API.CONSUMER.NAMES."+tasks)
+		subscribe("gx1.stop.*", "gx1.progress.*.*", "gx1.footer.*.*", "$KV.GX1_RUNS.>")
+	}
+	switch r {
+	case Coordinator:
+		see()
+		work() // its local workers are the same user
+		publish("gx1.task.*.*", "gx1.stop.*", "$KV.GX1_RUNS.>", "$O.GX1_DATA.>")
+		for _, s := range Streams() {
+			publish("$JS.API.STREAM.CREATE."+s, "$JS.API.STREAM.PURGE."+s)
+			publish(read(s)...)
+		}
+		publish("$JS.API.STREAM.MSG.DELETE."+footers, "$JS.API.STREAM.MSG.DELETE."+data)
+		// Tasks are handed out by a consumer a run; records and footers are
+		// followed by one each.
+		publish("$JS.API.CONSUMER.CREATE."+tasks+".>", "$JS.API.CONSUMER.DELETE."+tasks+".*")
+		for _, s := range []string{progress, footers} {
+			publish("$JS.API.CONSUMER.CREATE."+s+".>", "$JS.API.CONSUMER.DELETE."+s+".*", "$JS.API.CONSUMER.INFO."+s+".*", "$JS.API.CONSUMER.MSG.NEXT."+s+".*")
+		}
+	case Worker:
+		work()
+	case Operator:
+		see()
+		publish("gx1.stop.*")
+	case Observer:
+		see()
+	}
+	for _, list := range []*[]string{&p.Publish, &p.Subscribe} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return p
+}
+
+// UserInfo is where a server tells a user of its permissions.
+const UserInfo = "$SYS.REQ.USER.INFO"
+
+// Lacks lists what the permissions got do not allow of p.
+func (p Permissions) Lacks(got Allowed) Permissions {
+	var lacks Permissions
+	for _, s := range p.Publish {
+		if !got.Publish.Allows(s) {
+			lacks.Publish = append(lacks.Publish, s)
+		}
+	}
+	for _, s := range p.Subscribe {
+		if !got.Subscribe.Allows(s) {
+			lacks.Subscribe = append(lacks.Subscribe, s)
+		}
+	}
+	return lacks
+}
+
+// Allowed is what a server says that a user may do.
+type Allowed struct {
+	Publish   Rule `json:"publish"`
+	Subscribe Rule `json:"subscribe"`
+}
+
+// Rule allows subjects. No rule allows all.
+type Rule struct {
+	Allow []string `json:"allow"`
+	Deny  []string `json:"deny"`
+}
+
+// Allows reports whether all that matches subject, which may be a pattern, is
+// allowed.
+func (r Rule) Allows(subject string) bool {
+	allowed := len(r.Allow) == 0
+	for _, a := range r.Allow {
+		allowed = allowed || Covers(a, subject)
+	}
+	for _, d := range r.Deny {
+		if collide(d, subject) {
+			return false
+		}
+	}
+	return allowed
+}
+
+// Covers reports whether every subject that matches the pattern inner matches
+// outer.
+func Covers(outer, inner string) bool {
+	o, i := strings.Split(outer, "."), strings.Split(inner, ".")
+	for k, token := range o {
+		switch {
+		case token == ">":
+			return k < len(i)
+		case k >= len(i) || i[k] == ">":
+			return false
+		case token != "*" && token != i[k]:
+			return false
+		}
+	}
+	return len(o) == len(i)
+}
+
+// collide reports whether some subject matches both patterns.
+func collide(a, b string) bool {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for k := range min(len(x), len(y)) {
+		switch {
+		case x[k] == ">" || y[k] == ">":
+			return true
+		case x[k] != "*" && y[k] != "*" && x[k] != y[k]:
+			return false
+		}
+	}
+	return len(x) == len(y)
+}
+
+// read are the direct reads of a stream, which make no consumer.
+func read(stream string) []string {
+	return []string{"$JS.API.DIRECT.GET." + stream, "$JS.API.DIRECT.GET." + stream + ".>"}
+}

@@ -1,0 +1,70 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"gx1replay/internal/access"
+)
+
+// Rights is who a connection is to its server, and what it may do there.
+type Rights struct {
+	User    string         `json:"user"`
+	Account string         `json:"account"`
+	Allowed access.Allowed `json:"permissions"`
+}
+
+// Rights asks the server. An error may also mean that the user is not allowed
+// to know.
+func (b *Bus) Rights(ctx context.Context) (Rights, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	msg, err := b.nc.RequestWithContext(ctx, access.UserInfo, nil)
+	if err != nil {
+		return Rights{}, fmt.Errorf("asking for this user's rights: %w", err)
+	}
+	var answer struct {
+		Data *Rights `json:"data"`
+	}
+	if err := json.Unmarshal(msg.Data, &answer); err != nil {
+		return Rights{}, fmt.Errorf("asking for this user's rights: %w", err)
+	}
+	if answer.Data == nil {
+		return Rights{}, fmt.Errorf("asking for this user's rights: the server answers %.200q", msg.Data)
+	}
+	return *answer.Data, nil
+}
+
+// Require refuses, before anything is tried, a user that lacks rights of role:
+// what the server refuses it does not answer. It is an *UnfitError. Where the
+// server does not tell, what is lacking shows later.
+func (b *Bus) Require(ctx context.Context, role access.Role) error {
+	r, err := b.Rights(ctx)
+	if err != nil {
+		b.log.Debug("the server does not tell this user's rights", "error", err)
+		return ctx.Err()
+	}
+	return r.require(role)
+}
+
+func (r Rights) require(role access.Role) error {
+	lacks := access.Of(role).Lacks(r.Allowed)
+	var what []string
+	for _, s := range lacks.Publish {
+		what = append(what, "publish to "+s)
+	}
+	for _, s := range lacks.Subscribe {
+		what = append(what, "listen to "+s)
+	}
+	if len(what) == 0 {
+		return nil
+	}
+	const most = 3
+	text := strings.Join(what[:min(most, len(what))], ", ")
+	if more := len(what) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return &UnfitError{fmt.Sprintf("the user %s of the bus is no %s: it may not %s (use the key or context of a role that may: docs/security.md)", r.User, role, text)}
+}

@@ -1,0 +1,275 @@
+package roles
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"gx1replay/internal/access"
+	"gx1replay/internal/bus"
+)
+
+// someone is a connection of a role, and what the server refused it.
+type someone struct {
+	nc     *nats.Conn
+	public string
+
+	refused chan string
+	seen    []string
+	asked   int
+}
+
+// violations are the refusals since the last call. They come one after the
+// other, beside the answers: one that is sure to come last says that there are
+// no more.
+func (s *someone) violations(t *testing.T) []string {
+	t.Helper()
+	s.asked++
+	last := fmt.Sprintf("never.allowed.%d", s.asked)
+	if err := errors.Join(s.nc.Publish(last, nil), s.nc.FlushTimeout(10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.After(20 * time.Second); ; {
+		select {
+		case text := <-s.refused:
+			if strings.Contains(text, last) {
+				list := s.seen
+				s.seen = nil
+				return list
+			}
+			s.seen = append(s.seen, text)
+		case <-deadline:
+			t.Fatalf("the refusal of %s never came", last)
+		}
+	}
+}
+
+type roleServer struct {
+	url   string
+	users map[access.Role]nkeys.KeyPair
+}
+
+// start starts a server with a user of each role.
+func start(t *testing.T) *roleServer {
+	t.Helper()
+	dir := t.TempDir()
+	s := &roleServer{users: map[access.Role]nkeys.KeyPair{}}
+	var list []access.User
+	for _, r := range access.Roles() {
+		pair, err := nkeys.CreateUser()
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := pair.PublicKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.users[r] = pair
+		list = append(list, access.User{Role: r, Public: public})
+	}
+	write := func(name string, do func(f *os.File) error) string {
+		path := filepath.Join(dir, name)
+		f, err := os.Create(path)
+		if err == nil {
+			err = errors.Join(do(f), f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("users.conf", func(f *os.File) error { return access.WriteUsers(f, list) })
+	path := write("server.conf", func(f *os.File) error {
+		return access.WriteServer(f, access.Server{Name: "roles", Listen: "127.0.0.1:-1", StoreDir: filepath.Join(dir, "store"), Users: "users.conf"})
+	})
+	opts, err := server.ProcessConfigFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.NoLog, opts.NoSigs = true, true
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	if !srv.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server did not start")
+	}
+	s.url = srv.ClientURL()
+	b := s.bus(t, access.Coordinator)
+	if _, _, err := b.Ready(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *roleServer) key(r access.Role) (public string, option nats.Option) {
+	pair := s.users[r]
+	public, _ = pair.PublicKey()
+	return public, nats.Nkey(public, pair.Sign)
+}
+
+// bus is the product's own connection.
+func (s *roleServer) bus(t *testing.T, r access.Role) *bus.Bus {
+	t.Helper()
+	_, key := s.key(r)
+	b, err := bus.Connect(t.Context(), bus.Config{Access: bus.Access{URL: s.url}, Name: string(r), Options: []nats.Option{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+// connect is a plain connection, for what the product never does.
+func (s *roleServer) connect(t *testing.T, r access.Role) *someone {
+	t.Helper()
+	public, key := s.key(r)
+	w := &someone{public: public, refused: make(chan string, 100)}
+	nc, err := nats.Connect(s.url, key, nats.CustomInboxPrefix(access.Inbox(public)), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		w.refused <- err.Error()
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	w.nc = nc
+	return w
+}
+
+// deed is something that a user may try.
+type deed struct {
+	name string
+	do   func(*someone) error
+	may  []access.Role
+}
+
+func publish(subject, data string) func(*someone) error {
+	return func(s *someone) error { return s.nc.PublishRequest(subject, s.nc.NewInbox(), []byte(data)) }
+}
+
+func subscribe(subject string) func(*someone) error {
+	return func(s *someone) error {
+		sub, err := s.nc.SubscribeSync(subject)
+		if err != nil {
+			return err
+		}
+		if err := s.nc.Flush(); err != nil {
+			return err
+		}
+		return sub.Unsubscribe()
+	}
+}
+
+func deeds() []deed {
+	const (
+		lead, work, operate, see = access.Coordinator, access.Worker, access.Operator, access.Observer
+	)
+	all := access.Roles()
+	consumer := func(stream, name, more string) string {
+		return fmt.Sprintf(`{"stream_name":%q,"config":{"name":%q,"ack_policy":"none"%s}}`, stream, name, more)
+	}
+	return []deed{
+		{"publish a task", publish("gx1.task.r1.0", "x"), []access.Role{lead}},
+		{"publish a stop", publish("gx1.stop.r1", "x"), []access.Role{lead, operate}},
+		{"store a lease record", publish("gx1.progress.r1.0", "x"), []access.Role{lead, work}},
+		{"store a footer", publish("gx1.footer.r1.0", "x"), []access.Role{lead, work}},
+		{"store an artifact", publish("gx1.artifact.r1.0.1.0", "x"), []access.Role{lead, work}},
+		{"write a manifest", publish("$KV.GX1_RUNS.r1", "x"), []access.Role{lead}},
+		{"write an object's content", publish("$O.GX1_DATA.C.x", "x"), []access.Role{lead}},
+		{"write an object's name", publish("$O.GX1_DATA.M.x", "x"), []access.Role{lead}},
+		{"take a task", publish("$JS.API.CONSUMER.MSG.NEXT.GX1_TASKS.r1_s1", `{"batch":1,"no_wait":true}`), []access.Role{lead, work}},
+		{"acknowledge a task", publish("$JS.ACK.GX1_TASKS.r1_s1.1.1.1.1.0", "+ACK"), []access.Role{lead, work}},
+		{"read a manifest", publish("$JS.API.DIRECT.GET.KV_GX1_RUNS.$KV.GX1_RUNS.r1", ""), all},
+		{"read footers", publish("$JS.API.DIRECT.GET.GX1_FOOTERS", `{"seq":1}`), all},
+		{"read tasks", publish("$JS.API.DIRECT.GET.GX1_TASKS", `{"seq":1}`), []access.Role{lead}},
+		{"ask about the account", publish("$JS.API.INFO", ""), []access.Role{lead, operate, see}},
+		{"ask about the stream of tasks", publish("$JS.API.STREAM.INFO.GX1_TASKS", ""), []access.Role{lead, operate, see}},
+		{"purge a stream", publish("$JS.API.STREAM.PURGE.GX1_TASKS", ""), []access.Role{lead}},
+		{"delete a footer", publish("$JS.API.STREAM.MSG.DELETE.GX1_FOOTERS", `{"seq":99}`), []access.Role{lead}},
+		{"delete a lease record", publish("$JS.API.STREAM.MSG.DELETE.GX1_PROGRESS", `{"seq":99}`), nil},
+		{"delete a stream", publish("$JS.API.STREAM.DELETE.GX1_FOOTERS", ""), nil},
+		{"change a stream", publish("$JS.API.STREAM.UPDATE.GX1_FOOTERS", "{}"), nil},
+		{"make a stream that is not ours", publish("$JS.API.STREAM.CREATE.OTHER", `{"name":"OTHER","subjects":["other"]}`), nil},
+		{"make a consumer of tasks", publish("$JS.API.CONSUMER.CREATE.GX1_TASKS.x.gx1.task.r9.*", consumer("GX1_TASKS", "x", `,"filter_subject":"gx1.task.r9.*"`)), []access.Role{lead}},
+		{"delete a consumer of tasks", publish("$JS.API.CONSUMER.DELETE.GX1_TASKS.r9_s1", ""), []access.Role{lead}},
+		{"have the server publish a stop", publish("$JS.API.CONSUMER.CREATE.GX1_STOP.x", consumer("GX1_STOP", "x", `,"deliver_subject":"gx1.stop.victim"`)), nil},
+		{"have it publish a stop from records", publish("$JS.API.CONSUMER.CREATE.GX1_PROGRESS.x", consumer("GX1_PROGRESS", "x", `,"deliver_subject":"gx1.stop.victim"`)), []access.Role{lead}},
+		{"make a consumer of objects", publish("$JS.API.CONSUMER.CREATE.OBJ_GX1_DATA.x", consumer("OBJ_GX1_DATA", "x", "")), nil},
+		{"listen to stops", subscribe("gx1.stop.*"), all},
+		{"listen to manifests", subscribe("$KV.GX1_RUNS.>"), all},
+		{"listen to lease records", subscribe("gx1.progress.*.*"), []access.Role{lead, operate, see}},
+		{"listen to tasks", subscribe("gx1.task.*.*"), nil},
+		{"listen to everything", subscribe(">"), nil},
+		{"listen to all that is ours", subscribe("gx1.>"), nil},
+		{"listen to requests", subscribe("$JS.API.>"), nil},
+		{"listen to all answers", subscribe("_INBOX.>"), nil},
+		{"listen to our answers", subscribe("_INBOX_GX1.>"), nil},
+	}
+}
+
+// Each role does what it may, and is refused what it may not.
+func TestRoles(t *testing.T) {
+	s := start(t)
+	for _, r := range access.Roles() {
+		t.Run(string(r), func(t *testing.T) {
+			w := s.connect(t, r)
+			list := deeds()
+			for _, other := range access.Roles() {
+				if other != r {
+					public, _ := s.key(other)
+					list = append(list, deed{"listen to answers for the " + string(other), subscribe(access.Inbox(public) + ".>"), nil})
+				}
+			}
+			for _, d := range list {
+				if err := d.do(w); err != nil {
+					t.Fatalf("%s: %v", d.name, err)
+				}
+				refused := w.violations(t)
+				if may := slices.Contains(d.may, r); may != (len(refused) == 0) {
+					t.Errorf("a %s may %s: %v, refused %v", r, d.name, may, refused)
+				}
+			}
+		})
+	}
+}
+
+// A user is told before it tries what it lacks.
+func TestRequire(t *testing.T) {
+	s := start(t)
+	for have, want := range map[access.Role][]access.Role{
+		access.Coordinator: access.Roles(),
+		access.Worker:      {access.Worker},
+		access.Operator:    {access.Operator, access.Observer},
+		access.Observer:    {access.Observer},
+	} {
+		b := s.bus(t, have)
+		for _, role := range access.Roles() {
+			begun := time.Now()
+			err := b.Require(t.Context(), role)
+			var unfit *bus.UnfitError
+			if ok := slices.Contains(want, role); ok != (err == nil) || err != nil && !errors.As(err, &unfit) {
+				t.Errorf("a %s as %s: %v (want that it may: %v)", have, role, err, ok)
+			}
+			if err != nil && (!strings.Contains(err.Error(), "is no "+string(role)) || !strings.Contains(err.Error(), "may not")) {
+				t.Errorf("a %s as %s: %v (want what it may not)", have, role, err)
+			}
+			if took := time.Since(begun); took > time.Second {
+				t.Errorf("a %s as %s: it took %v to say so", have, role, took)
+			}
+		}
+	}
+}
