@@ -154,8 +154,8 @@ func TestDeployedConfigurations(t *testing.T) {
 	routes := []string{"10.0.0.1:6222", "10.0.0.2:6222", "10.0.0.3:6222"}
 	for i, host := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
 		s := Server{
-			Name: "gx1-" + string(rune('1'+i)), Listen: host + ":4222", StoreDir: "/var/lib/nats", Users: "users.conf",
-			Cluster: "gx1", ClusterListen: host + ":6222", Routes: routes, TLS: true,
+			Name: "gx1-" + string(rune('1'+i)), Listen: host + ":4222", StoreDir: "/var/lib/nats", Users: "../users.conf",
+			Cluster: "gx1", ClusterListen: host + ":6222", Routes: routes,
 		}
 		check("cluster/server-"+string(rune('1'+i))+".conf", func(b *bytes.Buffer) error { return WriteServer(b, s) })
 	}

@@ -95,7 +95,11 @@ tls {
 		for _, r := range s.Routes {
 			fmt.Fprintf(&b, "    \"nats://%s\"\n", r)
 		}
-		b.WriteString("  ]\n")
+		b.WriteString(`  ]
+  # A server that was cut off is back soon after its link is.
+  ping_interval: 2s
+  ping_max: 3
+`)
 		if s.TLS {
 			b.WriteString(`  tls {
     cert_file: "server.pem"

@@ -134,7 +134,9 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 func Transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code == 503 && api.ErrorCode != codeStoreFailed
+		// A server of a cluster that is away is expected back.
+		offline := api.ErrorCode == codeNoPeers && strings.Contains(api.Description, textOffline)
+		return offline || api.Code == 503 && api.ErrorCode != codeStoreFailed
 	}
 	for _, gone := range []error{
 		nats.ErrDisconnected, nats.ErrReconnectBufExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrStaleConnection,
@@ -347,13 +349,15 @@ const (
 	codeStoreFailed       jetstream.ErrorCode = 10077 // the text says why
 	codeFilterTaken       jetstream.ErrorCode = 10100 // another consumer of the work queue has these subjects
 	textDiscarded                             = "maximum messages per subject exceeded"
+	codeNoPeers           jetstream.ErrorCode = 10005 // for a stream's replicas: there are none, or they are away
+	textOffline                               = "peer offline"
 )
 
 // tooFewServers reports whether a bus has not the servers for as many replicas:
 // no peers, no resources, not in a cluster.
 func tooFewServers(err error) bool {
 	switch apiCode(err) {
-	case 10005, 10023, 10074:
+	case codeNoPeers, 10023, 10074:
 		return true
 	}
 	return false

@@ -73,7 +73,7 @@ func (b *Bus) Ready(ctx context.Context, replicas int) (int, []Difference, error
 		replicas = b.DefaultReplicas()
 	}
 	if err := b.MakeStreams(ctx, replicas); err != nil {
-		if tooFewServers(err) {
+		if tooFewServers(err) && !Transient(err) {
 			return 0, nil, &UnfitError{fmt.Sprintf("%v: the bus cannot keep %d replicas of a stream now (--replicas)", err, replicas)}
 		}
 		return 0, nil, err

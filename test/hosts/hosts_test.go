@@ -1,0 +1,129 @@
+//go:build linux
+
+package hosts
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Coordinator and workers on different hosts of a cluster.
+func TestThreeHosts(t *testing.T) {
+	s := newSite(t)
+	s.lead(2400)
+	s.worker(1)
+	s.worker(2)
+	if rep := s.ends("complete"); rep.Failures != 0 || rep.Redeliveries != 0 {
+		t.Errorf("%d failures, %d redeliveries (want none)", rep.Failures, rep.Redeliveries)
+	}
+}
+
+// One server of three is killed in mid-run and does not come back. Each in
+// turn: whichever leads a stream is among them.
+func TestAServerIsKilled(t *testing.T) {
+	for _, host := range []int{0, 1, 2} {
+		t.Run(string(rune('1'+host)), func(t *testing.T) {
+			s := newSite(t)
+			s.lead(3600)
+			env := s.hold("gate", 900)
+			s.worker(1, env)
+			s.worker(2, env)
+			s.done(900)
+			s.procs["server"+string(rune('1'+host))].kill()
+			s.open("gate")
+			if rep := s.ends("complete"); rep.Failures != 0 {
+				t.Errorf("%d failures (want none)", rep.Failures)
+			}
+		})
+	}
+}
+
+// A worker's link is cut for longer than its lease: another replays its chunks,
+// and when it hears of the world again it knows that they are not its own.
+func TestAWorkerIsCutOff(t *testing.T) {
+	s := newSite(t)
+	s.lead(2400, "--lease-duration", "3s")
+	s.worker(2, s.hold("a", 100))
+	s.done(100)
+	s.wire.Hosts[2].Cut(true)
+	// Two chunks of 200 bars are the first one's: these are some of them.
+	s.worker(1, s.hold("b", 2300))
+	s.must(s.Until(s.ctx, "the other has taken over", func() bool { return s.Bars() >= 100+2300 }))
+	s.wire.Hosts[2].Cut(false)
+	s.until("the worker knows", func() bool { return s.said("worker3", "the lease is lost") })
+	s.open("a")
+	s.open("b")
+	if rep := s.ends("complete"); rep.Failures < 1 || rep.Redeliveries < 1 {
+		t.Errorf("%d failures, %d redeliveries (want the chunks of the worker that was silent)", rep.Failures, rep.Redeliveries)
+	}
+}
+
+// The coordinator's link is cut for a moment: nobody loses anything.
+func TestTheCoordinatorIsCutOffForAMoment(t *testing.T) {
+	s := newSite(t)
+	s.lead(3600)
+	env := s.hold("gate", 900)
+	s.worker(1, env)
+	s.worker(2, env)
+	s.done(600)
+	s.wire.Hosts[0].Cut(true)
+	s.wait(5 * time.Second)
+	s.wire.Hosts[0].Cut(false)
+	s.open("gate")
+	if rep := s.ends("complete"); rep.Failures != 0 {
+		t.Errorf("%d failures (want none)", rep.Failures)
+	}
+}
+
+// The coordinator's link is cut for a minute, and the run is stopped meanwhile:
+// the workers obey at once, and it obeys when it hears of it.
+func TestAStopWhileTheCoordinatorIsCutOff(t *testing.T) {
+	s := newSite(t)
+	s.lead(3600)
+	env := s.hold("gate", 900)
+	s.worker(1, env)
+	s.worker(2, env)
+	s.done(600)
+	s.wire.Hosts[0].Cut(true)
+	cutAt := time.Now()
+	s.wait(5 * time.Second)
+	out, err := exec.Command("ip", "netns", "exec", s.wire.Hosts[1].Name, built.gx1, "stop", s.RunID, "--reason", "cut off",
+		"--nats", "nats://10.77.0.2:4222").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "is stored") {
+		t.Fatalf("stop: %v: %s", err, out)
+	}
+	s.wait(time.Minute - time.Since(cutAt))
+	bars := s.Bars()
+	s.wire.Hosts[0].Cut(false)
+	s.o.Stop = []string{"subject"}
+	rep := s.ends("stopped")
+	if n := s.Bars(); n != bars {
+		t.Errorf("%d bars were stepped over after the stop, which the workers had heard", n-bars)
+	}
+	if rep.Failures != 0 || rep.Statuses["unresponsive"] > 0 {
+		t.Errorf("%d failures, %v (want last words of all)", rep.Failures, rep.Statuses)
+	}
+}
+
+// Five seconds of a bad network, for all.
+func TestABadNetwork(t *testing.T) {
+	s := newSite(t)
+	s.lead(3600)
+	env := s.hold("gate", 900)
+	s.worker(1, env)
+	s.worker(2, env)
+	s.done(300)
+	for _, h := range s.wire.Hosts { // both ends of each link count: 30 %, 200 ms
+		h.Bad(0.163, 100*time.Millisecond)
+	}
+	s.wait(5 * time.Second)
+	for _, h := range s.wire.Hosts {
+		h.Bad(0, 0)
+	}
+	s.open("gate")
+	if rep := s.ends("complete"); rep.Failures != 0 {
+		t.Errorf("%d failures (want none)", rep.Failures)
+	}
+}
