@@ -79,7 +79,7 @@ func Of(r Role) Permissions {
 	subscribe := func(subjects ...string) { p.Subscribe = append(p.Subscribe, subjects...) }
 	work := func() {
 		publish("gx1.progress.*.*", "gx1.footer.*.*", "gx1.artifact.*.*.*.*")
-		publish("$JS.API.CONSUMER.INFO."+tasks+".*", "$JS.API.CONSUMER.MSG.NEXT."+tasks+".*", "$JS.ACK."+tasks+".>")
+		publish("$JS.API.STREAM.INFO."+tasks, "$JS.API.CONSUMER.INFO."+tasks+".*", "$JS.API.CONSUMER.MSG.NEXT."+tasks+".*", "$JS.ACK."+tasks+".>")
 		for _, s := range []string{progress, footers, artifacts, stops, runs, data} {
 			publish("$JS.API.STREAM.INFO." + s)
 			publish(read(s)...)

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"pgregory.net/rapid"
 )
 
@@ -158,6 +160,16 @@ func TestDeployedConfigurations(t *testing.T) {
 			Cluster: "gx1", ClusterListen: host + ":6222", Routes: routes,
 		}
 		check("cluster/server-"+string(rune('1'+i))+".conf", func(b *bytes.Buffer) error { return WriteServer(b, s) })
+	}
+	for _, name := range []string{"server.conf", "cluster/server-1.conf", "cluster/server-2.conf", "cluster/server-3.conf"} {
+		opts, err := server.ProcessConfigFile(filepath.Join("..", "..", "deploy", "nats", name))
+		if err != nil {
+			t.Errorf("the server does not take %s: %v", name, err)
+			continue
+		}
+		if len(opts.Nkeys) != len(Roles()) || opts.SyncInterval < 10*time.Second || opts.MaxPayload != 1<<20 {
+			t.Errorf("%s: %d users, sync_interval %v, max_payload %d", name, len(opts.Nkeys), opts.SyncInterval, opts.MaxPayload)
+		}
 	}
 }
 

@@ -73,11 +73,11 @@ jetstream {
 	if s.Cluster == "" {
 		b.WriteString(`  # One server: a power cut loses what came within this time. "always" loses
   # nothing, at some milliseconds a chunk (docs/reliability.md).
-  sync_interval: 10s
+  sync_interval: "10s"
 `)
 	} else {
 		b.WriteString(`  # Three copies: what two servers have is not lost with one.
-  sync_interval: 2m
+  sync_interval: "2m"
 `)
 	}
 	b.WriteString("}\n")
@@ -97,7 +97,7 @@ tls {
 		}
 		b.WriteString(`  ]
   # A server that was cut off is back soon after its link is.
-  ping_interval: 2s
+  ping_interval: "2s"
   ping_max: 3
 `)
 		if s.TLS {

@@ -197,7 +197,7 @@ func deeds() []deed {
 		{"read footers", publish("$JS.API.DIRECT.GET.GX1_FOOTERS", `{"seq":1}`), all},
 		{"read tasks", publish("$JS.API.DIRECT.GET.GX1_TASKS", `{"seq":1}`), []access.Role{lead}},
 		{"ask about the account", publish("$JS.API.INFO", ""), []access.Role{lead, operate, see}},
-		{"ask about the stream of tasks", publish("$JS.API.STREAM.INFO.GX1_TASKS", ""), []access.Role{lead, operate, see}},
+		{"ask about the stream of tasks", publish("$JS.API.STREAM.INFO.GX1_TASKS", ""), all},
 		{"purge a stream", publish("$JS.API.STREAM.PURGE.GX1_TASKS", ""), []access.Role{lead}},
 		{"delete a footer", publish("$JS.API.STREAM.MSG.DELETE.GX1_FOOTERS", `{"seq":99}`), []access.Role{lead}},
 		{"delete a lease record", publish("$JS.API.STREAM.MSG.DELETE.GX1_PROGRESS", `{"seq":99}`), nil},

@@ -1,0 +1,371 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"gx1replay/internal/access"
+	"gx1replay/internal/bus"
+	"gx1replay/internal/coordinator"
+	"gx1replay/internal/process"
+)
+
+// Levels of a finding.
+const (
+	levelOK      = "ok"
+	levelWarning = "warning"
+	levelError   = "error"
+)
+
+// finding is one line of the doctor.
+type finding struct {
+	Level string `json:"level"`
+	What  string `json:"what"`
+	Do    string `json:"do,omitempty"` // what helps; empty with ok
+}
+
+func ok(format string, args ...any) finding {
+	return finding{levelOK, fmt.Sprintf(format, args...), ""}
+}
+
+func warn(do, format string, args ...any) finding {
+	return finding{levelWarning, fmt.Sprintf(format, args...), do}
+}
+
+func bad(do, format string, args ...any) finding {
+	return finding{levelError, fmt.Sprintf(format, args...), do}
+}
+
+type doctorFlags struct {
+	connect                connectFlags
+	outputDir, fallbackDir string
+	json                   bool
+}
+
+func (p Program) doctorCommand() *cobra.Command {
+	var f doctorFlags
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at this machine, and at a bus, for what a run may stumble over",
+		Long: `doctor prints a line for each thing that it looked at: ok, a warning or an
+error, and what to do. It changes nothing but for a file that it writes and
+removes again in the output directory. It ends with 1 if there is an error.`,
+		Example: `  coordinator doctor
+  coordinator doctor --nats nats://10.0.0.1:4222 --nkey worker.nk
+  coordinator doctor --context gx1-coordinator --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.doctor(cmd.Context(), f) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	f.connect.bind(fl, "", "URL of a bus to look at")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where runs write")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where they write if that fails (default: the system's temporary directory)")
+	fl.BoolVar(&f.json, "json", false, "print JSON")
+	p.bindEnv(cmd, natsEnv)
+	return cmd
+}
+
+func (p Program) doctor(ctx context.Context, f doctorFlags) error {
+	list, err := f.examine(ctx)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		enc := json.NewEncoder(p.Stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(list)
+	} else {
+		err = printFindings(p.Stdout, list, isTerminal(p.Stdout) && p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb")
+	}
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		if x.Level == levelError {
+			return exitCode{code: 1}
+		}
+	}
+	return nil
+}
+
+// examine looks at everything.
+func (f *doctorFlags) examine(ctx context.Context) ([]finding, error) {
+	list := []finding{ok("%s", versionLine())}
+	fallback := f.fallbackDir
+	if fallback == "" {
+		fallback = os.TempDir()
+	}
+	list = append(list, directory("output directory", f.outputDir), directory("fallback directory", fallback))
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
+		list = append(list, openFiles(files.Cur))
+	}
+	list = append(list, leftovers()...)
+	if !f.connect.external() {
+		return append(list, port(coordinator.DefaultListen)), nil
+	}
+	where, err := f.connect.access()
+	if err != nil {
+		return nil, err
+	}
+	return append(list, examineBus(ctx, where)...), nil
+}
+
+func versionLine() string {
+	v := version()
+	return strings.TrimSpace("coordinator " + v.Module + " " + v.Commit)
+}
+
+// Bytes that a disk should have free: a perf JSON of 10,000 chunks has 121 MB,
+// and an embedded bus holds the data set.
+const (
+	littleSpace = 100 << 20
+	someSpace   = 2 << 30
+)
+
+// directory tries what an export does there: write aside, sync, rename.
+func directory(what, dir string) finding {
+	at := dir
+	for { // it is made when it is needed
+		if _, err := os.Stat(at); !errors.Is(err, os.ErrNotExist) || filepath.Dir(at) == at {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	if err := tryWriting(at); err != nil {
+		return bad("give another one by its flag, or mend its rights", "%s %s cannot be written: %v", what, dir, err)
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(at, &s); err != nil {
+		return warn("", "%s %s: its free space is not known: %v", what, dir, err)
+	}
+	return space(what, dir, int64(s.Bavail)*int64(s.Bsize))
+}
+
+func space(what, dir string, free int64) finding {
+	switch {
+	case free < littleSpace:
+		return bad("make room", "%s %s has %s free", what, dir, size(free))
+	case free < someSpace:
+		return warn("make room: an embedded bus keeps the data set there while a run lasts", "%s %s has %s free", what, dir, size(free))
+	}
+	return ok("%s %s can be written, %s free", what, dir, size(free))
+}
+
+func tryWriting(dir string) (err error) {
+	f, err := os.CreateTemp(dir, ".gx1-doctor-*")
+	if err != nil {
+		return err
+	}
+	name := f.Name()
+	defer func() { err = errors.Join(err, os.Remove(name)) }()
+	_, err = f.WriteString("written by coordinator doctor")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(name, name+".renamed"); err != nil {
+		return err
+	}
+	name += ".renamed"
+	return nil
+}
+
+// fewFiles is what a coordinator with dozens of workers and a server needs.
+const fewFiles = 1024
+
+func openFiles(most uint64) finding {
+	if most < fewFiles {
+		return warn("ulimit -n 4096, or LimitNOFILE= in its unit", "a process may have %d files open", most)
+	}
+	return ok("a process may have %d files open", most)
+}
+
+// leftovers are runs of this machine whose coordinators are gone.
+func leftovers() []finding {
+	reg, err := process.OpenRegister("")
+	if err != nil {
+		return []finding{warn("coordinator stop and status then need --nats", "the register of runs cannot be opened: %v", err)}
+	}
+	entries, problems := reg.List()
+	var list []finding
+	for _, err := range problems {
+		list = append(list, warn("remove that file", "the register of runs: %v", err))
+	}
+	alive := 0
+	for _, e := range entries {
+		if e.Alive {
+			alive++
+			continue
+		}
+		list = append(list, warn(fmt.Sprintf("go on with the same command, or: coordinator export %s, then coordinator gc %s", e.RunID, e.RunID),
+			"run %s was left by its coordinator (process %d); its files are in %s", e.RunID, e.PID, e.OutputDir))
+	}
+	return append(list, ok("%d runs under way on this machine", alive))
+}
+
+// port says whether the embedded bus gets its own.
+func port(listen string) finding {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return warn("nothing: an embedded bus takes a free port, and prints it", "%s is taken: a plain `nats pub` reaches whoever has it", listen)
+	}
+	_ = l.Close()
+	return ok("%s is free for an embedded bus", listen)
+}
+
+func examineBus(ctx context.Context, where bus.Access) []finding {
+	b, err := bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 doctor", Logger: discard()})
+	if err != nil {
+		do := "is the server up, and is that its address?"
+		if !bus.Unreachable(err) {
+			do = "is that the right key, context or certificate?"
+		}
+		return []finding{bad(do, "%v", err)}
+	}
+	defer b.Close()
+	var list []finding
+	if rights, err := b.Rights(ctx); err == nil {
+		list = append(list, roles(rights))
+	} else {
+		list = append(list, warn("give the user $SYS.REQ.USER.INFO: docs/security.md", "what this user may do is not known: %v", err))
+	}
+	h, err := b.Health(ctx)
+	list = append(list, serverFindings(h, b.CheckServer())...)
+	if err != nil {
+		return append(list, bad("a user that may see runs sees more: docs/security.md", "%v", err))
+	}
+	list = append(list, healthFindings(h)...)
+	differences, err := b.CheckStreams(ctx, 0)
+	if err != nil {
+		return append(list, bad("try again", "%v", err))
+	}
+	return append(list, streamFindings(differences)...)
+}
+
+// roles says as which roles a user may act.
+func roles(r bus.Rights) finding {
+	var list []string
+	for _, role := range access.Roles() {
+		lacks := access.Of(role).Lacks(r.Allowed)
+		if len(lacks.Publish)+len(lacks.Subscribe) == 0 {
+			list = append(list, string(role))
+		}
+	}
+	if len(list) == 0 {
+		return bad("use the key or context of a role: docs/security.md", "the user %s (account %s) has the rights of no role", r.User, r.Account)
+	}
+	return ok("the user %s (account %s) may act as %s", r.User, r.Account, strings.Join(list, ", "))
+}
+
+// Bounds of what is fine.
+const (
+	slowAnswer = 100 * time.Millisecond
+	wrongClock = time.Second
+	payload    = 1 << 20
+)
+
+func serverFindings(h bus.Health, version error) []finding {
+	list := []finding{ok("server %s answers in %v", h.Server, h.RTT.Round(10*time.Microsecond))}
+	if h.RTT > slowAnswer {
+		list[0] = warn("leases of 10 s bear that; put workers near the servers", "server %s answers in %v", h.Server, h.RTT.Round(time.Millisecond))
+	}
+	if version != nil {
+		list = append(list, bad("install nats-server "+bus.LeastServer+" or later", "%v", version))
+	} else {
+		list = append(list, ok("its version is %s", h.Version))
+	}
+	return list
+}
+
+func healthFindings(h bus.Health) []finding {
+	var list []finding
+	if h.MaxPayload < payload {
+		list = append(list, bad("set max_payload: 1MB in the server's configuration", "messages may have %d bytes only", h.MaxPayload))
+	} else {
+		list = append(list, ok("messages may have %s", size(h.MaxPayload)))
+	}
+	if h.StoreMost > 0 && h.StoreUsed > h.StoreMost/10*9 {
+		list = append(list, bad("coordinator gc --nats URL removes data sets and runs that are over, or raise the account's limit", "the account's files have %s of %s", size(h.StoreUsed), size(h.StoreMost)))
+	} else {
+		list = append(list, ok("the account's files have %s", size(h.StoreUsed)))
+	}
+	if h.ClockKnown {
+		if ahead := h.Ahead.Abs(); ahead > wrongClock+h.RTT {
+			list = append(list, warn("have both hosts' clocks set by NTP: leases do not depend on them, times in files do", "the server's clock and this one differ by %v", ahead.Round(time.Millisecond)))
+		} else {
+			list = append(list, ok("the server's clock is this one's, within %v", (h.RTT+time.Millisecond).Round(time.Millisecond)))
+		}
+	}
+	single := false
+	for _, s := range h.Streams {
+		single = single || s.Replicas < 2
+		if len(s.Away) > 0 {
+			list = append(list, bad("bring the server back: with one more away nothing goes on", "stream %s: replicas on %s do not answer", s.Name, strings.Join(s.Away, ", ")))
+		}
+		if len(s.Behind) > 0 {
+			list = append(list, warn("wait: it catches up by itself", "stream %s: replicas on %s are behind", s.Name, strings.Join(s.Behind, ", ")))
+		}
+	}
+	switch {
+	case len(h.Streams) == 0:
+	case single && h.Cluster != "" && h.Servers >= 3:
+		list = append(list, warn("nats stream edit NAME --replicas 3, for each of ours", "there are %d servers, and some streams have one replica", h.Servers))
+	case single:
+		list = append(list, warn(`sync_interval: "10s" or always in its jetstream block: docs/reliability.md`, "one server keeps it all; how often it syncs cannot be seen from here (2 minutes, if nothing is said)"))
+	default:
+		list = append(list, ok("the streams have %d replicas", h.Streams[0].Replicas))
+	}
+	return list
+}
+
+func streamFindings(differences []bus.Difference) []finding {
+	var list []finding
+	missing := 0
+	for _, d := range differences {
+		switch {
+		case d.Field == "":
+			missing++
+		case d.Harmless:
+			list = append(list, warn("nothing has to be done", "%s", d))
+		default:
+			list = append(list, bad("change it, or remove the stream when no run needs it", "%s", d))
+		}
+	}
+	if missing > 0 {
+		list = append(list, warn("nothing: the first run makes them", "%d streams are not there yet", missing))
+	}
+	if len(list) == 0 {
+		list = append(list, ok("the streams are as they have to be"))
+	}
+	return list
+}
+
+// printFindings prints a line each, and below it what to do.
+func printFindings(w io.Writer, list []finding, color bool) error {
+	styles := map[string]string{levelOK: "\x1b[32m", levelWarning: "\x1b[33m", levelError: "\x1b[31m"}
+	var b strings.Builder
+	for _, x := range list {
+		level := fmt.Sprintf("%-7s", x.Level)
+		if color {
+			level = styles[x.Level] + level + "\x1b[0m"
+		}
+		fmt.Fprintf(&b, "%s  %s\n", level, plainLine(x.What))
+		if x.Do != "" {
+			fmt.Fprintf(&b, "%s  → %s\n", strings.Repeat(" ", 7), x.Do)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
