@@ -1,0 +1,258 @@
+package cli
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+)
+
+// maxBundled is how much of one file goes into a bundle: of a log its end.
+const maxBundled = 16 << 20
+
+type bundleFlags struct {
+	connect           connectFlags
+	outputDir, output string
+	withPolicy        bool
+}
+
+func (p Program) bundleCommand() *cobra.Command {
+	var f bundleFlags
+	cmd := &cobra.Command{
+		Use:   "bundle RUN_ID",
+		Short: "Put what is known of a run into one archive, for a bug report",
+		Long: `bundle writes an archive with the run's manifest, the footers that speak for its
+chunks, its perf JSON, its log, the state of its bus and of this machine. A
+README.txt in it says what is there and what is not. Keys, passwords, tokens and
+environments are left out, what looks like one in a log or a command line too;
+have a look before you send it. It works while the run is under way.`,
+		Example: `  coordinator bundle pilot_on
+  coordinator bundle pilot_on --output report.tar.gz --with-policy
+  coordinator bundle pilot_on --nats nats://10.0.0.1:4222 --nkey observer.nk`,
+		Args: oneArg("RUN_ID", "coordinator status"),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.bundle(cmd.Context(), args[0], f) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.output, "output", "", "the archive (default: bundle_<run_id>.tar.gz, here)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register says, else "+defaultOutputDir+")")
+	fl.BoolVar(&f.withPolicy, "with-policy", false, "the policy's content, too")
+	f.connect.bind(fl, "", "URL of the run's bus, if it is not an embedded one")
+	p.bindEnv(cmd, natsEnv)
+	return cmd
+}
+
+// bundled is one file of the archive.
+type bundled struct {
+	name, what string
+	data       []byte
+}
+
+// parcel collects files, and what could not be had.
+type parcel struct {
+	files   []bundled
+	missing []string
+}
+
+func (p *parcel) add(name, what string, data []byte) {
+	p.files = append(p.files, bundled{name, what, redact(data)})
+}
+
+func (p *parcel) addJSON(name, what string, v any) {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		p.lacks(name, err)
+		return
+	}
+	p.add(name, what, append(data, '\n'))
+}
+
+func (p *parcel) lacks(name string, err error) {
+	p.missing = append(p.missing, name+": "+string(redact([]byte(err.Error()))))
+}
+
+func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
+	id, err := run.ParseID(text)
+	if err != nil {
+		return err
+	}
+	if f.output == "" {
+		f.output = "bundle_" + string(id) + ".tar.gz"
+	}
+	if _, err := os.Lstat(f.output); err == nil {
+		return &usageError{msg: fmt.Sprintf("%s is there already", f.output), hint: "coordinator bundle " + string(id) + " --output FILE"}
+	}
+	var box parcel
+	target, err := p.packRun(ctx, &box, id, f)
+	if err != nil {
+		return err
+	}
+	packFiles(&box, target)
+	doctor := doctorFlags{connect: f.connect, outputDir: target.Dir}
+	if findings, err := doctor.examine(ctx); err == nil {
+		var b bytes.Buffer
+		if err := printFindings(&b, findings, false); err == nil {
+			box.add("doctor.txt", "what coordinator doctor says here", b.Bytes())
+		}
+	} else {
+		box.lacks("doctor.txt", err)
+	}
+	box.addJSON("versions.json", "the program and this machine", map[string]any{
+		"version": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "cpus": runtime.NumCPU(),
+	})
+	if err := writeBundle(f.output, id, box); err != nil {
+		return err
+	}
+	info, err := os.Stat(f.output)
+	if err != nil {
+		return fmt.Errorf("looking at the archive: %w", err)
+	}
+	fmt.Fprintf(p.Stdout, "%s: %d files, %s; its README.txt says what is in it\n", f.output, len(box.files)+1, size(info.Size()))
+	return nil
+}
+
+// packRun packs what the bus, or else files, know of the run.
+func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFlags) (export.Target, error) {
+	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect)
+	if err != nil {
+		return export.Target{}, err
+	}
+	defer done()
+	box.addJSON("manifest.json", found.from, found.m)
+	var footers []footer.Footer
+	for _, c := range found.chunks {
+		footers = append(footers, c.Line.Footer())
+	}
+	box.addJSON("footers.json", "the footer that speaks for each chunk", footers)
+	if found.bus != nil {
+		packBus(ctx, box, found.bus)
+	} else {
+		box.lacks("bus.json", errors.New("the run's bus is not up"))
+	}
+	if f.withPolicy {
+		if content, err := found.policy(ctx); err == nil {
+			box.add("policy.yaml", "the policy, its includes merged", content)
+		} else {
+			box.lacks("policy.yaml", err)
+		}
+	}
+	return found.target, nil
+}
+
+func packBus(ctx context.Context, box *parcel, b *bus.Bus) {
+	h, err := b.Health(ctx)
+	if err != nil {
+		box.lacks("bus.json", err)
+	}
+	differences, err := b.CheckStreams(ctx, 0)
+	if err != nil {
+		box.lacks("bus.json", err)
+	}
+	box.addJSON("bus.json", "the state of the bus and its streams", struct {
+		bus.Health
+		Differences []bus.Difference
+	}{h, differences})
+}
+
+// packFiles packs what the run has left on this machine.
+func packFiles(box *parcel, t export.Target) {
+	for _, f := range []struct{ name, what, path string }{
+		{"perf.json", "the run's perf JSON", t.Perf()},
+		{"failed_export.json", "the stub of an export that failed", t.Stub()},
+		{"run.log", "the log of the coordinator and its local workers", filepath.Join(t.RunDir(), "run.log")},
+	} {
+		data, err := tail(f.path, maxBundled)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			box.missing = append(box.missing, f.name+": there is none")
+		case err != nil:
+			box.lacks(f.name, err)
+		default:
+			box.add(f.name, f.what, data)
+		}
+	}
+}
+
+// tail reads the last bytes of a file, and says so where it has more.
+func tail(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() <= most {
+		return io.ReadAll(io.LimitReader(f, most))
+	}
+	if _, err := f.Seek(-most, io.SeekEnd); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most))
+	return append(fmt.Appendf(nil, "[the first %d of %d bytes are left out]\n", info.Size()-most, info.Size()), data...), err
+}
+
+// writeBundle writes the archive aside and renames it.
+func writeBundle(path string, id run.ID, box parcel) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".bundle-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(f.Name()))
+		}
+	}()
+	z := gzip.NewWriter(f)
+	w := tar.NewWriter(z)
+	now := time.Now()
+	put := func(name string, data []byte) error {
+		h := &tar.Header{Name: "bundle_" + string(id) + "/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: now}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		_, err := w.Write(data)
+		return err
+	}
+	err = put("README.txt", box.readme(id, now))
+	for _, file := range box.files {
+		err = errors.Join(err, put(file.name, file.data))
+	}
+	if err = errors.Join(err, w.Close(), z.Close(), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// readme says what is in the archive.
+func (p *parcel) readme(id run.ID, now time.Time) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Run %s of GX1 Replay, bundled %s.\n\nWhat is here\n", id, now.UTC().Format(time.RFC3339))
+	for _, f := range p.files {
+		fmt.Fprintf(&b, "  %-20s %9s  %s\n", f.name, size(int64(len(f.data))), f.what)
+	}
+	b.WriteString("\nWhat is not\n  keys, passwords, tokens, environments: what looks like one is " + removed + "\n  bars, models, shipped files, artifacts; the policy, unless --with-policy was given\n")
+	for _, text := range p.missing {
+		fmt.Fprintf(&b, "  %s\n", text)
+	}
+	return []byte(b.String())
+}
