@@ -32,7 +32,7 @@ func help(t *testing.T, program string, verb ...string) string {
 }
 
 // verbs are the verbs of `coordinator`; a test holds them against its help.
-var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "policy check", "exec check", "version"}
+var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "policy check", "exec check", "auth init", "doctor", "bundle", "version"}
 
 // commands maps each command to its help.
 func commands(t *testing.T) map[string]string {
@@ -52,7 +52,7 @@ func TestVerbs(t *testing.T) {
 	for _, m := range listed.FindAllStringSubmatch(help(t, "coordinator"), -1) {
 		switch m[1] {
 		case "help", "coordinator": // an example begins with the latter
-		case "data", "policy", "exec":
+		case "data", "policy", "exec", "auth":
 			for _, sub := range listed.FindAllStringSubmatch(help(t, "coordinator", m[1]), -1) {
 				got = append(got, m[1]+" "+sub[1])
 			}
@@ -117,7 +117,7 @@ func commandOf(snippet string, all map[string]string) (string, bool) {
 		return "", false
 	case strings.HasPrefix(words[1], "--"): // without a verb it is run
 		return all["coordinator run"], true
-	case (words[1] == "data" || words[1] == "policy" || words[1] == "exec") && len(words) > 2:
+	case (words[1] == "data" || words[1] == "policy" || words[1] == "exec" || words[1] == "auth") && len(words) > 2:
 		return all["coordinator "+words[1]+" "+words[2]], true
 	}
 	return all["coordinator "+words[1]], true

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func buildAndRun(m *testing.M) (int, error) {
-	if why := missing(); why != "" {
+	if why := Missing(); why != "" {
 		fmt.Println("no hosts can be made here:", why)
 		return 0, nil
 	}
@@ -63,20 +63,6 @@ func buildAndRun(m *testing.M) (int, error) {
 		return 0, err
 	}
 	return m.Run(), nil
-}
-
-// missing says what is not here that hosts are made of.
-func missing() string {
-	if os.Getuid() != 0 {
-		return "it takes root"
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		return "iproute2 is not there"
-	}
-	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		return err.Error()
-	}
-	return ""
 }
 
 // site is three hosts with a server each, and one run.

@@ -82,6 +82,20 @@ func NewWire(prefix string, n int, seed uint64) (*Wire, error) {
 	return w, nil
 }
 
+// Missing says what is not here that hosts are made of; empty: nothing.
+func Missing() string {
+	if os.Getuid() != 0 {
+		return "it takes root"
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		return "iproute2 is not there"
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 func ip(args ...string) error {
 	out, err := exec.Command("ip", args...).CombinedOutput()
 	if err != nil {
