@@ -11,6 +11,7 @@
 //	campaign server  --kills 20             SIGKILL to an external server, time and again, in one run
 //	campaign exec    --runs 30 --seed 1     each example of the engine exec: stopped, its worker or coordinator killed, Ctrl-C
 //	campaign exec-overhead                  the engine exec against the bare command; what serve mode saves
+//	campaign fair [--waiting]               a small run beside a large one; how soon a stopped run's tasks are gone
 //	campaign cuts                           one run cut and done in 84 ways, killed too (--kill): the same trades
 //
 // It exits 0 if nothing was wrong, 1 if something was, 2 if it could not run.
@@ -50,10 +51,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	verbs := map[string]func(context.Context, *flag.FlagSet, []string, *campaign) error{
 		"stop": runStops, "kill": runKills, "latency": runLatency,
 		"crash": runCrashes, "multi": runMulti, "server": runServer, "cuts": runCuts,
-		"exec": runExec, "exec-overhead": runExecOverhead,
+		"exec": runExec, "exec-overhead": runExecOverhead, "fair": runFair,
 	}
 	if len(args) == 0 || verbs[args[0]] == nil {
-		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server, cuts, exec or exec-overhead")
+		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server, cuts, exec, exec-overhead or fair")
 		return 2
 	}
 	c := &campaign{out: stdout}

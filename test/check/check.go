@@ -69,8 +69,8 @@ type Report struct {
 	Replayed   int64
 	// Statuses counts chunks by status.
 	Statuses map[string]int
-	// Failures and Redeliveries are what the file counts of attempts.
-	Failures, Redeliveries int64
+	// Failures, Releases and Redeliveries are what the file counts of attempts.
+	Failures, Releases, Redeliveries int64
 	// Logged is the number of distinct (chunk, bar) pairs in the logs, and
 	// Unreported how many of them the file does not hold.
 	Logged, Unreported int64
@@ -199,7 +199,7 @@ func judgeHeader(d *doc, o Options) {
 	if len(o.Mode) > 0 && !slices.Contains(o.Mode, r.Mode) {
 		r.fail("export_mode is %q (expected one of %q)", r.Mode, o.Mode)
 	}
-	r.Failures, r.Redeliveries = d.whole("failures"), d.whole("redeliveries")
+	r.Failures, r.Releases, r.Redeliveries = d.whole("failures"), d.whole("releases"), d.whole("redeliveries")
 	wall := d.number("total_wall_clock_sec")
 	if wall < 0 || o.WallSec > 0 && wall > o.WallSec {
 		r.fail("total_wall_clock_sec is %v (expected 0 to %v, the life of the process)", wall, o.WallSec)
