@@ -33,6 +33,7 @@ type memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte
 	gets    map[string]int
+	puts    int
 	fail    error
 }
 
@@ -54,6 +55,7 @@ func (m *memory) PutObject(_ context.Context, name string, data []byte) error {
 		return m.fail
 	}
 	m.objects[name] = slices.Clone(data)
+	m.puts++
 	return nil
 }
 
@@ -169,6 +171,24 @@ func TestPublishOpenAndReadOverTheBus(t *testing.T) {
 	}
 	if got, err = read(t.Context(), s, SliceBars-1, SliceBars+1); err != nil || !slices.Equal(got, all[SliceBars-1:SliceBars+1]) {
 		t.Errorf("over the border: %v, %v", got, err)
+	}
+}
+
+// Ten runs on the same bars upload them once; one on a data set that begins
+// with the same slice uploads the rest.
+func TestTheSameBarsAreUploadedOnce(t *testing.T) {
+	store := newMemory()
+	all := bars.Generate(SliceBars+100, 3)
+	for range 10 {
+		must(t, Publish(t.Context(), store, bars.Digest(all), all))
+	}
+	if store.puts != 3 {
+		t.Errorf("%d objects were stored (want two slices and an index)", store.puts)
+	}
+	longer := bars.Generate(SliceBars+200, 3)
+	must(t, Publish(t.Context(), store, bars.Digest(longer), longer))
+	if store.puts != 5 {
+		t.Errorf("%d objects were stored (want one slice and one index more)", store.puts)
 	}
 }
 

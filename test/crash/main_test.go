@@ -5,6 +5,7 @@ package crash_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -171,7 +172,7 @@ func begin(t *testing.T, s setup) *victim {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if ctx.Err() != nil { // it hangs
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // it hangs
 			t.Logf("run.log before the dump ends with:\n%s", drive.Tail(v.Log(), 40))
 			v.DumpStacks()
 		}
