@@ -70,7 +70,7 @@ worker takes it at once.`,
 	fl.Lookup("exit-when-idle").NoOptDefVal = defaultIdle
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	f.exec.bindCommand(fl)
-	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts and fetched bars are kept")
+	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts are kept, and files that commands open")
 	fl.StringVar(&f.cacheDir, "cache-dir", "", "where fetched bars, models and files are kept for later runs (default: gx1-replay in the user's cache directory)")
 	f.cacheMax = defaultCache
 	fl.Var(&f.cacheMax, "cache-max", "bytes that the cache may have, as 4G; what was not used for longest goes (0: keep nothing)")
@@ -266,6 +266,9 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	}
 	defer b.Close()
 	if !local {
+		if err := b.CheckServer(); err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
 		if err := b.Require(ctx, access.Worker); err != nil {
 			return err
 		}
