@@ -100,6 +100,9 @@ func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error
 	if err != nil {
 		return nil, fmt.Errorf("--cache-dir: %w", err)
 	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		log.Warn("the cache of what is fetched has no place", "error", err)
+	}
 	return dataset.NewCache(dir, int64(f.cacheMax), log), nil
 }
 

@@ -44,8 +44,8 @@ const (
 	freed = 10
 )
 
-// NewCache is a cache in dir, which is made when it is needed, of at most max
-// bytes. With an empty dir, or 0 bytes, nothing is kept.
+// NewCache is a cache in dir, of at most max bytes. dir is made when it is
+// needed, in a directory that is there. With an empty dir, or 0 bytes, nothing is kept.
 func NewCache(dir string, max int64, log *slog.Logger) *Cache {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -119,7 +119,9 @@ func (c *Cache) keep(sha string, data []byte) {
 }
 
 func (c *Cache) write(sha string, data []byte) error {
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+	// What it stands in is not made: that may be a run's output directory, which
+	// must not come back when it was deleted.
+	if err := os.Mkdir(c.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("making the cache: %w", err)
 	}
 	f, err := os.CreateTemp(c.dir, asidePrefix+"*")

@@ -56,7 +56,7 @@ func size(t *testing.T, dir string) (total int64) {
 // What is in the directory is not read from the bus again, by nobody.
 func TestCacheKeeps(t *testing.T) {
 	store, names := storeOf(t, 5, 1000)
-	dir := filepath.Join(t.TempDir(), "made", "when", "needed")
+	dir := filepath.Join(t.TempDir(), "made when needed")
 	for range 3 {
 		c := NewCache(dir, 1<<20, nil)
 		for _, sha := range names {
@@ -149,6 +149,7 @@ func TestNoCache(t *testing.T) {
 		"nil": nil, "no directory": NewCache("", 1<<20, nil), "no room": NewCache(t.TempDir(), 0, nil),
 		"a file in its place": NewCache(file, 1<<20, slog.New(slog.NewTextHandler(&log, nil))),
 		"a file too large":    NewCache(t.TempDir(), 10, nil),
+		"nothing to stand in": NewCache(filepath.Join(t.TempDir(), "gone", "cache"), 1<<20, nil),
 	} {
 		store, names := storeOf(t, 3, 1000)
 		for range 2 {

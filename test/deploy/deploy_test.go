@@ -128,6 +128,23 @@ func blocks(t *testing.T) []block {
 	return list
 }
 
+// waitFor waits until a file has text.
+func waitFor(ctx context.Context, t *testing.T, path, text string) {
+	t.Helper()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), text) {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			t.Fatalf("waiting for %q in %s: %v", text, path, context.Cause(ctx))
+		}
+	}
+}
+
 // The quick start of the page, pasted line by line on two hosts.
 func TestTwoHosts(t *testing.T) {
 	if why := hosts.Missing(); why != "" {
@@ -175,7 +192,10 @@ func TestTwoHosts(t *testing.T) {
 		defer s.close()
 		shells[name] = s
 	}
-	for _, b := range blocks(t) {
+	for i, b := range blocks(t) {
+		if i == 1 { // who pastes by hand is slower than a server starts
+			waitFor(ctx, t, filepath.Join(homes["host1"], "nats-server.log"), "Server is ready")
+		}
 		if b.host == "copy" { // there is no sshd on these hosts
 			data, err := os.ReadFile(filepath.Join(homes["host1"], "gx1-bus", "keys", "worker.nk"))
 			if err == nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -78,13 +79,38 @@ var spoilers = []struct {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close()
-			for block := make([]byte, 4096); err == nil; {
-				_, err = f.Write(block)
+			block := make([]byte, 4096)
+			fill := func() (err error) {
+				for err == nil {
+					_, err = f.Write(block)
+				}
+				return err
 			}
-			if !errors.Is(err, syscall.ENOSPC) {
+			if err := fill(); !errors.Is(err, syscall.ENOSPC) {
 				t.Fatalf("filling the disk: %v", err)
 			}
+			// The bus gives some of its own back: that is not to be had either.
+			var filler sync.WaitGroup
+			over := make(chan struct{})
+			filler.Go(func() {
+				again := time.NewTicker(time.Millisecond)
+				defer again.Stop()
+				for {
+					select {
+					case <-again.C:
+						_ = fill() // until it is full again
+					case <-r.Exited():
+						return
+					case <-over:
+						return
+					}
+				}
+			})
+			t.Cleanup(func() {
+				close(over)
+				filler.Wait()
+				_ = f.Close()
+			})
 		},
 	},
 	{
