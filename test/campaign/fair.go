@@ -159,17 +159,17 @@ func (f *fairness) stopLarge(ctx context.Context, beside func() error) error {
 	if err != nil {
 		return err
 	}
-	tasks := func() int {
-		s, err := js.Stream(ctx, "GX1_TASKS")
+	held := func(stream string) int {
+		s, err := js.Stream(ctx, stream)
 		if err != nil {
 			return -1
 		}
-		info := s.CachedInfo()
-		return int(info.State.Msgs)
+		return int(s.CachedInfo().State.Msgs)
 	}
+	tasks := func() int { return held("GX1_TASKS") }
 	begun := time.Now()
 	if err := r.Until(ctx, "its tasks are published", func() bool {
-		return f.waiting && tasks() == f.chunks || !f.waiting && r.Bars() > 100
+		return f.waiting && tasks() == f.chunks || !f.waiting && held("GX1_FOOTERS") > 20
 	}); err != nil {
 		return fmt.Errorf("%w: %s", err, drive.Tail(r.Log(), 5))
 	}
