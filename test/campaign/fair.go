@@ -124,7 +124,8 @@ func (f *fairness) start(id string, chunks, bars int) (*drive.Run, error) {
 	return drive.Start(drive.Config{
 		Binary: f.binary, Dir: filepath.Join(f.dir, id), RunID: id, Policy: f.policy, Bars: bars,
 		Runtime: filepath.Join(f.dir, "bin", "runtime"),
-		Args:    []string{"--nats", f.srv.URL(), "--workers", "0", "--chunks", strconv.Itoa(chunks)},
+		// A million chunks are a file of a gigabyte, which takes its time.
+		Args: []string{"--nats", f.srv.URL(), "--workers", "0", "--chunks", strconv.Itoa(chunks), "--drain-timeout", "1m"},
 	})
 }
 
