@@ -37,7 +37,7 @@ func good() map[string]any {
 		"export_mode": "watchdog_sigterm", "export_partial": false, "pregate_enabled": true,
 		"stop": map[string]any{"source": "sigterm", "seq": 3}, "total_wall_clock_sec": 1.5,
 		"sessions": []any{session(1, 0, 1500)},
-		"failures": 0, "redeliveries": 2,
+		"failures": 0, "releases": 0, "redeliveries": 2,
 		"coverage": map[string]any{
 			"planned_bars": 30, "replayed_bars": 14, "missing_bars": 16,
 			"by_status": map[string]any{
@@ -160,6 +160,7 @@ func TestDoctoredFilesAreCaught(t *testing.T) {
 		{"wall above the process's life", set("total_wall_clock_sec", 2.5), "total_wall_clock_sec is 2.5"},
 		{"failures", set("failures", -1), "failures is no count"},
 		{"redeliveries", set("redeliveries", nil), "redeliveries is no count"},
+		{"releases", set("releases", nil), "releases is no count"},
 		{"wall negative", set("total_wall_clock_sec", -1), "total_wall_clock_sec is -1"},
 		{"partial", set("export_partial", true), "export_partial is true"},
 		{"planned", set("coverage.planned_bars", 31), "planned_bars 31 is not replayed_bars 14 + missing_bars 16"},
