@@ -12,6 +12,7 @@ import (
 // claim asks the lease rules what to do with the delivery and does it, until
 // the chunk is ours (true) or the delivery is answered or let go (false).
 func (a *attempt) claim(ctx context.Context) bool {
+	alive := false // the claim that was watched was seen to be renewed
 	for ctx.Err() == nil && a.s.ctx.Err() == nil {
 		del, seq, err := a.situation(ctx)
 		if err != nil {
@@ -21,8 +22,17 @@ func (a *attempt) claim(ctx context.Context) bool {
 		}
 		dec := lease.Decide(del)
 		if dec.Action == lease.Watch {
-			if !a.watch(ctx, seq) {
-				continue // it changed, or there was a break: look again
+			if alive {
+				// Its holder keeps the task: this delivery is let go, or the slot
+				// would serve nobody for as long as the other works.
+				return false
+			}
+			switch a.watch(ctx, seq) {
+			case watchChanged:
+				alive = true
+				continue
+			case watchBroken:
+				continue
 			}
 			// The holder may have stored its ok footer meanwhile and died.
 			again, now, err := a.situation(ctx)
@@ -96,10 +106,18 @@ func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error)
 	return del, seq, nil
 }
 
-// watch reports whether the lease record with sequence seq stayed as it is
-// for one whole lease, with this worker connected without a break. The
-// delivery is kept meanwhile.
-func (a *attempt) watch(ctx context.Context, seq uint64) bool {
+// watched is what came of watching a lease record.
+type watched int
+
+const (
+	watchHeld    watched = iota // it stayed as it is for a whole lease
+	watchChanged                // it was written meanwhile
+	watchBroken                 // nothing can be said: a break, or an end
+)
+
+// watch watches the lease record with sequence seq for one whole lease, with
+// this worker connected without a break. The delivery is kept meanwhile.
+func (a *attempt) watch(ctx context.Context, seq uint64) watched {
 	a.log.Info("another worker's claim: watching it for one lease")
 	breaks := a.w.cfg.Bus.Breaks()
 	end := time.NewTimer(a.s.m.LeaseDuration)
@@ -110,27 +128,29 @@ func (a *attempt) watch(ctx context.Context, seq uint64) bool {
 		over := false
 		select {
 		case <-ctx.Done():
-			return false
+			return watchBroken
 		case <-a.s.ctx.Done():
-			return false
+			return watchBroken
 		case <-keep.C:
 			if err := a.d.InProgress(ctx); err != nil {
 				// Not connected, which is a break, or the session is over:
 				// both are found out by looking again.
 				a.log.Debug("keeping the task while watching", "error", err)
 				pause(a.s.ctx, a.s.m.LeaseDuration/inProgressPerLease)
-				return false
+				return watchBroken
 			}
 		case <-end.C:
 			over = true
 		}
 		_, now, err := a.w.cfg.Bus.Lease(ctx, a.s.m.RunID, a.chunk.Idx)
 		var refused *bus.RefusedError
-		if err != nil && !errors.As(err, &refused) || now != seq || a.w.cfg.Bus.Breaks() != breaks {
-			return false
-		}
-		if over {
-			return true
+		switch {
+		case err != nil && !errors.As(err, &refused) || a.w.cfg.Bus.Breaks() != breaks:
+			return watchBroken
+		case now != seq:
+			return watchChanged
+		case over:
+			return watchHeld
 		}
 	}
 }

@@ -263,7 +263,7 @@ func TestInvariant1_WatchIsAWholeLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	if !x.a.watch(t.Context(), seq) {
+	if x.a.watch(t.Context(), seq) != watchHeld {
 		t.Error("a record that did not change was not watched to the end")
 	}
 	if took := time.Since(begun); took < x.m.LeaseDuration {
@@ -275,7 +275,7 @@ func TestInvariant1_WatchIsAWholeLease(t *testing.T) {
 		_, err := x.b.StoreLease(context.Background(), other.Renewed(nil), seq)
 		renewed <- err
 	})
-	if x.a.watch(t.Context(), seq) {
+	if x.a.watch(t.Context(), seq) != watchChanged {
 		t.Error("a record that was renewed was taken for silent")
 	}
 	if err := <-renewed; err != nil {
