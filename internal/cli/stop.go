@@ -97,7 +97,7 @@ func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, st
 	if err := b.Require(ctx, access.Operator); err != nil {
 		return err
 	}
-	m, _, err := b.Manifest(ctx, id)
+	m, err := manifestInTime(ctx, b, id)
 	switch {
 	case errors.Is(err, bus.ErrNoRun):
 		return &usageError{msg: fmt.Sprintf("%s knows no run %s: it was cleaned after its end, or never began", where, id), hint: "coordinator status --nats URL"}
@@ -112,6 +112,27 @@ func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, st
 	}
 	fmt.Fprintf(p.Stdout, "stop of run %s is stored (sequence %d); its coordinator exports\n", id, seq)
 	return nil
+}
+
+// stopEvery is how often a stop is tried.
+const stopEvery = 250 * time.Millisecond
+
+// manifestInTime reads a run's manifest, trying until ctx ends while the bus
+// does not answer, as while a cluster chooses a leader.
+func manifestInTime(ctx context.Context, b *bus.Bus, id run.ID) (run.Manifest, error) {
+	again := time.NewTicker(stopEvery)
+	defer again.Stop()
+	for {
+		m, _, err := b.Manifest(ctx, id)
+		if err == nil || !bus.Transient(err) {
+			return m, err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return m, err
+		}
+	}
 }
 
 // oneArg demands one argument and says which.
