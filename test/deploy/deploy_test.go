@@ -5,7 +5,6 @@ package deploy
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -165,7 +164,7 @@ func TestTwoHosts(t *testing.T) {
 	if _, err := drive.BuildServer(ctx, bin); err != nil {
 		t.Fatal(err)
 	}
-	w, err := hosts.NewWire(fmt.Sprintf("gx1d%d", os.Getpid()), 2, 1)
+	w, err := hosts.NewWire(2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -46,19 +48,27 @@ type frame struct {
 }
 
 const (
+	// namePrefix begins the names of all hosts: gx1-PID-RANDOM-NUMBER.
+	namePrefix = "gx1-"
 	// frameSize is an Ethernet frame's, with its header.
 	frameSize = 1514 + 4
 	// queued bounds what is on its way to one host; a wire loses what is more.
 	queued = 4096
 )
 
-// NewWire makes n hosts, whose names begin with prefix, with the addresses
-// 10.77.0.1 and on. What is lost follows from seed.
-func NewWire(prefix string, n int, seed uint64) (*Wire, error) {
+// NewWire makes n hosts with the addresses 10.77.0.1 and on. What is lost
+// follows from seed. Hosts that a process left which ended without Close are
+// removed first.
+func NewWire(n int, seed uint64) (*Wire, error) {
+	if err := sweep(); err != nil {
+		return nil, err
+	}
 	w := &Wire{over: make(chan struct{})}
+	// The names are the whole machine's; the process in them is for sweep.
+	name := fmt.Sprintf("%s%d-%08x", namePrefix, os.Getpid(), rand.Uint32())
 	for i := range n {
 		h := &Host{
-			Name: fmt.Sprintf("%s-%d", prefix, i+1), Addr: fmt.Sprintf("10.77.0.%d", i+1), out: make(chan frame, queued),
+			Name: fmt.Sprintf("%s-%d", name, i+1), Addr: fmt.Sprintf("10.77.0.%d", i+1), out: make(chan frame, queued),
 			rng: rand.New(rand.NewPCG(seed, uint64(i))),
 		}
 		if err := ip("netns", "add", h.Name); err != nil {
@@ -80,6 +90,37 @@ func NewWire(prefix string, n int, seed uint64) (*Wire, error) {
 		w.owned.Go(func() { w.deliver(h) })
 	}
 	return w, nil
+}
+
+// namespaces is where iproute2 keeps them.
+const namespaces = "/run/netns"
+
+// sweep removes the hosts of processes that are no more.
+func sweep() error {
+	entries, err := os.ReadDir(namespaces)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("looking for hosts that were left: %w", err)
+	}
+	for _, e := range entries {
+		pid, ok := owner(e.Name())
+		if !ok || !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			continue
+		}
+		// Another process may sweep at the same time: that it is gone is what counts.
+		err := ip("netns", "delete", e.Name())
+		if _, gone := os.Lstat(filepath.Join(namespaces, e.Name())); err != nil && !errors.Is(gone, os.ErrNotExist) {
+			return fmt.Errorf("removing a host that was left: %w", err)
+		}
+	}
+	return nil
+}
+
+// owner is the process that made the namespace; not ok: it is no host's.
+func owner(namespace string) (pid int, ok bool) {
+	rest, ours := strings.CutPrefix(namespace, namePrefix)
+	number, _, more := strings.Cut(rest, "-")
+	pid, err := strconv.Atoi(number)
+	return pid, ours && more && err == nil && pid > 0
 }
 
 // Missing says what is not here that hosts are made of; empty: nothing.
@@ -122,7 +163,7 @@ func openTap(namespace string) (*os.File, error) {
 }
 
 func tapIn(namespace string) (*os.File, error) {
-	ns, err := os.Open("/run/netns/" + namespace)
+	ns, err := os.Open(filepath.Join(namespaces, namespace))
 	if err != nil {
 		return nil, fmt.Errorf("entering namespace %s: %w", namespace, err)
 	}
