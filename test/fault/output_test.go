@@ -140,6 +140,11 @@ func TestOutputGoesBadThenStop(t *testing.T) {
 			if err := r.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
+			if remade(ctx, t, r) {
+				ends(ctx, t, r, 0)
+				valid(t, r, r.Perf(), check.Options{MaxUnreported: -1})
+				return
+			}
 			ends(ctx, t, r, 2)
 			failedExport(t, r, c.stubBeside)
 		})
@@ -161,6 +166,11 @@ func TestOutputGoesBadAndNobodyStops(t *testing.T) {
 			c.spoil(t, r)
 			limit, cancel := context.WithTimeout(ctx, 15*time.Second)
 			defer cancel()
+			if remade(limit, t, r) {
+				ends(limit, t, r, 3)
+				valid(t, r, r.Perf(), check.Options{MaxUnreported: -1})
+				return
+			}
 			ends(limit, t, r, 2)
 			failedExport(t, r, false)
 		})
@@ -183,6 +193,18 @@ func TestNameTakenAndTheRunCompletes(t *testing.T) {
 			t.Errorf("chunks_statuses[%q] is %q of a run that was done", idx, status)
 		}
 	}
+}
+
+// remade waits for the end of the program and says whether its export found a
+// directory after all: the bus's server, when it opens a consumer's store,
+// makes every directory above it, a deleted output directory too.
+func remade(ctx context.Context, t *testing.T, r *drive.Run) bool {
+	t.Helper()
+	if _, err := r.Wait(ctx); err != nil {
+		return false // ends says why
+	}
+	info, err := os.Stat(r.Perf())
+	return err == nil && info.Mode().IsRegular()
 }
 
 // failedExport demands what an export that failed has to leave.
