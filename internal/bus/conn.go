@@ -66,6 +66,7 @@ type Bus struct {
 
 	mu       sync.Mutex
 	streams  map[string]jetstream.Stream
+	spans    map[run.ID]span
 	runs     jetstream.KeyValue
 	data     jetstream.ObjectStore
 	hints    map[int]chan struct{}
@@ -78,7 +79,7 @@ type Bus struct {
 func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	b := &Bus{
 		worker: cfg.Worker, log: cfg.Logger, closed: make(chan struct{}),
-		streams: map[string]jetstream.Stream{}, hints: map[int]chan struct{}{},
+		streams: map[string]jetstream.Stream{}, spans: map[run.ID]span{}, hints: map[int]chan struct{}{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)

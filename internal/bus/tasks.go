@@ -23,12 +23,25 @@ const publishWindow = 1000
 // PublishTasks stores tasks. A task whose chunk has one already is passed
 // over: that is how a chunk is asked for again without being asked for twice.
 func (b *Bus) PublishTasks(ctx context.Context, tasks iter.Seq[run.Task]) error {
-	var pending []jetstream.PubAckFuture
+	stream, err := b.stream(ctx, StreamTasks)
+	if err != nil {
+		return err
+	}
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for the stream of tasks: %w", err)
+	}
+	type sent struct {
+		jetstream.PubAckFuture
+		id run.ID
+	}
+	var pending []sent
 	settle := func() error {
 		for _, f := range pending {
 			t := time.NewTimer(requestTimeout)
 			select {
-			case <-f.Ok():
+			case ack := <-f.Ok():
+				b.stored(f.id, info.Created, ack.Sequence)
 			case err := <-f.Err():
 				if !discarded(err) {
 					t.Stop()
@@ -57,7 +70,7 @@ func (b *Bus) PublishTasks(ctx context.Context, tasks iter.Seq[run.Task]) error 
 		if err != nil {
 			return fmt.Errorf("publishing the task of chunk %d: %w", t.ChunkIdx, err)
 		}
-		if pending = append(pending, f); len(pending) == publishWindow {
+		if pending = append(pending, sent{f, t.RunID}); len(pending) == publishWindow {
 			if err := settle(); err != nil {
 				return err
 			}
@@ -111,18 +124,6 @@ func (b *Bus) DropQueuesBefore(ctx context.Context, id run.ID, session int) erro
 		if err := b.DropQueue(ctx, id, s); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// PurgeTasks removes every task of a run.
-func (b *Bus) PurgeTasks(ctx context.Context, id run.ID) error {
-	s, err := b.stream(ctx, StreamTasks)
-	if err != nil {
-		return err
-	}
-	if err := s.Purge(ctx, jetstream.WithPurgeSubject(runSubjects("task", id))); err != nil {
-		return fmt.Errorf("purging the tasks of run %s: %w", id, err)
 	}
 	return nil
 }

@@ -27,6 +27,14 @@ const (
 	// before the fallback directory is used. With the default drain of 8 s
 	// and the fallback it stays within the 10 s that supervisors grant.
 	diskGrace = 1200 * time.Millisecond
+	// largeExport, in bytes, is what no disk takes in a moment. After an export
+	// of that size the last one may take diskPatience times as long, it is
+	// verified too, before the disk is said to hang: who waits for a gigabyte
+	// wants it whole, and should he kill the process, the one before stands.
+	largeExport  = 64 << 20
+	diskPatience = 6
+	// exportShare keeps large exports during a drain to a fifth of its time.
+	exportShare = 4
 	// fallbackGrace is what the fallback directory gets.
 	fallbackGrace = 600 * time.Millisecond
 )
@@ -114,6 +122,8 @@ type watch struct {
 	startAt time.Time     // of the export under way
 	visible func()        // of the next export; nil: nobody asks
 	first   time.Duration
+	took    time.Duration  // by the longest large export that was not the last
+	idle    time.Time      // since when no export is under way
 	sel     perf.Selection // of the last export
 }
 
@@ -166,7 +176,7 @@ func (w *Watchdog) Run() Outcome {
 		case done := <-s.running:
 			s.settle(done)
 		case <-every:
-			if s.running == nil {
+			if s.running == nil && time.Since(s.idle) >= exportShare*s.took {
 				s.export(false)
 			}
 		case err := <-w.ended:
@@ -276,9 +286,13 @@ func (s *watch) start(final bool, lifeErr error) {
 // settle takes the result of an export that was not the last.
 func (s *watch) settle(done exported) {
 	s.running = nil
+	s.idle = time.Now()
 	if done.err != nil {
 		s.cfg.Logger.Error("an export failed; the last one is still to come", "error", done.err)
 		return
+	}
+	if done.res.Bytes >= largeExport {
+		s.took = max(s.took, s.idle.Sub(s.startAt))
 	}
 	if s.first == 0 && !s.stop.IsZero() {
 		s.first = time.Since(s.stopAt) - done.res.Took.SyncDir - done.res.Took.Check
@@ -298,7 +312,7 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 		patience = max(patience-time.Since(began), diskGrace/2)
 	}
 	out := Outcome{Stop: s.stop, Err: lifeErr, First: s.first}
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(max(patience, diskPatience*s.took))
 	defer limit.Stop()
 	hung := func() Outcome {
 		return s.fallback(out, fmt.Errorf("the disk has not taken the export within %v", time.Since(s.startAt).Round(time.Millisecond)))
@@ -307,6 +321,7 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 		select {
 		case done := <-s.running:
 			s.settle(done)
+			limit.Reset(max(patience, diskPatience*s.took))
 		case <-limit.C:
 			return hung()
 		}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -146,19 +148,32 @@ func syncDir(dir string) error {
 }
 
 // comparer is a writer that says whether what is written to it is what it
-// holds.
+// reads, and makes the digest of that.
 type comparer struct {
-	want []byte // what has not come yet
-	at   int
+	got    io.Reader
+	digest hash.Hash
+	block  []byte
+	at     int64
 }
 
 func (c *comparer) Write(b []byte) (int, error) {
-	if !bytes.HasPrefix(c.want, b) {
+	c.block = slices.Grow(c.block[:0], len(b))[:len(b)]
+	if _, err := io.ReadFull(c.got, c.block); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, err
+	} else if err != nil || !bytes.Equal(c.block, b) {
 		return 0, fmt.Errorf("it differs from what was written, within the %d bytes from byte %d on", len(b), c.at)
 	}
-	c.want = c.want[len(b):]
-	c.at += len(b)
-	return len(b), nil
+	c.at += int64(len(b))
+	return c.digest.Write(b)
+}
+
+// end says whether nothing follows.
+func (c *comparer) end() error {
+	n, err := io.Copy(io.Discard, c.got)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%d bytes follow what was written", n)
+	}
+	return err
 }
 
 // setAside gives the file at path a second name beside it, so that replacing

@@ -63,13 +63,13 @@ func emit(dst []byte, r Report, chunks []Chunk, spill func([]byte) ([]byte, erro
 		return dst, fmt.Errorf("perf JSON of run %s: %w", r.RunID, err)
 	}
 	dst = appendStatuses(dst, chunks)
-	dst = append(dst, ",\n  \"chunks\": ["...)
+	dst = append(dst, linesBegin...)
 	first := int64(0)
 	for i, c := range chunks {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, "\n    "...)
+		dst = append(dst, lineIndent...)
 		if dst, err = blank.appendChunk(dst, c, first, r.Selection); err != nil {
 			return dst, fmt.Errorf("perf JSON of run %s: chunk %d: %w", r.RunID, i, err)
 		}
@@ -79,7 +79,7 @@ func emit(dst []byte, r Report, chunks []Chunk, spill func([]byte) ([]byte, erro
 		}
 	}
 	if len(chunks) > 0 {
-		dst = append(dst, "\n  "...)
+		return append(dst, linesEnd...), nil
 	}
 	return append(dst, "]\n}\n"...), nil
 }

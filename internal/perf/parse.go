@@ -86,12 +86,19 @@ func (d decoded) file() (File, error) {
 	return f, nil
 }
 
-// decode reads b one chunk after the other, so that a large file is not held
-// twice.
 func decode(b []byte) (decoded, error) {
 	if int64(len(b)) > MaxBytes {
 		return decoded{}, fmt.Errorf("it has %d bytes (at most %d)", len(b), MaxBytes)
 	}
+	if d, ok := decodeLines(b); ok {
+		return d, nil
+	}
+	return decodeAny(b)
+}
+
+// decodeAny is decode for a file however it is laid out. It reads one chunk
+// after the other, so that a large file is not held twice.
+func decodeAny(b []byte) (decoded, error) {
 	var d decoded
 	small := map[string]json.RawMessage{}
 	seen := map[string]bool{}

@@ -90,24 +90,25 @@ func (d decoded) verify(f File) error {
 func (d decoded) verifyChunks(chunks []Chunk) error {
 	first := int64(0)
 	for i, f := range d.footers {
-		at := func(name string) string { return fmt.Sprintf("chunks[%d].%s", i, name) }
 		id := strconv.Itoa(i)
 		for _, c := range []struct {
 			field     string
 			got, want any
 		}{
-			{at("run_id"), f.RunID, string(d.header.RunID)},
-			{at("chunk_id"), f.ChunkID, id},
-			{at("first_bar"), f.FirstBar, first},
-			{at("end_bar"), f.EndBar, first + f.PlannedBars},
+			{"run_id", f.RunID, string(d.header.RunID)},
+			{"chunk_id", f.ChunkID, id},
+			{"first_bar", f.FirstBar, first},
+			{"end_bar", f.EndBar, first + f.PlannedBars},
 			// An ok chunk has an ok footer, and no other has.
-			{at("status"), f.Status, chunks[i].settled(first).Status},
-			{at("bars_processed"), f.BarsProcessed, chunks[i].Line.Bars()}, // of attempt 0: 0
-			{fmt.Sprintf("chunks_statuses[%q]", id), d.statuses[id], f.Status},
+			{"status", f.Status, chunks[i].settled(first).Status},
+			{"bars_processed", f.BarsProcessed, chunks[i].Line.Bars()}, // of attempt 0: 0
 		} {
 			if c.got != c.want {
-				return mismatch(c.field, c.got, c.want)
+				return mismatch(fmt.Sprintf("chunks[%d].%s", i, c.field), c.got, c.want)
 			}
+		}
+		if d.statuses[id] != f.Status {
+			return mismatch(fmt.Sprintf("chunks_statuses[%q]", id), d.statuses[id], f.Status)
 		}
 		first += f.PlannedBars
 	}
