@@ -78,7 +78,7 @@ func (b *Bus) StoreStop(ctx context.Context, id run.ID, s run.Stop, session int,
 		if ctx.Err() != nil {
 			return 0, err
 		}
-		if code := apiCode(err); code != 0 && code != codeDuplicateInFlight {
+		if code := apiCode(err); code != 0 && code != codeDuplicateInFlight && !Transient(err) {
 			return 0, err
 		}
 		if errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx, reconnectWait) {

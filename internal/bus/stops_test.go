@@ -279,3 +279,26 @@ func FuzzCleanReason(f *testing.F) {
 		}
 	})
 }
+
+// A cluster that is choosing a leader takes the stop a moment later.
+func TestStoreStopOutlastsAnElection(t *testing.T) {
+	r := newRig(t, "")
+	b := r.bus()
+	must(t, b.js.DeleteStream(t.Context(), StreamStop))
+	asked, server := 0, r.bus().nc
+	_, err := server.Subscribe(StopSubject("r1"), func(m *nats.Msg) {
+		answer := `{"stream":"GX1_STOP","seq":7}`
+		if asked++; asked < 3 {
+			answer = `{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`
+		}
+		if err := m.Respond([]byte(answer)); err != nil {
+			t.Error(err)
+		}
+	})
+	must(t, err)
+	must(t, server.Flush())
+	seq, err := b.StoreStop(t.Context(), "r1", run.Stop{Source: run.SourceSIGTERM, Reason: "enough"}, 0, "id")
+	if err != nil || seq != 7 {
+		t.Errorf("sequence %d, %v (want 7)", seq, err)
+	}
+}
