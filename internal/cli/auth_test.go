@@ -177,6 +177,9 @@ func TestRolesOverTLS(t *testing.T) {
 	if said := <-worked; !strings.HasPrefix(said, "0 ") || strings.Contains(said, "iolation") {
 		t.Errorf("the worker: %s", said)
 	}
+	if left, err := filepath.Glob(filepath.Join(out, "wd", "*", "chunk_*")); err != nil || len(left) > 0 {
+		t.Errorf("the worker has left %v, %v of a complete run", left, err)
+	}
 	log, err := os.ReadFile(filepath.Join(out, "roles", "run.log"))
 	if err != nil || strings.Contains(string(log), "iolation") {
 		t.Errorf("the run's log, %v:\n%s", err, log)

@@ -39,6 +39,7 @@ type workerFlags struct {
 	concurrency int
 	maxRuntime  time.Duration
 	idle        time.Duration
+	keepWork    time.Duration
 	runID       string
 	workDir     string
 	cacheDir    string
@@ -71,6 +72,7 @@ worker takes it at once.`,
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	f.exec.bindCommand(fl)
 	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts are kept, and files that commands open")
+	fl.DurationVar(&f.keepWork, "keep-work", 7*24*time.Hour, "for how long it keeps what was not touched; attempts of complete runs go at once (0: everything stays)")
 	fl.StringVar(&f.cacheDir, "cache-dir", "", "where fetched bars, models and files are kept for later runs (default: gx1-replay in the user's cache directory)")
 	f.cacheMax = defaultCache
 	fl.Var(&f.cacheMax, "cache-max", "bytes that the cache may have, as 4G; what was not used for longest goes (0: keep nothing)")
@@ -106,6 +108,15 @@ func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error
 	return dataset.NewCache(dir, int64(f.cacheMax), log), nil
 }
 
+// keep is for how long the work directory keeps what was not touched. A local
+// worker's goes with its run.
+func (f *workerFlags) keep(local bool) time.Duration {
+	if local {
+		return 0
+	}
+	return f.keepWork
+}
+
 // defaultIdle is how long --exit-when-idle waits for work without a value.
 const defaultIdle = "1m"
 
@@ -119,6 +130,8 @@ func (f *workerFlags) slots(local bool) (int, error) {
 		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d, or 0 for the default)", f.concurrency, maxSlots)}
 	case f.maxRuntime < 0:
 		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for none)", f.maxRuntime)}
+	case f.keepWork < 0:
+		return 0, &usageError{msg: fmt.Sprintf("--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)}
 	case f.idle < 0:
 		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to wait on)", f.idle)}
 	case f.concurrency > 0:
@@ -299,6 +312,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	w := worker.New(worker.Config{
 		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: slots, Run: only, WorkDir: f.workDir,
 		Engine: engine, Logger: log, Usage: usage, MaxRuntime: f.maxRuntime, ExitWhenIdle: f.idle,
+		KeepWork: f.keep(local),
 	})
 	err = w.Run(ctx)
 	if broken := (*worker.SetUpError)(nil); errors.As(err, &broken) {

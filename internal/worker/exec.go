@@ -37,6 +37,12 @@ type Exec struct {
 	runs map[run.ID]*execInputs
 }
 
+// Directories in the work directory, beside those of runs.
+const (
+	filesDir = "files" // that travelled, each in a directory named by its digest
+	dataDir  = "data"  // data sets written out
+)
+
 // execInputs are what all chunks of a run share.
 type execInputs struct {
 	source  execSource
@@ -131,7 +137,7 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if in := e.runs[m.RunID]; in != nil {
+	if in := e.runs[m.RunID]; in != nil && e.has(in) {
 		return in, nil
 	}
 	in := &execInputs{files: map[string]string{}}
@@ -162,21 +168,33 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 	return in, nil
 }
 
+// has reports whether the files of in that are in the work directory are still
+// there, and marks them as used.
+func (e *Exec) has(in *execInputs) bool {
+	own, err := filepath.Abs(filepath.Join(e.WorkDir, filesDir))
+	for _, path := range in.files {
+		if strings.HasPrefix(path, own+string(filepath.Separator)) && !touch(path) {
+			return false
+		}
+	}
+	return err == nil
+}
+
 // dataFile writes the whole data set, once a run and process.
 func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (string, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.data != "" {
+	if in.data != "" && touch(in.data) {
 		return in.data, nil
 	}
-	dir := filepath.Join(e.WorkDir, "data")
+	dir := filepath.Join(e.WorkDir, dataDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	// Other processes write the same file: aside and renamed, each its own.
 	name := m.Data.SHA256 + m.Data.Extra + "." + m.Command.TSFormat + "." + m.Command.SliceFormat
 	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); err != nil {
+	if !touch(path) {
 		aside, err := os.MkdirTemp(dir, ".data-*")
 		if err != nil {
 			return "", err
@@ -212,9 +230,9 @@ func (e *Exec) file(ctx context.Context, f run.CommandFile) (string, error) {
 	if f.Bytes > execengine.MaxShipped {
 		return "", fmt.Errorf("%s has %d bytes, more than travels (%d): a worker finds it under --files DIR by its SHA-256, %s", f.Name, f.Bytes, execengine.MaxShipped, f.SHA256)
 	}
-	dir := filepath.Join(e.WorkDir, "files", f.SHA256)
+	dir := filepath.Join(e.WorkDir, filesDir, f.SHA256)
 	path := filepath.Join(dir, f.Name)
-	if hasDigest(path, f) {
+	if hasDigest(path, f) && touch(path) {
 		return filepath.Abs(path)
 	}
 	content, err := e.Cache.Get(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, execengine.MaxShipped)

@@ -137,6 +137,9 @@ func (w *Worker) readRuns(ctx context.Context) {
 	}
 	w.applyRuns(ctx, list)
 	w.noteUnfit(ctx)
+	if w.cfg.KeepWork > 0 {
+		w.tidyExported(list)
+	}
 }
 
 func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {

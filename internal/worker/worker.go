@@ -119,6 +119,9 @@ type Config struct {
 	// ExitWhenIdle ends Run when no slot has had a task for so long; 0: it goes
 	// on until its context ends.
 	ExitWhenIdle time.Duration
+	// KeepWork is for how long WorkDir keeps what was not touched; attempts of
+	// runs that are complete and exported go at once. 0: everything stays.
+	KeepWork time.Duration
 	// Usage gives the process's CPU seconds and largest memory so far. Nil:
 	// the engine's footers have what it used.
 	Usage func() (user, sys float64, maxRSSBytes int64)
@@ -138,6 +141,7 @@ type Worker struct {
 	broken   *SetUpError
 	// idleSince is when the last task was let go, or Run began.
 	idleSince time.Time
+	tidied    map[run.ID]bool    // exported runs without attempts here; of trackRuns
 	giveUp    context.CancelFunc // ends Run: the worker is broken, or idle
 }
 
@@ -193,6 +197,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	owned.Go(func() { w.trackRuns(ctx, hint) })
 	if w.cfg.ExitWhenIdle > 0 {
 		owned.Go(func() { w.leaveWhenIdle(ctx) })
+	}
+	if w.cfg.KeepWork > 0 {
+		owned.Go(func() { w.tidyOld(ctx) })
 	}
 	owned.Wait()
 	w.endSessions()

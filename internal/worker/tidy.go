@@ -1,0 +1,139 @@
+package worker
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"gx1replay/internal/run"
+)
+
+// tidyEvery is how often a worker looks for what is old.
+const tidyEvery = time.Hour
+
+// tidyable is all that is ever removed from a work directory: attempts by run
+// and chunk, files that travelled by their digest, data sets written out.
+var tidyable = []struct {
+	glob string
+	is   *regexp.Regexp
+}{
+	{"*/chunk_*/attempt_*", regexp.MustCompile(`^[^/]+/chunk_[0-9]+/attempt_[0-9]+$`)},
+	{filesDir + "/*", regexp.MustCompile(`^files/[0-9a-f]{64}$`)},
+	{dataDir + "/*", regexp.MustCompile(`^data/[0-9a-f]{64}[0-9a-z._]*$`)},
+}
+
+// tidyOld removes, now and then, what was not touched for KeepWork.
+func (w *Worker) tidyOld(ctx context.Context) {
+	for {
+		if n := removeOld(w.cfg.WorkDir, time.Now().Add(-w.cfg.KeepWork)); n > 0 {
+			w.log.Info("old attempts and files are removed from the work directory", "removed", n, "untouched_for", w.cfg.KeepWork)
+		}
+		if !pause(ctx, tidyEvery) {
+			return
+		}
+	}
+}
+
+// tidyExported removes the attempts of runs that are complete, exported and
+// verified: nobody needs their footers. Each run is looked for once.
+func (w *Worker) tidyExported(list []run.Manifest) {
+	done := map[run.ID]bool{}
+	for _, m := range list {
+		if m.State != run.StateExported || w.worksOn(m.RunID) {
+			continue
+		}
+		if !w.tidied[m.RunID] {
+			removeAttempts(filepath.Join(w.cfg.WorkDir, string(m.RunID)))
+		}
+		done[m.RunID] = true
+	}
+	w.tidied = done
+}
+
+func (w *Worker) worksOn(id run.ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key := range w.busy {
+		if key.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// removeAttempts removes a run's attempts, and its directory if nothing else
+// is in it.
+func removeAttempts(dir string) {
+	chunks, err := fs.Glob(os.DirFS(dir), "chunk_*")
+	if err != nil {
+		return // the pattern is fine
+	}
+	for _, name := range chunks {
+		attempts, err := fs.Glob(os.DirFS(dir), name+"/attempt_*")
+		if err != nil {
+			return
+		}
+		for _, a := range attempts {
+			_ = os.RemoveAll(filepath.Join(dir, a)) // what stays is old one day
+		}
+		_ = os.Remove(filepath.Join(dir, name))
+	}
+	_ = os.Remove(dir)
+}
+
+// removeOld removes from a work directory what was last changed before limit,
+// and says how much that was.
+func removeOld(dir string, limit time.Time) (removed int) {
+	for _, t := range tidyable {
+		found, err := fs.Glob(os.DirFS(dir), t.glob)
+		if err != nil {
+			return removed // the pattern is fine
+		}
+		for _, name := range found {
+			full := filepath.Join(dir, filepath.FromSlash(name))
+			if !t.is.MatchString(name) || !changedBefore(full, limit) || os.RemoveAll(full) != nil {
+				continue
+			}
+			removed++
+			for up := path.Dir(name); up != "."; up = path.Dir(up) {
+				if os.Remove(filepath.Join(dir, filepath.FromSlash(up))) != nil {
+					break // something else is in it
+				}
+			}
+		}
+	}
+	return removed
+}
+
+// changedBefore reports whether neither path nor what is directly in it was
+// changed since limit. An attempt's footer is replaced as it goes on.
+func changedBefore(path string, limit time.Time) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.ModTime().Before(limit) {
+		return false
+	}
+	if !info.IsDir() {
+		return true
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || !info.ModTime().Before(limit) {
+			return false
+		}
+	}
+	return true
+}
+
+// touch marks what is used in a work directory, and reports whether it is
+// there.
+func touch(path string) bool {
+	now := time.Now()
+	return os.Chtimes(path, now, now) == nil
+}
