@@ -258,6 +258,7 @@ func (u *ui) state() progress.State {
 	s := progress.State{
 		RunID: string(u.id), ChunksDone: p.Done, ChunksRunning: p.Running, ChunksFailed: p.Failed, ChunksTotal: p.Chunks,
 		BarsDone: p.Bars, BarsTotal: p.BarsTotal, Left: -1, Trades: p.Trades, Taken: p.Claims > 0, Stopping: p.Stopping, BusLost: p.BusLost,
+		Uploaded: p.Uploaded, Uploads: p.Uploads,
 	}
 	if cmd := u.stop.Load(); cmd != nil {
 		s.StopCommand = *cmd

@@ -50,6 +50,7 @@ type Life struct {
 	board    *board
 	revision uint64
 	purged   bool // earlier sessions' tasks are gone
+	upload   upload
 	stop     atomic.Pointer[run.Stop]
 	bad      chan uint64
 }
@@ -208,10 +209,13 @@ func (l *Life) storeFirst(ctx context.Context) error {
 // putObjects stores the data set, the policy and what else workers need where
 // they are missing.
 func (l *Life) putObjects(ctx context.Context) error {
-	if err := dataset.Publish(ctx, l.Bus, l.Manifest.Data.SHA256, l.Bars); err != nil {
+	l.upload.expect(len(l.Bars), len(l.Extra))
+	defer l.upload.end()
+	store := counting{l.Bus, &l.upload}
+	if err := dataset.Publish(ctx, store, l.Manifest.Data.SHA256, l.Bars); err != nil {
 		return fmt.Errorf("storing the data set: %w", err)
 	}
-	if err := dataset.PublishExtra(ctx, l.Bus, l.Manifest.Data.Extra, l.Extra, int64(len(l.Bars))); err != nil {
+	if err := dataset.PublishExtra(ctx, store, l.Manifest.Data.Extra, l.Extra, int64(len(l.Bars))); err != nil {
 		return fmt.Errorf("storing the data set's own columns: %w", err)
 	}
 	there, err := l.Bus.HasObject(ctx, bus.PolicyObject(l.Manifest))

@@ -232,6 +232,9 @@ type Progress struct {
 	// BusLost: the external bus does not answer; it is tried for as long as
 	// the run lasts.
 	BusLost bool
+	// Of Uploads objects that hold the data set Uploaded are stored; 0 of 0:
+	// nothing is being uploaded.
+	Uploaded, Uploads int
 }
 
 // Progress returns how far the session is. It takes no lock.
@@ -243,6 +246,10 @@ func (s *Session) Progress() Progress {
 				p.Workers++
 			}
 		}
+	}
+	if up := s.upload.Load(); up != nil {
+		p.Uploads = int(up.of.Load())
+		p.Uploaded = min(int(up.there.Load()), p.Uploads)
 	}
 	b := s.board.Load()
 	if b == nil {

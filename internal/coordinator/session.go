@@ -165,6 +165,7 @@ type Session struct {
 
 	stopping atomic.Bool
 	silent   atomic.Bool // the external bus does not answer now
+	upload   atomic.Pointer[upload]
 }
 
 // Run runs the session until its perf JSON is written, or has failed to be,
@@ -308,6 +309,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	}
 	life.Prepare()
 	s.board.Store(life.board)
+	s.upload.Store(&life.upload)
 	if err := export.KeepPolicy(s.target, m.Policy, s.cfg.Policy.Content); err != nil {
 		s.cfg.Logger.Warn("keeping the policy for a recovery", "error", err)
 	}
@@ -458,6 +460,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 		life.board.before = &s.left.file.Report
 	}
 	s.board.Store(life.board)
+	s.upload.Store(&life.upload)
 	s.guardian.session(m.Session, s.started)
 	return true, nil
 }

@@ -35,6 +35,9 @@ type State struct {
 	Stopping bool
 	// BusLost says that the bus does not answer: the figures are old.
 	BusLost bool
+	// Of Uploads slices of the data set Uploaded are on the bus; 0 of 0:
+	// nothing is being uploaded.
+	Uploaded, Uploads int
 	// StopCommand is the exact command that stops this run.
 	StopCommand string
 }
@@ -46,6 +49,11 @@ const (
 	stopping = "stopping"
 	busLost  = "the bus does not answer"
 )
+
+// uploading says how far the upload is.
+func (s State) uploading() string {
+	return "uploading the data set, " + Count(int64(s.Uploaded)) + "/" + Count(int64(s.Uploads))
+}
 
 // Render returns the live line of s in at most width columns, without a line
 // end and, with color, with escape sequences, which take no column. Where
@@ -113,6 +121,8 @@ func (s State) parts() []part {
 		add(part{text: stopping, style: yellow, weight: 1})
 	case s.ChunksTotal == 0:
 		add(part{text: planning, style: plain, weight: 1})
+	case s.Uploads > 0:
+		add(part{text: s.uploading(), short: "uploading", style: plain, weight: 1})
 	case !s.Taken:
 		add(part{text: nobody, short: "no worker", style: yellow, weight: 1})
 	}
@@ -167,6 +177,8 @@ func Line(s State) []slog.Attr {
 		attrs = append(attrs, slog.String("note", stopping))
 	case s.ChunksTotal == 0:
 		attrs = append(attrs, slog.String("note", planning))
+	case s.Uploads > 0:
+		attrs = append(attrs, slog.String("note", s.uploading()))
 	case !s.Taken:
 		attrs = append(attrs, slog.String("note", nobody))
 	}

@@ -62,6 +62,10 @@ func TestRenderGolden(t *testing.T) {
 		})},
 		{"stopping", with(func(s *State) { s.Stopping = true })},
 		{"without its bus", with(func(s *State) { s.BusLost, s.Stopping = true, true })},
+		{"uploading", with(func(s *State) {
+			s.ChunksDone, s.ChunksRunning, s.BarsDone, s.BarsPerSec, s.Trades, s.Left, s.Taken = 0, 0, 0, 0, 0, -1, false
+			s.Uploaded, s.Uploads = 12, 1600
+		})},
 		{"some failed", with(func(s *State) { s.ChunksFailed = 2 })},
 		{"slow command", with(func(s *State) { s.BarsPerSec, s.Left, s.Trades = 0.53, 15*time.Hour+7*time.Minute, 1 })},
 		{"nothing known yet", with(func(s *State) { s.BarsPerSec, s.Left = math.NaN(), -1 })},
@@ -195,6 +199,7 @@ func TestLine(t *testing.T) {
 		log(with(func(s *State) { s.Taken, s.BarsPerSec, s.Left = false, 0, -1 }))+
 		log(with(func(s *State) { s.Stopping = true }))+
 		log(with(func(s *State) { s.BusLost = true }))+
+		log(with(func(s *State) { s.Taken, s.Uploaded, s.Uploads = false, 12, 1600 }))+
 		log(State{RunID: "r", Left: -1}))
 }
 
