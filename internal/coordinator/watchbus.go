@@ -7,12 +7,12 @@ import (
 	"gx1replay/internal/bus"
 )
 
-// A bus that does not answer is known of within two seconds: a link that was
-// cut says nothing, and the connection itself takes longer to find out.
+// A bus that does not answer is shown within two seconds: a link that was cut
+// says nothing, and the connection itself takes longer to find out.
 const (
-	askEvery = 400 * time.Millisecond
-	// answerWithin is long for a bus far away, and leaves time to say so.
-	answerWithin = 1500 * time.Millisecond
+	askEvery = 300 * time.Millisecond
+	// answerWithin is long for a bus far away, and leaves time to draw a line.
+	answerWithin = 1400 * time.Millisecond
 )
 
 // watchBus notes whether the external bus answers, until ctx ends.
