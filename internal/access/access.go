@@ -50,6 +50,10 @@ func (r Role) Purpose() string {
 // gets its answers. No user may listen to another's.
 func Inbox(public string) string { return "_INBOX_GX1_" + public }
 
+// SubjectTemplate stands for a user's public key in the permissions of a scoped
+// signing key: the server puts the key of each user there.
+const SubjectTemplate = "{{subject()}}"
+
 // Permissions are subjects, with * for one token and > for the rest.
 type Permissions struct {
 	Publish, Subscribe []string
@@ -125,6 +129,13 @@ func Of(r Role) Permissions {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
+	return p
+}
+
+// For is all that the user of role r with that public nkey may do.
+func For(r Role, public string) Permissions {
+	p := Of(r)
+	p.Subscribe = append([]string{Inbox(public) + ".>"}, p.Subscribe...)
 	return p
 }
 

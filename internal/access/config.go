@@ -24,10 +24,10 @@ accounts {
     users: [
 `)
 	for _, u := range users {
-		p := Of(u.Role)
+		p := For(u.Role, u.Public)
 		fmt.Fprintf(&b, "      # %s: %s\n      {\n        nkey: %s\n        permissions: {\n", u.Role, u.Role.Purpose(), u.Public)
 		writeList(&b, "publish", p.Publish)
-		writeList(&b, "subscribe", append([]string{Inbox(u.Public) + ".>"}, p.Subscribe...))
+		writeList(&b, "subscribe", p.Subscribe)
 		b.WriteString("        }\n      }\n")
 	}
 	b.WriteString("    ]\n  }\n  SYS {}\n}\nsystem_account: SYS\n")
