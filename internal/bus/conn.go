@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"strconv"
@@ -151,8 +152,13 @@ func Transient(err error) bool {
 }
 
 // Unreachable reports whether err, from Connect, is that no server answered:
-// there may be one later. A server that refuses is no such error.
+// there may be one later. A server that refuses is no such error, nor is a file
+// that cannot be read, which the system's own errors would pass for one.
 func Unreachable(err error) bool {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return false
+	}
 	var network net.Error
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
 }
