@@ -36,7 +36,7 @@ func (a Access) String() string {
 // options are the client's, beside the context's.
 func (a Access) options() ([]nats.Option, error) {
 	for _, f := range []struct{ flag, path string }{
-		{"--creds", a.Creds}, {"--nkey", a.NKey}, {"--tlsca", a.TLSCA}, {"--tlscert", a.TLSCert}, {"--tlskey", a.TLSKey},
+		{"--nkey", a.NKey}, {"--tlsca", a.TLSCA}, {"--tlscert", a.TLSCert}, {"--tlskey", a.TLSKey},
 	} {
 		if f.path == "" {
 			continue
@@ -49,7 +49,16 @@ func (a Access) options() ([]nats.Option, error) {
 			return nil, fmt.Errorf("%s: %w", f.flag, err)
 		}
 	}
+	if a.Creds != "" && a.NKey != "" {
+		return nil, errors.New("--creds and --nkey are two users (want one)")
+	}
+	if err := a.checkCreds(); err != nil {
+		return nil, err
+	}
 	var opts []nats.Option
+	if a.Creds != "" || a.NKey != "" {
+		opts = append(opts, nobody)
+	}
 	if a.Creds != "" {
 		opts = append(opts, nats.UserCredentials(a.Creds))
 	}
@@ -70,4 +79,14 @@ func (a Access) options() ([]nats.Option, error) {
 		opts = append(opts, nats.ClientCert(a.TLSCert, a.TLSKey))
 	}
 	return opts, nil
+}
+
+// nobody forgets the user that a context names, whom another goes before, and
+// the inbox that is his.
+func nobody(o *nats.Options) error {
+	if o.User == "" && o.Token == "" && o.Nkey == "" && o.UserJWT == nil {
+		return nil
+	}
+	o.User, o.Password, o.Token, o.Nkey, o.UserJWT, o.SignatureCB, o.InboxPrefix = "", "", "", "", nil, nil, ""
+	return nil
 }

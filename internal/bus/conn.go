@@ -117,7 +117,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	nc, err := cfg.dial(append(append(opts, cfg.Options...), ownInbox))
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", cfg.Access, err)
+		return nil, fmt.Errorf("connecting to %s: %w", cfg.Access, cfg.explained(err))
 	}
 	b.nc = nc
 	if b.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
@@ -129,6 +129,16 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// locksOut reports whether err is a server's that does not let this user in.
+func locksOut(err error) bool {
+	for _, e := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // Transient reports whether err says that the bus could not be used at the
@@ -170,6 +180,12 @@ func ownInbox(o *nats.Options) error {
 	prefix := o.InboxPrefix
 	switch {
 	case prefix != "":
+	case o.UserJWT != nil:
+		public, err := jwtUser(o.UserJWT)
+		if err != nil {
+			return err
+		}
+		prefix = access.Inbox(public)
 	case o.Nkey != "":
 		prefix = access.Inbox(o.Nkey)
 	default:
@@ -178,7 +194,7 @@ func ownInbox(o *nats.Options) error {
 	return nats.CustomInboxPrefix(prefix + "." + nats.NewInbox()[len(nats.InboxPrefix):])(o)
 }
 
-// defaultInbox is the prefix of answers of users without an nkey.
+// defaultInbox is the prefix of answers of users without a key of their own.
 const defaultInbox = "_INBOX_GX1"
 
 // dial connects, by the context if there is one.

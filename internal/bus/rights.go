@@ -3,8 +3,11 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/nats-io/nats.go"
 
 	"gx1replay/internal/access"
 )
@@ -43,10 +46,20 @@ func (b *Bus) Rights(ctx context.Context) (Rights, error) {
 func (b *Bus) Require(ctx context.Context, role access.Role) error {
 	r, err := b.Rights(ctx)
 	if err != nil {
+		if b.deaf() {
+			prefix := b.nc.Opts.InboxPrefix
+			return &UnfitError{fmt.Sprintf("the user of the bus hears no answer: it may not listen to %s.> (docs/security.md)", prefix[:strings.LastIndexByte(prefix, '.')])}
+		}
 		b.log.Debug("the server does not tell this user's rights", "error", err)
 		return ctx.Err()
 	}
 	return r.require(role)
+}
+
+// deaf reports whether the server keeps this user's answers from it.
+func (b *Bus) deaf() bool {
+	err := b.nc.LastError()
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `Subscription to "`+b.nc.Opts.InboxPrefix)
 }
 
 func (r Rights) require(role access.Role) error {
