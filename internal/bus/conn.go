@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,6 +37,9 @@ const (
 	// pingInterval × two missed pings bounds how long a dead link goes
 	// unnoticed.
 	pingInterval = 2 * time.Second
+	// refusedWait follows a refusal by the server, instead of reconnectWait: it
+	// stands until somebody renews the credentials, and each try is logged.
+	refusedWait = 2 * time.Second
 	// requestTimeout bounds one request to the server. It is well under a
 	// lease, so that a request that is never answered costs no lease.
 	requestTimeout = 2 * time.Second
@@ -64,6 +69,9 @@ type Bus struct {
 	worker string
 	log    *slog.Logger
 	closed chan struct{}
+	// refused is when the server last refused this user, in nanoseconds of the
+	// clock; 0: never.
+	refused atomic.Int64
 
 	mu       sync.Mutex
 	streams  map[string]jetstream.Stream
@@ -92,8 +100,10 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	opts = append(opts,
 		nats.Name(cfg.Name),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait),
-		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2),
+		nats.CustomReconnectDelay(b.reconnectDelay),
+		// A user who is refused may be let in again: credentials are renewed, and
+		// read for each try. The client would close the connection for good.
+		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(-1), // nothing is buffered while disconnected
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(2),
@@ -108,6 +118,9 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 			b.wake()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if locksOut(err) {
+				b.refused.Store(time.Now().UnixNano())
+			}
 			b.log.Warn("the bus reports an error", "error", err)
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
@@ -129,6 +142,14 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// reconnectDelay is how long the client waits when it has tried all servers.
+func (b *Bus) reconnectDelay(int) time.Duration {
+	if time.Since(time.Unix(0, b.refused.Load())) < 2*refusedWait {
+		return refusedWait
+	}
+	return reconnectWait + rand.N(reconnectWait/2)
 }
 
 // locksOut reports whether err is a server's that does not let this user in.

@@ -138,3 +138,24 @@ func TestExpiredCredentials(t *testing.T) {
 		t.Errorf("error %v (want that the credentials expired)", err)
 	}
 }
+
+// Credentials that end are renewed sooner or later: a connection goes on with the
+// new ones, also when the server has refused the old ones again and again.
+func TestRenewedCredentials(t *testing.T) {
+	s := jwtbus.Start(t, jwtbus.InUsers)
+	_, creds := s.User(access.Observer)
+	s.Renew(access.Observer, creds, time.Now().Add(2*time.Second))
+	b, err := Connect(t.Context(), Config{Access: Access{URL: s.URL, Creds: creds}})
+	must(t, err)
+	defer b.Close()
+	last := int64(0)
+	for range 3 {
+		eventually(t, "the credentials are refused", func() bool { return b.refused.Load() != last })
+		last = b.refused.Load()
+	}
+	s.Renew(access.Observer, creds, time.Time{})
+	eventually(t, "the renewed ones are taken", func() bool {
+		_, err := b.Rights(t.Context())
+		return err == nil
+	})
+}
