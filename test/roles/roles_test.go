@@ -16,6 +16,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
+	"gx1replay/test/jwtbus"
 )
 
 // someone is a connection of a role, and what the server refused it.
@@ -55,14 +56,51 @@ func (s *someone) violations(t *testing.T) []string {
 
 type roleServer struct {
 	url   string
-	users map[access.Role]nkeys.KeyPair
+	users map[access.Role]user
 }
 
-// start starts a server with a user of each role.
-func start(t *testing.T) *roleServer {
+// user is one of the server's. What it connects by is an option, or a file of
+// credentials.
+type user struct {
+	public string
+	key    nats.Option
+	creds  string
+}
+
+// servers are the ways to make a server with a user of each role.
+func servers() map[string]func(*testing.T) *roleServer {
+	return map[string]func(*testing.T) *roleServer{
+		"nkeys":               startNkeys,
+		"JWTs of users":       func(t *testing.T) *roleServer { return startJWT(t, jwtbus.InUsers) },
+		"JWTs by scoped keys": func(t *testing.T) *roleServer { return startJWT(t, jwtbus.InSigningKeys) },
+	}
+}
+
+func startJWT(t *testing.T, way jwtbus.Way) *roleServer {
+	t.Helper()
+	b := jwtbus.Start(t, way)
+	s := &roleServer{url: b.URL, users: map[access.Role]user{}}
+	for _, r := range access.Roles() {
+		public, creds := b.User(r)
+		s.users[r] = user{public: public, key: nats.UserCredentials(creds), creds: creds}
+	}
+	return s.ready(t)
+}
+
+// ready makes the streams.
+func (s *roleServer) ready(t *testing.T) *roleServer {
+	t.Helper()
+	if _, _, err := s.bus(t, access.Coordinator).Ready(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// startNkeys starts a server as auth init configures it.
+func startNkeys(t *testing.T) *roleServer {
 	t.Helper()
 	dir := t.TempDir()
-	s := &roleServer{users: map[access.Role]nkeys.KeyPair{}}
+	s := &roleServer{users: map[access.Role]user{}}
 	var list []access.User
 	for _, r := range access.Roles() {
 		pair, err := nkeys.CreateUser()
@@ -73,7 +111,7 @@ func start(t *testing.T) *roleServer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.users[r] = pair
+		s.users[r] = user{public: public, key: nats.Nkey(public, pair.Sign)}
 		list = append(list, access.User{Role: r, Public: public})
 	}
 	write := func(name string, do func(f *os.File) error) string {
@@ -109,24 +147,18 @@ func start(t *testing.T) *roleServer {
 		t.Fatal("the server did not start")
 	}
 	s.url = srv.ClientURL()
-	b := s.bus(t, access.Coordinator)
-	if _, _, err := b.Ready(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func (s *roleServer) key(r access.Role) (public string, option nats.Option) {
-	pair := s.users[r]
-	public, _ = pair.PublicKey()
-	return public, nats.Nkey(public, pair.Sign)
+	return s.ready(t)
 }
 
 // bus is the product's own connection.
 func (s *roleServer) bus(t *testing.T, r access.Role) *bus.Bus {
 	t.Helper()
-	_, key := s.key(r)
-	b, err := bus.Connect(t.Context(), bus.Config{Access: bus.Access{URL: s.url}, Name: string(r), Options: []nats.Option{key}})
+	u := s.users[r]
+	cfg := bus.Config{Access: bus.Access{URL: s.url, Creds: u.creds}, Name: string(r)}
+	if u.creds == "" {
+		cfg.Options = []nats.Option{u.key}
+	}
+	b, err := bus.Connect(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,9 +169,9 @@ func (s *roleServer) bus(t *testing.T, r access.Role) *bus.Bus {
 // connect is a plain connection, for what the product never does.
 func (s *roleServer) connect(t *testing.T, r access.Role) *someone {
 	t.Helper()
-	public, key := s.key(r)
-	w := &someone{public: public, refused: make(chan string, 100)}
-	nc, err := nats.Connect(s.url, key, nats.CustomInboxPrefix(access.Inbox(public)), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	u := s.users[r]
+	w := &someone{public: u.public, refused: make(chan string, 100)}
+	nc, err := nats.Connect(s.url, u.key, nats.CustomInboxPrefix(access.Inbox(u.public)), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		w.refused <- err.Error()
 	}))
 	if err != nil {
@@ -223,15 +255,21 @@ func deeds() []deed {
 
 // Each role does what it may, and is refused what it may not.
 func TestRoles(t *testing.T) {
-	s := start(t)
+	for kind, start := range servers() {
+		t.Run(kind, func(t *testing.T) {
+			testRoles(t, start(t))
+		})
+	}
+}
+
+func testRoles(t *testing.T, s *roleServer) {
 	for _, r := range access.Roles() {
 		t.Run(string(r), func(t *testing.T) {
 			w := s.connect(t, r)
 			list := deeds()
 			for _, other := range access.Roles() {
 				if other != r {
-					public, _ := s.key(other)
-					list = append(list, deed{"listen to answers for the " + string(other), subscribe(access.Inbox(public) + ".>"), nil})
+					list = append(list, deed{"listen to answers for the " + string(other), subscribe(access.Inbox(s.users[other].public) + ".>"), nil})
 				}
 			}
 			for _, d := range list {
@@ -249,7 +287,14 @@ func TestRoles(t *testing.T) {
 
 // A user is told before it tries what it lacks.
 func TestRequire(t *testing.T) {
-	s := start(t)
+	for kind, start := range servers() {
+		t.Run(kind, func(t *testing.T) {
+			testRequire(t, start(t))
+		})
+	}
+}
+
+func testRequire(t *testing.T, s *roleServer) {
 	for have, want := range map[access.Role][]access.Role{
 		access.Coordinator: access.Roles(),
 		access.Worker:      {access.Worker},
