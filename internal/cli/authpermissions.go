@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/access"
+)
+
+func (p Program) authPermissionsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "permissions ROLE",
+		Short: "Print what a role may do, as JWTs have it",
+		Long: `permissions prints, in JSON, the subjects that users of a role publish and
+subscribe to, for buses whose users have JWTs: they go into the scoped signing
+key of the role, and the server puts each user's public key in the place of
+` + access.SubjectTemplate + `. Roles: coordinator, worker, operator, observer.`,
+		Example: `  coordinator auth permissions worker > worker.json`,
+		Args:    oneArg("ROLE", "coordinator auth permissions worker"),
+		RunE:    func(_ *cobra.Command, args []string) error { return p.authPermissions(access.Role(args[0])) },
+	}
+	p.bindEnv(cmd, nil)
+	return cmd
+}
+
+func (p Program) authPermissions(role access.Role) error {
+	if !slices.Contains(access.Roles(), role) {
+		return &usageError{msg: fmt.Sprintf("there is no role %q (want one of %v)", role, access.Roles()), hint: "coordinator auth permissions --help"}
+	}
+	may := access.For(role, access.SubjectTemplate)
+	e := json.NewEncoder(p.Stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false) // subjects end with >
+	if err := e.Encode(jwt.Permissions{Pub: jwt.Permission{Allow: may.Publish}, Sub: jwt.Permission{Allow: may.Subscribe}}); err != nil {
+		return fmt.Errorf("printing the permissions of role %s: %w", role, err)
+	}
+	return nil
+}
