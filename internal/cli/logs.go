@@ -155,7 +155,7 @@ func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c 
 		s.looked = append(s.looked, access.String())
 	case alive:
 		connect = func() (*bus.Bus, error) { return coordinator.ConnectTo(ctx, entry) }
-		s.looked = append(s.looked, entry.URL)
+		s.looked = append(s.looked, coordinator.AccessTo(entry).String())
 	default:
 		s.looked = append(s.looked, "no bus of it is up")
 	}

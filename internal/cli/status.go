@@ -154,7 +154,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 			bars = progress.Count(s.Bars) + " of " + progress.Count(s.PlannedBars)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, state,
-			time.Since(e.StartedAt).Round(time.Second), chunks, bars, e.PID, e.URL, left, e.OutputDir)
+			time.Since(e.StartedAt).Round(time.Second), chunks, bars, e.PID, coordinator.AccessTo(e.Entry), left, e.OutputDir)
 	}
 	if err := w.Flush(); err != nil {
 		return alive, err
@@ -233,7 +233,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 			continue
 		}
 		s := runStatus{
-			Entry: process.Entry{RunID: m.RunID, URL: where.String(), Session: m.Session, State: string(m.State)},
+			Entry: process.Entry{RunID: m.RunID, URL: bus.Redacted(where.URL), Context: where.Context, Session: m.Session, State: string(m.State)},
 			Alive: m.State == run.StateRunning, BusAnswers: true, onBus: string(m.State),
 		}
 		if n := len(m.Sessions); n > 0 {

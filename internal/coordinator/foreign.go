@@ -27,9 +27,14 @@ func SendStop(ctx context.Context, e process.Entry, s run.Stop, msgID string) (u
 
 // ConnectTo connects to the bus of a run of this machine's register.
 func ConnectTo(ctx context.Context, e process.Entry) (*bus.Bus, error) {
-	return bus.Connect(ctx, bus.Config{Name: "gx1 operator", Access: bus.Access{
+	return bus.Connect(ctx, bus.Config{Name: "gx1 operator", Access: AccessTo(e)})
+}
+
+// AccessTo is how the bus of a run of the register is reached.
+func AccessTo(e process.Entry) bus.Access {
+	return bus.Access{
 		URL: e.URL, Context: e.Context, NKey: e.KeyFile, Creds: e.CredsFile, TLSCA: e.TLSCA, TLSCert: e.TLSCert, TLSKey: e.TLSKey,
-	}})
+	}
 }
 
 const (
