@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"gx1replay/internal/perf"
 	"gx1replay/test/drive"
 )
 
@@ -181,6 +182,18 @@ func (f *fairness) stopLarge(ctx context.Context, beside func() error) error {
 			return wrong
 		}
 	}
+	var across *drive.Run
+	others := 0 // tasks of the run that the stop is not for
+	if beside != nil {
+		if across, err = f.start("across", smallChunks, smallChunks*smallChunkBars); err != nil {
+			return err
+		}
+		defer across.End()
+		others = smallChunks
+		if err := across.Until(ctx, "its chunks are claimed", func() bool { return claims(ctx, js, "across") >= smallChunks/3 }); err != nil {
+			return err
+		}
+	}
 	queued := tasks()
 	stopAt := time.Now()
 	if err := nc.Publish("gx1.stop.large", []byte("enough")); err != nil {
@@ -193,7 +206,7 @@ func (f *fairness) stopLarge(ctx context.Context, beside func() error) error {
 				first = time.Since(stopAt)
 			}
 		}
-		if empty == 0 && tasks() == 0 {
+		if empty == 0 && tasks() <= others {
 			empty = time.Since(stopAt)
 		}
 		return first > 0 && empty > 0
@@ -204,6 +217,11 @@ func (f *fairness) stopLarge(ctx context.Context, beside func() error) error {
 	if err != nil || code != 0 {
 		return errors.Join(fmt.Errorf("the large run ended with code %d: %s", code, drive.Tail(r.Stderr(), 5)), err)
 	}
+	if across != nil {
+		if err := f.unnoticed(ctx, across); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(f.out, "%d chunks, under way after %v; stopped with %d tasks queued: the first file after %v, the tasks gone after %v (at most %v), the end after %v\n",
 		f.chunks, ms(published), queued, ms(first), ms(empty), f.gone, ms(time.Since(stopAt)))
 	f.clean(r.Dir)
@@ -211,4 +229,42 @@ func (f *fairness) stopLarge(ctx context.Context, beside func() error) error {
 		return errWrong
 	}
 	return wrong
+}
+
+// claims is how many chunks of a run were ever claimed.
+func claims(ctx context.Context, js jetstream.JetStream, id string) int {
+	s, err := js.Stream(ctx, "GX1_PROGRESS")
+	if err != nil {
+		return 0
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter("gx1.progress."+id+".*"))
+	if err != nil {
+		return 0
+	}
+	return len(info.State.Subjects)
+}
+
+// unnoticed demands that a run on the same workers has noticed nothing of the
+// large one's stop: each of its chunks is done at the first attempt.
+func (f *fairness) unnoticed(ctx context.Context, r *drive.Run) error {
+	code, err := r.Wait(ctx)
+	if err != nil || code != 0 {
+		return errors.Join(fmt.Errorf("the run beside the stop ended with code %d: %s", code, drive.Tail(r.Stderr(), 5)), err)
+	}
+	text, err := os.ReadFile(r.Perf())
+	if err != nil {
+		return err
+	}
+	file, err := perf.ParseVerified(text)
+	if err != nil {
+		return err
+	}
+	rep := file.Report
+	fmt.Fprintf(f.out, "a run of %d chunks in whose middle that stop fell: %s after %v, %d attempts beyond the first, %d releases, %d failures\n",
+		smallChunks, file.Totals.Outcome, ms(r.Lived()), rep.Redeliveries, rep.Releases, rep.Failures)
+	f.clean(r.Dir)
+	if file.Totals.Outcome != perf.OutcomeComplete || !rep.Stop.IsZero() || rep.Redeliveries+rep.Releases+rep.Failures > 0 {
+		return errWrong
+	}
+	return nil
 }
