@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
@@ -131,6 +132,55 @@ func TestSecondSignal(t *testing.T) {
 	v.must(v.Signal(syscall.SIGINT))
 	v.ends(0)
 	v.judge(func(o *check.Options) { o.BarLog, o.Stop = NoLog, []string{"sigint"} })
+}
+
+// A worker on another host that is told a second time to go goes at once, and
+// so does a command that is deaf.
+func TestSecondSignalToAWorker(t *testing.T) {
+	t.Parallel()
+	script, err := filepath.Abs("testdata/hang.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := small(t)
+	p.Workers = 0
+	v := command(t, p, "sh", script, "replay", "{chunk_idx}")
+	pid, leave := v.join("")
+	asleep := func() bool {
+		return slices.ContainsFunc(v.Alive(), func(p drive.Process) bool { return len(p.Args) > 0 && p.Args[0] == "sleep" })
+	}
+	v.must(v.Until(v.ctx, "the deaf command is under way", asleep))
+	v.must(syscall.Kill(pid, syscall.SIGTERM))
+	v.must(v.Until(v.ctx, "the worker has the first signal", func() bool { return !pending(t, pid) }))
+	if !asleep() {
+		t.Error("the command had no grace")
+	}
+	told := time.Now()
+	v.must(syscall.Kill(pid, syscall.SIGTERM))
+	leave()
+	v.must(v.Until(v.ctx, "the command is gone", func() bool { return !asleep() }))
+	if took := time.Since(told); took > 2*time.Second {
+		t.Errorf("it was gone %v after the second signal (its grace is 10 s)", took)
+	}
+	v.must(v.Signal(syscall.SIGTERM))
+	v.ends(0)
+	v.judge(func(o *check.Options) { o.BarLog, o.Stop = NoLog, []string{"sigterm"} })
+}
+
+// pending reports whether a signal to a process waits to be taken.
+func pending(t *testing.T, pid int) bool {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if mask, ok := strings.CutPrefix(line, "ShdPnd:"); ok {
+			return strings.Trim(mask, "0 \t\n") != ""
+		}
+	}
+	t.Fatal("the system does not say which signals wait")
+	return false
 }
 
 // Ctrl-C reaches the coordinator alone; the commands are stopped in order.
