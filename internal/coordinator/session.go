@@ -345,7 +345,10 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
 	}
 	if err != nil {
-		return true, err
+		// Who is refused, or whose key cannot be read, has run nothing. A bus
+		// that is not there is the run's misfortune, and its file says so.
+		external := s.cfg.NATS != nil
+		return !external || bus.Unreachable(err) || bus.Transient(err), err
 	}
 	life.Replicas = transport.replicas
 	clean := false
