@@ -16,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"gx1replay/test/drive"
-	"gx1replay/test/hosts"
+	"gx1replay/test/netns"
 )
 
 func deployDir(t *testing.T) string {
@@ -146,7 +146,7 @@ func waitFor(ctx context.Context, t *testing.T, path, text string) {
 
 // The quick start of the page, pasted line by line on two hosts.
 func TestTwoHosts(t *testing.T) {
-	if why := hosts.Missing(); why != "" {
+	if why := netns.Missing(); why != "" {
 		t.Skip(why)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -164,7 +164,7 @@ func TestTwoHosts(t *testing.T) {
 	if _, err := drive.BuildServer(ctx, bin); err != nil {
 		t.Fatal(err)
 	}
-	w, err := hosts.NewWire(2, 1)
+	w, err := netns.NewWire(2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

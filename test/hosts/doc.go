@@ -1,4 +1,3 @@
-// Package hosts runs GX1 Replay on three hosts: network namespaces that a wire
-// of its own joins, which can be cut, and made to lose and delay what it
-// carries. It needs Linux, root, and iproute2.
+// Package hosts has the tests of a run on three hosts, each of which meets one
+// trouble at a chosen moment.
 package hosts

@@ -1,6 +1,6 @@
 //go:build linux
 
-package hosts
+package netns
 
 import (
 	"math/rand/v2"

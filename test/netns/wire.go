@@ -1,6 +1,6 @@
 //go:build linux
 
-package hosts
+package netns
 
 import (
 	"errors"
@@ -8,14 +8,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Wire joins hosts as a hub does: what one sends reaches all others. It is
@@ -76,7 +71,7 @@ func NewWire(n int, seed uint64) (*Wire, error) {
 		}
 		w.Hosts = append(w.Hosts, h)
 		var err error
-		if h.tap, err = openTap(h.Name); err != nil {
+		if h.tap, err = in(h.Name, openTap); err != nil {
 			return nil, errors.Join(err, w.Close())
 		}
 		for _, args := range []string{"link set lo up", "addr add " + h.Addr + "/24 dev wire", "link set wire mtu 1500 up"} {
@@ -90,37 +85,6 @@ func NewWire(n int, seed uint64) (*Wire, error) {
 		w.owned.Go(func() { w.deliver(h) })
 	}
 	return w, nil
-}
-
-// namespaces is where iproute2 keeps them.
-const namespaces = "/run/netns"
-
-// sweep removes the hosts of processes that are no more.
-func sweep() error {
-	entries, err := os.ReadDir(namespaces)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("looking for hosts that were left: %w", err)
-	}
-	for _, e := range entries {
-		pid, ok := owner(e.Name())
-		if !ok || !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
-			continue
-		}
-		// Another process may sweep at the same time: that it is gone is what counts.
-		err := ip("netns", "delete", e.Name())
-		if _, gone := os.Lstat(filepath.Join(namespaces, e.Name())); err != nil && !errors.Is(gone, os.ErrNotExist) {
-			return fmt.Errorf("removing a host that was left: %w", err)
-		}
-	}
-	return nil
-}
-
-// owner is the process that made the namespace; not ok: it is no host's.
-func owner(namespace string) (pid int, ok bool) {
-	rest, ours := strings.CutPrefix(namespace, namePrefix)
-	number, _, more := strings.Cut(rest, "-")
-	pid, err := strconv.Atoi(number)
-	return pid, ours && more && err == nil && pid > 0
 }
 
 // Missing says what is not here that hosts are made of; empty: nothing.
@@ -143,47 +107,6 @@ func ip(args ...string) error {
 		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
 	return nil
-}
-
-// openTap makes the device `wire` in a namespace. A thread that has entered a
-// namespace is not given back: it ends with its goroutine.
-func openTap(namespace string) (*os.File, error) {
-	type opened struct {
-		tap *os.File
-		err error
-	}
-	done := make(chan opened)
-	go func() {
-		runtime.LockOSThread()
-		tap, err := tapIn(namespace)
-		done <- opened{tap, err}
-	}()
-	o := <-done
-	return o.tap, o.err
-}
-
-func tapIn(namespace string) (*os.File, error) {
-	ns, err := os.Open(filepath.Join(namespaces, namespace))
-	if err != nil {
-		return nil, fmt.Errorf("entering namespace %s: %w", namespace, err)
-	}
-	defer ns.Close()
-	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, fmt.Errorf("entering namespace %s: %w", namespace, err)
-	}
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("opening /dev/net/tun: %w", err)
-	}
-	req, err := unix.NewIfreq("wire")
-	if err == nil {
-		req.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
-		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("making a TAP device: %w", err), unix.Close(fd))
-	}
-	return os.NewFile(uintptr(fd), "/dev/net/tun"), nil
 }
 
 // carry takes what h sends to all others, until its device is closed.
