@@ -3,33 +3,43 @@
 package hosts
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Coordinator and workers on different hosts of a cluster.
+// A run of held bars: each of the three workers, with two slots, steps over
+// held of them and waits. A chunk has a twelfth of bars, so no worker can have
+// finished more than two by then, and each slot holds one.
+const bars, held = 4500, 900
+
+// Coordinator and workers on different hosts of a cluster, and on the same.
 func TestThreeHosts(t *testing.T) {
 	s := newStand(t)
 	s.lead(2400)
-	s.worker(1)
-	s.worker(2)
+	s.workers()
 	if rep := s.ends("complete"); rep.Failures != 0 || rep.Redeliveries != 0 {
 		t.Errorf("%d failures, %d redeliveries (want none)", rep.Failures, rep.Redeliveries)
 	}
 }
 
-// One server of three is killed in mid-run and does not come back. Each in
-// turn: whichever leads a stream is among them.
-func TestAServerIsKilled(t *testing.T) {
-	for _, host := range []int{0, 1, 2} {
-		t.Run(string(rune('1'+host)), func(t *testing.T) {
+// One server of three is killed in mid-run and does not come back: the one that
+// leads all of the run's streams, on each host in turn.
+func TestALeadingServerIsKilled(t *testing.T) {
+	t.Parallel()
+	for host := range 3 {
+		t.Run(fmt.Sprint(host+1), func(t *testing.T) {
 			s := newStand(t)
-			s.lead(3600)
-			env := s.hold("gate", 900)
-			s.worker(1, env)
-			s.worker(2, env)
-			s.done(900)
+			s.lead(bars)
+			s.workers(s.hold("gate", held))
+			s.done(3 * held)
+			streams, err := s.GiveLead(s.ctx, host)
+			s.must(err)
+			if !strings.Contains(strings.Join(streams, " "), "GX1_PROGRESS") {
+				t.Fatalf("the streams are %v: none of the run's", streams)
+			}
+			t.Logf("killing the server of host %d, which leads %s", host+1, strings.Join(streams, ", "))
 			s.must(s.KillServer(host))
 			s.open("gate")
 			if rep := s.ends("complete"); rep.Failures != 0 {
@@ -39,34 +49,37 @@ func TestAServerIsKilled(t *testing.T) {
 	}
 }
 
-// A worker's link is cut for longer than its lease: another replays its chunks,
+// A worker's link is cut for longer than its lease: others replay its chunks,
 // and when it hears of the world again it knows that they are not its own.
 func TestAWorkerIsCutOff(t *testing.T) {
 	s := newStand(t)
 	s.lead(2400, "--lease-duration", "3s")
-	s.worker(2, s.hold("a", 100))
+	s.worker(2, s.hold("cut", 100))
 	s.done(100)
 	s.link(2).Cut(true)
-	// Two chunks of 200 bars are the first one's: these are some of them.
-	s.worker(1, s.hold("b", 2300))
-	s.until("the other has taken over", func() bool { return s.Bars() >= 100+2300 })
+	// Of twelve chunks of 200 bars two are its own. The worker of the first host
+	// takes two, and steps over one bar; were they of the other ten, these have
+	// 1600 bars for the second host's.
+	s.worker(0, s.hold("slow", 1))
+	s.worker(1, s.hold("others", 1900))
+	s.until("others have taken over", func() bool { return s.Bars() >= 100+1+1900 })
 	s.link(2).Cut(false)
 	s.until("the worker knows", func() bool { return s.Said(s.WorkerName(2), "the lease is lost") })
-	s.open("a")
-	s.open("b")
+	s.open("cut")
+	s.open("slow")
+	s.open("others")
 	if rep := s.ends("complete"); rep.Failures < 1 || rep.Redeliveries < 1 {
 		t.Errorf("%d failures, %d redeliveries (want the chunks of the worker that was silent)", rep.Failures, rep.Redeliveries)
 	}
 }
 
-// The coordinator's link is cut for a moment: nobody loses anything.
+// The coordinator's link, and that of the worker beside it, is cut for a
+// moment: nobody loses anything.
 func TestTheCoordinatorIsCutOffForAMoment(t *testing.T) {
 	s := newStand(t)
-	s.lead(3600)
-	env := s.hold("gate", 900)
-	s.worker(1, env)
-	s.worker(2, env)
-	s.done(600)
+	s.lead(bars)
+	s.workers(s.hold("gate", held))
+	s.done(2 * held)
 	s.link(0).Cut(true)
 	s.wait(5 * time.Second)
 	s.link(0).Cut(false)
@@ -77,38 +90,42 @@ func TestTheCoordinatorIsCutOffForAMoment(t *testing.T) {
 }
 
 // The coordinator's link is cut for a minute, and the run is stopped meanwhile:
-// the workers obey while it is away, and it obeys when it hears of it.
+// the workers of other hosts obey while it is away; it, and the worker beside
+// it, obey when they hear of it.
 func TestAStopWhileTheCoordinatorIsCutOff(t *testing.T) {
 	s := newStand(t)
-	s.lead(3600)
-	env := s.hold("gate", 900)
+	s.lead(bars)
+	s.worker(0, s.hold("deaf", held))
+	env := s.hold("gate", held)
 	s.worker(1, env)
 	s.worker(2, env)
-	s.done(600)
-	s.until("each slot holds a chunk", func() bool { return s.Bars() == 2*900 && s.Running(s.ctx, 1) == 4 })
+	s.until("each slot holds a chunk", func() bool { return s.Bars() == 3*held && s.Running(s.ctx, 1) == 6 })
 	s.link(0).Cut(true)
 	cutAt := time.Now()
 	s.wait(5 * time.Second)
-	if out, err := s.From(s.ctx, 1, "stop", s.RunID, "--reason", "cut off"); err != nil || !strings.Contains(out, "is stored") {
-		t.Fatalf("stop: %v: %s", err, out)
+	out, err := s.From(s.ctx, 1, "stop", s.RunID, "--reason", "cut off")
+	s.must(err)
+	if !strings.Contains(out, "is stored") {
+		t.Fatalf("stop: %s", out)
 	}
-	// The gate stays closed and the link down: only the stop, heard from the bus
+	// The gates stay closed and the link down: only the stop, heard from the bus
 	// itself, has them let go.
 	s.until("the workers have obeyed", func() bool {
+		running := s.Running(s.ctx, 1)
 		if time.Since(cutAt) > time.Minute {
-			t.Fatalf("%d chunks are still being replayed, long after the stop", s.Running(s.ctx, 1))
+			t.Fatalf("%d chunks are still being replayed, long after the stop", running)
 		}
-		return s.Running(s.ctx, 1) == 0
+		return running == 2 // those of the worker that cannot have heard of it
 	})
 	t.Logf("the workers had obeyed %v after the cut", time.Since(cutAt).Round(time.Millisecond))
 	s.wait(time.Minute - time.Since(cutAt))
 	s.open("gate")
-	bars := s.Bars()
+	before := s.Bars()
 	s.link(0).Cut(false)
 	s.Options.Stop = []string{"subject"}
 	rep := s.ends("stopped")
-	if n := s.Bars(); n != bars {
-		t.Errorf("%d bars were stepped over after the stop, which the workers had heard", n-bars)
+	if n := s.Bars(); n != before {
+		t.Errorf("%d bars were stepped over after the stop, which the workers had heard", n-before)
 	}
 	if rep.Failures != 0 || rep.Statuses["unresponsive"] > 0 {
 		t.Errorf("%d failures, %v (want last words of all)", rep.Failures, rep.Statuses)
@@ -118,11 +135,9 @@ func TestAStopWhileTheCoordinatorIsCutOff(t *testing.T) {
 // Five seconds of a bad network, for all.
 func TestABadNetwork(t *testing.T) {
 	s := newStand(t)
-	s.lead(3600)
-	env := s.hold("gate", 900)
-	s.worker(1, env)
-	s.worker(2, env)
-	s.done(300)
+	s.lead(bars)
+	s.workers(s.hold("gate", held))
+	s.done(held)
 	for _, h := range s.Wire.Hosts { // both ends of each link count: 30 %, 200 ms
 		h.Bad(0.163, 100*time.Millisecond)
 	}

@@ -95,6 +95,14 @@ func (s *stand) worker(host int, env ...string) {
 	s.must(s.Worker(host, env...))
 }
 
+// workers starts a worker on each host.
+func (s *stand) workers(env ...string) {
+	s.t.Helper()
+	for host := range s.Wire.Hosts {
+		s.worker(host, env...)
+	}
+}
+
 func (s *stand) hold(gate string, bars int) string {
 	s.t.Helper()
 	env, err := s.Hold(gate, bars)
