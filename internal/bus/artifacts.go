@@ -31,6 +31,10 @@ const (
 // subject.
 var ErrNoArtifact = errors.New("the artifact's part is not there")
 
+// ErrLags: the copy of a replicated stream that has answered does not have what
+// the stream's leader has. It is Transient: the copy catches up.
+var ErrLags = errors.New("the copy of the stream that answers lags behind its leader")
+
 // StoreArtifact stores one part of what the attempt with that claim leaves
 // beside its footer; at most MaxArtifactPart bytes.
 //
@@ -60,8 +64,8 @@ func (b *Bus) StoreArtifact(ctx context.Context, id run.ID, idx int, claim uint6
 // Artifact reads an artifact that a footer with that claim lists: parts is the
 // number that it lists, first the sum of the parts of those listed before it,
 // limit what all its parts may have in bytes. A part that is not there is
-// ErrNoArtifact (where the stream is replicated, a copy that lags may say so
-// for a moment), one of another schema or too large a RefusedError.
+// ErrNoArtifact, one that is not there yet where it is read is ErrLags, one of
+// another schema or too large a RefusedError.
 //
 // The content is not compared with the footer's digest; who reads it does
 // that.
@@ -131,9 +135,32 @@ func (b *Bus) part(ctx context.Context, subject string) ([]byte, error) {
 		return nil, err
 	}
 	if msg == nil {
-		return nil, fmt.Errorf("%s: %w", subject, ErrNoArtifact)
+		return nil, fmt.Errorf("%s: %w", subject, b.missing(ctx, StreamArtifacts, subject))
 	}
 	return decodePart(msg)
+}
+
+// missing says what it means that a read has found nothing of a subject. Any
+// copy of a stream answers a read; one that was cut off may lag for seconds. The
+// leader, which alone tells of the stream, knows.
+func (b *Bus) missing(ctx context.Context, stream, subject string) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	s, err := b.stream(ctx, stream)
+	if err != nil {
+		return err
+	}
+	if s.CachedInfo().Config.Replicas < 2 {
+		return ErrNoArtifact
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(subject))
+	switch {
+	case err != nil:
+		return fmt.Errorf("asking the leader of stream %s: %w", stream, err)
+	case info.State.Subjects[subject] > 0:
+		return ErrLags
+	}
+	return ErrNoArtifact
 }
 
 func decodePart(msg *jetstream.RawStreamMsg) ([]byte, error) {

@@ -163,7 +163,8 @@ func locksOut(err error) bool {
 }
 
 // Transient reports whether err says that the bus could not be used at the
-// moment: no connection, no answer, or a cluster that is choosing a leader.
+// moment: no connection, no answer, a cluster that is choosing a leader, or a
+// copy that lags.
 func Transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
@@ -173,7 +174,7 @@ func Transient(err error) bool {
 	}
 	for _, gone := range []error{
 		nats.ErrDisconnected, nats.ErrReconnectBufExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrStaleConnection,
-		context.DeadlineExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrNoHeartbeat,
+		context.DeadlineExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrNoHeartbeat, ErrLags,
 	} {
 		if errors.Is(err, gone) {
 			return true

@@ -82,7 +82,7 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	}
 	files := export.RecoverConfig{
 		Target: cfg.Target, Lock: lock, Found: &found, Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
-		Kept: []export.Signals{busSignals{b}}, Policy: readPolicy(ctx, b, found.Report.Policy, cfg.Logger),
+		Kept: []export.Signals{patient(ctx, busSignals{b})}, Policy: readPolicy(ctx, b, found.Report.Policy, cfg.Logger),
 	}
 	if set, err := dataset.Open(ctx, b, found.Report.Data, nil); err == nil {
 		files.Bars = set
