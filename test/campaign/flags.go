@@ -3,11 +3,13 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // drawn holds the flags of a campaign over many drawn runs. What is in it
@@ -32,9 +34,13 @@ func (d *drawn) bindMany(fs *flag.FlagSet, what string) {
 	fs.BoolVar(&d.verbose, "v", false, "what was done, for each run")
 }
 
+func (d *drawn) bindSeed(fs *flag.FlagSet) {
+	fs.Uint64Var(&d.seed, "seed", 1, "seed of everything that is drawn")
+}
+
 // parse binds the flags of what is drawn, and reads args.
 func (d *drawn) parse(fs *flag.FlagSet, args []string) error {
-	fs.Uint64Var(&d.seed, "seed", 1, "seed of everything that is drawn")
+	d.bindSeed(fs)
 	chunks := fs.String("chunks", "1,2,7,64,300", "numbers of chunks to draw from")
 	workers := fs.String("workers", "1,2,3,4", "numbers of local workers to draw from")
 	if err := fs.Parse(args); err != nil {
@@ -49,6 +55,24 @@ func (d *drawn) parse(fs *flag.FlagSet, args []string) error {
 	}
 	d.bars = max(d.bars, 2*slices.Max(d.chunks))
 	return nil
+}
+
+// each does the runs from the first number on, several at a time.
+func (d *drawn) each(ctx context.Context, do func(context.Context, int)) {
+	next := make(chan int)
+	var jobs sync.WaitGroup
+	for range max(d.jobs, 1) {
+		jobs.Go(func() {
+			for n := range next {
+				do(ctx, n)
+			}
+		})
+	}
+	for n := d.first; n < d.first+d.runs && ctx.Err() == nil; n++ {
+		next <- n
+	}
+	close(next)
+	jobs.Wait()
 }
 
 func numbers(text string) ([]int, error) {

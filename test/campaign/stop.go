@@ -126,24 +126,6 @@ func runStops(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 	return s.summary(ctx)
 }
 
-// each does the runs from the first number on, several at a time.
-func (s *stops) each(ctx context.Context, do func(context.Context, int)) {
-	next := make(chan int)
-	var jobs sync.WaitGroup
-	for range max(s.jobs, 1) {
-		jobs.Go(func() {
-			for n := range next {
-				do(ctx, n)
-			}
-		})
-	}
-	for n := s.first; n < s.first+s.runs && ctx.Err() == nil; n++ {
-		next <- n
-	}
-	close(next)
-	jobs.Wait()
-}
-
 // config is what starts a run of this shape.
 func (s *stops) config(id string, sh shape, order string) (drive.Config, error) {
 	dir := filepath.Join(s.dir, id)

@@ -27,8 +27,8 @@ type Plan struct {
 	Args    []string      // further flags
 }
 
-// slots is how many chunks a worker replays at a time.
-const slots = 2
+// Slots is how many chunks a worker replays at a time.
+const Slots = 2
 
 // Lead starts the run's coordinator on the first host.
 func (s *Site) Lead(p Plan) (err error) {
@@ -58,7 +58,7 @@ func (s *Site) Worker(host int, env ...string) error {
 	name := s.WorkerName(host)
 	env = append(append(s.Run.Environ(), "XDG_CACHE_HOME="+filepath.Join(s.dir, name+"-cache")), env...)
 	return s.start(host, name, env, s.programs.GX1, "worker", "--nats", s.url(host)+","+s.urls(),
-		"--work-dir", filepath.Join(s.dir, name+"-work"), "--concurrency", strconv.Itoa(slots))
+		"--work-dir", filepath.Join(s.dir, name+"-work"), "--concurrency", strconv.Itoa(Slots))
 }
 
 // SignalWorker sends a signal to a host's worker.
@@ -70,17 +70,14 @@ func (s *Site) SignalWorker(host int, sig syscall.Signal) error {
 	return nil
 }
 
-// WorkerEnded waits for the end of a host's worker, after a signal that asks it to end.
-func (s *Site) WorkerEnded(ctx context.Context, host int) error {
+// WorkerEnded waits for the end of a host's worker.
+func (s *Site) WorkerEnded(ctx context.Context, host int) (*os.ProcessState, error) {
 	name := s.WorkerName(host)
 	state, err := s.procs[name].ended(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if !state.Success() {
-		return fmt.Errorf("%s ended by itself: %v (expected exit status 0)", name, state)
-	}
-	return nil
+	return state, nil
 }
 
 // Done waits until the workers have stepped over so many bars.
@@ -119,16 +116,33 @@ func (s *Site) Running(ctx context.Context, host int) int {
 	return runs[0].Standing.Running
 }
 
+// Again starts the coordinator again, by the same command.
+func (s *Site) Again() error {
+	next, err := s.Run.Again(s.Run.Config)
+	if err == nil {
+		s.Run = next
+	}
+	return err
+}
+
+// codeOf is the exit code that goes with an outcome.
+func codeOf(outcome string) int {
+	if outcome == "failed" {
+		return 3
+	}
+	return 0
+}
+
 // Ends waits for the coordinator's end and has the checker judge the run's
-// file, whose outcome has to be this; empty: any. What is wrong with the file
-// are the report's violations.
+// file, whose outcome has to be this; empty: any but failed. What is wrong with
+// the file are the report's violations.
 func (s *Site) Ends(ctx context.Context, outcome string) (*check.Report, error) {
 	code, err := s.Wait(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if code != 0 {
-		return nil, fmt.Errorf("the coordinator ended with code %d", code)
+	if want := codeOf(outcome); code != want {
+		return nil, fmt.Errorf("the coordinator ended with code %d (expected %d)", code, want)
 	}
 	o := s.Options
 	o.BarLog, o.RunID, o.Lives, o.Outcome = s.BarLog(), s.RunID, s.Lives(), outcome
