@@ -298,7 +298,11 @@ func (s *watch) settle(done exported) {
 		s.first = time.Since(s.stopAt) - done.res.Took.SyncDir - done.res.Took.Check
 	}
 	t := done.res.Took
-	s.cfg.Logger.Info("exported what is known so far", "bytes", done.res.Bytes, "since_stop", time.Since(s.stopAt),
+	log := s.cfg.Logger
+	if !s.stop.IsZero() {
+		log = log.With("since_stop", time.Since(s.stopAt))
+	}
+	log.Info("exported what is known so far", "bytes", done.res.Bytes,
 		"merge", t.Merge, "write", t.Write, "sync", t.Sync, "rename", t.Rename, "sync_dir", t.SyncDir, "check", t.Check)
 }
 
