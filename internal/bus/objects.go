@@ -93,11 +93,35 @@ func (b *Bus) PutObject(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
+// lagPatience is for how long a worker asks for an object that is not there.
+// What a run's manifest names was stored before it; but any copy of the store
+// answers, and one that was cut off, or is being filled, may lag.
+const lagPatience = 10 * time.Second
+
+// errCut: an object has fewer bytes than it is said to have.
+var errCut = errors.New("its end is not there")
+
 // GetObject reads an object of at most limit bytes. It outlives losses of the
-// connection for a minute, and ends soon after ctx does.
+// connection for a minute, and ends soon after ctx does. One that is not there
+// is ErrNoObject, for a worker after ten seconds.
 func (b *Bus) GetObject(ctx context.Context, name string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
 	defer cancel()
+	begun := time.Now()
+	for {
+		data, err := b.getObject(ctx, name, limit)
+		lags := errors.Is(err, ErrNoObject) || errors.Is(err, errCut)
+		if !lags || b.worker == "" || time.Since(begun) > lagPatience {
+			return data, err
+		}
+		b.log.Debug("an object is not there yet", "error", err)
+		if !pause(ctx, reconnectWait) {
+			return nil, err
+		}
+	}
+}
+
+func (b *Bus) getObject(ctx context.Context, name string, limit int64) ([]byte, error) {
 	var info *jetstream.ObjectInfo
 	err := b.asking(ctx, func(ctx context.Context) error {
 		s, err := b.dataStore(ctx)
@@ -145,7 +169,7 @@ func (b *Bus) chunks(ctx context.Context, info *jetstream.ObjectInfo) ([]byte, e
 		return uint64(len(data)) < info.Size, nil
 	})
 	if err == nil && uint64(len(data)) < info.Size {
-		err = fmt.Errorf("it ends after %d of %d bytes", len(data), info.Size)
+		err = fmt.Errorf("it ends after %d of %d bytes: %w", len(data), info.Size, errCut)
 	}
 	return data, err
 }
