@@ -3,6 +3,7 @@ package export_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -156,4 +157,57 @@ func TestLongSelection(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A disk that takes the last export when its time is over, while the fallback
+// is written, has taken it: nothing has failed. One that does not, has.
+func TestLastExportIsLate(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			tg := target(t)
+			held := make(chan struct{})
+			exports := 0
+			cfg := export.Config{BeforeSync: func(aside string) error {
+				switch dir := filepath.Dir(aside); {
+				case dir == tg.Dir:
+					if exports++; exports > 1 { // not the first after the stop
+						<-held
+					}
+				case dir == tg.FallbackDir && fileExists(tg.FallbackPerf()) && taken: // the stub is the last
+					close(held)
+					synctest.Wait()
+				}
+				return nil
+			}}
+			chunks := theChunks(t, chunkBars, 37)
+			signals := make(chan os.Signal, 1)
+			w := export.NewWatchdog(export.WatchdogConfig{
+				Exporter: opened(t, tg, cfg), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
+				Snapshot: func() (perf.Report, []perf.Chunk) { return aReport(2), chunks },
+				OnStop:   func(run.Stop) {},
+			})
+			done := make(chan export.Outcome)
+			go func() { done <- w.Run() }()
+			signals <- syscall.SIGTERM
+			time.Sleep(100 * time.Millisecond) // of the bubble: virtual time
+			w.Ended(nil)
+			out := <-done
+			stub, fallback := fileExists(tg.FallbackStub()), fileExists(tg.FallbackPerf())
+			if taken && (out.Code != 0 || out.Err != nil || len(out.Fallbacks) > 0 || stub || fallback || out.Result.SHA256 == "") {
+				t.Errorf("taken late: %+v, stub %v, fallback %v (want an export and neither)", out, stub, fallback)
+			}
+			if !taken {
+				if out.Code != 2 || len(out.Fallbacks) != 2 || !stub || !fallback {
+					t.Errorf("not taken: %+v, stub %v, fallback %v (want 2 and both)", out, stub, fallback)
+				}
+				close(held)
+				synctest.Wait()
+			}
+		})
+	}
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -318,8 +318,8 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 	out := Outcome{Stop: s.stop, Err: lifeErr, First: s.first}
 	limit := time.NewTimer(max(patience, diskPatience*s.took))
 	defer limit.Stop()
-	hung := func() Outcome {
-		return s.fallback(out, fmt.Errorf("the disk has not taken the export within %v", time.Since(s.startAt).Round(time.Millisecond)))
+	late := func() error {
+		return fmt.Errorf("the disk has not taken the export within %v", time.Since(s.startAt).Round(time.Millisecond))
 	}
 	if s.running != nil {
 		select {
@@ -327,7 +327,7 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 			s.settle(done)
 			limit.Reset(max(patience, diskPatience*s.took))
 		case <-limit.C:
-			return hung()
+			return s.fallback(out, late())
 		}
 	}
 	s.start(true, lifeErr)
@@ -336,15 +336,33 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 		if done.err != nil {
 			return s.stub(out, done)
 		}
-		out.First = s.first
-		out.Result = done.res
-		if done.res.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0 || lifeErr != nil {
-			out.Code = 3
-		}
-		return out
+		return s.succeeded(out, done)
 	case <-limit.C:
-		return hung()
 	}
+	failed := s.fallback(out, late())
+	select {
+	case done := <-s.running:
+		if done.err != nil {
+			return failed
+		}
+		// A busy machine more than a bad disk: nothing has failed.
+		s.cfg.Logger.Warn("the disk has taken the export after its time was over", "after", time.Since(s.startAt))
+		for _, path := range failed.Fallbacks {
+			_ = os.Remove(path) // what stays is as true, and older
+		}
+		return s.succeeded(out, done)
+	default:
+		return failed
+	}
+}
+
+// succeeded is how a run ends whose last export stands and is verified.
+func (s *watch) succeeded(out Outcome, done exported) Outcome {
+	out.First, out.Result = s.first, done.res
+	if done.res.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0 || out.Err != nil {
+		out.Code = 3
+	}
+	return out
 }
 
 // stub writes the stub of an export that failed.
