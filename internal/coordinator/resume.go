@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/execengine"
+	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
@@ -189,6 +190,19 @@ func (s *Session) finished(f perf.File) bool {
 		return false
 	}
 	return true
+}
+
+// unselected reports whether an earlier session exported f, which leaves
+// nothing to replay, and ended before it had selected the run's trades from what
+// its chunks have left. What that takes is still there as long as the run is not
+// cleaned.
+func (s *Session) unselected(f perf.File) bool {
+	sel := f.Report.Selection
+	none := sel.ScopeName() == perf.ScopeChunks
+	if f.Totals.Outcome == perf.OutcomeComplete {
+		none = !sel.Settled()
+	}
+	return none && !clean(s.target) && export.HasSignals(f.Chunks)
 }
 
 // planOf is the plan of chunks that were exported: the rule is not in a perf

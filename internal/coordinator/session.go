@@ -298,7 +298,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if err != nil {
 		return abandon(err)
 	}
-	if s.left.known && s.finished(s.left.exported) {
+	if s.left.known && s.finished(s.left.exported) && !s.unselected(s.left.exported) {
 		err := s.alreadyRun()
 		s.finishCleaning(over, exporter)
 		return abandon(err)

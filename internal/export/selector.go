@@ -312,6 +312,14 @@ func (p *pass) read(ctx context.Context, c perf.Chunk) ([]trade.Signal, error) {
 	})
 }
 
+// HasSignals reports whether some of chunks have left signals to select trades
+// from.
+func HasSignals(chunks []perf.Chunk) bool {
+	return slices.ContainsFunc(chunks, func(c perf.Chunk) bool {
+		return slices.ContainsFunc(c.Line.Footer().Artifacts, func(a footer.Artifact) bool { return a.Name == trade.ArtifactName })
+	})
+}
+
 // readKept asks one place after the other for the artifact of that name that f
 // lists, until decode takes what is there.
 func readKept[T any](ctx context.Context, kept []Signals, f footer.Footer, name string, decode func(footer.Artifact, [][]byte) (T, error)) (T, error) {

@@ -136,6 +136,34 @@ func TestKilledAtTheEndWithTheGuardian(t *testing.T) {
 	}
 }
 
+// Selecting the trades takes a while, so a complete file without them is there,
+// and then coordinator and guardian are killed: the next start selects them, from
+// the bus, and replays nothing.
+func TestKilledWhileTradesAreSelected(t *testing.T) {
+	v := start(t, setup{env: []string{"GX1TEST_DIE=selecting", "GX1TEST_DIE_GUARDIAN=write"}})
+	v.dead()
+	f, err := read(v.Perf())
+	v.must(err)
+	if f.Outcome != "complete" || f.Selection.Scope != "chunks" {
+		t.Fatalf("the file is %s, scope %s (expected complete, chunks)", f.Outcome, f.Selection.Scope)
+	}
+	bars := v.Bars()
+	v.again(func(c *drive.Config) { c.Env = nil })
+	v.completes()
+	if now := v.Bars(); now != bars {
+		t.Errorf("%d bars were replayed again", now-bars)
+	}
+	if f, err = read(v.Perf()); err != nil || f.Selection.Scope != "run" {
+		t.Errorf("then: scope %s, %v (expected run)", f.Selection.Scope, err)
+	}
+	// Now nothing is left to do.
+	v.again(func(c *drive.Config) { c.Env = nil })
+	v.ends(0)
+	if again, err := read(v.Perf()); err != nil || len(again.Sessions) != len(f.Sessions) {
+		t.Errorf("once more: %d sessions, %v (expected %d)", len(again.Sessions), err, len(f.Sessions))
+	}
+}
+
 // A stop's first export is under way.
 func TestKilledInTheExportOfAStop(t *testing.T) {
 	for _, step := range []string{"write", "rename", "exported", "manifest"} {

@@ -362,8 +362,12 @@ func (v *victim) whole() *check.Report {
 
 // read reads fields of a perf JSON, or of a backup, which is one.
 func read(path string) (f struct {
-	Completed int `json:"chunks_completed"`
-	Sessions  []struct {
+	Outcome   string `json:"outcome"`
+	Completed int    `json:"chunks_completed"`
+	Selection struct {
+		Scope string `json:"scope"`
+	} `json:"selection"`
+	Sessions []struct {
 		Session int `json:"session"`
 	} `json:"sessions"`
 	Stop struct {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"gx1replay/internal/cli"
 )
@@ -28,6 +29,14 @@ func dieAt(h *cli.Hooks, step string, die func()) {
 	case "":
 	case "write":
 		h.Export.BeforeSync = atPerf(h.Export.BeforeSync)
+	case "selecting":
+		h.Export.BeforeSync = func(aside string) error {
+			if dir := filepath.Dir(aside); strings.HasPrefix(filepath.Base(aside), ".perf_"+filepath.Base(dir)+".") && filepath.Base(filepath.Dir(dir)) != ".gx1" {
+				awaitPerf(filepath.Dir(dir), filepath.Base(dir))
+				die()
+			}
+			return nil
+		}
 	case "rename":
 		h.Export.BeforeRename = atPerf(h.Export.BeforeRename)
 	default:
@@ -35,6 +44,18 @@ func dieAt(h *cli.Hooks, step string, die func()) {
 			if name == step {
 				die()
 			}
+		}
+	}
+}
+
+// awaitPerf waits until the run has a perf JSON, as it has when the selection of
+// its trades takes a while.
+func awaitPerf(out, id string) {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for range again.C {
+		if _, err := os.Stat(filepath.Join(out, "perf_"+id+".json")); err == nil {
+			return
 		}
 	}
 }

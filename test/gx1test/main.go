@@ -14,8 +14,10 @@
 //	GX1TEST_DIE=STEP        the coordinator kills itself, as by kill -9, at a
 //	                        step of its run's end: write (the perf JSON is
 //	                        written aside and not synced), rename (it is synced
-//	                        and not renamed), and those that the product names:
-//	                        exported, manifest, "clean bus", …
+//	                        and not renamed), selecting (a file about its trades
+//	                        is, and a complete perf JSON without them is there),
+//	                        and those that the product names: exported, manifest,
+//	                        "clean bus", …
 //	GX1TEST_DIE_GUARDIAN=STEP  the same for the guardian: write, rename
 //
 // It is never shipped. A variable that it cannot read ends it with code 70.
