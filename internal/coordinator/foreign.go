@@ -25,18 +25,6 @@ func SendStop(ctx context.Context, e process.Entry, s run.Stop, msgID string) (u
 	return b.StoreStop(ctx, e.RunID, s, 0, msgID)
 }
 
-// ConnectTo connects to the bus of a run of this machine's register.
-func ConnectTo(ctx context.Context, e process.Entry) (*bus.Bus, error) {
-	return bus.Connect(ctx, bus.Config{Name: "gx1 operator", Access: AccessTo(e)})
-}
-
-// AccessTo is how the bus of a run of the register is reached.
-func AccessTo(e process.Entry) bus.Access {
-	return bus.Access{
-		URL: e.URL, Context: e.Context, NKey: e.KeyFile, Creds: e.CredsFile, TLSCA: e.TLSCA, TLSCert: e.TLSCert, TLSKey: e.TLSKey,
-	}
-}
-
 const (
 	// passPatience bounds how long a stop for another run is tried to be
 	// passed on.

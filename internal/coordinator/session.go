@@ -488,31 +488,3 @@ func (s *Session) newPool(t *transport) (*process.Pool, error) {
 		},
 	})
 }
-
-// enter puts the run into the register of this machine; leave takes it out.
-func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
-	if s.cfg.Register == nil {
-		return func() {}
-	}
-	pid := os.Getpid()
-	start, err := process.StartTime(pid)
-	if err == nil {
-		e := process.Entry{
-			RunID: m.RunID, PID: pid, StartTime: start, URL: t.url, KeyFile: t.keyFile,
-			OutputDir: s.cfg.OutputDir, StartedAt: s.started, Session: m.Session, State: string(m.State),
-		}
-		if x := s.cfg.NATS; x != nil {
-			e.Context, e.KeyFile, e.CredsFile, e.TLSCA, e.TLSCert, e.TLSKey = x.Context, x.NKey, x.Creds, x.TLSCA, x.TLSCert, x.TLSKey
-		}
-		err = s.cfg.Register.Put(e)
-	}
-	if err != nil {
-		s.cfg.Logger.Warn("the run is not in the register: `coordinator stop` will not find it", "error", err)
-		return func() {}
-	}
-	return func() {
-		if err := s.cfg.Register.Remove(m.RunID, pid); err != nil {
-			s.cfg.Logger.Warn("leaving the register", "error", err)
-		}
-	}
-}

@@ -189,7 +189,7 @@ func TestLastExportIsLate(t *testing.T) {
 			done := make(chan export.Outcome)
 			go func() { done <- w.Run() }()
 			signals <- syscall.SIGTERM
-			time.Sleep(100 * time.Millisecond) // of the bubble: virtual time
+			synctest.Wait() // the first export is there
 			w.Ended(nil)
 			out := <-done
 			stub, fallback := fileExists(tg.FallbackStub()), fileExists(tg.FallbackPerf())
