@@ -1,63 +1,81 @@
 package feature
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// ranking keeps the newest values of a series in order of size, so that a
-// quantile over thousands of them costs a look at one place.
+// ranking knows the newest values of a series by size, so that a value can be
+// held against a quantile of thousands of them at the cost of a few counts.
 //
-// The values lie sorted in pages of at most pageCap, the pages one behind the
-// other. To add or to drop a value is to find its page among the pages'
-// greatest values, its place in the page, and to move half a page at most.
-// Full pages are halved; a small one joins a neighbour. A cursor a quantile
-// remembers how many values lie before its page, and a bar moves it by one
-// value or two. So a bar costs about the logarithm of the window.
+// Values are counted in buckets, each a 1024th of an octave wide. For each
+// quantile a cursor knows the bucket that holds it and how many values are
+// smaller; a bar moves it by a value or two. Nearly every value lies in
+// another bucket than the quantile, and that settles it. For the few others
+// the values around the quantile are sorted once, and kept sorted while it
+// stays among them (near).
 //
-// What a rank gives is a value of the window, whatever way it took into the
-// pages: nothing depends on where the series began, and nothing is rounded.
-// Values are kept by their bits without the sign, which order numbers from 0
-// up as their sizes do; so no input, not a number included, breaks the order.
+// What comes out is the order of the value and the exact quantile, whatever
+// way it took: nothing depends on where the series began, and nothing is
+// rounded by a bucket. Values are kept by their bits without the sign, which
+// order numbers from 0 up as their sizes do; so no input, not a number
+// included, breaks the order.
 type ranking struct {
 	size    int     // values to keep; 0: not used
 	recent  []int64 // a ring, in order of time
 	oldest  int     // in recent, once it is full
 	count   int
-	pages   []*page // in order of size; at least one
-	tops    []int64 // the greatest value of each page
-	spare   []*page
+	buckets []uint16 // how many values each has
 	cursors [2]cursor
 }
 
 const (
-	pageCap  = 128
-	pageLow  = pageCap / 4     // a page below this joins a neighbour,
-	pageJoin = pageCap * 3 / 4 // if both have no more than this, or it is empty
+	bucketBits = 10 // of the mantissa: 1024 buckets an octave
+	bucketDrop = 52 - bucketBits
+	// What is smaller or greater than any ATR of a market shares the first and
+	// the last bucket. That costs time, nothing else.
+	firstOctave, lastOctave = -34, 30
+	firstBucket             = (1023 + firstOctave) << bucketBits // of key >> bucketDrop
+	topBucket               = (lastOctave - firstOctave) << bucketBits
+
+	// nearMargin is how many values to each side of a quantile are sorted with
+	// it: as many bars at least pass before it can leave them.
+	nearMargin = 64
+	// nearLeast is how many values may be sorted in any case.
+	nearLeast = 8 * nearMargin
 )
 
-type page struct {
-	n      int
-	values [pageCap]int64
+// cursor is the place of a quantile: the bucket that holds it, and the number
+// of values in the buckets before.
+type cursor struct {
+	bucket, before int
+	near           near
 }
 
-// cursor is a page and the number of values in the pages before it.
-type cursor struct{ page, before int }
+// near is the values of some buckets, each once, in order of size, and how
+// many are equal to it; so a market that stands still costs no more than
+// another. place is a place among them, and before how many of them are
+// smaller than the one there.
+type near struct {
+	from          int  // a bucket
+	width         uint // how many they are; 0: none
+	most          int  // places; with more it is let go, to be sorted anew
+	keys          []int64
+	equal         []uint16
+	place, before int
+}
 
-// use makes a ranking of the newest size values. All pages are made here: no
-// page of several is empty, and of two neighbours at least one has pageLow
-// values, because a page that falls below joins a neighbour that is below. So
-// there are never more than size/(pageLow/2) + 1.
+// use makes a ranking of the newest size values, 65535 at most.
 func (r *ranking) use(size int) {
 	if r.size != 0 {
 		return
 	}
-	pages := size/(pageLow/2) + 2
-	store := make([]page, pages)
 	r.size = size
 	r.recent = make([]int64, size)
-	r.pages = make([]*page, 0, pages)
-	r.tops = make([]int64, 0, pages)
-	r.spare = make([]*page, 0, pages)
-	for i := range store {
-		r.spare = append(r.spare, &store[i])
+	r.buckets = make([]uint16, topBucket+1)
+	for i := range r.cursors {
+		r.cursors[i].near.keys = make([]int64, 0, size)
+		r.cursors[i].near.equal = make([]uint16, 0, size)
 	}
 	r.reset()
 }
@@ -66,19 +84,24 @@ func (r *ranking) reset() {
 	if r.size == 0 {
 		return
 	}
-	for _, p := range r.pages {
-		p.n = 0
-		r.spare = append(r.spare, p)
-	}
-	r.pages, r.tops = r.pages[:0], r.tops[:0]
+	clear(r.buckets)
 	r.oldest, r.count = 0, 0
-	r.insertPage(0)
-	r.tops[0] = 0
+	for i := range r.cursors {
+		c := &r.cursors[i]
+		c.bucket, c.before = 0, 0
+		c.near.clear()
+	}
+}
+
+func keyOf(v float64) int64 { return int64(math.Float64bits(v) &^ (1 << 63)) }
+
+func bucketOf(key int64) int {
+	return min(max(int(key>>bucketDrop)-firstBucket, 0), topBucket)
 }
 
 // push adds a value, and drops the oldest if size values were kept.
 func (r *ranking) push(v float64) {
-	key := int64(math.Float64bits(v) &^ (1 << 63))
+	key := keyOf(v)
 	if r.count == r.size {
 		r.remove(r.recent[r.oldest])
 		r.recent[r.oldest] = key
@@ -92,128 +115,185 @@ func (r *ranking) push(v float64) {
 	r.add(key)
 }
 
-// firstNotBelow is the place in sorted of the first value that is at least
-// key, or len(sorted): it counts the values below, first in every eighth
-// place, then in the eight that are left. For a hundred values that is twice
-// as fast as halving, where each look waits for the one before it. No branch
-// depends on values: keys are not negative, so the sign of a difference is
-// the order of the two.
-func firstNotBelow(sorted []int64, key int64) int {
-	var eighths int
-	for i := 7; i < len(sorted); i += 8 {
-		eighths += int(uint64(sorted[i]-key) >> 63)
-	}
-	place := 8 * eighths
-	for _, v := range sorted[place:min(place+7, len(sorted))] {
-		place += int(uint64(v-key) >> 63)
-	}
-	return place
-}
-
 func (r *ranking) add(key int64) {
-	at := min(firstNotBelow(r.tops, key), len(r.pages)-1)
-	p := r.pages[at]
-	place := firstNotBelow(p.values[:p.n], key)
-	copy(p.values[place+1:p.n+1], p.values[place:p.n])
-	p.values[place] = key
-	p.n++
-	r.tops[at] = p.values[p.n-1]
-	r.shift(at, 1)
-	if p.n == pageCap {
-		r.halve(at)
+	b := bucketOf(key)
+	r.buckets[b]++
+	for i := range r.cursors {
+		c := &r.cursors[i]
+		c.before += less(b, c.bucket)
+		if c.near.has(b) {
+			c.near.add(key)
+		}
 	}
 }
 
 // remove drops a value that is there.
 func (r *ranking) remove(key int64) {
-	at := firstNotBelow(r.tops, key)
-	p := r.pages[at]
-	place := firstNotBelow(p.values[:p.n], key)
-	copy(p.values[place:p.n-1], p.values[place+1:p.n])
-	p.n--
-	r.shift(at, -1)
-	if p.n > 0 {
-		r.tops[at] = p.values[p.n-1]
-	}
-	if p.n >= pageLow {
-		return
-	}
-	switch {
-	case at > 0 && (p.n == 0 || r.pages[at-1].n+p.n <= pageJoin):
-		r.join(at - 1)
-	case at+1 < len(r.pages) && (p.n == 0 || p.n+r.pages[at+1].n <= pageJoin):
-		r.join(at)
-	}
-}
-
-// shift tells the cursors behind a page that it has n more values.
-func (r *ranking) shift(at, n int) {
+	b := bucketOf(key)
+	r.buckets[b]--
 	for i := range r.cursors {
-		if c := &r.cursors[i]; at < c.page {
-			c.before += n
+		c := &r.cursors[i]
+		c.before -= less(b, c.bucket)
+		if c.near.has(b) {
+			c.near.remove(key)
 		}
 	}
 }
 
-// halve moves the upper half of a page to a new one behind it.
-func (r *ranking) halve(at int) {
-	r.insertPage(at + 1)
-	low, high := r.pages[at], r.pages[at+1]
-	high.n = copy(high.values[:], low.values[pageCap/2:low.n])
-	low.n = pageCap / 2
-	r.tops[at], r.tops[at+1] = low.values[low.n-1], high.values[high.n-1]
-}
+// less is 1 if a < b, else 0, without a branch: which of them it is follows no
+// pattern. The difference does not overflow: both are places.
+func less(a, b int) int { return int(uint64(a-b) >> 63) }
 
-// join moves the values of the page behind at to it.
-func (r *ranking) join(at int) {
-	low, high := r.pages[at], r.pages[at+1]
-	low.n += copy(low.values[low.n:], high.values[:high.n])
-	if low.n > 0 {
-		r.tops[at] = low.values[low.n-1]
-	}
-	high.n = 0
-	r.spare = append(r.spare, high)
-	r.pages = append(r.pages[:at+1], r.pages[at+2:]...)
-	r.tops = append(r.tops[:at+1], r.tops[at+2:]...)
-	r.cursors = [2]cursor{}
-}
-
-// insertPage puts an empty page at a place. The cursors start anew; that is
-// rare.
-func (r *ranking) insertPage(at int) {
-	p := r.spare[len(r.spare)-1]
-	r.spare = r.spare[:len(r.spare)-1]
-	r.pages = append(r.pages, nil)
-	r.tops = append(r.tops, 0)
-	copy(r.pages[at+1:], r.pages[at:])
-	copy(r.tops[at+1:], r.tops[at:])
-	r.pages[at] = p
-	r.cursors = [2]cursor{}
-}
-
-// quantile is the value below which the share q of the kept values lies, as
+// compare is -1 if v, which is not negative, is below the quantile q of the
+// kept values, 1 if it is the quantile or above, and 0 if one of the two is
+// not a number. The quantile is the value below which the share q lies, as
 // pandas and numpy have it by default ("linear"): with h = q·(count-1), its
 // whole part k and the rest f it is x[k] + (x[k+1]-x[k])·f, x the sorted
 // values. 0 ≤ q < 1, and at least two values were pushed. which names the
 // cursor, 0 or 1: one a q.
-func (r *ranking) quantile(which int, q float64) float64 {
+func (r *ranking) compare(v float64, which int, q float64) int {
 	h := float64(q * float64(r.count-1))
 	k := int(h)
 	c := &r.cursors[which]
+	r.seek(c, k)
+	// The quantile lies between x[k] and x[k+1], both included: its sums are
+	// rounded, but the rest f is so far from 1 that they are not rounded past
+	// x[k+1]. Where infinite values may be, it may not be a number.
+	if b := bucketOf(keyOf(v)); b != topBucket && r.buckets[topBucket] == 0 {
+		switch {
+		case b < c.bucket:
+			return -1
+		case b > c.bucket && b > r.bucketBehind(c, k):
+			return 1
+		}
+	}
+	lo, hi := r.around(c, k)
+	switch at := lo + float64(float64(hi-lo)*(h-float64(k))); {
+	case v < at:
+		return -1
+	case v >= at:
+		return 1
+	}
+	return 0
+}
+
+// seek moves a cursor to the bucket of x[k].
+func (r *ranking) seek(c *cursor, k int) {
 	for k < c.before {
-		c.page--
-		c.before -= r.pages[c.page].n
+		c.bucket--
+		c.before -= int(r.buckets[c.bucket])
 	}
-	for k >= c.before+r.pages[c.page].n {
-		c.before += r.pages[c.page].n
-		c.page++
+	for k >= c.before+int(r.buckets[c.bucket]) {
+		c.before += int(r.buckets[c.bucket])
+		c.bucket++
 	}
-	p := r.pages[c.page]
-	i := k - c.before
-	lo := math.Float64frombits(uint64(p.values[i]))
-	if i++; i == p.n {
-		p, i = r.pages[c.page+1], 0 // there is one: k+1 < count, as q < 1
+}
+
+// bucketBehind is the bucket of x[k+1], the cursor being at x[k].
+func (r *ranking) bucketBehind(c *cursor, k int) int {
+	b := c.bucket
+	for end := c.before; ; b++ {
+		if end += int(r.buckets[b]); k+1 < end {
+			return b
+		}
 	}
-	hi := math.Float64frombits(uint64(p.values[i]))
-	return lo + float64(float64(hi-lo)*(h-float64(k)))
+}
+
+// around is x[k] and x[k+1], the cursor being at the former.
+func (r *ranking) around(c *cursor, k int) (lo, hi float64) {
+	n := &c.near
+	if !n.has(c.bucket) || !n.has(r.bucketBehind(c, k)) {
+		r.sort(c, k)
+	}
+	k -= c.before
+	for b := n.from; b < c.bucket; b++ {
+		k += int(r.buckets[b])
+	}
+	n.seek(k)
+	lo = math.Float64frombits(uint64(n.keys[n.place]))
+	n.seek(k + 1)
+	return lo, math.Float64frombits(uint64(n.keys[n.place]))
+}
+
+// sort makes the values around x[k] those that are near the cursor, which is
+// at x[k].
+func (r *ranking) sort(c *cursor, k int) {
+	n := &c.near
+	from, to := c.bucket, c.bucket
+	for before := c.before; before > max(0, k-nearMargin); {
+		from--
+		before -= int(r.buckets[from])
+	}
+	for end := c.before + int(r.buckets[c.bucket]); end < min(r.count, k+1+nearMargin); {
+		to++
+		end += int(r.buckets[to])
+	}
+	n.from, n.width = from, uint(to-from+1)
+	n.place, n.before = 0, 0
+	n.keys = n.keys[:0]
+	for _, key := range r.recent[:r.count] {
+		if n.has(bucketOf(key)) {
+			n.keys = append(n.keys, key)
+		}
+	}
+	slices.Sort(n.keys)
+	n.equal = n.equal[:0]
+	last := int64(-1)
+	for _, key := range n.keys {
+		if key != last {
+			n.keys[len(n.equal)] = key
+			n.equal = append(n.equal, 0)
+			last = key
+		}
+		n.equal[len(n.equal)-1]++
+	}
+	n.keys = n.keys[:len(n.equal)]
+	n.most = max(nearLeast, 2*len(n.keys))
+}
+
+func (n *near) has(bucket int) bool { return uint(bucket-n.from) < n.width }
+
+func (n *near) add(key int64) {
+	at, found := slices.BinarySearch(n.keys, key)
+	if !found {
+		n.keys = slices.Insert(n.keys, at, key)
+		n.equal = slices.Insert(n.equal, at, 0)
+		if at < n.place {
+			n.place++
+		}
+	}
+	n.equal[at]++
+	n.before += less(at, n.place)
+	if len(n.keys) > n.most {
+		n.clear()
+	}
+}
+
+// clear lets all values go.
+func (n *near) clear() {
+	*n = near{keys: n.keys[:0], equal: n.equal[:0]}
+}
+
+// remove drops a value that is there.
+func (n *near) remove(key int64) {
+	at, _ := slices.BinarySearch(n.keys, key)
+	n.before -= less(at, n.place)
+	if n.equal[at]--; n.equal[at] == 0 {
+		n.keys = slices.Delete(n.keys, at, at+1)
+		n.equal = slices.Delete(n.equal, at, at+1)
+		n.place -= less(at, n.place)
+	}
+}
+
+// seek moves the place to the one that has k values before it, or to one that
+// is equal; there is one.
+func (n *near) seek(k int) {
+	for k < n.before {
+		n.place--
+		n.before -= int(n.equal[n.place])
+	}
+	for k >= n.before+int(n.equal[n.place]) {
+		n.before += int(n.equal[n.place])
+		n.place++
+	}
 }

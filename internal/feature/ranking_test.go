@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"testing"
@@ -8,55 +9,83 @@ import (
 	"pgregory.net/rapid"
 )
 
-// check fails if the pages do not hold exactly the values, sorted by size, or
-// break what their number relies on.
-func (r *ranking) check(t interface {
+// failer is a *testing.T or a *rapid.T.
+type failer interface {
 	Helper()
 	Fatalf(string, ...any)
-}, values []float64) {
+}
+
+// check fails if the buckets do not count exactly the values, or a cursor or
+// the values near it are wrong.
+func (r *ranking) check(t failer, values []float64) {
 	t.Helper()
-	var got, want []int64
+	var sorted []int64
 	for _, v := range values {
-		want = append(want, int64(math.Float64bits(math.Abs(v))))
+		sorted = append(sorted, keyOf(v))
 	}
-	slices.Sort(want)
-	before := 0
-	for i, p := range r.pages {
-		if p.n == 0 && len(r.pages) > 1 {
-			t.Fatalf("page %d of %d is empty", i, len(r.pages))
+	slices.Sort(sorted)
+	for b, n := range r.buckets {
+		if got := between(sorted, b, b); len(got) != int(n) {
+			t.Fatalf("bucket %d counts %d values (want %d)", b, n, len(got))
 		}
-		if i > 0 && p.n < pageLow && r.pages[i-1].n < pageLow {
-			t.Fatalf("pages %d and %d have %d and %d values (want %d in one)", i-1, i, r.pages[i-1].n, p.n, pageLow)
-		}
-		if p.n > 0 && r.tops[i] != p.values[p.n-1] {
-			t.Fatalf("page %d: the top is not its greatest value", i)
-		}
-		got = append(got, p.values[:p.n]...)
-		for _, c := range r.cursors {
-			if c.page == i && c.before != before {
-				t.Fatalf("a cursor at page %d counts %d values before it (want %d)", i, c.before, before)
-			}
-		}
-		before += p.n
 	}
-	if !slices.Equal(got, want) {
-		t.Fatalf("the pages hold %v (want %v)", got, want)
+	for i := range r.cursors {
+		c := &r.cursors[i]
+		if want := len(between(sorted, 0, c.bucket-1)); c.before != want {
+			t.Fatalf("cursor %d at bucket %d counts %d values before it (want %d)", i, c.bucket, c.before, want)
+		}
+		n := &c.near
+		var got []int64
+		for i, key := range n.keys {
+			got = append(got, slices.Repeat([]int64{key}, int(n.equal[i]))...)
+		}
+		if want := between(sorted, n.from, n.from+int(n.width)-1); !slices.Equal(got, want) {
+			t.Fatalf("near cursor %d in %d buckets from %d on: %v (want %v)", i, n.width, n.from, got, want)
+		}
+		want := 0
+		for _, equal := range n.equal[:n.place] {
+			want += int(equal)
+		}
+		if n.before != want {
+			t.Fatalf("near cursor %d: %d values before place %d (want %d)", i, n.before, n.place, want)
+		}
 	}
 }
 
-// The quantiles are those of the sorted window, to the last bit, whatever the
-// values, and the structure keeps its promises after every value.
+// between is the keys of buckets from to to.
+func between(sorted []int64, from, to int) []int64 {
+	a, _ := slices.BinarySearchFunc(sorted, from, func(key int64, b int) int { return bucketOf(key) - b })
+	z, _ := slices.BinarySearchFunc(sorted, to+1, func(key int64, b int) int { return bucketOf(key) - b })
+	return sorted[a:max(a, z)]
+}
+
+// compareSlowly is compare by its definition.
+func compareSlowly(sorted []float64, v, q float64) int {
+	switch at := slowQuantile(sorted, q); {
+	case v < at:
+		return -1
+	case v >= at:
+		return 1
+	}
+	return 0
+}
+
+// A value is held against the quantiles of the sorted window, to the last bit,
+// whatever the values, and counts are right after every value. Values asked
+// for are the newest, as the engine asks, the quantile itself and its
+// neighbours.
 func TestRankingAgainstSorting(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.SampledFrom([]int{1, 2, 3, 50, 127, 128, 400, 1000}).Draw(t, "size")
 		distinct := rapid.SampledFrom([]int64{1, 2, 7, 1000, 1 << 40}).Draw(t, "distinct")
+		unit := rapid.SampledFrom([]float64{1, 1e-4, 1e-12, 1e-14, 1e12, 1e300}).Draw(t, "unit")
 		drift := rapid.Int64Range(-50, 50).Draw(t, "drift")
 		r := rng(rapid.Uint64().Draw(t, "seed"))
 		var k ranking
 		k.use(size)
 		var window, sorted []float64
 		for i := range 3*size + 20 {
-			v := float64(max(0, 1<<20+drift*int64(i)+r.below(uint64(distinct))))
+			v := unit * float64(max(0, 1<<20+drift*int64(i)+r.below(uint64(distinct))))
 			k.push(v)
 			window = append(window, v)
 			if len(window) > size {
@@ -73,24 +102,34 @@ func TestRankingAgainstSorting(t *testing.T) {
 				continue
 			}
 			for which, q := range []float64{regimeLow, regimeHigh} {
-				got, want := k.quantile(which, q), slowQuantile(sorted, q)
-				if math.Float64bits(got) != math.Float64bits(want) {
-					t.Fatalf("value %d: quantile %v is %v (want %v)", i, q, got, want)
+				asked := []float64{v}
+				if r.below(4) == 0 {
+					at := slowQuantile(sorted, q)
+					asked = append(asked, at, math.Nextafter(at, 0), math.Nextafter(at, math.Inf(1)))
+				}
+				for _, v := range asked {
+					if got, want := k.compare(v, which, q), compareSlowly(sorted, v, q); got != want {
+						t.Fatalf("value %d: %v and quantile %v: %d (want %d)", i, v, q, got, want)
+					}
 				}
 			}
 		}
 	})
 }
 
-// Streams that fill or drain pages at one end, and one that leaves few values
-// behind in every page.
+// Streams whose quantiles run away, stand still, jump across a gap, or are no
+// numbers.
 func TestRankingOfHardStreams(t *testing.T) {
 	const size = 5760
 	for name, at := range map[string]func(i int) float64{
 		"rising":   func(i int) float64 { return float64(i) },
 		"falling":  func(i int) float64 { return float64(1<<20 - i) },
 		"constant": func(int) float64 { return 3 },
+		"zero":     func(int) float64 { return 0 },
 		"saw":      func(i int) float64 { return float64(i * 7919 % 5761) },
+		"two":      func(i int) float64 { return []float64{1e-9, 1e9, 1e9}[i*7919%3] },
+		"huge":     func(i int) float64 { return 1e300 * float64(1+i*7919%5761) },
+		"infinite": func(i int) float64 { return []float64{1, math.Inf(1), 2}[i%3] },
 		"thinned": func(i int) float64 {
 			if i%40 == 0 {
 				return float64(i * 7919 % 5761)
@@ -98,30 +137,35 @@ func TestRankingOfHardStreams(t *testing.T) {
 			return float64(10_000 + i)
 		},
 		"no numbers": func(i int) float64 {
-			return []float64{math.NaN(), math.Inf(1), -1, 0, math.Copysign(0, -1), 5, -float64(i)}[i%7]
+			return []float64{math.NaN(), math.Inf(1), 1, 0, math.Copysign(0, -1), 5, float64(i)}[i%7]
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var k ranking
 			k.use(size)
-			store := cap(k.spare)
 			for i := range 4 * size {
 				k.push(at(i))
-				if i > 2 {
-					k.quantile(0, regimeLow)
-					k.quantile(1, regimeHigh)
-				}
-				if i%size != size-1 {
-					continue
-				}
 				var window []float64
-				for j := max(0, i-size+1); j <= i; j++ {
-					window = append(window, at(j))
+				if i%size == size-1 || i%97 == 96 {
+					for j := max(0, i-size+1); j <= i; j++ {
+						window = append(window, at(j))
+					}
+					slices.SortFunc(window, func(a, b float64) int { return cmp.Compare(keyOf(a), keyOf(b)) })
 				}
-				k.check(t, window)
-			}
-			if got := len(k.pages) + len(k.spare); got != store {
-				t.Errorf("%d pages (want %d: none made or lost)", got, store)
+				for which, q := range []float64{regimeLow, regimeHigh} {
+					if i < 2 {
+						break
+					}
+					got := k.compare(at(i), which, q)
+					if want := 0; window != nil {
+						if want = compareSlowly(window, at(i), q); got != want {
+							t.Fatalf("value %d: %v and quantile %v: %d (want %d)", i, at(i), q, got, want)
+						}
+					}
+				}
+				if i%size == size-1 {
+					k.check(t, window)
+				}
 			}
 		})
 	}
@@ -133,21 +177,29 @@ func TestRankingStartsAnew(t *testing.T) {
 	fresh.use(300)
 	for i := range 1000 {
 		k.push(float64(i * 31 % 977))
+		if i > 1 {
+			k.compare(float64(i*31%977), 0, 0.33)
+		}
 	}
 	k.reset()
 	for i := range 200 {
 		v := float64(i * 17 % 193)
 		k.push(v)
 		fresh.push(v)
-		if i > 1 && k.quantile(0, 0.33) != fresh.quantile(0, 0.33) {
-			t.Fatalf("value %d: %v after a reset (want %v)", i, k.quantile(0, 0.33), fresh.quantile(0, 0.33))
+		if i > 1 && k.compare(v, 0, 0.33) != fresh.compare(v, 0, 0.33) {
+			t.Fatalf("value %d: %d after a reset (want %d)", i, k.compare(v, 0, 0.33), fresh.compare(v, 0, 0.33))
 		}
 	}
 }
 
-// BenchmarkRanking is one value and both quantiles.
+// BenchmarkRanking is one value, held against both quantiles.
 func BenchmarkRanking(b *testing.B) {
-	for name, step := range map[string]int64{"near": 40, "anywhere": 1 << 40} {
+	for name, next := range map[string]func(r *rng, at int64) int64{
+		"market":   func(r *rng, at int64) int64 { return at + (r.below(1<<17)+1<<18-at)>>4 + r.below(1<<13) - 1<<12 },
+		"anywhere": func(r *rng, at int64) int64 { return r.below(1 << 30) },
+		"ties":     func(r *rng, at int64) int64 { return 1<<20 + r.below(7)<<12 },
+		"constant": func(r *rng, at int64) int64 { return 1 << 20 },
+	} {
 		b.Run(name, func(b *testing.B) {
 			var k ranking
 			k.use(regimeBars)
@@ -155,15 +207,16 @@ func BenchmarkRanking(b *testing.B) {
 			values := make([]float64, 1<<16)
 			at := int64(1 << 20)
 			for i := range values {
-				at = max(0, at+r.below(uint64(2*step))-step)
+				at = max(0, next(&r, at))
 				values[i] = float64(at)
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				k.push(values[i&(1<<16-1)])
+				v := values[i&(1<<16-1)]
+				k.push(v)
 				if k.count > 2 {
-					k.quantile(0, regimeLow)
-					k.quantile(1, regimeHigh)
+					k.compare(v, 0, regimeLow)
+					k.compare(v, 1, regimeHigh)
 				}
 			}
 		})

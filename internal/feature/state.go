@@ -186,10 +186,10 @@ func (s *state) rank() {
 // of the last regimeBars bars. Bar k is the last that was ranked.
 func (s *state) regime(k int) float64 {
 	atr := s.meanRange(k)
-	if atr < s.atrs.quantile(0, regimeLow) {
+	if s.atrs.compare(atr, 0, regimeLow) < 0 {
 		return 0
 	}
-	if atr >= s.atrs.quantile(1, regimeHigh) {
+	if s.atrs.compare(atr, 1, regimeHigh) > 0 {
 		return 2
 	}
 	return 1
