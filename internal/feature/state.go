@@ -36,6 +36,8 @@ type state struct {
 
 	atr      [BlockBars]float64 // once known, where 14 bars were pushed before
 	atrKnown bool
+
+	scratch [2][BlockBars]float64 // of a column, while it is filled
 }
 
 // back is the number of bars of the block behind bar k.

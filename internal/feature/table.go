@@ -91,12 +91,8 @@ func definitions() []definition {
 				Formula: "mean of the last 50 true ranges",
 				Warmup:  50, Lookback: 50, Window: 50,
 			},
-			use: func(s *state) { s.rangeSums.use() },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.rangeSums.mean(50, s.back(int(k)))
-				}
-			},
+			use:  func(s *state) { s.rangeSums.use() },
+			fill: func(s *state, c column) { s.rangeSums.means(50, len(s.block), c) },
 		},
 		{
 			Info: Info{
@@ -129,12 +125,8 @@ func definitions() []definition {
 				Formula: "atr50 / (ATR200 + 1e-8) - 1; ATR200 is the mean of the last 200 true ranges",
 				Warmup:  200, Lookback: 200, Window: 200,
 			},
-			use: func(s *state) { s.rangeSums.use() },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.atrZ(int(k))
-				}
-			},
+			use:  func(s *state) { s.rangeSums.use() },
+			fill: (*state).atrZs,
 		},
 		{
 			Info: Info{
@@ -224,11 +216,7 @@ func definitions() []definition {
 				s.highs.grow(rangeBars)
 				s.lows.grow(rangeBars)
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.rangePos(int(k))
-				}
-			},
+			fill: (*state).rangePositions,
 		},
 		{
 			Info: Info{
@@ -285,7 +273,7 @@ func definitions() []definition {
 				Warmup:  stdBars - 1, Lookback: stdBars - 1, Window: stdBars - 1,
 			},
 			use:  func(s *state) { s.closes.grow(stdBars) },
-			fill: func(s *state, c column) { s.stds(c) },
+			fill: (*state).stds,
 		},
 		{
 			Info: Info{
@@ -298,11 +286,7 @@ func definitions() []definition {
 				s.ema100s.grow(dayBars + 1)
 				s.rangeSums.use()
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.dayTrend(int(k))
-				}
-			},
+			fill: (*state).dayTrends,
 		},
 		{
 			Info: Info{

@@ -29,11 +29,16 @@ func (s *state) bodyPct(k int) float64 {
 func (s *state) wickAsym(k int) float64 {
 	b := &s.block[k]
 	high, low := b.MidHigh(), b.MidLow()
-	top, bottom := s.openAt(k), b.MidClose()
-	if bottom > top {
-		top, bottom = bottom, top
-	}
+	top, bottom := order(s.openAt(k), b.MidClose())
 	return ((high - top) - (bottom - low)) / (high - low + tiny)
+}
+
+// order is the greater and the smaller of two prices. They are not negative,
+// so their bits order them; the greater of two integers is found without a
+// branch, which would be guessed wrong every other bar.
+func order(a, b float64) (top, bottom float64) {
+	x, y := math.Float64bits(a), math.Float64bits(b)
+	return math.Float64frombits(max(x, y)), math.Float64frombits(min(x, y))
 }
 
 // roc is the change of the close over n bars.
@@ -42,9 +47,40 @@ func (s *state) roc(k, n int) float64 {
 	return s.closes.at(back)/s.closes.at(back+n) - 1
 }
 
+// rangePositions is where closes lie between the highest high and the lowest
+// low of rangeBars bars.
+func (s *state) rangePositions(c column) {
+	if len(c.at) == 0 {
+		return
+	}
+	first := int(c.at[0])
+	n := len(s.block) - first
+	if 3*len(c.at) < n { // a few bars are cheaper one by one
+		for j, k := range c.at {
+			c.out[j*c.stride] = s.rangePos(int(k))
+		}
+		return
+	}
+	var tops, bottoms [BlockBars + rangeBars]uint64
+	greatest(tops[:], s.highs.since(n+rangeBars-1), 0)
+	greatest(bottoms[:], s.lows.since(n+rangeBars-1), ^uint64(0))
+	closes := s.closes.since(n)
+	for j, k := range c.at {
+		i := int(k) - first
+		c.out[j*c.stride] = position(closes[i], tops[i], ^bottoms[i])
+	}
+}
+
+// position is where a close lies between two prices given by their bits.
+func position(last float64, top, bottom uint64) float64 {
+	high, low := math.Float64frombits(top), math.Float64frombits(bottom)
+	if high == low {
+		return 0.5
+	}
+	return (last - low) / (high - low)
+}
+
 func (s *state) rangePos(k int) float64 {
-	// Prices are not negative, so their bits order them; a greatest integer is
-	// found without branches, and these would be guessed wrong every other bar.
 	back := s.back(k)
 	highs := (*[rangeBars]float64)(s.highs.last(rangeBars, back))
 	lows := (*[rangeBars]float64)(s.lows.last(rangeBars, back))
@@ -53,11 +89,33 @@ func (s *state) rangePos(k int) float64 {
 		top = max(top, math.Float64bits(highs[i]))
 		bottom = min(bottom, math.Float64bits(lows[i]))
 	}
-	high, low := math.Float64frombits(top), math.Float64frombits(bottom)
-	if high == low {
-		return 0.5
+	return position(s.closes.at(back), top, bottom)
+}
+
+// greatest sets out[i] to the greatest of the rangeBars values from x[i] on,
+// as bits with those of flip turned over, so that with all of them it is the
+// smallest. The greatest of 2, 4, 8 and 16 values is made of two halves, and
+// that of 20 of a 16 and a 4. Prices are not negative, so their bits order
+// them; the greater of two integers is found without a branch, which would be
+// guessed wrong every other bar.
+func greatest(out []uint64, x []float64, flip uint64) {
+	out = out[:len(x)]
+	for i, v := range x {
+		out[i] = math.Float64bits(v) ^ flip
 	}
-	return (s.closes.at(back) - low) / (high - low)
+	var fours [BlockBars + rangeBars]uint64
+	for size := 1; size < 16; size *= 2 {
+		if size == 4 {
+			copy(fours[:], out)
+		}
+		behind := out[size:]
+		for i := range behind {
+			out[i] = max(out[i], behind[i])
+		}
+	}
+	for i, v := range fours[16 : len(x)-3] {
+		out[i] = max(out[i], v)
+	}
 }
 
 func (s *state) std(k int) float64 {
@@ -107,14 +165,23 @@ func (s *state) stds(c column) {
 	}
 }
 
-// atrZ compares the mean true range of 50 bars with that of 200.
-func (s *state) atrZ(k int) float64 {
-	back := s.back(k)
-	return s.rangeSums.mean(50, back)/(s.rangeSums.mean(200, back)+tiny) - 1
+// atrZs compare the mean true range of 50 bars with that of 200.
+func (s *state) atrZs(c column) {
+	fast := column{c.at, s.scratch[0][:], 1}
+	slow := column{c.at, s.scratch[1][:], 1}
+	s.rangeSums.means(50, len(s.block), fast)
+	s.rangeSums.means(200, len(s.block), slow)
+	for j := range c.at {
+		c.out[j*c.stride] = fast.out[j]/(slow.out[j]+tiny) - 1
+	}
 }
 
-// dayTrend is how far EMA100 moved in dayBars bars, in mean true ranges.
-func (s *state) dayTrend(k int) float64 {
-	back := s.back(k)
-	return (s.ema100.ys[k] - s.ema100s.at(back+dayBars)) / (s.rangeSums.mean(100, back) + tiny)
+// dayTrends are how far EMA100 moved in dayBars bars, in mean true ranges.
+func (s *state) dayTrends(c column) {
+	ranges := column{c.at, s.scratch[0][:], 1}
+	s.rangeSums.means(100, len(s.block), ranges)
+	before := s.ema100s.last(len(s.block), dayBars)
+	for j, k := range c.at {
+		c.out[j*c.stride] = (s.ema100.ys[k] - before[k]) / (ranges.out[j] + tiny)
+	}
 }

@@ -37,8 +37,8 @@ func (w *window) at(back int) float64 { return w.buf[w.end-1-back] }
 func (w *window) since(n int) []float64 { return w.buf[w.end-n : w.end] }
 
 // last is the newest n values behind which back others were pushed, oldest
-// first; n is at most the window's size and back less than the last block's
-// length.
+// first; n + back is less than the window's size and the last block's length
+// together.
 func (w *window) last(n, back int) []float64 { return w.buf[w.end-back-n : w.end-back] }
 
 // mean sums from the oldest value to the newest.
@@ -53,7 +53,6 @@ func mean(x []float64) float64 {
 const (
 	sumLevels = 8   // runs of 1, 2, 4, … 128 values
 	sumBars   = 256 // the longest sum has fewer values
-	sumRows   = 512 // kept, a power of two: sumBars and a block at least
 )
 
 // runSums gives sums over long windows at a cost that hardly depends on their
@@ -64,42 +63,57 @@ const (
 // away the old would; and it is rounded 8 times where the plain sum of 200
 // values is rounded 199 times.
 type runSums struct {
-	rows *[sumRows][sumLevels]float64 // a ring; nil: not used
-	at   int                          // of the newest row
+	runs [sumLevels]window
 }
 
 func (r *runSums) use() {
-	if r.rows == nil {
-		r.rows = new([sumRows][sumLevels]float64)
+	for i := range r.runs {
+		w := &r.runs[i]
+		w.grow(sumBars)
+		w.end = sumBars // zeros, which nobody sees: see means
 	}
 }
 
+// push consumes a block's values.
 func (r *runSums) push(values []float64) {
-	if r.rows == nil {
+	if r.runs[0].size == 0 {
 		return
 	}
-	for _, v := range values {
-		r.at = (r.at + 1) % sumRows
-		row := &r.rows[r.at]
-		for level := range sumLevels - 1 {
-			row[level] = v
-			v = r.rows[(r.at-1<<level)&(sumRows-1)][level] + v
+	n := len(values)
+	copy(r.runs[0].extend(n), values)
+	for level := range sumLevels - 1 {
+		older, newer := r.runs[level].last(n, 1<<level), r.runs[level].since(n)
+		sums := r.runs[level+1].extend(n)
+		older, newer = older[:len(sums)], newer[:len(sums)]
+		for i := range sums {
+			sums[i] = older[i] + newer[i]
 		}
-		row[sumLevels-1] = v
 	}
 }
 
-// mean is the mean of the newest n values behind which back others were
-// pushed, 1 ≤ n < sumBars, 0 ≤ back < BlockBars; they were pushed. Rows before
-// the first push since the start are never in such a sum.
-func (r *runSums) mean(n, back int) float64 {
-	var sum float64
-	newer := n + back // values from the run's oldest to the newest of all
+// means sets c to the means of the newest n values at the bars of a block of
+// that length, 1 ≤ n < sumBars; they were pushed. Nothing from before the
+// first push is ever in such a mean.
+func (r *runSums) means(n, block int, c column) {
+	newer := n // values from a run's oldest to the newest
 	for level := range sumLevels {
-		if size := 1 << level; n&size != 0 {
-			newer -= size
-			sum += r.rows[(r.at-newer)&(sumRows-1)][level]
+		size := 1 << level
+		if n&size == 0 {
+			continue
 		}
+		runs := r.runs[level].last(block, newer-size)
+		if newer == n {
+			for j, k := range c.at {
+				c.out[j*c.stride] = runs[k]
+			}
+		} else {
+			for j, k := range c.at {
+				c.out[j*c.stride] += runs[k]
+			}
+		}
+		newer -= size
 	}
-	return sum / float64(n)
+	for j := range c.at {
+		c.out[j*c.stride] /= float64(n)
+	}
 }

@@ -12,33 +12,36 @@ import (
 // Logistic is one linear model a side: the score is bias + Σ weight·feature,
 // summed in the order of the features.
 type Logistic struct {
-	long, short side
+	bias    sides
+	weights []sides
 }
 
-type side struct {
-	bias    float64
-	weights []float64
-}
+type sides struct{ long, short float64 }
 
 // NewLogistic makes the logistic model of m. A feature without a weight has
 // weight 0.
 func NewLogistic(m policy.Model, features []string) (*Logistic, error) {
-	long, err := newSide("model.long", m.Long, features)
+	long, err := weightsOf("model.long", m.Long, features)
 	if err != nil {
 		return nil, err
 	}
-	short, err := newSide("model.short", m.Short, features)
+	short, err := weightsOf("model.short", m.Short, features)
 	if err != nil {
 		return nil, err
 	}
-	return &Logistic{long: long, short: short}, nil
+	l := &Logistic{bias: sides{m.Long.Bias, m.Short.Bias}, weights: make([]sides, len(features))}
+	for i := range l.weights {
+		l.weights[i] = sides{long[i], short[i]}
+	}
+	return l, nil
 }
 
-func newSide(key string, l policy.Logistic, features []string) (side, error) {
+// weightsOf is the weight of each feature on one side.
+func weightsOf(key string, l policy.Logistic, features []string) ([]float64, error) {
 	if !finite(l.Bias) {
-		return side{}, fmt.Errorf("%s.bias: %v is not a number (want a finite one)", key, l.Bias)
+		return nil, fmt.Errorf("%s.bias: %v is not a number (want a finite one)", key, l.Bias)
 	}
-	s := side{bias: l.Bias, weights: make([]float64, len(features))}
+	weights := make([]float64, len(features))
 	names := make([]string, 0, len(l.Weights))
 	for name := range l.Weights {
 		names = append(names, name)
@@ -48,27 +51,26 @@ func newSide(key string, l policy.Logistic, features []string) (side, error) {
 		w := l.Weights[name]
 		i := slices.Index(features, name)
 		if i < 0 {
-			return side{}, fmt.Errorf("%s.weights.%s: the feature is not in the policy's list (%s)", key, name, strings.Join(features, ", "))
+			return nil, fmt.Errorf("%s.weights.%s: the feature is not in the policy's list (%s)", key, name, strings.Join(features, ", "))
 		}
 		if !finite(w) {
-			return side{}, fmt.Errorf("%s.weights.%s: %v is not a number (want a finite one)", key, name, w)
+			return nil, fmt.Errorf("%s.weights.%s: %v is not a number (want a finite one)", key, name, w)
 		}
-		s.weights[i] = w
+		weights[i] = w
 	}
-	return s, nil
+	return weights, nil
 }
 
-// Score implements Scorer; x has one value a feature.
+// Score implements Scorer; x has one value a feature. Each sum waits for each
+// of its additions, so both are made side by side.
 func (l *Logistic) Score(x []float64) (long, short float64) {
-	return l.long.score(x), l.short.score(x)
-}
-
-func (s *side) score(x []float64) float64 {
-	sum := s.bias
-	for i, w := range s.weights {
-		sum += float64(w * x[i])
+	long, short = l.bias.long, l.bias.short
+	x = x[:len(l.weights)]
+	for i, w := range l.weights {
+		long += float64(w.long * x[i])
+		short += float64(w.short * x[i])
 	}
-	return sum
+	return long, short
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -42,6 +42,10 @@ func newEntryRule(e policy.Entry, sessions feature.SessionTable) (entryRule, err
 // long and short are log-odds. Sides and thresholds are compared as log-odds;
 // only a lead above 0 needs the probabilities themselves.
 func (r *entryRule) decide(session int, long, short float64) (side trade.Side, p float64, why trade.Decision) {
+	// Most bars: neither side is high enough, whichever of them is higher.
+	if long < r.least.Long && short < r.least.Short && long != short {
+		return 0, 0, trade.DecisionPSideMin
+	}
 	x := r.better(session, long, short, &r.least)
 	if x.why != trade.DecisionSignal {
 		return 0, 0, x.why
