@@ -12,11 +12,15 @@ import (
 // begin, behind bars that were skipped, and behind a state.
 func TestBlocks(t *testing.T) {
 	x := bars.Generate(9000, 3)
-	for seed, names := range [][]string{
+	sets := [][]string{
 		allNames(),
 		{"atr_bps", "body_pct", "roc20", "range_pos", "session_id", "std50"},
 		{"h4_trend", "std50", "wick_asym"},
-	} {
+	}
+	for _, name := range allNames() { // alone it is ready the earliest
+		sets = append(sets, []string{name})
+	}
+	for seed, names := range sets {
 		for _, skip := range []int{0, 700} {
 			one, some := newSet(t, names...), newSet(t, names...)
 			if skip > 0 {

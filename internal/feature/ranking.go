@@ -99,6 +99,17 @@ func bucketOf(key int64) int {
 	return min(max(int(key>>bucketDrop)-firstBucket, 0), topBucket)
 }
 
+// firstKey is the least key of a bucket, and past the top one more than any.
+func firstKey(bucket int) uint64 {
+	switch {
+	case bucket <= 0:
+		return 0
+	case bucket > topBucket:
+		return 1 << 63
+	}
+	return uint64(bucket+firstBucket) << bucketDrop
+}
+
 // push adds a value, and drops the oldest if size values were kept.
 func (r *ranking) push(v float64) {
 	key := keyOf(v)
@@ -231,8 +242,9 @@ func (r *ranking) sort(c *cursor, k int) {
 	n.from, n.width = from, uint(to-from+1)
 	n.place, n.before = 0, 0
 	n.keys = n.keys[:0]
+	low, high := firstKey(from), firstKey(to+1)
 	for _, key := range r.recent[:r.count] {
-		if n.has(bucketOf(key)) {
+		if uint64(key)-low < high-low {
 			n.keys = append(n.keys, key)
 		}
 	}

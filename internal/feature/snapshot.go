@@ -129,7 +129,6 @@ func (s *state) decode(data []byte) (next state, err error) {
 			to := next.emas()[i]
 			*to = *m
 			to.y = r.price("EMA", next.seen)
-			to.was = to.y
 		}
 	}
 	for i, h := range s.highers() {
@@ -141,7 +140,6 @@ func (s *state) decode(data []byte) (next state, err error) {
 		to.completed = r.count("completed bars", max(0, next.seen-1))
 		to.fast.y = r.price("EMA of completed bars", to.completed)
 		to.slow.y = r.price("EMA of completed bars", to.completed)
-		to.fast.was, to.slow.was = to.fast.y, to.slow.y
 		to.end = 0
 		if next.seen > 0 {
 			to.end = periodEnd(next.timeNS, to.period)

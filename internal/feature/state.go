@@ -91,13 +91,11 @@ func (s *state) push(list []bars.Bar, sessions *SessionTable) {
 	s.seen += int64(n)
 	s.pushed += int64(n)
 	s.timeNS, s.close = list[n-1].TimeNS, closes[n-1]
-	s.ema20.pushAll(closes, first)
-	s.ema100.pushAll(closes, first)
-	s.ema200.pushAll(closes, first)
+	s.pushMeans(closes, first)
 	s.h1.pushAll(list, closes, before, first)
 	s.h4.pushAll(list, closes, before, first)
 	if s.ema100s.size > 0 {
-		copy(s.ema100s.extend(n), s.ema100.ys[:n])
+		copy(s.ema100s.extend(n), s.ema100.ys[1:n+1])
 	}
 	s.atrKnown = false
 	if s.atrs.size > 0 {

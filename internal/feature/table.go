@@ -100,11 +100,7 @@ func definitions() []definition {
 				Formula: "atr14 / close · 10^4",
 				Warmup:  atrBars, Lookback: atrBars, Window: atrBars,
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.atrBps(int(k))
-				}
-			},
+			fill: (*state).atrsBps,
 		},
 		{
 			Info: Info{
@@ -133,11 +129,7 @@ func definitions() []definition {
 				Name: "body_pct", Unit: "ratio, -1 to 1", Source: original,
 				Formula: "(close - open) / (high - low + 1e-8)",
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.bodyPct(int(k))
-				}
-			},
+			fill: (*state).bodies,
 		},
 		{
 			Info: Info{
@@ -202,7 +194,7 @@ func definitions() []definition {
 			use: func(s *state) { s.ema200.use(200) },
 			fill: func(s *state, c column) {
 				for j, k := range c.at {
-					c.out[j*c.stride] = s.closeAt(int(k))/s.ema200.ys[k] - 1
+					c.out[j*c.stride] = s.closeAt(int(k))/s.ema200.at(int(k)) - 1
 				}
 			},
 		},
@@ -224,12 +216,8 @@ func definitions() []definition {
 				Formula: "close / close[100] - 1",
 				Warmup:  100, Lookback: 100, Window: 100,
 			},
-			use: func(s *state) { s.closes.grow(101) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.roc(int(k), 100)
-				}
-			},
+			use:  func(s *state) { s.closes.grow(101) },
+			fill: func(s *state, c column) { s.rocs(c, 100) },
 		},
 		{
 			Info: Info{
@@ -237,12 +225,8 @@ func definitions() []definition {
 				Formula: "close / close[20] - 1",
 				Warmup:  20, Lookback: 20, Window: 20,
 			},
-			use: func(s *state) { s.closes.grow(21) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.roc(int(k), 20)
-				}
-			},
+			use:  func(s *state) { s.closes.grow(21) },
+			fill: func(s *state, c column) { s.rocs(c, 20) },
 		},
 		{
 			Info: Info{
@@ -293,11 +277,7 @@ func definitions() []definition {
 				Name: "wick_asym", Unit: "ratio, -1 to 1", Source: original,
 				Formula: "((high - max(open, close)) - (min(open, close) - low)) / (high - low + 1e-8)",
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.wickAsym(int(k))
-				}
-			},
+			fill: (*state).wicks,
 		},
 	}
 }

@@ -10,7 +10,7 @@ import (
 // starts with the first value, then y = (1-a)·y + a·x with a = 2/(span+1).
 type ema struct {
 	a, keep float64 // a and 1-a; a is 0 while the mean is not used
-	y, was  float64 // the mean at this bar and at the one before
+	y       float64
 }
 
 func (m *ema) use(span float64) {
@@ -21,37 +21,55 @@ func (m *ema) use(span float64) {
 func (m *ema) used() bool { return m.a != 0 }
 
 func (m *ema) push(x float64, first bool) {
-	if m.a == 0 {
-		return
+	switch {
+	case m.a == 0:
+	case first:
+		m.y = x
+	default:
+		m.y = m.next(m.y, x)
 	}
-	if first {
-		m.y, m.was = x, x
-		return
-	}
-	m.was = m.y
-	m.y = float64(m.keep*m.y) + float64(m.a*x)
 }
+
+// next is the mean after y and a value.
+func (m *ema) next(y, x float64) float64 { return float64(m.keep*y) + float64(m.a*x) }
 
 // emaColumn is a mean with what it was at each bar of the last block.
 type emaColumn struct {
 	ema
-	ys, wases [BlockBars]float64
+	ys [BlockBars + 1]float64 // before the block, then at each bar
 }
 
-// pushAll consumes a block's values.
-func (m *emaColumn) pushAll(values []float64, first bool) {
-	if m.a == 0 {
-		return
-	}
-	ys, wases := m.ys[:len(values)], m.wases[:len(values)]
-	for k, x := range values {
-		m.push(x, first && k == 0)
-		ys[k], wases[k] = m.y, m.was
-	}
-}
+// at is the mean at bar k of the block.
+func (m *emaColumn) at(k int) float64 { return m.ys[k+1] }
 
 // slope is how far the mean moved at bar k of the block.
-func (m *emaColumn) slope(k int) float64 { return m.ys[k] - m.wases[k] }
+func (m *emaColumn) slope(k int) float64 { return m.ys[k+1] - m.ys[k] }
+
+// pushMeans consumes a block's closes for the three means. A mean waits for
+// the bar before it, so they are made side by side, those that nobody uses
+// included: they stay 0.
+func (s *state) pushMeans(closes []float64, first bool) {
+	fast, middle, slow := &s.ema20, &s.ema100, &s.ema200
+	if !fast.used() && !middle.used() && !slow.used() {
+		return
+	}
+	from := 0
+	for _, m := range [3]*emaColumn{fast, middle, slow} {
+		if first {
+			m.push(closes[0], true)
+			m.ys[1] = m.y
+			from = 1
+		}
+		m.ys[0] = m.y
+	}
+	x, y, z := fast.y, middle.y, slow.y
+	for k := from; k < len(closes); k++ {
+		c := closes[k]
+		x, y, z = fast.next(x, c), middle.next(y, c), slow.next(z, c)
+		fast.ys[k+1], middle.ys[k+1], slow.ys[k+1] = x, y, z
+	}
+	fast.y, middle.y, slow.y = x, y, z
+}
 
 const (
 	h1 = int64(time.Hour)
@@ -112,10 +130,16 @@ func (h *higherColumn) pushAll(list []bars.Bar, closes []float64, before float64
 	if h.period == 0 {
 		return
 	}
+	trends, done := h.trends[:len(list)], h.done[:len(list)]
+	trend, completed, end := h.trend(), h.completed, h.end
 	for k := range list {
-		h.push(list[k].TimeNS, before, first && k == 0)
+		if first || list[k].TimeNS >= end {
+			h.push(list[k].TimeNS, before, first)
+			trend, completed, end = h.trend(), h.completed, h.end
+			first = false
+		}
 		before = closes[k]
-		h.trends[k], h.done[k] = h.trend(), h.completed
+		trends[k], done[k] = trend, completed
 	}
 }
 

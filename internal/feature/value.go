@@ -16,21 +16,37 @@ func (s *state) openAt(k int) float64 {
 
 func (s *state) atrBps(k int) float64 { return float64(s.meanRange(k) / s.closeAt(k) * 1e4) }
 
+func (s *state) atrsBps(c column) {
+	if !s.atrKnown {
+		s.meanRanges()
+	}
+	closes := s.closes.since(len(s.block))
+	for j, k := range c.at {
+		c.out[j*c.stride] = float64(s.atr[k] / closes[k] * 1e4)
+	}
+}
+
 func (s *state) spreadBps(k int) float64 {
 	b := &s.block[k]
 	return float64((b.AskClose - b.BidClose) / b.BidClose * 1e4)
 }
 
-func (s *state) bodyPct(k int) float64 {
-	b := &s.block[k]
-	return (b.MidClose() - s.openAt(k)) / (b.MidHigh() - b.MidLow() + tiny)
+func (s *state) bodies(c column) {
+	n := len(s.block)
+	closes, highs, lows := s.closes.since(n), s.highs.since(n), s.lows.since(n)
+	for j, k := range c.at {
+		c.out[j*c.stride] = (closes[k] - s.openAt(int(k))) / (highs[k] - lows[k] + tiny)
+	}
 }
 
-func (s *state) wickAsym(k int) float64 {
-	b := &s.block[k]
-	high, low := b.MidHigh(), b.MidLow()
-	top, bottom := order(s.openAt(k), b.MidClose())
-	return ((high - top) - (bottom - low)) / (high - low + tiny)
+func (s *state) wicks(c column) {
+	n := len(s.block)
+	closes, highs, lows := s.closes.since(n), s.highs.since(n), s.lows.since(n)
+	for j, k := range c.at {
+		high, low := highs[k], lows[k]
+		top, bottom := order(s.openAt(int(k)), closes[k])
+		c.out[j*c.stride] = ((high - top) - (bottom - low)) / (high - low + tiny)
+	}
 }
 
 // order is the greater and the smaller of two prices. They are not negative,
@@ -41,10 +57,12 @@ func order(a, b float64) (top, bottom float64) {
 	return math.Float64frombits(max(x, y)), math.Float64frombits(min(x, y))
 }
 
-// roc is the change of the close over n bars.
-func (s *state) roc(k, n int) float64 {
-	back := s.back(k)
-	return s.closes.at(back)/s.closes.at(back+n) - 1
+// rocs are the changes of the close over n bars.
+func (s *state) rocs(c column, n int) {
+	closes, before := s.closes.since(len(s.block)), s.closes.last(len(s.block), n)
+	for j, k := range c.at {
+		c.out[j*c.stride] = closes[k]/before[k] - 1
+	}
 }
 
 // rangePositions is where closes lie between the highest high and the lowest
@@ -182,6 +200,6 @@ func (s *state) dayTrends(c column) {
 	s.rangeSums.means(100, len(s.block), ranges)
 	before := s.ema100s.last(len(s.block), dayBars)
 	for j, k := range c.at {
-		c.out[j*c.stride] = (s.ema100.ys[k] - before[k]) / (ranges.out[j] + tiny)
+		c.out[j*c.stride] = (s.ema100.at(int(k)) - before[k]) / (ranges.out[j] + tiny)
 	}
 }

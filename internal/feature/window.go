@@ -16,6 +16,7 @@ func (w *window) grow(size int) {
 	if size > w.size {
 		w.size = size
 		w.buf = make([]float64, 4*(size+BlockBars))
+		w.end = size // zeros that nobody asks for, so that a block's column may begin before the first value
 	}
 }
 
@@ -68,9 +69,7 @@ type runSums struct {
 
 func (r *runSums) use() {
 	for i := range r.runs {
-		w := &r.runs[i]
-		w.grow(sumBars)
-		w.end = sumBars // zeros, which nobody sees: see means
+		r.runs[i].grow(sumBars)
 	}
 }
 
@@ -95,25 +94,22 @@ func (r *runSums) push(values []float64) {
 // that length, 1 ≤ n < sumBars; they were pushed. Nothing from before the
 // first push is ever in such a mean.
 func (r *runSums) means(n, block int, c column) {
+	var runs [sumLevels][]float64 // of which a mean is made, the oldest first
+	parts := 0
 	newer := n // values from a run's oldest to the newest
 	for level := range sumLevels {
-		size := 1 << level
-		if n&size == 0 {
-			continue
+		if size := 1 << level; n&size != 0 {
+			newer -= size
+			runs[parts] = r.runs[level].last(block, newer)
+			parts++
 		}
-		runs := r.runs[level].last(block, newer-size)
-		if newer == n {
-			for j, k := range c.at {
-				c.out[j*c.stride] = runs[k]
-			}
-		} else {
-			for j, k := range c.at {
-				c.out[j*c.stride] += runs[k]
-			}
-		}
-		newer -= size
 	}
-	for j := range c.at {
-		c.out[j*c.stride] /= float64(n)
+	rest := runs[1:parts]
+	for j, k := range c.at {
+		sum := runs[0][k]
+		for i := range rest {
+			sum += rest[i][k]
+		}
+		c.out[j*c.stride] = sum / float64(n)
 	}
 }

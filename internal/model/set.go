@@ -94,3 +94,19 @@ func (s *Set) Score(session int, x []float64) (long, short float64) {
 	}
 	return math.NaN(), math.NaN()
 }
+
+// ScoreRows sets long[i] and short[i] to the Score of the i-th row of features,
+// for all i of long; all are of bars of that market session.
+func (s *Set) ScoreRows(session int, rows, long, short []float64) {
+	if l, ok := s.bySession[session].(*Logistic); ok {
+		l.scoreRows(rows, long, short)
+		return
+	}
+	if len(long) == 0 {
+		return
+	}
+	n := len(rows) / len(long)
+	for i := range long {
+		long[i], short[i] = s.Score(session, rows[i*n:(i+1)*n])
+	}
+}

@@ -42,10 +42,6 @@ func newEntryRule(e policy.Entry, sessions feature.SessionTable) (entryRule, err
 // long and short are log-odds. Sides and thresholds are compared as log-odds;
 // only a lead above 0 needs the probabilities themselves.
 func (r *entryRule) decide(session int, long, short float64) (side trade.Side, p float64, why trade.Decision) {
-	// Most bars: neither side is high enough, whichever of them is higher.
-	if long < r.least.Long && short < r.least.Short && long != short {
-		return 0, 0, trade.DecisionPSideMin
-	}
 	x := r.better(session, long, short, &r.least)
 	if x.why != trade.DecisionSignal {
 		return 0, 0, x.why
@@ -55,6 +51,12 @@ func (r *entryRule) decide(session int, long, short float64) (side trade.Side, p
 		return 0, 0, trade.DecisionMargin
 	}
 	return x.side, p, trade.DecisionSignal
+}
+
+// low says of most bars, at once, that they have no signal: neither side is
+// high enough, whichever of them is higher.
+func (r *entryRule) low(long, short float64) bool {
+	return long < r.least.Long && short < r.least.Short
 }
 
 // better is what the scores of two sides come to before the lead is looked at.

@@ -72,6 +72,7 @@ type engine struct {
 	signals []trade.Signal
 	active  []followed
 	ahead   ahead
+	piece   int // how many bars to score at once
 
 	decisions trade.Decisions // if the job asks for them
 }
@@ -83,7 +84,7 @@ type followed struct {
 }
 
 func newEngine(ctx context.Context, job Job, report func(footer.Footer)) (*engine, error) {
-	e := &engine{ctx: ctx, job: job, report: report, clock: newClock(), phase: footer.PhaseStartup}
+	e := &engine{ctx: ctx, job: job, report: report, clock: newClock(), phase: footer.PhaseStartup, piece: 1}
 	if err := job.validate(); err != nil {
 		return nil, err
 	}
@@ -311,22 +312,18 @@ func (e *engine) warmUp(buf []bars.Bar) error {
 }
 
 // own steps over bars of the chunk. What does not depend on which bars were
-// stepped over, features and the gate's verdict, is computed for all of buf
-// first; models are called, and all else is done, bar by bar.
+// stepped over is computed ahead: features and the gate's verdicts for all of
+// buf, the model's scores for as many bars as take little time. The rest is
+// done bar by bar.
 func (e *engine) own(buf []bars.Bar) (err error) {
 	e.enter(footer.PhaseReplay)
 	if e.ctx.Err() != nil {
 		return context.Cause(e.ctx)
 	}
 	e.look(buf)
-	was := e.counts // when time was last charged
-	charge := func() {
-		e.clock.divide(e.counts.bars-was.bars, e.counts.calls-was.calls)
-		was = e.counts
-	}
 	for i := 0; i < len(buf); {
 		if e.ctx.Err() != nil {
-			charge()
+			e.clock.lap(phasePolicy)
 			return context.Cause(e.ctx)
 		}
 		if n := e.quiet(i, len(buf)); n > 0 {
@@ -339,16 +336,16 @@ func (e *engine) own(buf []bars.Bar) (err error) {
 			continue
 		}
 		if err := e.step(buf, i); err != nil {
-			charge()
+			e.clock.lap(phasePolicy)
 			return err
 		}
 		i++
 		if e.report != nil && e.clock.seen >= e.nextReport {
-			charge()
+			e.clock.lap(phasePolicy)
 			e.reportIfDue()
 		}
 	}
-	charge()
+	e.clock.lap(phasePolicy)
 	e.reportIfDue()
 	return nil
 }

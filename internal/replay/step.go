@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"time"
+
 	"gx1replay/internal/bars"
 	"gx1replay/internal/feature"
 	"gx1replay/internal/footer"
@@ -23,7 +25,10 @@ type ahead struct {
 	asks     [blockBars]int32 // the bars for which the model is asked
 	n        int              // how many they are
 	done     int              // how many of them are behind
+	scored   int              // up to which of them the model was called
 	rows     []float64        // their features; none where there are scores
+
+	long, short [blockBars]float64 // what the model said
 }
 
 // look computes features and verdicts of a block of own bars.
@@ -40,7 +45,7 @@ func (e *engine) look(buf []bars.Bar) {
 		a.inputs = feature.Inputs{Sessions: e.set.Sessions()}
 	}
 	e.gate.judge(a.inputs, a.ready, a.verdicts[:])
-	a.n, a.done = 0, 0
+	a.n, a.done, a.scored = 0, 0, 0
 	for k := a.ready; k < len(buf); k++ {
 		// A market session without a model has no signal, and needs no features.
 		if a.verdicts[k] == pass && (e.model == nil || e.model.Has(int(a.inputs.Sessions[k]))) {
@@ -56,17 +61,21 @@ func (e *engine) look(buf []bars.Bar) {
 }
 
 // quiet is the number of bars from bar i of a block of n on that need no step
-// each: the model is not asked, no signal is followed, nobody watches. They
-// take so little time that a cancel among them is as good as one after them.
+// each: no signal is made or followed, nothing is slept for, nobody watches.
+// They take so little time that a cancel among them is as good as one after
+// them.
 func (e *engine) quiet(i, n int) int {
 	a := &e.ahead
 	if len(e.active) > 0 || e.job.OnBar != nil || e.report != nil && e.job.ReportEvery == 0 {
 		return 0
 	}
-	if a.done < a.n {
-		n = int(a.asks[a.done])
+	n = int(min(int64(n-i), e.rows.until(e.next)))
+	for j := a.done; j < a.n && int(a.asks[j]) < i+n; j++ {
+		if j >= a.scored || e.latency.each > 0 || e.job.Decisions || e.hasSignal(j) {
+			return int(a.asks[j]) - i
+		}
 	}
-	return int(min(int64(n-i), e.rows.until(e.next)))
+	return n
 }
 
 // step does own bar i of the block that was looked at, in the order of
@@ -79,26 +88,24 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 		p    float64
 		what trade.BarDecision
 	)
-	timed := e.clock.timed(e.next)
 	asked := a.done < a.n && int(a.asks[a.done]) == i
 	if asked {
 		// The sleep comes first: a call that a cancel forestalls was not made.
 		if err := e.latency.pay(e.ctx, &e.clock); err != nil {
 			return err
 		}
-		session := int(a.inputs.Sessions[i])
-		if e.job.Scores != nil {
+		if session := int(a.inputs.Sessions[i]); e.job.Scores != nil {
 			side, p, what = e.job.Scores.decide(&e.entry, e.next, session)
 		} else {
-			side, p, what = e.call(session, timed)
+			side, p, what = e.call(session)
 		}
-		a.done++
 	}
 	if e.job.OnBar != nil {
 		e.set.At(i)
 		if err := e.job.OnBar(e.next); err != nil {
 			return err
 		}
+		e.clock.now() // it may have taken long: a report may be due
 	}
 	e.followAll(b)
 	if side != 0 {
@@ -112,28 +119,53 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 		e.decideUncalled(i, 1)
 	}
 	e.count(buf, i, 1)
-	if asked && e.model != nil {
-		e.counts.calls++
-	}
 	e.checkpoint()
-	if timed { // a look at the clock: a report may be due
-		e.clock.now()
-	}
 	return nil
 }
 
-// call calls the model for the next bar that asks it, which lies in market
-// session session, and makes a decision of its scores.
-func (e *engine) call(session int, timed bool) (side trade.Side, p float64, what trade.BarDecision) {
-	a, n := &e.ahead, len(e.job.Policy.Features)
-	x := a.rows[a.done*n : (a.done+1)*n]
-	if timed {
-		e.clock.begin()
+// scoreTime is about how long the model may score ahead: stops and reports
+// wait for it.
+const scoreTime = int64(200 * time.Microsecond)
+
+// score calls the model for the next bars that ask it. The first call is made
+// alone, to know how many bars are not too many.
+func (e *engine) score() {
+	a := &e.ahead
+	n := len(e.job.Policy.Features)
+	end := min(a.n, a.done+e.piece)
+	e.clock.lap(phasePolicy)
+	for i := a.done; i < end; {
+		session := a.inputs.Sessions[a.asks[i]]
+		j := i + 1
+		for j < end && a.inputs.Sessions[a.asks[j]] == session {
+			j++
+		}
+		e.model.ScoreRows(int(session), a.rows[i*n:j*n], a.long[i:j], a.short[i:j])
+		i = j
 	}
-	long, short := e.model.Score(session, x)
-	if timed {
-		e.clock.end()
+	took := e.clock.lap(phaseModel)
+	e.piece = int(min(max(scoreTime*int64(end-a.done)/max(took, 1), 1), blockBars))
+	a.scored = end
+}
+
+// hasSignal says whether the scores of ask j make a signal.
+func (e *engine) hasSignal(j int) bool {
+	a := &e.ahead
+	if e.entry.low(a.long[j], a.short[j]) {
+		return false
 	}
+	side, _, _ := e.entry.decide(int(a.inputs.Sessions[a.asks[j]]), a.long[j], a.short[j])
+	return side != 0
+}
+
+// call makes a decision of the model's scores of the next bar that asks it,
+// which lies in market session session.
+func (e *engine) call(session int) (side trade.Side, p float64, what trade.BarDecision) {
+	a := &e.ahead
+	if a.done == a.scored {
+		e.score()
+	}
+	long, short := a.long[a.done], a.short[a.done]
 	side, p, why := e.entry.decide(session, long, short)
 	if e.job.Decisions {
 		what = called(why, long, short)
@@ -173,7 +205,8 @@ func (e *engine) signal(b *bars.Bar, side trade.Side, p float64) {
 	e.active = append(e.active, f)
 }
 
-// count counts the next n bars of the block, bar i first.
+// count counts the next n bars of the block, bar i first, and the calls of the
+// model for them.
 func (e *engine) count(buf []bars.Bar, i, n int) {
 	c, a := &e.counts, &e.ahead
 	if c.bars == 0 {
@@ -184,6 +217,15 @@ func (e *engine) count(buf []bars.Bar, i, n int) {
 	e.next += int64(n)
 	warm := min(max(a.ready-i, 0), n)
 	c.warmup += int64(warm)
+	for a.done < a.n && int(a.asks[a.done]) < i+n {
+		a.done++
+		if e.model != nil {
+			c.calls++
+		}
+	}
+	if !e.gate.on {
+		return
+	}
 	for k := i + warm; k < i+n; k++ {
 		if v := a.verdicts[k]; v != pass {
 			c.skips[v]++
