@@ -162,7 +162,7 @@ func (s *state) atrColumn(from int, out []float64) {
 	n := len(s.block)
 	closes := s.closes.since(n)[:len(out)]
 	for k := from; k < len(out); k++ {
-		out[k] = float64(s.atr[k] / closes[k] * 1e4)
+		out[k] = bps(s.atr[k], closes[k])
 	}
 }
 

@@ -14,23 +14,26 @@ func (s *state) openAt(k int) float64 {
 	return (b.BidOpen + b.AskOpen) / 2
 }
 
-func (s *state) atrBps(k int) float64 { return float64(s.meanRange(k) / s.closeAt(k) * 1e4) }
+// bps is what a difference of prices comes to at a price.
+func bps(difference, price float64) float64 { return float64(difference / price * 1e4) }
 
+func (s *state) atrBps(k int) float64 { return bps(s.meanRange(k), s.closeAt(k)) }
+
+// atrsBps are the ATRs in bps of the close.
 func (s *state) atrsBps(c column) {
-	if !s.atrKnown {
-		s.meanRanges()
-	}
 	closes := s.closes.since(len(s.block))
 	for j, k := range c.at {
-		c.out[j*c.stride] = float64(s.atr[k] / closes[k] * 1e4)
+		c.out[j*c.stride] = bps(s.meanRange(int(k)), closes[k])
 	}
 }
 
 func (s *state) spreadBps(k int) float64 {
 	b := &s.block[k]
-	return float64((b.AskClose - b.BidClose) / b.BidClose * 1e4)
+	return bps(b.AskClose-b.BidClose, b.BidClose)
 }
 
+// bodies are the bodies of bars as a part of their ranges, above 0 where the
+// close is above the open.
 func (s *state) bodies(c column) {
 	n := len(s.block)
 	closes, highs, lows := s.closes.since(n), s.highs.since(n), s.lows.since(n)
@@ -39,6 +42,8 @@ func (s *state) bodies(c column) {
 	}
 }
 
+// wicks are how much longer the upper wicks of bars are than the lower ones,
+// as a part of their ranges.
 func (s *state) wicks(c column) {
 	n := len(s.block)
 	closes, highs, lows := s.closes.since(n), s.highs.since(n), s.lows.since(n)
@@ -98,6 +103,7 @@ func position(last float64, top, bottom uint64) float64 {
 	return (last - low) / (high - low)
 }
 
+// rangePos is rangePositions of one bar.
 func (s *state) rangePos(k int) float64 {
 	back := s.back(k)
 	highs := (*[rangeBars]float64)(s.highs.last(rangeBars, back))

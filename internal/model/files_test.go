@@ -290,3 +290,44 @@ func TestSet(t *testing.T) {
 		}
 	}
 }
+
+// Rows at once have the scores that each has alone, to the bit, whatever their
+// number and whatever the model.
+func TestScoreRows(t *testing.T) {
+	sessions := []policy.MarketSession{{Name: "ASIA"}, {Name: "EU"}, {Name: "US"}}
+	read := func(name string) ([]byte, error) { return readFile(t, name), nil }
+	fixture := readRows(t, "xgb_named.csv")
+	side := func(sign float64) policy.Logistic {
+		weights := map[string]float64{}
+		for i, name := range fixtureFeatures {
+			weights[name] = sign / float64(i+3)
+		}
+		return policy.Logistic{Bias: 0.1 * sign, Weights: weights}
+	}
+	for _, m := range []policy.Model{
+		{Kind: policy.KindLogistic, Long: side(1), Short: side(-1.7)},
+		{Kind: policy.KindXGBoost, Path: "xgb_named.json", Paths: map[string]string{"EU": "xgb_base.json"}},
+		{Kind: policy.KindXGBoost, Paths: map[string]string{"US": "xgb_named.json"}},
+	} {
+		s, err := NewSet(m, sessions, fixtureFeatures, read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for session := range sessions {
+			for n := range 11 {
+				var rows []float64
+				for _, row := range fixture[:n] {
+					rows = append(rows, row.x...)
+				}
+				long, short := make([]float64, n), make([]float64, n)
+				s.ScoreRows(session, rows, long, short)
+				for i, row := range fixture[:n] {
+					a, b := s.Score(session, row.x)
+					if math.Float64bits(long[i]) != math.Float64bits(a) || math.Float64bits(short[i]) != math.Float64bits(b) {
+						t.Errorf("%s, market session %d: row %d of %d: %v and %v (want %v and %v)", m.Kind, session, i, n, long[i], short[i], a, b)
+					}
+				}
+			}
+		}
+	}
+}

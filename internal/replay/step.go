@@ -9,6 +9,10 @@ import (
 	"gx1replay/internal/trade"
 )
 
+// scoreTime is about how long the model may score ahead: stops and reports
+// wait for it.
+const scoreTime = int64(200 * time.Microsecond)
+
 // counts are a footer's counters. They change only when a bar is counted.
 type counts struct {
 	bars, warmup, passes, missing, calls int64
@@ -122,10 +126,6 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 	e.checkpoint()
 	return nil
 }
-
-// scoreTime is about how long the model may score ahead: stops and reports
-// wait for it.
-const scoreTime = int64(200 * time.Microsecond)
 
 // score calls the model for the next bars that ask it. The first call is made
 // alone, to know how many bars are not too many.
