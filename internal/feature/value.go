@@ -118,27 +118,24 @@ func (s *state) rangePos(k int) float64 {
 
 // greatest sets out[i] to the greatest of the rangeBars values from x[i] on,
 // as bits with those of flip turned over, so that with all of them it is the
-// smallest. The greatest of 2, 4, 8 and 16 values is made of two halves, and
-// that of 20 of a 16 and a 4. Prices are not negative, so their bits order
-// them; the greater of two integers is found without a branch, which would be
-// guessed wrong every other bar.
+// smallest. The greatest of 2 and 4 values is made of two halves, and that of
+// 20 of five fours. Prices are not negative, so their bits order them; the
+// greater of two integers is found without a branch, which would be guessed
+// wrong every other bar.
 func greatest(out []uint64, x []float64, flip uint64) {
 	out = out[:len(x)]
 	for i, v := range x {
 		out[i] = math.Float64bits(v) ^ flip
 	}
-	var fours [BlockBars + rangeBars]uint64
-	for size := 1; size < 16; size *= 2 {
-		if size == 4 {
-			copy(fours[:], out)
-		}
-		behind := out[size:]
-		for i := range behind {
-			out[i] = max(out[i], behind[i])
-		}
-	}
-	for i, v := range fours[16 : len(x)-3] {
+	for i, v := range out[1:] {
 		out[i] = max(out[i], v)
+	}
+	for i, v := range out[2:] {
+		out[i] = max(out[i], v)
+	}
+	for ; len(out) >= rangeBars; out = out[1:] {
+		fours := (*[rangeBars]uint64)(out)
+		out[0] = max(max(fours[0], fours[4]), max(fours[8], fours[12]), fours[16])
 	}
 }
 
