@@ -113,40 +113,35 @@ func firstKey(bucket int) uint64 {
 // push adds a value, and drops the oldest if size values were kept.
 func (r *ranking) push(v float64) {
 	key := keyOf(v)
-	if r.count == r.size {
-		r.remove(r.recent[r.oldest])
-		r.recent[r.oldest] = key
-		if r.oldest++; r.oldest == r.size {
-			r.oldest = 0
-		}
-	} else {
-		r.recent[r.count] = key
-		r.count++
-	}
-	r.add(key)
-}
-
-func (r *ranking) add(key int64) {
 	b := bucketOf(key)
 	r.buckets[b]++
+	if r.count < r.size {
+		r.recent[r.count] = key
+		r.count++
+		for i := range r.cursors {
+			c := &r.cursors[i]
+			c.before += less(b, c.bucket)
+			if c.near.has(b) {
+				c.near.add(key)
+			}
+		}
+		return
+	}
+	old := r.recent[r.oldest]
+	r.recent[r.oldest] = key
+	if r.oldest++; r.oldest == r.size {
+		r.oldest = 0
+	}
+	oldB := bucketOf(old)
+	r.buckets[oldB]--
 	for i := range r.cursors {
 		c := &r.cursors[i]
-		c.before += less(b, c.bucket)
+		c.before += less(b, c.bucket) - less(oldB, c.bucket)
+		if c.near.has(oldB) {
+			c.near.remove(old)
+		}
 		if c.near.has(b) {
 			c.near.add(key)
-		}
-	}
-}
-
-// remove drops a value that is there.
-func (r *ranking) remove(key int64) {
-	b := bucketOf(key)
-	r.buckets[b]--
-	for i := range r.cursors {
-		c := &r.cursors[i]
-		c.before -= less(b, c.bucket)
-		if c.near.has(b) {
-			c.near.remove(key)
 		}
 	}
 }

@@ -167,30 +167,23 @@ func (s *state) atrColumn(from int, out []float64) {
 }
 
 // rank takes the block's ATRs into the ranking, and says of each bar what
-// regime it is in.
+// regime it is in: 0, 1 or 2, whether the ATR is low, middling or high among
+// those of the last regimeBars bars, or 0 where there are too few.
 func (s *state) rank() {
-	n := len(s.block)
-	for k := range n {
-		if s.pushed-int64(s.back(k)) <= atrBars {
-			continue
+	first := s.firstATR()
+	if first < len(s.block) && !s.atrKnown {
+		s.meanRanges()
+	}
+	for k := first; k < len(s.block); k++ {
+		atr := s.atr[k]
+		s.atrs.push(atr)
+		regime := 1.0
+		switch {
+		case s.atrs.count < regimeMin || s.atrs.compare(atr, 0, regimeLow) < 0:
+			regime = 0
+		case s.atrs.compare(atr, 1, regimeHigh) > 0:
+			regime = 2
 		}
-		s.atrs.push(s.meanRange(k))
-		s.regimes[k] = 0
-		if s.atrs.count >= regimeMin {
-			s.regimes[k] = s.regime(k)
-		}
+		s.regimes[k] = regime
 	}
-}
-
-// regime is 0, 1 or 2: whether the ATR is low, middling or high among those
-// of the last regimeBars bars. Bar k is the last that was ranked.
-func (s *state) regime(k int) float64 {
-	atr := s.meanRange(k)
-	if s.atrs.compare(atr, 0, regimeLow) < 0 {
-		return 0
-	}
-	if s.atrs.compare(atr, 1, regimeHigh) > 0 {
-		return 2
-	}
-	return 1
 }
