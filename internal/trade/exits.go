@@ -1,7 +1,5 @@
 package trade
 
-import "math/bits"
-
 // ringBars is how far ahead exits have a place of their own: a day of M5
 // bars, nearly, and a power of two.
 const ringBars = 256
@@ -15,7 +13,6 @@ type exits struct {
 	base    int64 // the ring has the bars from base to base + ringBars - 1
 	inRing  int
 	ring    [ringBars]exitCount
-	filled  [ringBars / 64]uint64 // a bit for each place that is not empty
 	others  exitHeap
 }
 
@@ -38,11 +35,9 @@ func (x *exits) push(e exitOf) {
 		x.others.push(e)
 		return
 	}
-	at := e.bar & (ringBars - 1)
-	c := &x.ring[at]
+	c := &x.ring[e.bar&(ringBars-1)]
 	c.perSide[e.side]++
 	c.known = c.known || !e.unknown
-	x.filled[at/64] |= 1 << (at % 64)
 	x.inRing++
 }
 
@@ -57,41 +52,19 @@ func (x *exits) leave(bar int64) (last int64) {
 			last = max(last, e.bar)
 		}
 	}
-	for x.inRing > 0 {
-		next := x.next()
-		if next >= bar {
-			break
-		}
-		at := next & (ringBars - 1)
-		c := &x.ring[at]
-		x.inRing -= int(c.perSide[0] + c.perSide[1])
-		x.perSide[0] -= int(c.perSide[0])
-		x.perSide[1] -= int(c.perSide[1])
+	for ; x.inRing > 0 && x.base < bar; x.base++ {
+		c := &x.ring[x.base&(ringBars-1)]
+		n := [2]int{int(c.perSide[0]), int(c.perSide[1])}
+		x.inRing -= n[0] + n[1]
+		x.perSide[0] -= n[0]
+		x.perSide[1] -= n[1]
 		if c.known {
-			last = max(last, next)
+			last = max(last, x.base)
 		}
 		*c = exitCount{}
-		x.filled[at/64] &^= 1 << (at % 64)
 	}
 	x.base = max(x.base, bar)
 	return last
-}
-
-// next is the first bar of the ring, which is not empty.
-func (x *exits) next() int64 {
-	at := x.base & (ringBars - 1)
-	word, bit := at/64, at%64
-	if m := x.filled[word] >> bit; m != 0 {
-		return x.base + int64(bits.TrailingZeros64(m))
-	}
-	bar := x.base + 64 - bit
-	for {
-		word = (word + 1) % int64(len(x.filled))
-		if m := x.filled[word]; m != 0 {
-			return bar + int64(bits.TrailingZeros64(m))
-		}
-		bar += 64
-	}
 }
 
 // exitHeap has the earliest exit first.

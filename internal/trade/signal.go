@@ -41,17 +41,24 @@ const NoBar int64 = -1
 //
 // It is in one of four states: pending (EntryBar is NoBar, Expired false),
 // expired, open (Open true), or closed (ExitBar is not NoBar).
+//
+// What the selection over a run reads comes first, together in 64 bytes: it
+// waits for memory more than for anything else.
 type Signal struct {
-	Bar    int64
+	Bar      int64
+	EntryBar int64 // NoBar until entered
+	ExitBar  int64 // NoBar until closed
+	MarkBar  int64 // while open: the last bar it was followed to
+	Side     Side
+	Open     bool
+	Expired  bool // no next bar, or one that came too late
+
 	TimeNS int64
-	Side   Side
 	Score  float64 // the model's probability for Side
 
-	EntryBar    int64 // NoBar until entered
 	EntryTimeNS int64
 	EntryPrice  float64
 
-	ExitBar    int64 // NoBar until closed
 	ExitTimeNS int64
 	ExitPrice  float64
 	ExitReason string
@@ -62,11 +69,7 @@ type Signal struct {
 	MAEBars  int64   // the number of the bar that brought it; 0: none did
 	MFEBars  int64
 
-	Open    bool
-	Expired bool // no next bar, or one that came too late
-
-	MarkBar   int64   // while open: the last bar it was followed to
-	MarkPrice float64 // and the price at which it could be left at that bar's close
+	MarkPrice float64 // while open: the price at which it could be left at MarkBar's close
 
 	Left *State // set by Follower.Leave for what is pending or open
 }
