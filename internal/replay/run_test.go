@@ -2,8 +2,6 @@ package replay
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
@@ -241,17 +239,14 @@ func TestDataEnd(t *testing.T) {
 
 // The same signals, to the bit, on every machine.
 func TestGoldenSignals(t *testing.T) {
-	const want = "0433850eb8a2423ba2fb835258ef85d7ff6da90ad3a75150f133ea612861fdb8"
+	const want = "dd42558a593d1978594302b1f62deda40586b1bb1918677b629c001c8a8e6c71"
 	job := testJob(20_000)
 	job.Policy.Features = append(job.Policy.Features, "ema20_slope", "pos_vs_ema200")
 	job.Policy.Model.Long.Weights["ema20_slope"] = 0.7
 	job.Policy.Model.Short.Weights["pos_vs_ema200"] = -90
 	job.Policy.Exit.RuleA = &policy.RuleA{ProfitMinBps: 6, ProfitMaxBps: 9, AdaptiveThresholdBps: 4, AdaptiveBars: 3, TrailingStopBps: 2}
-	sum := sha256.New()
-	for _, s := range mustRun(t, job, &memory{bars: testBars(20_000, 14)}).Signals {
-		fmt.Fprintf(sum, "%+v\n", s)
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
-		t.Errorf("digest %s (want %s)", got, want)
+	a, _, err := trade.EncodeSignals("signals", mustRun(t, job, &memory{bars: testBars(20_000, 14)}).Signals)
+	if err != nil || a.SHA256 != want {
+		t.Errorf("digest %s, %v (want %s)", a.SHA256, err, want)
 	}
 }
