@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"gx1replay/test/natsserver"
 )
 
 // A copy of the stream that does not have a part says nothing of the artifact;
@@ -55,18 +56,7 @@ func TestAPartThatACopyLacks(t *testing.T) {
 // of which somebody else tells.
 func withLeader(t *testing.T, tell func(filtered bool) map[string]any) *Bus {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		ServerName: "test", NoSigs: true, NoLog: true, DontListen: true, JetStream: true, StoreDir: t.TempDir(),
-	})
-	must(t, err)
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(patience) {
-		t.Fatal("the server did not start")
-	}
+	srv := natsserver.Start(t, &server.Options{ServerName: "test", DontListen: true, JetStream: true, StoreDir: t.TempDir()})
 	first, err := Connect(t.Context(), Config{InProcess: srv})
 	must(t, err)
 	t.Cleanup(first.Close)

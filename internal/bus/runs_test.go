@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/run"
+	"gx1replay/test/natsserver"
 )
 
 func TestManifestIsStoredByCompareAndSet(t *testing.T) {
@@ -100,18 +101,7 @@ func TestManifestsPassesGarbageOver(t *testing.T) {
 // A worker ends what it works on when its run is not in the list, so a run
 // whose manifest could not be read just now must not be left out silently.
 func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
-	srv, err := server.NewServer(&server.Options{
-		ServerName: "test", NoSigs: true, NoLog: true, DontListen: true, JetStream: true, StoreDir: t.TempDir(),
-	})
-	must(t, err)
-	srv.Start()
-	defer func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	}()
-	if !srv.ReadyForConnections(patience) {
-		t.Fatal("the server did not start")
-	}
+	srv := natsserver.Start(t, &server.Options{ServerName: "test", DontListen: true, JetStream: true, StoreDir: t.TempDir()})
 	b, err := Connect(t.Context(), Config{InProcess: srv})
 	must(t, err)
 	defer b.Close()

@@ -11,26 +11,14 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/test/natsserver"
 )
 
 // A cluster that is choosing a leader does not answer for a while; the stop
 // that somebody asks for meanwhile is tried until it is stored.
 func TestStopIsTriedWhileTheBusDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	srv, err := server.NewServer(&server.Options{
-		ServerName: "test", NoSigs: true, NoLog: true, Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(20 * time.Second) {
-		t.Fatal("the server did not start")
-	}
+	srv := natsserver.Start(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})
 	b, err := bus.Connect(t.Context(), bus.Config{InProcess: srv})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"gx1replay/internal/access"
+	"gx1replay/test/natsserver"
 )
 
 // Way is where the permissions of users stand.
@@ -116,17 +117,7 @@ func Permissions(p access.Permissions) jwt.Permissions {
 
 func (b *Bus) serve(opts *server.Options) {
 	b.t.Helper()
-	srv, err := server.NewServer(opts)
-	must(b.t, err)
-	srv.Start()
-	b.t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(20 * time.Second) {
-		b.t.Fatal("the server did not start")
-	}
-	b.URL = srv.ClientURL()
+	b.URL = natsserver.Start(b.t, opts).ClientURL()
 }
 
 // User makes a user of role r and returns its public key, and the path of its

@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/test/jwtbus"
+	"gx1replay/test/natsserver"
 )
 
 // someone is a connection of a role, and what the server refused it.
@@ -129,24 +129,7 @@ func startNkeys(t *testing.T) *roleServer {
 	path := write("server.conf", func(f *os.File) error {
 		return access.WriteServer(f, access.Server{Name: "roles", Listen: "127.0.0.1:-1", StoreDir: filepath.Join(dir, "store"), Users: "users.conf"})
 	})
-	opts, err := server.ProcessConfigFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.NoLog, opts.NoSigs = true, true
-	srv, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(20 * time.Second) {
-		t.Fatal("the server did not start")
-	}
-	s.url = srv.ClientURL()
+	s.url = natsserver.FromFile(t, path).ClientURL()
 	return s.ready(t)
 }
 
