@@ -54,7 +54,7 @@ type cursor struct {
 
 // near is the values of some buckets, each once, in order of size, and how
 // many are equal to it; so a market that stands still costs no more than
-// another. place is a place among them, and before how many of them are
+// another. place is a place among them, and before how many of all values are
 // smaller than the one there.
 type near struct {
 	from          int  // a bucket
@@ -121,6 +121,7 @@ func (r *ranking) push(v float64) {
 		for i := range r.cursors {
 			c := &r.cursors[i]
 			c.before += less(b, c.bucket)
+			c.near.before += less(b, c.near.from)
 			if c.near.has(b) {
 				c.near.add(key)
 			}
@@ -137,6 +138,7 @@ func (r *ranking) push(v float64) {
 	for i := range r.cursors {
 		c := &r.cursors[i]
 		c.before += less(b, c.bucket) - less(oldB, c.bucket)
+		c.near.before += less(b, c.near.from) - less(oldB, c.near.from)
 		if c.near.has(oldB) {
 			c.near.remove(old)
 		}
@@ -211,10 +213,6 @@ func (r *ranking) around(c *cursor, k int) (lo, hi float64) {
 	if !n.has(c.bucket) || !n.has(r.bucketBehind(c, k)) {
 		r.sort(c, k)
 	}
-	k -= c.before
-	for b := n.from; b < c.bucket; b++ {
-		k += int(r.buckets[b])
-	}
 	n.seek(k)
 	lo = math.Float64frombits(uint64(n.keys[n.place]))
 	n.seek(k + 1)
@@ -225,8 +223,8 @@ func (r *ranking) around(c *cursor, k int) (lo, hi float64) {
 // at x[k].
 func (r *ranking) sort(c *cursor, k int) {
 	n := &c.near
-	from, to := c.bucket, c.bucket
-	for before := c.before; before > max(0, k-nearMargin); {
+	from, to, before := c.bucket, c.bucket, c.before
+	for before > max(0, k-nearMargin) {
 		from--
 		before -= int(r.buckets[from])
 	}
@@ -235,7 +233,7 @@ func (r *ranking) sort(c *cursor, k int) {
 		end += int(r.buckets[to])
 	}
 	n.from, n.width = from, uint(to-from+1)
-	n.place, n.before = 0, 0
+	n.place, n.before = 0, before
 	n.keys = n.keys[:0]
 	low, high := firstKey(from), firstKey(to+1)
 	for _, key := range r.recent[:r.count] {
@@ -292,8 +290,7 @@ func (n *near) remove(key int64) {
 	}
 }
 
-// seek moves the place to the one that has k values before it, or to one that
-// is equal; there is one.
+// seek moves the place to x[k], which is there.
 func (n *near) seek(k int) {
 	for k < n.before {
 		n.place--
