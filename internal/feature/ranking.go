@@ -37,6 +37,7 @@ const (
 	firstOctave, lastOctave = -34, 30
 	firstBucket             = (1023 + firstOctave) << bucketBits // of key >> bucketDrop
 	topBucket               = (lastOctave - firstOctave) << bucketBits
+	noBucket                = topBucket + 1
 
 	// nearMargin is how many values to each side of a quantile are sorted with
 	// it: as many bars at least pass before it can leave them.
@@ -45,24 +46,38 @@ const (
 	nearLeast = 8 * nearMargin
 )
 
-// cursor is the place of a quantile: the bucket that holds it, and the number
-// of values in the buckets before.
+// spot is a place in a list of counts of values that lies in order of size,
+// and the number of values before it.
+type spot struct{ at, before int }
+
+// seek moves the spot to the place that has x[k], of all values; there is one.
+func (s *spot) seek(counts []uint16, k int) {
+	for k < s.before {
+		s.at--
+		s.before -= int(counts[s.at])
+	}
+	for k >= s.before+int(counts[s.at]) {
+		s.before += int(counts[s.at])
+		s.at++
+	}
+}
+
+// cursor follows a quantile: spot is its bucket.
 type cursor struct {
-	bucket, before int
-	near           near
+	spot
+	near near
 }
 
 // near is the values of some buckets, each once, in order of size, and how
 // many are equal to it; so a market that stands still costs no more than
-// another. place is a place among them, and before how many of all values are
-// smaller than the one there.
+// another. spot is one of them.
 type near struct {
-	from          int  // a bucket
-	width         uint // how many they are; 0: none
-	most          int  // places; with more it is let go, to be sorted anew
-	keys          []int64
-	equal         []uint16
-	place, before int
+	from  int  // a bucket
+	width uint // how many they are; 0: none
+	most  int  // keys; with more it is let go, to be sorted anew
+	keys  []int64
+	equal []uint16
+	spot
 }
 
 // use makes a ranking of the newest size values, 65535 at most.
@@ -88,7 +103,7 @@ func (r *ranking) reset() {
 	r.oldest, r.count = 0, 0
 	for i := range r.cursors {
 		c := &r.cursors[i]
-		c.bucket, c.before = 0, 0
+		c.spot = spot{}
 		c.near.clear()
 	}
 }
@@ -112,32 +127,24 @@ func firstKey(bucket int) uint64 {
 
 // push adds a value, and drops the oldest if size values were kept.
 func (r *ranking) push(v float64) {
-	key := keyOf(v)
-	b := bucketOf(key)
-	r.buckets[b]++
+	key, old := keyOf(v), int64(0)
+	b, oldB := bucketOf(key), noBucket
 	if r.count < r.size {
 		r.recent[r.count] = key
 		r.count++
-		for i := range r.cursors {
-			c := &r.cursors[i]
-			c.before += less(b, c.bucket)
-			c.near.before += less(b, c.near.from)
-			if c.near.has(b) {
-				c.near.add(key)
-			}
+	} else {
+		old = r.recent[r.oldest]
+		oldB = bucketOf(old)
+		r.buckets[oldB]--
+		r.recent[r.oldest] = key
+		if r.oldest++; r.oldest == r.size {
+			r.oldest = 0
 		}
-		return
 	}
-	old := r.recent[r.oldest]
-	r.recent[r.oldest] = key
-	if r.oldest++; r.oldest == r.size {
-		r.oldest = 0
-	}
-	oldB := bucketOf(old)
-	r.buckets[oldB]--
+	r.buckets[b]++
 	for i := range r.cursors {
 		c := &r.cursors[i]
-		c.before += less(b, c.bucket) - less(oldB, c.bucket)
+		c.before += less(b, c.at) - less(oldB, c.at)
 		c.near.before += less(b, c.near.from) - less(oldB, c.near.from)
 		if c.near.has(oldB) {
 			c.near.remove(old)
@@ -157,21 +164,22 @@ func less(a, b int) int { return int(uint64(a-b) >> 63) }
 // not a number. The quantile is the value below which the share q lies, as
 // pandas and numpy have it by default ("linear"): with h = q·(count-1), its
 // whole part k and the rest f it is x[k] + (x[k+1]-x[k])·f, x the sorted
-// values. 0 ≤ q < 1, and at least two values were pushed. which names the
-// cursor, 0 or 1: one a q.
+// values. q is in hundredths, 0 to 0.99, and at least two values were pushed.
+// which names the cursor, 0 or 1: one a q.
 func (r *ranking) compare(v float64, which int, q float64) int {
 	h := float64(q * float64(r.count-1))
 	k := int(h)
 	c := &r.cursors[which]
-	r.seek(c, k)
+	c.seek(r.buckets, k)
 	// The quantile lies between x[k] and x[k+1], both included: its sums are
-	// rounded, but the rest f is so far from 1 that they are not rounded past
-	// x[k+1]. Where infinite values may be, it may not be a number.
+	// rounded, but the rest f, hundredths too, is so far from 1 that they are
+	// not rounded past x[k+1]. Where infinite values may be, it may not be a
+	// number.
 	if b := bucketOf(keyOf(v)); b != topBucket && r.buckets[topBucket] == 0 {
 		switch {
-		case b < c.bucket:
+		case b < c.at:
 			return -1
-		case b > c.bucket && b > r.bucketBehind(c, k):
+		case b > c.at && b > r.bucketBehind(c, k):
 			return 1
 		}
 	}
@@ -185,55 +193,40 @@ func (r *ranking) compare(v float64, which int, q float64) int {
 	return 0
 }
 
-// seek moves a cursor to the bucket of x[k].
-func (r *ranking) seek(c *cursor, k int) {
-	for k < c.before {
-		c.bucket--
-		c.before -= int(r.buckets[c.bucket])
-	}
-	for k >= c.before+int(r.buckets[c.bucket]) {
-		c.before += int(r.buckets[c.bucket])
-		c.bucket++
-	}
-}
-
 // bucketBehind is the bucket of x[k+1], the cursor being at x[k].
 func (r *ranking) bucketBehind(c *cursor, k int) int {
-	b := c.bucket
-	for end := c.before; ; b++ {
-		if end += int(r.buckets[b]); k+1 < end {
-			return b
-		}
-	}
+	s := c.spot
+	s.seek(r.buckets, k+1)
+	return s.at
 }
 
 // around is x[k] and x[k+1], the cursor being at the former.
 func (r *ranking) around(c *cursor, k int) (lo, hi float64) {
 	n := &c.near
-	if !n.has(c.bucket) || !n.has(r.bucketBehind(c, k)) {
+	if !n.has(c.at) || !n.has(r.bucketBehind(c, k)) {
 		r.sort(c, k)
 	}
-	n.seek(k)
-	lo = math.Float64frombits(uint64(n.keys[n.place]))
-	n.seek(k + 1)
-	return lo, math.Float64frombits(uint64(n.keys[n.place]))
+	n.seek(n.equal, k)
+	lo = math.Float64frombits(uint64(n.keys[n.at]))
+	n.seek(n.equal, k+1)
+	return lo, math.Float64frombits(uint64(n.keys[n.at]))
 }
 
 // sort makes the values around x[k] those that are near the cursor, which is
 // at x[k].
 func (r *ranking) sort(c *cursor, k int) {
 	n := &c.near
-	from, to, before := c.bucket, c.bucket, c.before
+	from, to, before := c.at, c.at, c.before
 	for before > max(0, k-nearMargin) {
 		from--
 		before -= int(r.buckets[from])
 	}
-	for end := c.before + int(r.buckets[c.bucket]); end < min(r.count, k+1+nearMargin); {
+	for end := c.before + int(r.buckets[c.at]); end < min(r.count, k+1+nearMargin); {
 		to++
 		end += int(r.buckets[to])
 	}
 	n.from, n.width = from, uint(to-from+1)
-	n.place, n.before = 0, before
+	n.spot = spot{0, before}
 	n.keys = n.keys[:0]
 	low, high := firstKey(from), firstKey(to+1)
 	for _, key := range r.recent[:r.count] {
@@ -263,12 +256,12 @@ func (n *near) add(key int64) {
 	if !found {
 		n.keys = slices.Insert(n.keys, at, key)
 		n.equal = slices.Insert(n.equal, at, 0)
-		if at < n.place {
-			n.place++
+		if at < n.at {
+			n.at++
 		}
 	}
 	n.equal[at]++
-	n.before += less(at, n.place)
+	n.before += less(at, n.at)
 	if len(n.keys) > n.most {
 		n.clear()
 	}
@@ -282,22 +275,10 @@ func (n *near) clear() {
 // remove drops a value that is there.
 func (n *near) remove(key int64) {
 	at, _ := slices.BinarySearch(n.keys, key)
-	n.before -= less(at, n.place)
+	n.before -= less(at, n.at)
 	if n.equal[at]--; n.equal[at] == 0 {
 		n.keys = slices.Delete(n.keys, at, at+1)
 		n.equal = slices.Delete(n.equal, at, at+1)
-		n.place -= less(at, n.place)
-	}
-}
-
-// seek moves the place to x[k], which is there.
-func (n *near) seek(k int) {
-	for k < n.before {
-		n.place--
-		n.before -= int(n.equal[n.place])
-	}
-	for k >= n.before+int(n.equal[n.place]) {
-		n.before += int(n.equal[n.place])
-		n.place++
+		n.at -= less(at, n.at)
 	}
 }

@@ -33,8 +33,8 @@ func (r *ranking) check(t failer, values []float64) {
 	}
 	for i := range r.cursors {
 		c := &r.cursors[i]
-		if want := len(between(sorted, 0, c.bucket-1)); c.before != want {
-			t.Fatalf("cursor %d at bucket %d counts %d values before it (want %d)", i, c.bucket, c.before, want)
+		if want := len(between(sorted, 0, c.at-1)); c.before != want {
+			t.Fatalf("cursor %d at bucket %d counts %d values before it (want %d)", i, c.at, c.before, want)
 		}
 		n := &c.near
 		var got []int64
@@ -45,11 +45,11 @@ func (r *ranking) check(t failer, values []float64) {
 			t.Fatalf("near cursor %d in %d buckets from %d on: %v (want %v)", i, n.width, n.from, got, want)
 		}
 		want := len(between(sorted, 0, n.from-1))
-		for _, equal := range n.equal[:n.place] {
+		for _, equal := range n.equal[:n.at] {
 			want += int(equal)
 		}
 		if n.width > 0 && n.before != want {
-			t.Fatalf("near cursor %d: %d values before place %d (want %d)", i, n.before, n.place, want)
+			t.Fatalf("near cursor %d: %d values before place %d (want %d)", i, n.before, n.at, want)
 		}
 	}
 }
