@@ -42,16 +42,17 @@ const NoBar int64 = -1
 // It is in one of four states: pending (EntryBar is NoBar, Expired false),
 // expired, open (Open true), or closed (ExitBar is not NoBar).
 //
-// What the selection over a run reads comes first, together in 64 bytes: it
+// What the selection over a run reads comes first, together in 32 bytes: it
 // waits for memory more than for anything else.
 type Signal struct {
 	Bar      int64
 	EntryBar int64 // NoBar until entered
 	ExitBar  int64 // NoBar until closed
-	MarkBar  int64 // while open: the last bar it was followed to
 	Side     Side
 	Open     bool
 	Expired  bool // no next bar, or one that came too late
+
+	MarkBar int64 // while open: the last bar it was followed to
 
 	TimeNS int64
 	Score  float64 // the model's probability for Side
