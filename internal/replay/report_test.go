@@ -167,3 +167,26 @@ func TestNoAllocationPerBar(t *testing.T) {
 		t.Errorf("%v allocations for 40,000 bars, %v for 2,000 (want no more)", many, few)
 	}
 }
+
+// The model scores no further ahead than stops and reports can wait, and always
+// at least one bar.
+func TestNextPiece(t *testing.T) {
+	for _, c := range []struct {
+		n    int
+		ns   int64
+		want int
+	}{
+		{1, 0, blockBars}, // the clock did not move
+		{1, 100, blockBars},
+		{blockBars, 1000, blockBars},
+		{1, 2_000, 100},
+		{44, 200_000, 44},
+		{10, 1_000_000, 2},
+		{1, 150_000, 1},
+		{1, int64(time.Minute), 1},
+	} {
+		if got := nextPiece(c.n, c.ns); got != c.want {
+			t.Errorf("%d bars in %d ns: then %d at once (want %d)", c.n, c.ns, got, c.want)
+		}
+	}
+}

@@ -94,7 +94,7 @@ func (e *engine) step(buf []bars.Bar, i int) error {
 	)
 	asked := a.done < a.n && int(a.asks[a.done]) == i
 	if asked {
-		// The sleep comes first: a call that a cancel forestalls was not made.
+		// The sleep comes first: a call that a cancel forestalls is not counted.
 		if err := e.latency.pay(e.ctx, &e.clock); err != nil {
 			return err
 		}
@@ -143,9 +143,13 @@ func (e *engine) score() {
 		e.model.ScoreRows(int(session), a.rows[i*n:j*n], a.long[i:j], a.short[i:j])
 		i = j
 	}
-	took := e.clock.lap(phaseModel)
-	e.piece = int(min(max(scoreTime*int64(end-a.done)/max(took, 1), 1), blockBars))
+	e.piece = nextPiece(end-a.done, e.clock.lap(phaseModel))
 	a.scored = end
+}
+
+// nextPiece is how many bars to score at once after n took ns together.
+func nextPiece(n int, ns int64) int {
+	return int(min(max(scoreTime*int64(n)/max(ns, 1), 1), blockBars))
 }
 
 // hasSignal says whether the scores of ask j make a signal.

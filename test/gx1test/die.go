@@ -48,12 +48,16 @@ func dieAt(h *cli.Hooks, step string, die func()) {
 	}
 }
 
+// perfPatience bounds awaitPerf; the test that waits for the end then sees what
+// is missing.
+const perfPatience = 20 * time.Second
+
 // awaitPerf waits until the run has a perf JSON, as it has when the selection of
 // its trades takes a while.
 func awaitPerf(out, id string) {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
-	for range again.C {
+	for deadline := time.Now().Add(perfPatience); time.Now().Before(deadline); <-again.C {
 		if _, err := os.Stat(filepath.Join(out, "perf_"+id+".json")); err == nil {
 			return
 		}
