@@ -222,6 +222,7 @@ func TestParquetExtraForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	plainPages(t, f)
 	var form bytes.Buffer
 	for _, c := range f.Root().Columns() {
 		presence := "required"

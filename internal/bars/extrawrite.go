@@ -97,7 +97,7 @@ func NewParquetWriter(w io.Writer, extra []Column) (*ParquetWriter, error) {
 		return nil, err
 	}
 	p := &ParquetWriter{shapes: shapes, columns: placeColumns(extra), values: make([]parquet.Value, 0, 4096)}
-	fields := []parquet.Field{orderedField{parquet.Encoded(parquet.Timestamp(parquet.Nanosecond), &parquet.DeltaBinaryPacked), colTime.String()}}
+	fields := []parquet.Field{orderedField{parquet.Encoded(parquet.Timestamp(parquet.Nanosecond), &parquet.Plain), colTime.String()}}
 	for _, c := range p.columns {
 		node := parquet.Encoded(parquet.Leaf(parquet.DoubleType), &parquet.Plain)
 		if c.of == nil {
@@ -112,6 +112,7 @@ func NewParquetWriter(w io.Writer, extra []Column) (*ParquetWriter, error) {
 	p.pw = parquet.NewGenericWriter[any](w,
 		parquet.NewSchema("bars", orderedGroup{fields: fields}),
 		parquet.Compression(&parquet.Uncompressed),
+		parquet.DataPageVersion(1), // as WriteParquet
 		parquet.KeyValueMetadata("pandas", note),
 		parquet.CreatedBy("gx1replay", "1", "bars"))
 	return p, nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 	"pgregory.net/rapid"
 )
 
@@ -148,6 +149,26 @@ func TestParquetRoundTripLong(t *testing.T) {
 	}
 }
 
+// plainPages fails if some column has pages or encodings that only some readers
+// know: fastparquet, one of the two that pandas has, refuses texts with delta
+// lengths, and misreads large dictionaries in pages of version 2.
+func plainPages(t testing.TB, file *parquet.File) {
+	t.Helper()
+	for _, group := range file.Metadata().RowGroups {
+		for _, c := range group.Columns {
+			for _, s := range c.MetaData.EncodingStats {
+				known := s.Encoding == format.Plain || s.Encoding == format.RLEDictionary || s.Encoding == format.PlainDictionary
+				if s.PageType == format.DataPageV2 || !known {
+					t.Errorf("column %v: %v in a page of kind %v (want plain or a dictionary, pages of version 1)", c.MetaData.PathInSchema, s.Encoding, s.PageType)
+				}
+			}
+			if len(c.MetaData.EncodingStats) == 0 {
+				t.Errorf("column %v does not say how it is encoded", c.MetaData.PathInSchema)
+			}
+		}
+	}
+}
+
 // What pandas, hyparquet and DuckDB rely on: names, order and types of the
 // columns, and the note that makes `time` the index.
 func TestParquetForm(t *testing.T) {
@@ -167,6 +188,7 @@ func TestParquetForm(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("columns\n%s, want\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	plainPages(t, f)
 	text, _ := f.Lookup("pandas")
 	var meta struct {
 		IndexColumns []string `json:"index_columns"`

@@ -15,7 +15,7 @@ const rowGroupBars = 64 << 10
 // in their order, mid prices first. Mid prices are for readers; we compute
 // them and never read them.
 type fileRow struct {
-	Time     int64   `parquet:"time,timestamp(nanosecond),delta"`
+	Time     int64   `parquet:"time,timestamp(nanosecond),plain"`
 	Open     float64 `parquet:"open,dict"`
 	High     float64 `parquet:"high,dict"`
 	Low      float64 `parquet:"low,dict"`
@@ -76,6 +76,7 @@ func WriteParquet(w io.Writer, bars []Bar) error {
 	pw := parquet.NewGenericWriter[fileRow](w,
 		parquet.NewSchema("bars", parquet.SchemaOf(fileRow{})),
 		parquet.Compression(&parquet.Zstd),
+		parquet.DataPageVersion(1), // fastparquet misreads dictionaries of more than 256 values in pages of version 2
 		parquet.KeyValueMetadata("pandas", pandasMetadata()),
 		parquet.CreatedBy("gx1replay", "1", "bars"))
 	rows := make([]fileRow, 0, 4096)

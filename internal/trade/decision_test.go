@@ -344,6 +344,7 @@ func TestDecisionsFile(t *testing.T) {
 		if n := (len(all) + rowGroupRows - 1) / rowGroupRows; len(file.RowGroups()) != n {
 			t.Errorf("%d row groups of %d rows (want %d)", len(file.RowGroups()), len(all), n)
 		}
+		plainPages(t, file)
 		got, err := parquet.Read[DecisionRow](bytes.NewReader(b.Bytes()), int64(b.Len()))
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"pgregory.net/rapid"
 )
@@ -223,11 +224,32 @@ func TestFilesGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, "trades.schema", []byte(file.Schema().String()+"\n"))
+		plainPages(t, file)
 		if want := int64(len(slices.Collect(closedOf(signals)))); file.NumRows() != want {
 			t.Errorf("%s: %d rows (want %d)", name, file.NumRows(), want)
 		}
 		if again := writeParquet(t, signals); !bytes.Equal(again, b) {
 			t.Errorf("%s: written again it has other bytes", name)
+		}
+	}
+}
+
+// plainPages fails if some column has pages or encodings that only some readers
+// know: fastparquet, one of the two that pandas has, refuses texts with delta
+// lengths, and misreads large dictionaries in pages of version 2.
+func plainPages(t testing.TB, file *parquet.File) {
+	t.Helper()
+	for _, group := range file.Metadata().RowGroups {
+		for _, c := range group.Columns {
+			for _, s := range c.MetaData.EncodingStats {
+				known := s.Encoding == format.Plain || s.Encoding == format.RLEDictionary || s.Encoding == format.PlainDictionary
+				if s.PageType == format.DataPageV2 || !known {
+					t.Errorf("column %v: %v in a page of kind %v (want plain or a dictionary, pages of version 1)", c.MetaData.PathInSchema, s.Encoding, s.PageType)
+				}
+			}
+			if len(c.MetaData.EncodingStats) == 0 {
+				t.Errorf("column %v does not say how it is encoded", c.MetaData.PathInSchema)
+			}
 		}
 	}
 }

@@ -15,9 +15,10 @@ import (
 const rowGroupRows = 64 << 10
 
 // WriteParquet writes the rows of WriteCSV as parquet: Row's columns, none of
-// them nullable, times as UTC timestamps in ns, texts as UTF-8, zstd. Without
-// trades the file has the schema and no rows. Equal trades are equal bytes as
-// long as the parquet library is the same; digests are taken of the CSV.
+// them nullable, times as UTC timestamps in ns, texts as UTF-8, zstd, in pages
+// of version 1, plain or with a dictionary. Without trades the file has the
+// schema and no rows. Equal trades are equal bytes as long as the parquet
+// library is the same; digests are taken of the CSV.
 func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTable) error {
 	return writeRows(w, "trades", func(yield func(Row, error) bool) {
 		n := 0
@@ -41,6 +42,7 @@ func writeRows[T any](w io.Writer, name string, all iter.Seq2[T, error]) error {
 	pw := parquet.NewGenericWriter[T](w,
 		parquet.NewSchema(name, parquet.SchemaOf(schema)),
 		parquet.Compression(&parquet.Zstd),
+		parquet.DataPageVersion(1), // fastparquet misreads dictionaries of more than 256 values in pages of version 2
 		parquet.CreatedBy("gx1replay", "1", name))
 	rows := make([]T, 0, 1024)
 	n := 0

@@ -31,7 +31,7 @@ import (
 //	score             the model's probability for the side
 //	signal_bar        index into the data set; entry_bar and exit_bar alike
 type Row struct {
-	TradeID        string  `parquet:"trade_id"`
+	TradeID        string  `parquet:"trade_id,plain"`
 	EntryTimeNS    int64   `parquet:"entry_time,timestamp(nanosecond)"`
 	ExitTimeNS     int64   `parquet:"exit_time,timestamp(nanosecond)"`
 	PnlBps         float64 `parquet:"pnl_bps"`
