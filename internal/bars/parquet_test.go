@@ -157,7 +157,7 @@ func plainPages(t testing.TB, file *parquet.File) {
 	for _, group := range file.Metadata().RowGroups {
 		for _, c := range group.Columns {
 			for _, s := range c.MetaData.EncodingStats {
-				known := s.Encoding == format.Plain || s.Encoding == format.RLEDictionary || s.Encoding == format.PlainDictionary
+				known := s.Encoding == format.Plain || s.Encoding == format.RLEDictionary
 				if s.PageType == format.DataPageV2 || !known {
 					t.Errorf("column %v: %v in a page of kind %v (want plain or a dictionary, pages of version 1)", c.MetaData.PathInSchema, s.Encoding, s.PageType)
 				}
