@@ -127,8 +127,11 @@ func TestAStopWhileTheCoordinatorIsCutOff(t *testing.T) {
 	if n := s.Bars(); n != before {
 		t.Errorf("%d bars were stepped over after the stop, which the workers had heard", n-before)
 	}
-	if rep.Failures != 0 || rep.Statuses["unresponsive"] > 0 {
-		t.Errorf("%d failures, %v (want last words of all)", rep.Failures, rep.Statuses)
+	// The worker that was cut off hears of the stop while the servers still elect,
+	// and what it says last may come too late: its chunks are then exported as
+	// unresponsive, from what they had reported.
+	if rep.Failures != 0 || rep.Statuses["unresponsive"] > 2 {
+		t.Errorf("%d failures, %v (want last words of all but the worker that was cut off)", rep.Failures, rep.Statuses)
 	}
 }
 
