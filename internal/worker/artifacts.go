@@ -2,9 +2,7 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/safefile"
 )
 
 // Artifact is a file that an attempt leaves beside its footer.
@@ -172,29 +171,15 @@ func (a *attempt) keepArtifacts(list []Artifact) error {
 	if err != nil {
 		return err
 	}
+	d, err := safefile.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() // nothing is lost by it
 	for _, art := range list {
-		if err := writeAside(filepath.Join(dir, art.Name), art.Content...); err != nil {
+		if err := d.Replace(art.Name, false, safefile.Parts(art.Content...)); err != nil {
 			return fmt.Errorf("writing artifact %s: %w", art.Name, err)
 		}
 	}
 	return nil
-}
-
-// writeAside writes a file and renames it, so that a reader finds a whole one
-// or none.
-func writeAside(path string, parts ...[]byte) error {
-	aside := path + ".tmp"
-	file, err := os.OpenFile(aside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	for _, part := range parts {
-		if _, err := file.Write(part); err != nil {
-			return errors.Join(err, file.Close())
-		}
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	return os.Rename(aside, path)
 }
