@@ -82,7 +82,7 @@ func (b *Bus) deaf() bool {
 }
 
 func (r Rights) require(role access.Role) error {
-	lacks := access.Of(role).Lacks(r.Allowed)
+	lacks := access.Needs(role).Lacks(r.Allowed)
 	var what []string
 	for _, s := range lacks.Publish {
 		what = append(what, "publish to "+s)
