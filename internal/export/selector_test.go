@@ -387,6 +387,10 @@ func TestRecoverSelects(t *testing.T) {
 	if _, err := export.VerifyTrades(w.target.Perf(), f); err != nil {
 		t.Error(err)
 	}
+	values, err := w.policy.Values(false)
+	if err != nil || !bytes.Equal(f.Report.PolicyValues, values) {
+		t.Errorf("policy.values %s, %v (want %s)", f.Report.PolicyValues, err, values)
+	}
 }
 
 func TestKeepPolicy(t *testing.T) {
