@@ -185,25 +185,3 @@ func ended(b []byte) []byte {
 	}
 	return b
 }
-
-// verifyOwn holds the rows of a command's own trades, in the file name, against
-// f: their number, where every chunk is done and has counted its own.
-func verifyOwn(name string, b []byte, f perf.File) error {
-	rows, err := parseOwn(b)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrTrades, name, err)
-	}
-	for _, c := range f.Chunks {
-		if c.Line.IsZero() {
-			continue
-		}
-		if !c.Line.IsOK() || slices.Contains(c.Line.Footer().Unreported, "n_trades_closed") {
-			return nil
-		}
-	}
-	without := f.Report.Selection.Trades.WithoutRows
-	if n := rows.n + without; n != f.Totals.TotalTrades {
-		return fmt.Errorf("%w: %s has %d rows, with trades.without_rows %d these are %d (total_trades is %d)", ErrTrades, name, rows.n, without, n, f.Totals.TotalTrades)
-	}
-	return nil
-}
