@@ -185,3 +185,32 @@ func ended(b []byte) []byte {
 	}
 	return b
 }
+
+// OwnTrades cuts the trades file of a run, in which a command's own trades were
+// joined, into what each chunk left: the header, and as many bytes as its footer
+// lists, if they have its digest. A chunk that is not there was left out, or has
+// another header.
+func OwnTrades(t Target, chunks []perf.Chunk) map[int][]byte {
+	found := map[int][]byte{}
+	b, err := readBounded(t.TradesCSV())
+	if err != nil {
+		return found
+	}
+	r := csv.NewReader(bytes.NewReader(b))
+	if _, err := r.Read(); err != nil {
+		return found
+	}
+	header, rest := b[:r.InputOffset()], b[r.InputOffset():]
+	for i, c := range chunks {
+		for _, a := range c.Line.Footer().Artifacts {
+			n := a.Bytes - int64(len(header))
+			if a.Name != trade.OwnTradesName || n < 0 || n > int64(len(rest)) {
+				continue
+			}
+			if own := slices.Concat(header, rest[:n]); digest(own) == a.SHA256 {
+				found[i], rest = own, rest[n:]
+			}
+		}
+	}
+	return found
+}
