@@ -275,7 +275,7 @@ func (a *auditing) ready(ctx context.Context, argv []string) (finish func(), err
 }
 
 // readyExec readies the command in a directory of its own.
-func (a *auditing) readyExec(ctx context.Context, argv []string) (finish func(), err error) {
+func (a *auditing) readyExec(ctx context.Context, argv []string) (func(), error) {
 	if err := a.openData(ctx); err != nil {
 		return nil, err
 	}
@@ -284,17 +284,17 @@ func (a *auditing) readyExec(ctx context.Context, argv []string) (finish func(),
 	}
 	keep := a.f.dir != ""
 	e, err := a.execution(ctx, argv, fmt.Sprintf("gx1-audit-%s-", a.found.m.RunID))
-	finish = func() {
+	tidy := func() {
 		if !keep && a.dir != "" {
 			_ = os.RemoveAll(a.dir) // what is left there is the system's to clean
 		}
 	}
 	if err != nil {
-		finish()
+		tidy()
 		return nil, err
 	}
 	a.replay = newExecAudit(a, e, keep).replay
-	return func() { e.engine.Close(); finish() }, nil
+	return func() { e.engine.Close(); tidy() }, nil
 }
 
 // errNotKept: what a chunk left beside its footer is not to be had any more.

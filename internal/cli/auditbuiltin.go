@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gx1replay/internal/audit"
 	"gx1replay/internal/bars"
@@ -131,14 +133,18 @@ func (a *auditing) modelFile(ctx context.Context, name string) ([]byte, error) {
 			paths = append(paths, filepath.Join(dir, name), filepath.Join(dir, filepath.Base(name)))
 		}
 	}
-	err := errNotKept
+	why := fmt.Sprintf("it is not in %s", strings.Join(paths, ", "))
 	for _, path := range paths {
-		var b []byte
-		if b, err = readModel(path); err != nil {
+		b, err := readModel(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			why = err.Error()
 			continue
 		}
 		if sum := sha256Hex(b); sum != want {
-			err = fmt.Errorf("%s has SHA-256 %.12s (expected %.12s, the run's)", path, sum, want)
+			why = fmt.Sprintf("%s has SHA-256 %.12s (expected %.12s, the run's)", path, sum, want)
 			continue
 		}
 		return b, nil
@@ -146,7 +152,7 @@ func (a *auditing) modelFile(ctx context.Context, name string) ([]byte, error) {
 	if a.found.bus != nil {
 		return a.found.object(ctx, run.ModelObject(want), want, policy.MaxModelBytes)
 	}
-	return nil, &usageError{msg: fmt.Sprintf("model file %s: %v", name, err), hint: "--models DIR: where the run's model files are"}
+	return nil, fmt.Errorf("model file %s: %s; --models DIR names the directory of the run's model files", name, why)
 }
 
 // states are what the policy's recursive features know at borders of slices, so

@@ -60,7 +60,9 @@ func (x *execAudit) replay(ctx context.Context, slot int, c run.Chunk, was foote
 	}
 	var diffs []audit.Difference
 	if err == nil {
-		diffs = append(audit.Compare(was, res.Footer), x.artifacts(ctx, c, was, res)...)
+		now := res.Footer // the plan is the worker's to fill in
+		now.Engine, now.FirstBar, now.EndBar, now.PlannedBars = footer.EngineExec, c.Bars.First, c.Bars.End, c.Bars.Len()
+		diffs = append(audit.Compare(was, now), x.artifacts(ctx, c, was, res)...)
 	}
 	if !x.keep {
 		if errRemove := os.RemoveAll(dir); errRemove != nil && err == nil {

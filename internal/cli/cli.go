@@ -126,6 +126,8 @@ func (e exitCode) Error() string {
 	return e.err.Error()
 }
 
+func (e exitCode) Unwrap() error { return e.err }
+
 // usageError is a bad command line, with what to try.
 type usageError struct {
 	msg  string
