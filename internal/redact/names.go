@@ -67,8 +67,8 @@ func random(value string) bool {
 
 var keyChars = regexp.MustCompile(`^[A-Za-z0-9_+/=.-]+$`)
 
-// harmless says that a value is none: nothing, a placeholder of ours, a
-// variable of a shell, or what was redacted before.
+// harmless says that a value is no secret: nothing, a truth value, a placeholder of
+// ours or a path below one, a variable of a shell, or what was redacted before.
 func harmless(value string) bool {
 	switch strings.ToLower(value) {
 	case "", "true", "false", "null", "none", "nil", "[removed", Removed:
@@ -77,4 +77,4 @@ func harmless(value string) bool {
 	return placeholder.MatchString(value)
 }
 
-var placeholder = regexp.MustCompile(`^(?:\{[a-z_]+(?:\.[\w.-]+)?\}?|\$[A-Za-z_]\w*|\$\{[A-Za-z_][^}]*\}?)$`)
+var placeholder = regexp.MustCompile(`^(?:\{[a-z_]+(?:\.[\w.-]+)?\}?(?:/[\w.-]*)*|\$[A-Za-z_]\w*|\$\{[A-Za-z_][^}]*\}?)$`)

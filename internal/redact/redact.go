@@ -18,8 +18,66 @@ const Removed = "[removed]"
 
 // Text returns text without secrets.
 func Text(text string) string {
-	text = privateKey.ReplaceAllString(text, Removed)
+	if strings.Contains(text, "-----BEGIN") {
+		text = privateKey.ReplaceAllString(text, Removed)
+	}
 	text = blocks(text)
+	var out strings.Builder
+	begin, at, left := 0, 0, 0 // the lines from begin to at are of one kind; left: how many are still suspect
+	flush := func(suspect bool) {
+		part := text[begin:at]
+		if suspect {
+			part = lines(part)
+		}
+		out.WriteString(part)
+		begin = at
+	}
+	for line := range strings.SplitAfterSeq(text, "\n") {
+		if suspect(line) {
+			if left == 0 {
+				flush(false)
+			}
+			left = 1 + following
+		}
+		at += len(line)
+		if left > 0 {
+			if left--; left == 0 {
+				flush(true)
+			}
+		}
+	}
+	flush(left > 0)
+	return out.String()
+}
+
+// following is how many lines a value may be behind the line of its name.
+const following = 8
+
+// suspect says whether a line may hold a secret or its name. The expressions are
+// slow, and logs are long.
+func suspect(line string) bool {
+	for _, sign := range signs {
+		if strings.Contains(line, sign) {
+			return true
+		}
+	}
+	line = strings.ToLower(line)
+	for _, sign := range lowSigns {
+		if strings.Contains(line, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	signs    = []string{"@", "?", "SA", "SU", "SC", "SO", "SN", "SX", "eyJ", "AKIA", "ASIA", "ABIA", "ACCA"}
+	lowSigns = []string{"pass", "pwd", "pw", "token", "secret", "key", "auth", "cookie", "jwt", "bearer", "cred", "aiza", "ya29.", "gocspx-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
+		"github_pat_", "glpat-", "xox", "slack.com", "_live_", "_test_", "sk-", "npm_", "pypi-", "hf_"}
+)
+
+// lines redacts lines that are suspect.
+func lines(text string) string {
 	text = userInURL.ReplaceAllString(text, "://"+Removed+"@")
 	text = userWithSlash.ReplaceAllString(text, "://"+Removed+"@")
 	text = named(text, inQuery, func(name, _ string) bool { return queryNames[strings.ToLower(name)] || secretName(name) })
@@ -112,7 +170,7 @@ func secret(name, value string) bool {
 
 // blocks removes what stands below a name of YAML that is followed by | or >.
 func blocks(text string) string {
-	if !blockStart.MatchString(text) {
+	if !strings.Contains(text, ": |") && !strings.Contains(text, ": >") && !strings.Contains(text, ":|") && !strings.Contains(text, ":>") {
 		return text
 	}
 	var out []string
@@ -133,7 +191,7 @@ func blocks(text string) string {
 	return strings.Join(out, "")
 }
 
-var blockStart = regexp.MustCompile(`(?m)^([ \t]*(?:- )?)([A-Za-z][\w.-]*):[ \t]*[|>][-+0-9]*[ \t]*\r?$`)
+var blockStart = regexp.MustCompile(`(?m)^([ \t]*(?:- )?)([A-Za-z][\w.-]*): ?[|>][-+0-9]*[ \t]*\r?$`)
 
 // URLs returns a URL, or several with commas, without user names, passwords,
 // tokens and signed queries. A URL of NATS may lack its scheme.

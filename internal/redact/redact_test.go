@@ -86,6 +86,29 @@ func TestText(t *testing.T) {
 	}
 }
 
+// A long log is redacted where it has to be, and all of it comes through.
+func TestTextOfManyLines(t *testing.T) {
+	plain := strings.Repeat("level=INFO msg=\"chunk claimed\" chunk_idx=7\n", 40)
+	for _, c := range []struct{ in, want string }{
+		{plain, plain},
+		{plain + "password=hunter2", plain + "password=[removed]"},
+		{"password=hunter2\n" + plain + "token=x\n" + plain, "password=[removed]\n" + plain + "token=[removed]\n" + plain},
+		{plain + "password=\n\n\n hunter2\n" + plain, plain + "password=\n\n\n [removed]\n" + plain},
+	} {
+		if got := Text(c.in); got != c.want {
+			t.Errorf("%q\n got %q\nwant %q", c.in, got, c.want)
+		}
+	}
+}
+
+func BenchmarkText(b *testing.B) {
+	text := strings.Repeat("time=2026-11-30T19:00:00.000Z level=INFO msg=\"chunk claimed\" run_id=pilot chunk_idx=12 worker_id=host-1234-abcd attempt=1\n", 10_000)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		Text(text)
+	}
+}
+
 func TestURLs(t *testing.T) {
 	for in, want := range map[string]string{
 		"nats://h:4222":                          "nats://h:4222",
@@ -151,7 +174,7 @@ func TestArgs(t *testing.T) {
 
 func TestVarAndHeader(t *testing.T) {
 	for in, want := range map[string]string{
-		"NAME": "NAME", "GX1_*": "GX1_*", "A=S3": "A=[removed]", "A=": "A=", "N=4": "N=4", "GPU=0,0,1": "GPU=0,0,1", "PASSWORD=1234": "PASSWORD=[removed]", "A=a=b": "A=[removed]",
+		"NAME": "NAME", "GX1_*": "GX1_*", "A=S3": "A=[removed]", "A=": "A=", "N=4": "N=4", "OUT={out_dir}/x": "OUT={out_dir}/x", "OUT={out_dir}x": "OUT=[removed]", "GPU=0,0,1": "GPU=0,0,1", "PASSWORD=1234": "PASSWORD=[removed]", "A=a=b": "A=[removed]",
 	} {
 		if got := Var(in); got != want {
 			t.Errorf("%s: %s (want %s)", in, got, want)
