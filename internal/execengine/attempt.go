@@ -11,6 +11,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 )
 
 const (
@@ -40,6 +41,7 @@ type attempt struct {
 	argv     []string // nil in serve mode
 	env      []string
 	withheld []string
+	shown    map[string]bool // names in env whose values may be kept
 
 	tally      *tally
 	progressed bool // progress came by another way than the footer file
@@ -164,7 +166,7 @@ func (a *attempt) follow(ctx context.Context, c control, report func(footer.Foot
 	a.poll(report)
 	end.footer = a.footer()
 	end.bars = a.tally.bars
-	end.stderr = a.stderr.Tail(stderrTail)
+	end.stderr = lastLines(redact.Text(a.stderr.Tail(stderrTail)), stderrTail, false)
 	return end
 }
 

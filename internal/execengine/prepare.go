@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"gx1replay/internal/redact"
 )
 
 // Names in an attempt's directory.
@@ -87,7 +89,7 @@ func (e *Engine) prepare(ctx context.Context, job Job) (*attempt, error) {
 // run lost its bus.
 func (a *attempt) clean() error {
 	p := a.paths
-	for _, path := range []string{p.out, p.slice, p.task, p.policy, p.progress, p.stop, p.stdout, p.stderr} {
+	for _, path := range []string{p.out, p.slice, p.task, p.policy, p.progress, p.stop, p.stdout, p.stderr, filepath.Join(p.dir, reproduceSh)} {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("making the attempt's directory fresh: %w", err)
 		}
@@ -181,10 +183,10 @@ func (a *attempt) values() Values {
 // expand makes argument vector, environment and the footer's place.
 func (a *attempt) expand() error {
 	spec, v := a.e.Spec, a.values()
-	for _, text := range spec.Command.Argv {
+	for i, text := range spec.Command.Argv {
 		arg, err := Expand(text, v)
 		if err != nil {
-			return fmt.Errorf("the command's argument %.80q: %w", text, err)
+			return fmt.Errorf("the command's argument %.80q: %w", redact.Args(spec.Command.Argv)[i], err)
 		}
 		a.argv = append(a.argv, arg)
 	}
@@ -199,7 +201,9 @@ func (a *attempt) expand() error {
 		a.paths.footer = path
 	}
 	var err error
-	a.env, a.withheld, err = Environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, a.variables(), v)
+	own := a.variables()
+	a.env, a.withheld, err = Environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, own, v)
+	a.shown = shownVars(spec.Env, spec.SlotEnv, own, a.env)
 	return err
 }
 
