@@ -31,11 +31,12 @@ type Log struct {
 	ended bool   // the head ends with an end of line
 }
 
-// CreateLog makes the file at path, or empties it. Beside an error the Log is
+// CreateLog makes the file at path, or empties it. Its owner alone may read it: a
+// command may print its secrets. Beside an error the Log is
 // there all the same, and gives its Tail.
 func CreateLog(path string, head, tail int64) (*Log, error) {
 	l := &Log{head: max(head, 0), tail: max(tail, 0)}
-	l.f, l.err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o644)
+	l.f, l.err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if l.err != nil {
 		l.err = fmt.Errorf("creating a log: %w", l.err)
 	}

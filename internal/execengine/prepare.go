@@ -116,7 +116,7 @@ func (a *attempt) writeSlice(ctx context.Context) error {
 // writeTask writes policy and task, and expands the command's arguments.
 func (a *attempt) writeTask(ctx context.Context) error {
 	m, chunk, c := a.job.Manifest, a.job.Chunk, a.job.Manifest.Command
-	if err := os.WriteFile(a.paths.policy, a.job.PolicyContent, 0o644); err != nil {
+	if err := os.WriteFile(a.paths.policy, a.job.PolicyContent, 0o600); err != nil {
 		return fmt.Errorf("writing the policy for the command: %w", err)
 	}
 	data := ""
@@ -157,7 +157,7 @@ func (a *attempt) writeTask(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encoding the task file: %w", err)
 	}
-	if err := os.WriteFile(a.paths.task, append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(a.paths.task, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("writing the task file: %w", err)
 	}
 	return nil

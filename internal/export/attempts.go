@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -187,7 +188,7 @@ func (p *attemptKeeper) file(from, to, name string) error {
 		return err
 	}
 	if os.Link(src, aside) != nil { // another file system, or one without links
-		if err := copyPlain(src, aside, info.Size()); err != nil {
+		if err := copyPlain(src, aside, info.Size(), info.Mode().Perm()&0o700); err != nil {
 			return errors.Join(err, removeIfThere(aside))
 		}
 	}
@@ -222,7 +223,10 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 	if err := p.mkdirs(filepath.Dir(dst)); err != nil {
 		return err
 	}
-	if err := writePlain(dst, slices.Concat(parts...)); err != nil {
+	if err := removeIfThere(dst + asideSuffix); err != nil { // which may be open to others
+		return err
+	}
+	if err := writePlain(dst, slices.Concat(parts...), 0o600); err != nil {
 		return err
 	}
 	p.kept(a.Bytes)
@@ -286,14 +290,15 @@ func (p *attemptKeeper) mkdirs(dir string) error {
 	return nil
 }
 
-// copyPlain copies a plain file of that size, or its first bytes if it grows.
-func copyPlain(from, to string, size int64) error {
+// copyPlain copies a plain file of that size, or its first bytes if it grows. Its
+// owner alone may read what a command left: it may hold the command's secrets.
+func copyPlain(from, to string, size int64, mode fs.FileMode) error {
 	in, err := openPlain(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -41,7 +42,7 @@ func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk, sel p
 		// is not made again.
 		err := errors.Join(mkdir(t.RunDir()), mkdir(filepath.Dir(path)))
 		if err == nil {
-			err = writePlain(path, line)
+			err = writePlain(path, line, 0o644)
 		}
 		if err != nil {
 			return written, fmt.Errorf("writing the footer of chunk %d of run %s: %w", i, t.RunID, err)
@@ -60,9 +61,9 @@ func mkdir(dir string) error {
 
 // writePlain writes b aside and renames it, without a sync. The name aside is
 // always the same, so that what a crash leaves is overwritten.
-func writePlain(path string, b []byte) error {
+func writePlain(path string, b []byte, mode fs.FileMode) error {
 	aside := path + asideSuffix
-	if err := os.WriteFile(aside, b, 0o644); err != nil {
+	if err := os.WriteFile(aside, b, mode); err != nil {
 		return errors.Join(err, removeIfThere(aside))
 	}
 	if err := os.Rename(aside, path); err != nil {

@@ -25,7 +25,7 @@ func KeepPolicy(t Target, p run.Policy, content []byte) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil // its name says what it holds, and its reader looks
 	}
-	if err := writePlain(path, content); err != nil {
+	if err := writePlain(path, content, 0o600); err != nil {
 		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)
 	}
 	return nil

@@ -184,7 +184,7 @@ func (a *attempt) keepArtifacts(list []Artifact) error {
 // or none.
 func writeAside(path string, parts ...[]byte) error {
 	aside := path + ".tmp"
-	file, err := os.OpenFile(aside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	file, err := os.OpenFile(aside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
