@@ -73,7 +73,12 @@ type parcel struct {
 }
 
 func (p *parcel) add(name, what string, data []byte) {
-	p.files = append(p.files, bundled{name, what, []byte(redact.Text(string(data)))})
+	if filepath.Ext(name) == ".json" {
+		data = redact.JSON(data)
+	} else {
+		data = []byte(redact.Text(string(data)))
+	}
+	p.files = append(p.files, bundled{name, what, data})
 }
 
 func (p *parcel) addJSON(name, what string, v any) {

@@ -187,6 +187,7 @@ func (a *attempt) listen(report func(footer.Footer)) {
 }
 
 func (a *attempt) take(r Report, report func(footer.Footer)) {
+	r = r.redacted()
 	now := time.Now()
 	if a.tally.add(r, now) && report != nil {
 		report(a.tally.footer(a.tally.bars, now))
@@ -226,7 +227,11 @@ func (a *attempt) poll(report func(footer.Footer)) {
 // footer reads what the command left as its footer, or said in its last line.
 func (a *attempt) footer() *Report {
 	_, final := a.heard.take()
+	if final != nil {
+		*final = final.redacted()
+	}
 	r, ok, err := ReadFooterFile(a.paths.footer, true)
+	r = r.redacted()
 	switch {
 	case a.e.Spec.NoFooter:
 		return final

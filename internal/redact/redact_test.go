@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -208,6 +209,43 @@ func FuzzRedact(f *testing.F) {
 		args := Args([]string{text, "--password=hunter2", text, "--token", "hunter2"})
 		if strings.Contains(strings.Join(args, "|"), "hunter2") || !slices.Equal(Args(args), args) {
 			t.Fatalf("%q, again %q", args, Args(args))
+		}
+	})
+}
+
+func TestJSON(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"api_token": "S3", "n": 1.50, "token": 12}`:                 `{"api_token": "[removed]", "n": 1.50, "token": 12}`,
+		`{"argv":["x","--token","S3","--password=S3","plain"]}`:       `{"argv":["x","--token","[removed]","--password=[removed]","plain"]}`,
+		`{"cookies": ["a"], "cookie": ["S3", {"x": "y"}], "z": null}`: `{"cookies": ["a"], "cookie": ["[removed]", {"x": "y"}], "z": null}`,
+		`{"e":"see nats://u:S3@h \u003c\"token=S3\"","f":"\u003cok"}`: `{"e":"see nats://[removed]@h \u003c\"token=[removed]\"","f":"\u003cok"}`,
+		"[ ]":                                   "[ ]",
+		` {"a":{"secret":{"x":"kept"}}} `:       ` {"a":{"secret":{"x":"kept"}}} `,
+		`"Authorization: Bearer S3"`:            `"Authorization: [removed]"`,
+		`{"password": "S3"`:                     `{"password": "[removed]"`,
+		`{"headers":["-H","X-Vault-Token:S3"]}`: `{"headers":["-H","X-Vault-Token: [removed]"]}`,
+	} {
+		if got := string(JSON([]byte(in))); got != want {
+			t.Errorf("%s\n got %s\nwant %s", in, got, want)
+		}
+	}
+}
+
+// JSON stays JSON, with the same shape, and is not changed a second time.
+func FuzzJSON(f *testing.F) {
+	for _, s := range []string{`{"token":"x","a":[1,"--key","b",{"c":null}]}`, `["-H","Authorization: Bearer x"]`, `"\ud800\""`, `[[],{},"",-1e9]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if !json.Valid(text) || len(text) > 1<<16 {
+			return
+		}
+		got := JSON(text)
+		if !json.Valid(got) || len(got) > 16*len(text)+16 {
+			t.Fatalf("%s\nbecame %s", text, got)
+		}
+		if again := JSON(got); string(again) != string(got) {
+			t.Fatalf("%s\nbecame %s\nand then %s", text, got, again)
 		}
 	})
 }
