@@ -142,7 +142,7 @@ func (b *Bus) passStops(ctx context.Context, msgs <-chan *nats.Msg, heard func(c
 		}
 		id, err := parseStopSubject(m.Subject)
 		if err != nil {
-			b.log.Warn("a stop for no run", "error", err)
+			b.lines.Warn("a stop for no run", "error", err)
 			continue
 		}
 		heard(ctx, HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now(), MsgID: m.Header.Get(jetstream.MsgIDHeader)})

@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/loglimit"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -164,7 +165,8 @@ type Session struct {
 	lost   atomic.Bool            // the bus cannot be reached
 
 	stopping atomic.Bool
-	silent   atomic.Bool // the external bus does not answer now
+	silent   atomic.Bool       // the external bus does not answer now
+	lines    *loglimit.Limiter // of what others can cause
 	upload   atomic.Pointer[upload]
 }
 
@@ -177,7 +179,9 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	s := &Session{
 		cfg: cfg, started: time.Now(),
 		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
+		lines:  loglimit.New(cfg.Logger),
 	}
+	defer s.lines.Close()
 	if s.cfg.Step == nil {
 		s.cfg.Step = func(string) {}
 	}
@@ -340,7 +344,8 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 // false) means that nothing was run.
 func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (began bool, err error) {
 	log := s.cfg.Logger
-	transport, err := s.openBus(over)
+	others := s.newPasser()
+	transport, err := s.openBus(over, others)
 	if unfit := (*bus.UnfitError)(nil); errors.As(err, &unfit) {
 		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
 	}
@@ -354,6 +359,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	clean := false
 	defer func() {
 		transport.close()
+		others.wait()
 		if clean {
 			s.removeState()
 		}
@@ -372,9 +378,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	s.pool.Store(pool)
 	leave := s.enter(transport, life.Manifest)
 	defer leave()
-	others := newPasser(s)
-	defer others.wait()
-	life.Foreign = others.pass
+	life.Foreign = others.passHint
 
 	poolCtx, endPool := context.WithCancel(context.Background())
 	var owned sync.WaitGroup

@@ -1,0 +1,50 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nkeys"
+)
+
+// loadKey reads a key, or makes it, readable by its owner alone. what names it
+// in errors.
+func loadKey(path, what string) (nkeys.KeyPair, error) {
+	seed, err := os.ReadFile(path)
+	if err == nil {
+		pair, err := nkeys.FromSeed(seed)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", what, path, err)
+		}
+		return pair, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("reading %s: %w", what, err)
+	}
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, fmt.Errorf("making %s: %w", what, err)
+	}
+	if seed, err = pair.Seed(); err != nil {
+		return nil, fmt.Errorf("making %s: %w", what, err)
+	}
+	if err := writePrivate(path, seed); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", what, err)
+	}
+	return pair, nil
+}
+
+// publicKey reads a key as loadKey does, and returns its public part.
+func publicKey(path, what string) (string, error) {
+	pair, err := loadKey(path, what)
+	if err != nil {
+		return "", err
+	}
+	defer pair.Wipe()
+	public, err := pair.PublicKey()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", what, path, err)
+	}
+	return public, nil
+}
