@@ -3,8 +3,6 @@ package roles
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +14,7 @@ import (
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/test/jwtbus"
-	"gx1replay/test/natsserver"
+	"gx1replay/test/keybus"
 )
 
 // someone is a connection of a role, and what the server refused it.
@@ -99,38 +97,25 @@ func (s *roleServer) ready(t *testing.T) *roleServer {
 // startNkeys starts a server as auth init configures it.
 func startNkeys(t *testing.T) *roleServer {
 	t.Helper()
-	dir := t.TempDir()
-	s := &roleServer{users: map[access.Role]user{}}
-	var list []access.User
+	k := keybus.Start(t, keybus.Config{})
+	s := &roleServer{url: k.URL(0), users: map[access.Role]user{}}
 	for _, r := range access.Roles() {
-		pair, err := nkeys.CreateUser()
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, err := pair.PublicKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.users[r] = user{public: public, key: nats.Nkey(public, pair.Sign)}
-		list = append(list, access.User{Role: r, Public: public})
+		s.users[r] = user{public: k.Public(r), key: k.Key(r)}
 	}
-	write := func(name string, do func(f *os.File) error) string {
-		path := filepath.Join(dir, name)
-		f, err := os.Create(path)
-		if err == nil {
-			err = errors.Join(do(f), f.Close())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	write("users.conf", func(f *os.File) error { return access.WriteUsers(f, list) })
-	path := write("server.conf", func(f *os.File) error {
-		return access.WriteServer(f, access.Server{Name: "roles", Listen: "127.0.0.1:-1", StoreDir: filepath.Join(dir, "store"), Users: "users.conf"})
-	})
-	s.url = natsserver.FromFile(t, path).ClientURL()
 	return s.ready(t)
+}
+
+func newUser(t *testing.T) user {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return user{public: public, key: nats.Nkey(public, pair.Sign)}
 }
 
 // bus is the product's own connection.
