@@ -140,7 +140,10 @@ type Info struct {
 	Session int
 	URL     string
 	KeyFile string // of the embedded bus; empty with another
-	Plan    run.Plan
+	// WorkerKey and OperatorKey are for other hosts; empty if those do not
+	// reach the embedded bus.
+	WorkerKey, OperatorKey string
+	Plan                   run.Plan
 	// Warnings say what of an external bus is not as it would have been made.
 	Warnings []string
 }
@@ -400,7 +403,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	if s.cfg.Ready != nil {
 		s.cfg.Ready(Info{
 			RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
-			Plan: life.Manifest.Plan, Warnings: transport.warnings,
+			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
 		})
 	}
 	err = life.Run(ctx, over)

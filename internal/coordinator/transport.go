@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
@@ -22,7 +23,10 @@ type transport struct {
 	bus     *bus.Bus
 	url     string
 	keyFile string // empty if the bus is not embedded
-	open    bool   // strangers may stop the run
+	// workerKey and operatorKey are for other hosts, if the embedded bus is
+	// reached by them.
+	workerKey, operatorKey string
+	open                   bool // strangers may stop the run
 	// replicas of streams, should they have to be made again.
 	replicas int
 	warnings []string
@@ -99,6 +103,7 @@ func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport,
 		log.Warn("no context file for the stock client", "error", err)
 	}
 	t.url, t.keyFile, t.open = server.URL(), server.KeyFile(), server.HasStrangers()
+	t.workerKey, t.operatorKey = server.RoleKey(access.Worker), server.RoleKey(access.Operator)
 	return t, nil
 }
 

@@ -53,7 +53,7 @@ func (s *Server) admitRoles(who *admitted, dir string) error {
 		if name == access.Main {
 			continue
 		}
-		path := filepath.Join(dir, string(role)+".nk")
+		path := filepath.Join(dir, roleKeyFile(role))
 		public, err := publicKey(path, "the "+string(role)+"'s key")
 		if err != nil {
 			return err

@@ -6,7 +6,23 @@ import (
 	"os"
 
 	"github.com/nats-io/nkeys"
+
+	"gx1replay/internal/access"
 )
+
+// KeyFiles are the names of the files of keys in a server's directory, the run's
+// first.
+func KeyFiles() []string {
+	list := []string{keyFile}
+	for _, role := range access.Roles() {
+		if access.AccountOf(role) != access.Main {
+			list = append(list, roleKeyFile(role))
+		}
+	}
+	return list
+}
+
+func roleKeyFile(role access.Role) string { return string(role) + ".nk" }
 
 // loadKey reads a key, or makes it, readable by its owner alone. what names it
 // in errors.

@@ -24,7 +24,7 @@ func startEmbedded(t *testing.T) *roleServer {
 			t.Error(err)
 		}
 	})
-	s := &roleServer{url: srv.URL(), users: map[access.Role]user{}}
+	s := &roleServer{url: srv.URL(), users: map[access.Role]user{}, unlimited: true}
 	for _, r := range access.Roles() {
 		path := srv.RoleKey(r)
 		if r == access.Coordinator {
