@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -285,5 +286,59 @@ func TestAStopIsPassedOnToARunThatIsOpen(t *testing.T) {
 		if s := l.end(); s.Reason != "own key" {
 			t.Errorf("run %s was stopped by %+v (want its own key's)", l.id, s)
 		}
+	}
+}
+
+// A run that other hosts reach takes a worker's key from a worker, and an
+// operator's for a stop; neither does more.
+func TestARunThatOtherHostsReach(t *testing.T) {
+	ownPlaces(t)
+	l := aLiveRun(t, "r1", "--listen", "0.0.0.0:0")
+	state := filepath.Join(l.dir, ".gx1", "r1")
+	if nc, err := nats.Connect(l.entry.URL); err == nil {
+		nc.Close()
+		t.Error("a client without credentials was let in")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	worker, work := make(chan said, 1), t.TempDir()
+	go func() {
+		args := append([]string{"--nats", l.entry.URL, "--nkey", filepath.Join(state, "worker.nk"), "--run", "r1", "--work-dir", work, "--engine", "exec"},
+			replayCommand(t, "waits")...)
+		code, stdout, stderr := program(t, ctx, true, args...)
+		worker <- said{code, stdout, stderr}
+	}()
+	got := coordinates(t, "status", "r1", "--nats", l.entry.URL, "--nkey", filepath.Join(state, "observer.nk"))
+	if got.code != 0 || !strings.Contains(got.stdout, "r1") {
+		t.Errorf("an observer's status: %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			cancel()
+			t.Logf("the worker: %+v", <-worker)
+		}
+	})
+	waitFor(t, "the other host's command waits, too", func() bool {
+		found, err := filepath.Glob(filepath.Join(work, "*", "chunk_*", "attempt_*", "waits"))
+		return err == nil && len(found) > 0
+	})
+	for _, role := range []string{"worker", "observer"} {
+		got := coordinates(t, "stop", "r1", "--nats", l.entry.URL, "--nkey", filepath.Join(state, role+".nk"))
+		if got.code != 1 || !strings.Contains(got.stderr, "is no operator") {
+			t.Errorf("a %s's stop: %d, %s%s (want that it may not)", role, got.code, got.stdout, got.stderr)
+		}
+	}
+	l.going()
+	if got := coordinates(t, "stop", "r1", "--reason", "from afar", "--nats", l.entry.URL, "--nkey", filepath.Join(state, "operator.nk")); got.code != 0 {
+		t.Errorf("an operator's stop: %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if s := l.end(); s.Source != run.SourceSubject || s.Reason != "from afar" {
+		t.Errorf("the stop is %+v", s)
+	}
+	cancel()
+	select {
+	case <-worker:
+	case <-time.After(patience):
+		t.Error("the worker does not end")
 	}
 }

@@ -100,22 +100,15 @@ func permissions(p access.Permissions) *server.Permissions {
 	}
 }
 
-// wire gives the global account its streams, and the roles' accounts what they
-// import of it. It is called once, before the port opens: a reload would not do
-// the same.
+// wire gives the roles' accounts what they import of the global one. It is
+// called before the server starts: an account that has no import of
+// $JS.API.INFO by then gets a JetStream API of its own, which answers each
+// request first, with an error. A reload would not do the same.
 func (who *admitted) wire(srv *server.Server) error {
-	if len(who.accounts) == 0 {
-		return nil
-	}
-	ours := srv.GlobalAccount()
-	// With a second account the server enables JetStream for those alone that
-	// are configured so.
-	if err := ours.EnableJetStream(nil, nil); err != nil {
-		return fmt.Errorf("opening the bus's store: %w", err)
-	}
 	if !who.roles {
 		return nil
 	}
+	ours := srv.GlobalAccount()
 	accounts := map[access.Account]*server.Account{}
 	for _, name := range access.Accounts() {
 		if name == access.Main {
@@ -143,6 +136,18 @@ func (who *admitted) wire(srv *server.Server) error {
 				return fmt.Errorf("account %s: importing %s %s: %w", name, i.Kind, i.Subject, err)
 			}
 		}
+	}
+	return nil
+}
+
+// enable gives the global account its streams. With a second account the server
+// does so only for those that are configured so. Call it once srv has started.
+func (who *admitted) enable(srv *server.Server) error {
+	if len(who.accounts) == 0 {
+		return nil
+	}
+	if err := srv.GlobalAccount().EnableJetStream(nil, nil); err != nil {
+		return fmt.Errorf("opening the bus's store: %w", err)
 	}
 	return nil
 }

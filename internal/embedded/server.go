@@ -130,7 +130,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	if err := s.serve(ctx, filepath.Join(cfg.Dir, storeDir), host, port, who); err != nil {
 		return err
 	}
-	err = who.wire(s.srv)
+	err = who.enable(s.srv)
 	if err == nil && cfg.Prepare != nil {
 		err = cfg.Prepare(ctx, s)
 	}
@@ -177,6 +177,9 @@ func (s *Server) serve(ctx context.Context, store, host string, port int, who *a
 	}
 	s.fatal = make(chan string, 1)
 	srv.SetLoggerV2(logAdapter{s.log, s.lines, s.fatal}, false, false, false)
+	if err := who.wire(srv); err != nil {
+		return fmt.Errorf("configuring the bus: %w", err)
+	}
 	srv.Start()
 	s.srv = srv
 	if err := ready(ctx, srv, s.fatal); err != nil {
