@@ -74,6 +74,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	}
 	chunks, t := b.snapshot()
 	crew := b.crew.Load()
+	r.Incarnation = b.m.Incarnation
 	r.Data, r.Policy, r.Command = b.m.Data, b.m.Policy, b.m.Command
 	r.Stop.Seq = b.m.StopSeq
 	r.Sessions = s.sessions(b.m.Sessions[:len(b.m.Sessions)-1], b.m.Session, now)

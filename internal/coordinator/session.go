@@ -14,7 +14,6 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
-	"gx1replay/internal/footer"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
@@ -458,7 +457,13 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 			return false, err
 		}
 	}
+	if err := s.stampStop(ctx, b, &m); err != nil {
+		return true, err
+	}
 	if err := s.passOwnStop(ctx, b, &m); err != nil {
+		return true, err
+	}
+	if m.Signature, err = b.Sign(m.SignedText()); err != nil {
 		return true, err
 	}
 	life.Manifest, life.Revision, life.Known = m, rev, s.left.chunks(m.Plan)
@@ -473,25 +478,4 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	s.upload.Store(&life.upload)
 	s.guardian.session(m.Session, s.started)
 	return true, nil
-}
-
-// newPool makes the pool of local workers.
-func (s *Session) newPool(t *transport) (*process.Pool, error) {
-	grace := workerGrace
-	if s.cfg.Engine == footer.EngineExec {
-		grace = commandGrace
-	}
-	local := LocalWorker{RunID: s.cfg.RunID, URL: t.url, KeyFile: t.keyFile, WorkDir: s.target.WorkDir()}
-	return process.New(process.Config{
-		N:         s.cfg.Workers,
-		Command:   func(slot int) process.Spec { return s.cfg.WorkerCommand(slot, local) },
-		Grace:     grace,
-		LogWriter: func(int) io.Writer { return s.cfg.WorkerLog },
-		Logger:    s.cfg.Logger,
-		Notify: func(e process.Event) {
-			if e.Kind == process.Started {
-				s.guardian.worker(e.PID)
-			}
-		},
-	})
 }

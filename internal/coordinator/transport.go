@@ -163,6 +163,10 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	ctx, cancel := context.WithTimeout(ctx, patienceStopped/2)
 	defer cancel()
 	m, rev, err := t.bus.Manifest(ctx, s.cfg.RunID)
+	if err == nil && m.Incarnation != s.left.exported.Report.Incarnation {
+		s.cfg.Logger.Info("the bus has another run of this name, which stays", "incarnation", m.Incarnation)
+		return
+	}
 	if err == nil && m.State != run.StateExported {
 		m.State, m.ExportFile = run.StateExported, s.target.Perf()
 		_, err = t.bus.StoreManifest(ctx, m, rev)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gx1replay/internal/safefile"
 )
 
 // Reproduction is what an attempt ran.
@@ -132,7 +134,7 @@ func (r Reproduction) moves() (task []byte, moved replacements, err error) {
 	}
 	path := r.taskPath()
 	if path != "" {
-		if task, err = readPlain(path, maxReportBytes); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if task, err = safefile.Read(path, maxReportBytes); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, err
 		}
 		if task != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
 )
 
 // Names of what a command's attempt leaves for people.
@@ -38,9 +40,12 @@ var chunkNames = []string{StderrLog, StdoutLog, OutArchive}
 // maxAttemptBytes bounds what is kept of all attempts of a run.
 const maxAttemptBytes = 1 << 30
 
+// attempts is where the run's local workers leave their attempts.
+func (t Target) attempts() string { return filepath.Join(t.WorkDir(), string(t.RunID)) }
+
 // AttemptDir is where the run's local workers leave attempt n of chunk idx.
 func (t Target) AttemptDir(idx, n int) string {
-	return filepath.Join(t.WorkDir(), string(t.RunID), "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
+	return filepath.Join(t.attempts(), "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
 }
 
 // KeptAttempt is where PublishAttempts keeps attempt n of chunk idx.
@@ -88,14 +93,14 @@ type attemptKeeper struct {
 
 // local keeps the files of local workers' attempts.
 func (p *attemptKeeper) local(ctx context.Context) error {
-	root := filepath.Join(p.t.WorkDir(), string(p.t.RunID))
+	root := p.t.attempts()
 	for _, idx := range numbered(root, "chunk_") {
 		for _, n := range numbered(filepath.Join(root, "chunk_"+strconv.Itoa(idx)), "attempt_") {
 			for _, name := range attemptNames {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				if err := p.file(p.t.AttemptDir(idx, n), p.t.KeptAttempt(idx, n), name); err != nil {
+				if err := p.file(idx, n, name, p.t.KeptAttempt(idx, n)); err != nil {
 					return err
 				}
 			}
@@ -122,7 +127,7 @@ func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error
 				// earlier one's.
 				keep := func() error { return removeIfThere(filepath.Join(dir, a.Name)) }
 				if a.Name == OutArchive {
-					keep = func() error { return p.file(here, dir, a.Name) }
+					keep = func() error { return p.file(i, int(f.Attempt), a.Name, dir) }
 				}
 				if err := keep(); err != nil {
 					return err
@@ -146,32 +151,27 @@ func footerIs(path string, f footer.Footer) bool {
 
 // ReadAttemptFooter reads a chunk_footer.json.
 func ReadAttemptFooter(path string) (footer.Footer, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return footer.Footer{}, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFooterFile {
-		return footer.Footer{}, fmt.Errorf("%s: %d bytes, %v (want a plain file of at most %d)", path, info.Size(), info.Mode(), maxFooterFile)
-	}
-	b, err := readPlain(path, info.Size())
+	b, err := safefile.Read(path, maxFooterFile)
 	if err != nil {
 		return footer.Footer{}, err
 	}
 	return footer.DecodeJSON(b)
 }
 
-// file keeps one file of this host. It must be a plain one: a command may have
-// put anything there.
-func (p *attemptKeeper) file(from, to, name string) error {
-	src, dst := filepath.Join(from, name), filepath.Join(to, name)
-	info, err := os.Lstat(src)
+// file keeps one file of attempt n of chunk idx, of this host, in the directory
+// to. It must be a plain one, and none that a link leads to: a command may have
+// put anything there, and anywhere on the way.
+func (p *attemptKeeper) file(idx, n int, name, to string) error {
+	src, dst := filepath.Join(p.t.AttemptDir(idx, n), name), filepath.Join(to, name)
+	in, info, err := p.open(src)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		p.miss(src, err)
 		return nil
 	}
+	defer in.Close() // it is read only
 	if !p.room(src, info.Size()) {
 		return nil
 	}
@@ -186,8 +186,11 @@ func (p *attemptKeeper) file(from, to, name string) error {
 	if err := removeIfThere(aside); err != nil {
 		return err
 	}
-	if os.Link(src, aside) != nil { // another file system, or one without links
-		if err := copyPlain(src, aside, info.Size()); err != nil {
+	if !linked(src, aside, info) { // another file system, or one without links
+		if err := removeIfThere(aside); err != nil {
+			return err
+		}
+		if err := copyPlain(in, aside, info.Size()); err != nil {
 			return errors.Join(err, removeIfThere(aside))
 		}
 	}
@@ -286,14 +289,32 @@ func (p *attemptKeeper) mkdirs(dir string) error {
 	return nil
 }
 
-// copyPlain copies a plain file of that size, or its first bytes if it grows.
-func copyPlain(from, to string, size int64) error {
-	in, err := openPlain(from)
+// open opens the file at src, in the directory of an attempt.
+func (p *attemptKeeper) open(src string) (*os.File, fs.FileInfo, error) {
+	root, err := safefile.OpenDir(p.t.attempts())
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	defer root.Close() // it was read only
+	name, ok := root.Name(src)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s is not in %s", src, p.t.attempts())
+	}
+	return root.Open(name)
+}
+
+// linked gives the file of info, which was at path, the further name to.
+func linked(path, to string, info fs.FileInfo) bool {
+	if os.Link(path, to) != nil {
+		return false
+	}
+	is, err := os.Lstat(to)
+	return err == nil && os.SameFile(is, info)
+}
+
+// copyPlain copies size bytes of a file, or as many as it has.
+func copyPlain(in io.Reader, to string, size int64) error {
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Bounds on what is looked at below a directory of footers. The run's own
@@ -183,34 +184,12 @@ func (c *collector) outranked(dir, name string) bool {
 
 // file takes in the footer in the file at path; an error refuses it.
 func (c *collector) file(path string) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	b, err := safefile.Read(path, maxFooterFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // cleaned up meanwhile
 	}
 	if err != nil {
 		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFooterFile {
-		return fmt.Errorf("%s: %d bytes, %v (want a plain file of at most %d bytes)", path, info.Size(), info.Mode(), maxFooterFile)
-	}
-	b := make([]byte, 0, info.Size()+1)
-	for len(b) <= maxFooterFile { // io.ReadAll would grow step by step
-		n, err := f.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
 	}
 	ft, _, err := perf.DecodeLine(b)
 	if err != nil {

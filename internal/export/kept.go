@@ -1,21 +1,18 @@
 package export
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
@@ -45,7 +42,7 @@ func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]b
 	err := errors.New("no directory of attempts is known")
 	for _, dir := range dirs {
 		var b []byte
-		if b, err = readPlain(filepath.Join(dir, a.Name), a.Bytes); err == nil {
+		if b, err = readSized(filepath.Join(dir, a.Name), a.Bytes); err == nil {
 			return [][]byte{b}, nil
 		}
 	}
@@ -57,29 +54,16 @@ func isKept(name string) bool {
 	return name == trade.ArtifactName || name == trade.DecisionsName || name == trade.OwnTradesName
 }
 
-// openPlain opens what is to be a plain file, and waits for nothing else.
-func openPlain(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-}
-
-// readPlain reads a plain file that has to have size bytes.
-func readPlain(path string, size int64) ([]byte, error) {
-	f, err := openPlain(path)
+// readSized reads a plain file that has to have size bytes.
+func readSized(path string, size int64) ([]byte, error) {
+	b, err := safefile.Read(path, size)
+	if err == nil && int64(len(b)) != size {
+		err = fmt.Errorf("%s has %d bytes (want %d)", path, len(b), size)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() != size {
-		return nil, fmt.Errorf("%s: %d bytes, %v (want a plain file of %d bytes)", path, info.Size(), info.Mode(), size)
-	}
-	var b bytes.Buffer
-	b.Grow(int(size) + bytes.MinRead)
-	_, err = b.ReadFrom(io.LimitReader(f, size+1))
-	return b.Bytes(), err
+	return b, nil
 }
 
 // DataFile is a run's data set where its coordinator found it, read when it is

@@ -96,6 +96,7 @@ func (r Report) Inherit(earlier Report) Report {
 	if r.Data.SHA256 != "" {
 		return r
 	}
+	r.Incarnation = earlier.Incarnation
 	r.Data, r.Policy, r.Model, r.Command = earlier.Data, earlier.Policy, earlier.Model, earlier.Command
 	r.Fill = earlier.Fill
 	r.PregateEnabled, r.PregateEnabledSource = earlier.PregateEnabled, earlier.PregateEnabledSource
@@ -180,8 +181,8 @@ func Refit(plan, known []Chunk) []Chunk {
 }
 
 // SameRun says whether a and b may be reports of one run: the same run_id,
-// and the same data and policy where both know them. Its error is an
-// ErrOtherRun and says what differs.
+// and the same data, policy and incarnation where both know them. Its error is
+// an ErrOtherRun and says what differs.
 func SameRun(a, b Report) error {
 	for _, f := range []struct{ name, a, b string }{
 		{"run_id", string(a.RunID), string(b.RunID)},
@@ -191,6 +192,11 @@ func SameRun(a, b Report) error {
 		if f.a != f.b && f.a != "" && f.b != "" {
 			return fmt.Errorf("%s %.70q against %.70q: %w", f.name, f.a, f.b, ErrOtherRun)
 		}
+	}
+	// A run whose data is known has an incarnation, or is of a version that had
+	// none; either way it is another run than one that has another.
+	if a.Data.SHA256 != "" && b.Data.SHA256 != "" && a.Incarnation != b.Incarnation {
+		return fmt.Errorf("incarnation %q against %q: %w", a.Incarnation, b.Incarnation, ErrOtherRun)
 	}
 	return nil
 }
