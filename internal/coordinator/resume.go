@@ -306,7 +306,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuseCommand(r.Command, r.Data.Extra); err != nil {
 			return m, err
 		}
-		if r.Data.SHA256 != "" {
+		if r.Data.SHA256 != "" || left.inferred {
 			m.Incarnation = r.Incarnation
 		}
 		earlier = r.Sessions

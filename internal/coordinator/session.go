@@ -166,6 +166,8 @@ type Session struct {
 	server atomic.Pointer[string] // its version
 	lost   atomic.Bool            // the bus cannot be reached
 
+	salvaged bool // the bus was made anew, and left may hold more than before
+
 	stopping atomic.Bool
 	silent   atomic.Bool       // the external bus does not answer now
 	lines    *loglimit.Limiter // of what others can cause
@@ -205,7 +207,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 		cfg.Logger.Warn("no guardian: nobody exports if this process is killed", "error", err)
 	}
 	defer s.guardian.end(guardianGrace)
-	if !s.left.known {
+	if !s.left.known || s.left.inferred {
 		// From here on the guardian has something to export.
 		if err := s.backup.Write(context.Background()); err != nil {
 			cfg.Logger.Warn("writing the footer backup", "error", err)
@@ -295,6 +297,11 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 		return abandon(err)
 	}
 	s.bars.Store(&set.Bars)
+	if s.left.inferred {
+		if err := s.keepsInferred(set.Bars); err != nil {
+			return abandon(err)
+		}
+	}
 	if s.identity, err = s.first(set); err != nil {
 		return abandon(err)
 	}
@@ -433,6 +440,12 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	switch {
 	case errors.Is(err, bus.ErrNoRun):
 		rev = 0
+		if s.salvaged {
+			if life.Manifest, err = s.next(nil, time.Time{}); err != nil {
+				return false, err
+			}
+			err = bus.ErrNoRun
+		}
 	case errors.As(err, &refused):
 		s.cfg.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
 		rev = refused.Seq
@@ -461,6 +474,9 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 		return true, err
 	}
 	if err := s.passOwnStop(ctx, b, &m); err != nil {
+		return true, err
+	}
+	if err := boundStop(ctx, b, &m); err != nil {
 		return true, err
 	}
 	if m.Signature, err = b.Sign(m.SignedText()); err != nil {

@@ -57,9 +57,34 @@ func (s *Session) openBus(ctx context.Context, others *passer) (*transport, erro
 	return s.openEmbedded(ctx, others)
 }
 
-// openEmbedded starts the embedded bus. Before its port opens there are its
-// streams, and who takes the stops of strangers.
+// openEmbedded starts the embedded bus. One that an earlier session left and that
+// does not open whole is set aside, and what can still be read of it is added to
+// what earlier sessions have left.
 func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport, error) {
+	t, err := s.startEmbedded(ctx, others)
+	bad := (*damaged)(nil)
+	if !errors.As(err, &bad) {
+		return t, err
+	}
+	text, err := setAside(s.target.StateDir(), bad, s.cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	s.salvaged = true
+	if bad.found != nil {
+		if err := s.left.add(*bad.found); err != nil {
+			s.cfg.Logger.Warn("what could be read of the damaged bus is not used", "error", err)
+		}
+	}
+	if t, err = s.startEmbedded(ctx, others); err == nil {
+		t.warnings = append(t.warnings, text)
+	}
+	return t, err
+}
+
+// startEmbedded starts the embedded bus. Before its port opens there are its
+// streams, and who takes the stops of strangers. An error may be a *damaged.
+func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport, error) {
 	log := s.cfg.Logger
 	t := &transport{replicas: 1}
 	var ends []func()
@@ -70,24 +95,31 @@ func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport,
 	}
 	cfg := embedded.Config{
 		Dir: s.target.StateDir(), Listen: s.cfg.Listen, Strangers: []string{bus.StopSubjects}, SyncAlways: s.cfg.SyncAlways,
-		Logger: log.With("part", "bus"),
-		Prepare: func(ctx context.Context, srv *embedded.Server) (err error) {
-			if t.bus, err = connect(ctx, srv, log); err != nil {
-				return err
-			}
-			ends = append(ends, t.bus.Close)
-			if err := t.bus.MakeStreams(ctx, t.replicas); err != nil || !srv.HasStrangers() {
-				return err
-			}
-			end, err := s.serveStrangers(ctx, srv, t.bus, others)
-			if err == nil {
-				ends = append(ends, end)
-			}
-			return err
-		},
+		Examine: true, Logger: log.With("part", "bus"),
 	}
 	if s.cfg.StopAuth {
 		cfg.Strangers = nil
+	}
+	examined := embedded.Store(cfg.Dir) != ""
+	cfg.Prepare = func(ctx context.Context, srv *embedded.Server) (err error) {
+		if t.bus, err = connect(ctx, srv, log); err != nil {
+			return err
+		}
+		ends = append(ends, t.bus.Close)
+		if examined {
+			err := examine(ctx, srv, t.bus, RecoverConfig{Target: s.target, Version: s.cfg.Version, Logger: log})
+			if err != nil {
+				return err
+			}
+		}
+		if err := t.bus.MakeStreams(ctx, t.replicas); err != nil || !srv.HasStrangers() {
+			return err
+		}
+		end, err := s.serveStrangers(ctx, srv, t.bus, others)
+		if err == nil {
+			ends = append(ends, end)
+		}
+		return err
 	}
 	server, err := embedded.Start(ctx, cfg)
 	if err != nil {

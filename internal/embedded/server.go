@@ -43,6 +43,8 @@ type Config struct {
 	// SyncAlways has every write synced before it is answered: a power cut
 	// then loses nothing that was acknowledged, and each write costs a sync.
 	SyncAlways bool
+	// Examine has what is in the store read whole and compared: see Damage.
+	Examine bool
 	// Prepare, if not nil, is called with a server that has no port yet, and
 	// the port opens after it has returned: whoever finds the port open finds
 	// what Prepare made. Connections that it opened stay.
@@ -77,14 +79,16 @@ type Server struct {
 	key   string
 	roles map[access.Role]string // files of keys
 	gate  nkeys.KeyPair          // nil: no strangers
-	log   *slog.Logger
-	lines *loglimit.Limiter
+	// damage is what was found in a store that was to be examined.
+	damage []string
+	log    *slog.Logger
+	lines  *loglimit.Limiter
 }
 
 // Store returns the store that a server has left in dir; "" if there is none.
 func Store(dir string) string {
 	path := filepath.Join(dir, storeDir)
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(filepath.Join(path, streamsDir)); err != nil {
 		return ""
 	}
 	return path
@@ -127,10 +131,22 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := s.serve(ctx, filepath.Join(cfg.Dir, storeDir), host, port, who); err != nil {
+	store := filepath.Join(cfg.Dir, storeDir)
+	var streams []string
+	if cfg.Examine {
+		if streams, err = prepareStore(store); err != nil {
+			return err
+		}
+	}
+	if err := s.serve(ctx, store, host, port, who); err != nil {
 		return err
 	}
-	err = who.enable(s.srv)
+	switch err = who.enable(s.srv); {
+	case err == nil:
+		s.damage, err = s.compare(streams)
+	case len(streams) > 0:
+		s.damage, err = []string{err.Error()}, nil
+	}
 	if err == nil && cfg.Prepare != nil {
 		err = cfg.Prepare(ctx, s)
 	}
