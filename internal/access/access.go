@@ -134,11 +134,13 @@ func Of(r Role) Permissions {
 	case Coordinator:
 		see()
 		work() // its local workers are the same user
-		publish("gx1.task.*.*", stopSubject, "gx1.wake.*", noteSubjects, "$KV.GX1_RUNS.>", "$O.GX1_DATA.>")
+		publish(Connections, "gx1.task.*.*", stopSubject, "gx1.wake.*", noteSubjects, "$KV.GX1_RUNS.>", "$O.GX1_DATA.>")
 		subscribe("gx1.progress.*.*", "gx1.footer.*.*")
 		for _, s := range Streams() {
-			publish("$JS.API.STREAM.CREATE."+s, "$JS.API.STREAM.PURGE."+s)
-			publish(read(s)...)
+			publish("$JS.API.STREAM.CREATE." + s)
+			if s != runs { // a manifest goes by a message that takes its place
+				publish("$JS.API.STREAM.PURGE." + s)
+			}
 		}
 		publish("$JS.API.STREAM.MSG.DELETE."+footers, "$JS.API.STREAM.MSG.DELETE."+data)
 		// Tasks are handed out by a consumer a run; records and footers are
@@ -165,7 +167,11 @@ func Of(r Role) Permissions {
 // For is all that the user of role r with that public nkey may do.
 func For(r Role, public string) Permissions {
 	p := Of(r)
-	p.Subscribe = append([]string{Inbox(public) + ".>"}, p.Subscribe...)
+	inbox := Inbox(public) + ".>"
+	p.Subscribe = append([]string{inbox}, p.Subscribe...)
+	if r != Coordinator { // whose JWT has no room for what it does not need
+		p.Publish = append(p.Publish, inbox) // a trace goes to the user who asked for it
+	}
 	if r == Worker {
 		p.Publish = append(p.Publish, Note("*", public))
 	}
@@ -183,7 +189,7 @@ func Note(runID, public string) string { return "gx1.note." + runID + "." + publ
 // with a later version: a bus that was configured before goes without it.
 func Needs(r Role) Permissions {
 	later := func(s string) bool {
-		return strings.Contains(s, notes) || strings.HasPrefix(s, "gx1.note.") || strings.HasPrefix(s, "gx1.wake.")
+		return s == Connections || strings.Contains(s, notes) || strings.HasPrefix(s, "gx1.note.") || strings.HasPrefix(s, "gx1.wake.")
 	}
 	p := Of(r)
 	return Permissions{Publish: slices.DeleteFunc(p.Publish, later), Subscribe: slices.DeleteFunc(p.Subscribe, later)}
@@ -191,6 +197,9 @@ func Needs(r Role) Permissions {
 
 // UserInfo is where a server tells a user of its permissions.
 const UserInfo = "$SYS.REQ.USER.INFO"
+
+// Connections is where servers tell a user who is connected in its account.
+const Connections = "$SYS.REQ.ACCOUNT.PING.CONNZ"
 
 // Lacks lists what the permissions got do not allow of p.
 func (p Permissions) Lacks(got Allowed) Permissions {

@@ -116,8 +116,8 @@ func Imports(a Account) []Import {
 		p := For(r, "*") // * stands for each user's public key
 		api := false
 		for _, s := range p.Publish {
-			if s == UserInfo {
-				continue // every account has the server's own
+			if s == UserInfo || strings.HasPrefix(s, Inbox("")) {
+				continue // every account has the server's own, and its inboxes
 			}
 			add(Service, coarse(s))
 			api = api || strings.HasPrefix(s, "$JS.API.")

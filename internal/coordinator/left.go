@@ -56,7 +56,11 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 	if l.file.Guessed() {
 		known = nil // its borders hold only where there is a footer
 	}
-	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, []string{s.target.WorkDir()}, known, l.at)
+	var of *run.Incarnation
+	if l.file.Measured() {
+		of = &l.file.Report.Incarnation
+	}
+	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, of, []string{s.target.WorkDir()}, known, l.at)
 	if err != nil {
 		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 	}
@@ -72,33 +76,26 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 // inferLeft is what workers' footers tell of a run of which nothing else is
 // left. Whether they are of this run's data set is seen when that is read.
 func (s *Session) inferLeft() (left, error) {
-	chunks, refused, err := export.Collect(context.Background(), s.cfg.RunID, []string{s.target.WorkDir()}, nil, time.Time{})
+	chunks, refused, err := export.Collect(context.Background(), s.cfg.RunID, nil, []string{s.target.WorkDir()}, nil, time.Time{})
 	if err != nil {
-		return left{}, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
+		s.cfg.Logger.Warn("the footers in workers' directories are not used", "error", err)
+		return left{}, nil
 	}
 	if refused > 0 {
 		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
 	}
-	// Of several incarnations the one that has measured the most.
-	bars := map[string]int64{}
-	var most string
+	r := perf.Report{RunID: s.cfg.RunID}
+	measured := int64(0)
 	for _, c := range chunks {
-		if f := c.Line.Footer(); !c.Line.IsZero() {
-			if bars[f.Incarnation] += c.Line.Bars(); bars[f.Incarnation] > bars[most] {
-				most = f.Incarnation
-			}
+		if !c.Line.IsZero() {
+			r.Incarnation = run.Incarnation(c.Line.Footer().Incarnation) // of all the same
+			measured += c.Line.Bars()
 		}
 	}
-	if bars[most] == 0 {
+	if measured == 0 {
 		return left{}, nil
 	}
-	for i, c := range chunks {
-		if !c.Line.IsZero() && c.Line.Footer().Incarnation != most {
-			chunks[i] = perf.Chunk{Idx: c.Idx, Planned: c.Planned, Status: footer.StatusMissing}
-		}
-	}
-	s.cfg.Logger.Warn("nothing but footers in workers' directories is left of earlier sessions", "bars", bars[most])
-	r := perf.Report{RunID: s.cfg.RunID, Incarnation: run.Incarnation(most)}
+	s.cfg.Logger.Warn("nothing but footers in workers' directories is left of earlier sessions", "bars", measured)
 	return left{known: true, inferred: true, file: perf.File{Report: r, Totals: perf.Count(perf.OutcomeStopped, chunks), Chunks: chunks}}, nil
 }
 

@@ -306,7 +306,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuseCommand(r.Command, r.Data.Extra); err != nil {
 			return m, err
 		}
-		if r.Data.SHA256 != "" || left.inferred {
+		if left.file.Measured() {
 			m.Incarnation = r.Incarnation
 		}
 		earlier = r.Sessions
@@ -335,7 +335,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuseCommand(stored.Command, stored.Data.Extra); err != nil {
 			return m, err
 		}
-		if left.known && left.file.Report.Data.SHA256 != "" && stored.Incarnation != m.Incarnation {
+		if left.known && left.file.Measured() && stored.Incarnation != m.Incarnation {
 			return m, &Differs{RunID: m.RunID, Fields: []Difference{{"incarnation on the bus (another run of this name)", orNone(string(stored.Incarnation)), orNone(string(m.Incarnation))}}}
 		}
 		m.Incarnation = stored.Incarnation

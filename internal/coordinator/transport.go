@@ -52,6 +52,12 @@ func (s *Session) openBus(ctx context.Context, others *passer) (*transport, erro
 			log.Warn("a setting of the bus is another than ours; it is left", "difference", d.String())
 			t.warnings = append(t.warnings, d.String())
 		}
+		if sign, err := b.SharedAccount(ctx); err != nil {
+			log.Info("not known whether each role has an account of its own", "error", err)
+		} else if sign != "" {
+			log.Warn(bus.RolesShareAnAccount, "sign", sign)
+			t.warnings = append(t.warnings, bus.RolesShareAnAccount+` (docs/security.md, "Moving an older bus"): `+sign)
+		}
 		return t, nil
 	}
 	return s.openEmbedded(ctx, others)

@@ -118,6 +118,12 @@ func union(a, b []string) []string {
 // set. Its borders hold where there is a footer.
 func (f File) Guessed() bool { return len(f.Chunks) > 0 && f.Report.Data.SHA256 == "" }
 
+// Measured: f knows its run's data set or a footer of it, and so its
+// incarnation.
+func (f File) Measured() bool {
+	return f.Report.Data.SHA256 != "" || slices.ContainsFunc(f.Chunks, func(c Chunk) bool { return !c.Line.IsZero() })
+}
+
 // MergeInto is Merge of the chunks of r into a known file of its run. Where one
 // plan was guessed it gives way to the other.
 func MergeInto(known File, r Report, chunks []Chunk) ([]Chunk, error) {

@@ -198,7 +198,9 @@ func deeds() []deed {
 		{"acknowledge a task", publish("$JS.ACK.GX1_TASKS.r1_s1.1.1.1.1.0", "+ACK"), []access.Role{lead, work}},
 		{"read a manifest", publish("$JS.API.DIRECT.GET.KV_GX1_RUNS.$KV.GX1_RUNS.r1", ""), all},
 		{"read footers", publish("$JS.API.DIRECT.GET.GX1_FOOTERS", `{"seq":1}`), all},
-		{"read tasks", publish("$JS.API.DIRECT.GET.GX1_TASKS", `{"seq":1}`), []access.Role{lead}},
+		{"read tasks", publish("$JS.API.DIRECT.GET.GX1_TASKS", `{"seq":1}`), nil},
+		{"purge manifests", publish("$JS.API.STREAM.PURGE.KV_GX1_RUNS", ""), nil},
+		{"ask who is connected", publish(access.Connections, ""), []access.Role{lead}},
 		{"ask about the account", publish("$JS.API.INFO", ""), []access.Role{lead, operate, see}},
 		{"ask about the stream of tasks", publish("$JS.API.STREAM.INFO.GX1_TASKS", ""), all},
 		{"purge a stream", publish("$JS.API.STREAM.PURGE.GX1_TASKS", ""), []access.Role{lead}},
@@ -249,7 +251,9 @@ func testRoles(t *testing.T, s *roleServer) {
 			list := deeds()
 			for _, other := range access.Roles() {
 				if other != r {
-					list = append(list, deed{"listen to answers for the " + string(other), subscribe(access.Inbox(s.users[other].public) + ".>"), nil})
+					inbox := access.Inbox(s.users[other].public)
+					list = append(list, deed{"listen to answers for the " + string(other), subscribe(inbox + ".>"), nil},
+						deed{"answer the " + string(other), publish(inbox+".x", ""), nil})
 				}
 			}
 			for _, d := range list {
@@ -297,4 +301,16 @@ func testRequire(t *testing.T, s *roleServer) {
 			}
 		}
 	}
+}
+
+// A server takes 4,096 bytes with all that a client says of itself. The JWT of a
+// coordinator, with its permissions, leaves room for the name of a worker.
+func TestRoomBesideTheCoordinatorsJWT(t *testing.T) {
+	b := jwtbus.Start(t, jwtbus.InUsers)
+	_, creds := b.User(access.Coordinator)
+	nc, err := nats.Connect(b.URL, nats.UserCredentials(creds), nats.Name(strings.Repeat("n", 128)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
 }
