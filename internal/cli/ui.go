@@ -98,13 +98,13 @@ func (u *ui) start(s *coordinator.Session) {
 
 // ready is called when the bus is up.
 func (u *ui) ready(i coordinator.Info) {
-	open := i.KeyFile != "" && !loopback(i.URL) // to other hosts
+	open := i.WorkerKey != "" // to other hosts
 	how := ""
 	switch {
 	case i.URL == "" && u.f.connect.given.Context != "":
 		how = "--context " + u.f.connect.given.Context + " "
 	case open:
-		how = "--server " + redact.URLs(i.URL) + " --nkey " + relative(i.KeyFile) + " "
+		how = "--server " + redact.URLs(i.URL) + " --nkey " + relative(i.OperatorKey) + " "
 	case i.URL != "nats://"+coordinator.DefaultListen:
 		how = "--server " + redact.URLs(i.URL) + " "
 	}
@@ -115,19 +115,9 @@ func (u *ui) ready(i coordinator.Info) {
 	}
 	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
 	if open {
-		u.say("the bus listens for other hosts, and asks everyone for the run's key; there, with a copy of %s:\n  chunkworker --nats nats://%s --nkey run.nk --run %s",
-			relative(i.KeyFile), elsewhere(i.URL), i.RunID)
+		u.say("the bus listens for other hosts and demands a key of everyone; start a worker there with a copy of %s:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
+			relative(i.WorkerKey), elsewhere(i.URL), i.RunID)
 	}
-}
-
-// loopback says whether a URL is of this host alone.
-func loopback(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil {
-		return true
-	}
-	ip := net.ParseIP(u.Hostname())
-	return ip != nil && ip.IsLoopback()
 }
 
 // elsewhere is a URL's host and port as other hosts name them.
