@@ -345,7 +345,7 @@ func freshDir(dir, pattern string) (string, error) {
 	}
 	path, err := filepath.Abs(dir)
 	if err == nil {
-		err = os.MkdirAll(path, 0o755)
+		err = os.MkdirAll(path, 0o700)
 	}
 	var entries []os.DirEntry
 	if err == nil {

@@ -225,7 +225,7 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 	if err := p.mkdirs(filepath.Dir(dst)); err != nil {
 		return err
 	}
-	if err := writePlain(dst, slices.Concat(parts...)); err != nil {
+	if err := safefile.Replace(dst, false, safefile.Parts(parts...)); err != nil {
 		return err
 	}
 	p.kept(a.Bytes)
