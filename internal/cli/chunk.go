@@ -18,6 +18,7 @@ import (
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
@@ -244,7 +245,7 @@ func (r *rerun) command(ctx context.Context, argv []string) (func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	engine.Spec, engine.Stdout, engine.Stderr = spec, r.p.Stdout, r.p.Stderr
+	engine.Spec, engine.Stdout, engine.Stderr = spec, raw(r.p.Stdout), raw(r.p.Stderr)
 	memory := execengine.Memory{Set: r.set}
 	return func(ctx context.Context) (footer.Footer, error) {
 		defer engine.Close()
@@ -408,7 +409,7 @@ func (r *rerun) statusThen(how string) string {
 	}
 	text, _, _ := strings.Cut(r.was.Error, "\n")
 	if text != "" {
-		text = ": " + plainLine(text)
+		text = ": " + printable.Line(text)
 	}
 	return fmt.Sprintf(" (%s in the run%s)", was, text)
 }
