@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/audit"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
 )
 
@@ -116,7 +117,7 @@ func (a *auditing) say(format string, args ...any) {
 	}
 	if !a.notes[text] {
 		a.notes[text] = true
-		a.note("%s", plainLine(text))
+		a.note("%s", printable.Line(text))
 	}
 }
 
@@ -124,7 +125,7 @@ func (a *auditing) say(format string, args ...any) {
 func (a *auditing) firstError() string {
 	for i, r := range a.results {
 		if r.err != nil {
-			return fmt.Sprintf("chunk %d: %s", a.sample[i], plainLine(r.err.Error()))
+			return fmt.Sprintf("chunk %d: %s", a.sample[i], printable.Line(r.err.Error()))
 		}
 	}
 	return ""

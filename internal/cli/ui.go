@@ -23,6 +23,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
@@ -62,7 +63,7 @@ func newUI(p Program, f runFlags, id run.ID) *ui {
 		p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(),
 		troubles: make(chan coordinator.Trouble, 64), told: map[string]bool{},
 	}
-	if file, ok := p.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if file, ok := raw(p.Stderr).(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
 		u.live = progress.NewLive(file, u.color)
 	} else {
@@ -80,7 +81,7 @@ func (u *ui) say(format string, args ...any) {
 	if u.live != nil {
 		w = u.live
 	}
-	fmt.Fprintln(w, redact.Text(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(w, printable.Text(redact.Text(fmt.Sprintf(format, args...))))
 }
 
 // start is called before the session begins: from now on a stop leaves a perf
@@ -314,13 +315,13 @@ func (u *ui) summary(out export.Outcome) {
 		}
 	}
 	s.LastError, s.ExportError = redact.Text(s.LastError), redact.Text(s.ExportError)
-	if err := progress.Summary(u.p.Stdout, s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
+	if err := progress.Summary(raw(u.p.Stdout), s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
 		u.log.Warn("printing the summary", "error", err)
 	}
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := raw(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
