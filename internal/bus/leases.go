@@ -1,7 +1,10 @@
 package bus
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -70,6 +73,7 @@ func decodeLease(msg *jetstream.RawStreamMsg) (*lease.Record, error) {
 	if r.RunID != id || r.ChunkIdx != idx {
 		return refuse(fmt.Errorf("the record is of run %s, chunk %d", r.RunID, r.ChunkIdx))
 	}
+	r = r.At(msg.Sequence)
 	return &r, nil
 }
 
@@ -102,29 +106,40 @@ func (b *Bus) StoreFooter(ctx context.Context, f footer.Footer) error {
 		return err
 	}
 	id, idx := run.ID(f.RunID), int(f.ChunkIdx)
-	msgID := fmt.Sprintf("%s.%d.%d.%d", id, idx, f.Claim, f.Seq)
 	reqCtx, cancel := bounded(ctx)
 	defer cancel()
-	_, err = b.js.PublishMsg(reqCtx, b.message(footerSubject(id, idx), data),
-		jetstream.WithMsgID(msgID), jetstream.WithExpectStream(StreamFooters))
-	if err == nil {
+	ack, err := b.js.PublishMsg(reqCtx, b.message(footerSubject(id, idx), data),
+		jetstream.WithMsgID(footerMsgID(f, data)), jetstream.WithExpectStream(StreamFooters))
+	if err == nil && !ack.Duplicate {
 		return nil
 	}
-	if !discarded(err) {
+	if err != nil && !discarded(err) {
 		return fmt.Errorf("storing the footer of chunk %d: %w", idx, plain(err))
 	}
-	// One is there. After the duplicate window it may still be this one.
+	// One is there, or was once stored under this id, which counts for the
+	// whole stream: whether it is this one, only the stored bytes say.
 	msg, err := b.last(ctx, StreamFooters, footerSubject(id, idx))
 	if err != nil {
 		return err
 	}
 	if msg == nil {
-		return fmt.Errorf("storing the footer of chunk %d: another one was there and is deleted: try again", idx)
+		return fmt.Errorf("storing the footer of chunk %d: the one that was there is deleted: %w", idx, ErrTryAgain)
 	}
-	if msg.Header.Get(jetstream.MsgIDHeader) == msgID {
+	if checkSchema(msg.Header) == nil && bytes.Equal(msg.Data, data) {
 		return nil
 	}
 	return fmt.Errorf("chunk %d: %w", idx, ErrKept)
+}
+
+// ErrTryAgain: what stood in the way of a message is gone; the next try may
+// succeed.
+var ErrTryAgain = errors.New("try again")
+
+// footerMsgID is the message id of footer f, whose bytes are data. With their
+// digest in it, nobody can store something else under it first.
+func footerMsgID(f footer.Footer, data []byte) string {
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("%s.%s.%d.%d.%d.%s", f.RunID, f.Incarnation, f.ChunkIdx, f.Claim, f.Seq, hex.EncodeToString(sum[:]))
 }
 
 // Footer reads the final footer of a chunk and its sequence: nil and 0 if

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"gx1replay/internal/access"
+	"gx1replay/test/keybus"
 	"gx1replay/test/natsserver"
 )
 
@@ -195,5 +197,51 @@ func TestRolesOverTLS(t *testing.T) {
 	}
 	if code, stdout, stderr := program(t, t.Context(), false, "status", "--context", b.context("observer")); code != 0 || !strings.Contains(stdout, "roles") {
 		t.Errorf("an observer: %d %s%s", code, stdout, stderr)
+	}
+}
+
+// A bus of an earlier version works, and both the doctor and the coordinator say
+// that its roles can be circumvented.
+func TestRolesInOneAccountAreNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg  keybus.Config
+		want bool
+	}{"one account": {keybus.Config{Users: keybus.Flat}, true}, "an account for each role": {keybus.Config{}, false}} {
+		t.Run(name, func(t *testing.T) {
+			k := keybus.Start(t, c.cfg)
+			said := func(text string) bool {
+				return strings.Contains(text, "share one account") && strings.Contains(text, "Moving an older bus")
+			}
+			for _, r := range []access.Role{access.Worker, access.Operator, access.Observer} {
+				code, stdout, stderr := program(t, t.Context(), false, "doctor", "--output-dir", t.TempDir(), "--nats", k.URL(0), "--nkey", k.SeedFile(r))
+				if said(stdout) != c.want || r != access.Worker && code != 0 {
+					t.Errorf("the doctor with the key of role %s: %d %s%s (want a warning: %v)", r, code, stdout, stderr, c.want)
+				}
+			}
+			// The worker is there when the coordinator comes.
+			ctx, cancel := context.WithCancel(t.Context())
+			worked := make(chan string, 1)
+			go func() {
+				code, _, stderr := program(t, ctx, true, "--nats", k.URL(0), "--nkey", k.SeedFile(access.Worker), "--work-dir", t.TempDir(), "--cache-dir", t.TempDir())
+				worked <- strconv.Itoa(code) + " " + stderr
+			}()
+			defer func() {
+				cancel()
+				<-worked
+			}()
+			root := k.ConnectRoot(0)
+			underWay(t, worked, func() bool { return k.Servers[0].NumClients() > 1 })
+			root.Close()
+			out := t.TempDir()
+			code, stdout, stderr := program(t, t.Context(), false, "run", "--run-id", "flat", "--policy", gatedPolicy(), "--data", "synthetic:4000", "--chunks", "2",
+				"--workers", "0", "--output-dir", out, "--no-guardian", "--quiet", "--nats", k.URL(0), "--nkey", k.SeedFile(access.Coordinator))
+			if code != 0 || !strings.Contains(stdout, "100% of the data") {
+				t.Fatalf("the run: %d\n%s%s", code, stdout, stderr)
+			}
+			log, err := os.ReadFile(filepath.Join(out, "flat", "run.log"))
+			if err != nil || strings.Contains(string(log), "share one account") != c.want {
+				t.Errorf("the run's log, %v (want a warning: %v):\n%s", err, c.want, log)
+			}
+		})
 	}
 }

@@ -73,6 +73,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	}
 	chunks, t := b.snapshot()
 	crew := b.crew.Load()
+	r.Incarnation = b.m.Incarnation
 	r.Data, r.Policy, r.Command = b.m.Data, b.m.Policy, b.m.Command
 	r.Stop.Seq = b.m.StopSeq
 	r.Sessions = s.sessions(b.m.Sessions[:len(b.m.Sessions)-1], b.m.Session, now)
@@ -132,6 +133,14 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 	}
 }
 
+// incarnation is the run's, as the board knows it.
+func (s *Session) incarnation() run.Incarnation {
+	if b := s.board.Load(); b != nil {
+		return b.m.Incarnation
+	}
+	return s.left.file.Report.Incarnation
+}
+
 // stoppedShare is the part, one of so many, of what a stopped run may take
 // after its last export that its logs may take: they stay where they are, too.
 const stoppedShare = 4
@@ -147,7 +156,7 @@ func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
 	if b := s.bus.Load(); b != nil {
 		artifacts = busSignals{b}
 	}
-	done, err := export.PublishAttempts(ctx, s.target, chunks, artifacts, s.cfg.Logger)
+	done, err := export.PublishAttempts(ctx, s.target, s.incarnation(), chunks, artifacts, s.cfg.Logger)
 	if err != nil || done.Missed > 0 {
 		s.cfg.Logger.Warn("not all logs of the commands are kept beside the footers", "files", done.Files, "missed", done.Missed, "error", err)
 	}

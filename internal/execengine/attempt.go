@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
+	"gx1replay/internal/safefile"
 )
 
 const (
@@ -34,6 +35,7 @@ type attempt struct {
 	job   Job
 	log   *slog.Logger
 	paths paths
+	dir   *safefile.Dir // the attempt's directory, whatever becomes of its path
 	task  Task
 	own   []int64 // opening times of the chunk's bars
 	slice []int64 // of the slice's rows
@@ -215,7 +217,7 @@ func (a *attempt) poll(report func(footer.Footer)) {
 	}
 	// A footer that claims the whole chunk is its last word, weighed at the
 	// end; before that one is progress.
-	r, ok, err := ReadFooterFile(a.paths.footer, false)
+	r, ok, err := readFooter(a.paths.footer, a.opens(a.paths.footer), false)
 	if err != nil || !ok {
 		return
 	}
@@ -230,7 +232,7 @@ func (a *attempt) footer() *Report {
 	if final != nil {
 		*final = final.redacted()
 	}
-	r, ok, err := ReadFooterFile(a.paths.footer, true)
+	r, ok, err := readFooter(a.paths.footer, a.opens(a.paths.footer), true)
 	r = r.redacted()
 	switch {
 	case a.e.Spec.NoFooter:
@@ -259,10 +261,19 @@ func (a *attempt) absorb(r Report) {
 
 // askToStop makes the stop file and asks the command to end.
 func (a *attempt) askToStop(why error, c control) {
-	if err := os.WriteFile(a.paths.stop, []byte(why.Error()+"\n"), 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := a.dir.WriteNew(stopFile, []byte(why.Error()+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
 		a.log.Warn("writing the stop file", "error", err)
 	}
 	c.ask()
+}
+
+// opens opens a file that the command may have written, in the attempt's
+// directory if its path lies there.
+func (a *attempt) opens(path string) opener {
+	if name, ok := a.dir.Name(path); ok {
+		return func() (*os.File, fs.FileInfo, error) { return a.dir.Open(name) }
+	}
+	return opens(path)
 }
 
 // pause waits for d, or until over is closed.

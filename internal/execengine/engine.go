@@ -51,6 +51,10 @@ type Job struct {
 	DataFile func(ctx context.Context) (string, error)
 	// Files are the paths of the shipped files, by their names.
 	Files map[string]string
+	// Recheck, if not nil, is called right before the command starts, or is
+	// given the chunk: whether what DataFile and Files name is still what it has
+	// to be. Its error ends the attempt.
+	Recheck func() error
 	// Grace is how long the command may go on after it was asked to stop for
 	// that reason.
 	Grace func(why error) time.Duration
@@ -75,6 +79,7 @@ func (e *Engine) Replay(ctx context.Context, job Job, report func(footer.Footer)
 		}
 		return Result{}, err
 	}
+	defer a.dir.Close() // nothing is lost by it
 	var end ending
 	if e.Spec.Serve {
 		end = a.served(ctx, report)
@@ -174,10 +179,10 @@ func (a *attempt) emitted(ctx context.Context, verdict error, bars int64) (Emiss
 		defer cancel()
 	}
 	e := Emit{
-		Kind: a.emit(), Dir: a.paths.out, Chunk: a.job.Chunk.Bars, Data: a.job.Manifest.Data, Policy: a.job.Policy, Source: a.job.Source,
+		Kind: a.emit(), Chunk: a.job.Chunk.Bars, Data: a.job.Manifest.Data, Policy: a.job.Policy, Source: a.job.Source,
 		Times: a.slice, FirstRow: a.task.FirstBar - a.task.WarmupBars, Partial: verdict != nil, Bars: bars,
 	}
-	out, err := Emitted(ctx, e)
+	out, err := a.emittedInOut(ctx, e)
 	if err == nil && e.Kind == run.EmitsTrades && len(out.Artifacts) == 0 && a.e.Spec.Footer != "" {
 		// A command with a place of its own for its footer may have its trades
 		// beside it, as the original's runner.
@@ -185,6 +190,16 @@ func (a *attempt) emitted(ctx context.Context, verdict error, bars int64) (Emiss
 		out, err = Emitted(ctx, e)
 	}
 	return out, err
+}
+
+// emittedInOut reads what is in the attempt's own output directory.
+func (a *attempt) emittedInOut(ctx context.Context, e Emit) (Emission, error) {
+	dir, err := a.dir.Dir(outDir)
+	if err != nil {
+		return Emission{}, err
+	}
+	defer dir.Close() // it was read only
+	return e.in(ctx, dir)
 }
 
 // located says where the log of an attempt that failed is.

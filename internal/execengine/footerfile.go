@@ -7,7 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
+
+	"gx1replay/internal/safefile"
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 // from one goroutine.
 type ProgressFile struct {
 	path   string
+	open   opener
 	offset int64  // of what was not taken yet
 	anchor []byte // what stands before offset
 	line   int64  // lines before offset
@@ -32,7 +34,19 @@ type ProgressFile struct {
 }
 
 // NewProgressFile follows the file at path, which need not be there yet.
-func NewProgressFile(path string) *ProgressFile { return &ProgressFile{path: path} }
+func NewProgressFile(path string) *ProgressFile { return followFile(path, opens(path)) }
+
+func followFile(path string, open opener) *ProgressFile {
+	return &ProgressFile{path: path, open: open}
+}
+
+// opener opens a plain file that a command may have written.
+type opener func() (*os.File, fs.FileInfo, error)
+
+// opens opens what is at path.
+func opens(path string) opener {
+	return func() (*os.File, fs.FileInfo, error) { return safefile.Open(path) }
+}
 
 // Poll returns what came since the last time, in order: of at most 1 MiB, and
 // more the next time, so whoever wants all of it calls again until nothing
@@ -44,7 +58,7 @@ func NewProgressFile(path string) *ProgressFile { return &ProgressFile{path: pat
 // The error says why the file cannot be read, or names the first line that is
 // no report; such lines are passed over, and the reports are good beside it.
 func (p *ProgressFile) Poll() ([]Report, error) {
-	f, err := openPlain(p.path)
+	f, info, err := p.open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -52,7 +66,7 @@ func (p *ProgressFile) Poll() ([]Report, error) {
 		return nil, fmt.Errorf("reading progress: %w", err)
 	}
 	defer f.Close()
-	b, err := p.fresh(f)
+	b, err := p.fresh(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("reading progress: %w", err)
 	}
@@ -65,20 +79,16 @@ func (p *ProgressFile) Poll() ([]Report, error) {
 
 // fresh reads what stands behind offset, after it has made sure that offset
 // still means something.
-func (p *ProgressFile) fresh(f *os.File) ([]byte, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	b, err := readAt(f, p.offset-int64(len(p.anchor)), info.Size(), len(p.anchor)+pollBytes)
+func (p *ProgressFile) fresh(f *os.File, size int64) ([]byte, error) {
+	b, err := readAt(f, p.offset-int64(len(p.anchor)), size, len(p.anchor)+pollBytes)
 	if err != nil {
 		return nil, err
 	}
 	if rest, same := bytes.CutPrefix(b, p.anchor); same {
 		return rest, nil
 	}
-	*p = ProgressFile{path: p.path}
-	return readAt(f, 0, info.Size(), pollBytes)
+	*p = *followFile(p.path, p.open)
+	return readAt(f, 0, size, pollBytes)
 }
 
 // readAt reads up to most bytes at offset of a file that has that size, or
@@ -140,7 +150,11 @@ func (p *ProgressFile) take(b []byte) (list []Report, first error) {
 // that is an error. A file that is no plain file, or has more than 1 MiB, is an
 // error at any time.
 func ReadFooterFile(path string, final bool) (Report, bool, error) {
-	b, err := readPlain(path, maxReportBytes)
+	return readFooter(path, opens(path), final)
+}
+
+func readFooter(path string, open opener, final bool) (Report, bool, error) {
+	b, err := readReport(path, open)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Report{}, false, nil
 	}
@@ -157,37 +171,19 @@ func ReadFooterFile(path string, final bool) (Report, bool, error) {
 	return Report{}, false, fmt.Errorf("the command's footer %s: %w", path, err)
 }
 
-// readPlain reads a plain file of at most most bytes.
-func readPlain(path string, most int64) ([]byte, error) {
-	f, err := openPlain(path)
+// readReport reads a file of the size that a report may have.
+func readReport(path string, open opener) ([]byte, error) {
+	f, _, err := open()
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	defer f.Close() // it was read only
+	b, err := io.ReadAll(io.LimitReader(f, maxReportBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(b)) > most {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, most)
+	if len(b) > maxReportBytes {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxReportBytes)
 	}
 	return b, nil
-}
-
-// openPlain opens a plain file, or a link to one. Opening anything else, a
-// pipe that nobody writes to, does not hang: it is an error.
-func openPlain(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no plain file (%s)", path, info.Mode().Type())
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }

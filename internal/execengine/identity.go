@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"gx1replay/internal/run"
 )
@@ -211,4 +212,22 @@ func ShipFile(path string) (run.CommandFile, error) {
 		return run.CommandFile{}, err
 	}
 	return run.CommandFile{Name: filepath.Base(abs), SHA256: sha, Bytes: size}, nil
+}
+
+// openPlain opens a plain file of the user's own, or a link to one, as
+// interpreters and modules often are. Opening anything else, a pipe that nobody
+// writes to, does not hang: it is an error.
+func openPlain(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no plain file (%s)", path, info.Mode().Type())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

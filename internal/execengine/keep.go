@@ -11,12 +11,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
@@ -33,31 +33,50 @@ const keptLog = 256 << 10
 // keepOut adds what the command left to the result: its output directory, and
 // its logs.
 func (a *attempt) keepOut(out *Result) {
-	for _, log := range []*Log{a.stdout, a.stderr} {
-		if err := log.Close(); err != nil {
-			a.log.Warn("the command's log is not whole", "error", err)
-		}
-	}
 	limit := a.e.Spec.CapBytes
 	if limit == 0 {
 		limit = DefaultCap
 	}
-	archive, err := archiveDir(a.paths.out, limit)
+	var archive []byte
+	dir, err := a.dir.Dir(outDir)
+	if err == nil {
+		archive, err = archiveDir(dir, limit)
+		err = errors.Join(err, dir.Close())
+	}
 	switch {
 	case err != nil:
 		out.Unkept = errors.Join(out.Unkept, fmt.Errorf("keeping the command's output: %w", err))
 	case archive != nil:
 		out.Artifacts = append(out.Artifacts, newArtifact(OutArchive, archive))
 	}
-	for _, path := range []string{a.paths.stdout, a.paths.stderr} {
-		text, err := readEnds(path, keptLog)
-		switch {
-		case err != nil:
-			out.Unkept = errors.Join(out.Unkept, fmt.Errorf("keeping the command's log: %w", err))
-		case len(text) > 0:
-			out.Artifacts = append(out.Artifacts, newArtifact(filepath.Base(path), text))
+	for _, l := range []struct {
+		name string
+		log  *Log
+	}{{stdoutLog, a.stdout}, {stderrLog, a.stderr}} {
+		text, info, err := l.log.Finish(keptLog)
+		if err != nil {
+			a.log.Warn("the command's log is not whole", "log", l.name, "error", err)
+		}
+		if len(text) > 0 {
+			out.Artifacts = append(out.Artifacts, newArtifact(l.name, text))
+		}
+		if err := a.putBack(l.name, info, text); err != nil {
+			a.log.Warn("the command has replaced its log, and it cannot be put back", "log", l.name, "error", err)
 		}
 	}
+}
+
+// putBack has a log be at its place what was written to it, and not what the
+// command has put there.
+func (a *attempt) putBack(name string, was os.FileInfo, text []byte) error {
+	is, err := a.dir.Lstat(name)
+	if was == nil || err == nil && os.SameFile(was, is) {
+		return nil
+	}
+	if err := a.dir.RemoveAll(name); err != nil {
+		return err
+	}
+	return a.dir.WriteNew(name, text)
 }
 
 // newArtifact cuts content into parts as they travel.
@@ -71,51 +90,42 @@ func newArtifact(name string, content []byte) Artifact {
 	return a
 }
 
-// readEnds reads a file of which at most limit bytes are wanted: its
-// beginning and, more of it, its end.
-func readEnds(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() <= limit {
-		return io.ReadAll(io.LimitReader(f, limit))
+// readEnds reads a file of that size, of which at most limit bytes are wanted:
+// its beginning and, more of it, its end.
+func readEnds(f io.ReaderAt, size, limit int64) ([]byte, error) {
+	if size <= limit {
+		return io.ReadAll(io.NewSectionReader(f, 0, size))
 	}
 	head := limit / 4
 	text := make([]byte, limit)
-	if _, err := io.ReadFull(f, text[:head]); err != nil {
+	if _, err := f.ReadAt(text[:head], 0); err != nil {
 		return nil, err
 	}
-	if _, err := f.ReadAt(text[head:], info.Size()-(limit-head)); err != nil {
+	if _, err := f.ReadAt(text[head:], size-(limit-head)); err != nil {
 		return nil, err
 	}
-	between := fmt.Sprintf("\n… %d bytes are left out here …\n", info.Size()-limit)
+	between := fmt.Sprintf("\n… %d bytes are left out here …\n", size-limit)
 	return slices.Concat(text[:head], []byte(between), text[head:]), nil
 }
 
 // archiveDir packs the plain files below dir, smallest first up to limit
 // bytes of content, so that one large file does not keep out what is small.
 // Nil: there is nothing.
-func archiveDir(dir string, limit int64) ([]byte, error) {
+func archiveDir(dir *safefile.Dir, limit int64) ([]byte, error) {
 	type entry struct {
 		name string
 		size int64
 	}
 	var all []entry
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	seen := 0
+	err := fs.WalkDir(dir.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if seen++; seen > maxOutFiles {
+			return fmt.Errorf("%s has more than %d files and directories", dir.Path(""), maxOutFiles)
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
+		info, err := dir.Lstat(name)
 		if err != nil {
 			return err
 		}
@@ -123,9 +133,7 @@ func archiveDir(dir string, limit int64) ([]byte, error) {
 		if !info.Mode().IsRegular() {
 			size = limit + 1 // links and pipes stay
 		}
-		if all = append(all, entry{filepath.ToSlash(name), size}); len(all) > maxOutFiles {
-			return fmt.Errorf("%s has more than %d files", dir, maxOutFiles)
-		}
+		all = append(all, entry{name, size})
 		return nil
 	})
 	if err != nil || len(all) == 0 {
@@ -151,7 +159,7 @@ func archiveDir(dir string, limit int64) ([]byte, error) {
 			continue
 		}
 		left -= e.size
-		content, err := readOut(filepath.Join(dir, filepath.FromSlash(e.name)), e.size)
+		content, err := dir.Read(e.name, e.size) // one that grows is not whole
 		if err != nil {
 			cut = append(cut, fmt.Sprintf("%s (%v)", e.name, err))
 			continue
@@ -183,14 +191,4 @@ func addFile(pack *tar.Writer, name string, content []byte) error {
 	}
 	_, err := pack.Write(content)
 	return err
-}
-
-// readOut reads a plain file that had size bytes.
-func readOut(path string, size int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, size))
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gx1replay/internal/safefile"
 )
 
 // unpacked reads an archive of archiveDir.
@@ -38,6 +40,9 @@ func unpacked(t *testing.T, archive []byte) map[string]string {
 
 func TestArchiveDir(t *testing.T) {
 	dir := t.TempDir()
+	archiveDir := func(dir string, limit int64) ([]byte, error) {
+		return reading(dir, func(d *safefile.Dir) ([]byte, error) { return archiveDir(d, limit) })
+	}
 	if archive, err := archiveDir(dir, 100); err != nil || archive != nil {
 		t.Fatalf("an empty directory: %d bytes, %v", len(archive), err)
 	}
@@ -75,13 +80,9 @@ func TestArchiveDir(t *testing.T) {
 }
 
 func TestReadEnds(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
 	text := "begin" + strings.Repeat(".", 1000) + "end"
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	for limit, whole := range map[int64]bool{int64(len(text)): true, 100: false} {
-		got, err := readEnds(path, limit)
+		got, err := readEnds(strings.NewReader(text), int64(len(text)), limit)
 		if err != nil {
 			t.Fatal(err)
 		}

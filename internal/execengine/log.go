@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"gx1replay/internal/safefile"
 )
 
 // logSlack is at least how much a log file may hold beyond head and tail, so
@@ -31,12 +33,12 @@ type Log struct {
 	ended bool   // the head ends with an end of line
 }
 
-// CreateLog makes the file at path, or empties it. Its owner alone may read it: a
-// command may print its secrets. Beside an error the Log is
-// there all the same, and gives its Tail.
+// CreateLog makes the file at path, or empties it. Only its user can read it: a
+// command may print its secrets.
+// Beside an error the Log is there all the same, and gives its Tail.
 func CreateLog(path string, head, tail int64) (*Log, error) {
 	l := &Log{head: max(head, 0), tail: max(tail, 0)}
-	l.f, l.err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	l.f, l.err = safefile.Rewrite(path)
 	if l.err != nil {
 		l.err = fmt.Errorf("creating a log: %w", l.err)
 	}
@@ -124,18 +126,31 @@ func (l *Log) rewrite() {
 // Close makes the file what it is to be and closes it. It is idempotent, and
 // returns Err.
 func (l *Log) Close() error {
+	_, _, err := l.Finish(0)
+	return err
+}
+
+// Finish is Close, and returns of what the file holds at most limit bytes, its
+// beginning and its end. They come from the file that was written, whatever
+// stands at its path by now; info tells the two apart. It is nil if the Log was
+// closed before.
+func (l *Log) Finish(limit int64) (text []byte, info os.FileInfo, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.f == nil {
-		return l.err
+		return nil, nil, l.err
 	}
 	// A write that failed may have left a gap; there may be room again by now.
 	if l.total > l.head+l.tail || l.err != nil {
 		l.rewrite()
 	}
+	if info, err = l.f.Stat(); err == nil && limit > 0 {
+		text, err = readEnds(l.f, info.Size(), limit)
+	}
+	l.keep(err)
 	l.keep(l.f.Close())
 	l.f = nil
-	return l.err
+	return text, info, l.err
 }
 
 // Err is the first thing that went wrong with the file; nil: nothing.

@@ -3,15 +3,16 @@ package execengine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
 
 	"gx1replay/internal/redact"
+	"gx1replay/internal/safefile"
 )
 
 // Names in an attempt's directory.
@@ -49,7 +50,7 @@ type paths struct {
 }
 
 // prepare makes all that the command needs on disk.
-func (e *Engine) prepare(ctx context.Context, job Job) (*attempt, error) {
+func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 	a := &attempt{e: e, job: job, log: e.Log.With("run_id", job.Manifest.RunID, "chunk_idx", job.Chunk.Idx, "attempt", job.Attempt)}
 	dir, err := filepath.Abs(job.Dir)
 	if err != nil {
@@ -62,6 +63,14 @@ func (e *Engine) prepare(ctx context.Context, job Job) (*attempt, error) {
 		stop: filepath.Join(dir, stopFile), stdout: filepath.Join(dir, stdoutLog), stderr: filepath.Join(dir, stderrLog),
 	}
 	p.footer = filepath.Join(p.out, footerFile)
+	if a.dir, err = safefile.OpenDir(dir); err != nil {
+		return nil, fmt.Errorf("the attempt's directory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.dir.Close())
+		}
+	}()
 	if err := a.clean(); err != nil {
 		return nil, err
 	}
@@ -72,10 +81,15 @@ func (e *Engine) prepare(ctx context.Context, job Job) (*attempt, error) {
 	if err := a.writeTask(ctx); err != nil {
 		return nil, err
 	}
+	if job.Recheck != nil {
+		if err := job.Recheck(); err != nil {
+			return nil, err
+		}
+	}
 	rows := min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks)
 	a.tally = newTally(job.Chunk.Bars.Len(), time.Now(), rows)
 	a.tally.times = a.own
-	a.progress = NewProgressFile(p.progress)
+	a.progress = followFile(p.progress, a.opens(p.progress))
 	if a.stdout, err = CreateLog(p.stdout, logHead, logTail); err != nil {
 		return nil, err
 	}
@@ -88,13 +102,12 @@ func (e *Engine) prepare(ctx context.Context, job Job) (*attempt, error) {
 // clean makes the directory fresh: an attempt's number comes again where a
 // run lost its bus.
 func (a *attempt) clean() error {
-	p := a.paths
-	for _, path := range []string{p.out, p.slice, p.task, p.policy, p.progress, p.stop, p.stdout, p.stderr, filepath.Join(p.dir, reproduceSh)} {
-		if err := os.RemoveAll(path); err != nil {
+	for _, name := range []string{outDir, filepath.Base(a.paths.slice), taskFile, policyFile, progressFile, stopFile, stdoutLog, stderrLog, reproduceSh} {
+		if err := a.dir.RemoveAll(name); err != nil {
 			return fmt.Errorf("making the attempt's directory fresh: %w", err)
 		}
 	}
-	if err := os.Mkdir(p.out, 0o755); err != nil {
+	if err := a.dir.Mkdir(outDir); err != nil {
 		return fmt.Errorf("making the command's output directory: %w", err)
 	}
 	return nil
@@ -116,7 +129,7 @@ func (a *attempt) writeSlice(ctx context.Context) error {
 // writeTask writes policy and task, and expands the command's arguments.
 func (a *attempt) writeTask(ctx context.Context) error {
 	m, chunk, c := a.job.Manifest, a.job.Chunk, a.job.Manifest.Command
-	if err := os.WriteFile(a.paths.policy, a.job.PolicyContent, 0o600); err != nil {
+	if err := a.dir.WriteNew(policyFile, a.job.PolicyContent); err != nil {
 		return fmt.Errorf("writing the policy for the command: %w", err)
 	}
 	data := ""
@@ -157,7 +170,7 @@ func (a *attempt) writeTask(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encoding the task file: %w", err)
 	}
-	if err := os.WriteFile(a.paths.task, append(text, '\n'), 0o600); err != nil {
+	if err := a.dir.WriteNew(taskFile, append(text, '\n')); err != nil {
 		return fmt.Errorf("writing the task file: %w", err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/redact"
+	"gx1replay/internal/safefile"
 )
 
 // Reproduction is what an attempt ran.
@@ -187,7 +188,7 @@ func (r Reproduction) moves() (task []byte, moved replacements, err error) {
 	}
 	path := r.taskPath()
 	if path != "" {
-		if task, err = readPlain(path, maxReportBytes); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if task, err = safefile.Read(path, maxReportBytes); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, err
 		}
 		if task != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gx1replay/internal/replay"
+	"gx1replay/internal/safefile"
 )
 
 // scoreColumns are what a table of scores is read for. More columns may be
@@ -31,6 +32,10 @@ const wantScore = "a probability, 0 to 1, or nothing"
 // Everything else is an error that names file, line or row, column, value and
 // what was expected.
 func ReadScores(dir string, own []int64, partial bool) (replay.Scores, error) {
+	return reading(dir, func(d *safefile.Dir) (replay.Scores, error) { return readScores(d, own, partial) })
+}
+
+func readScores(dir *safefile.Dir, own []int64, partial bool) (replay.Scores, error) {
 	var s replay.Scores
 	t, err := findTable(dir, "scores", tableBytes+tableBytesBar*int64(len(own)), partial)
 	if err != nil || t == nil {

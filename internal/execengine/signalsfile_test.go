@@ -15,7 +15,7 @@ const signalsHead = "signal_time,side,entry_time,entry_price,exit_time,exit_pric
 // to 106 are the chunk's.
 var signalsOwn = run.BarRange{First: 102, End: 107}
 
-func readSignals(t *testing.T, text string, partial bool) ([]trade.Signal, error) {
+func readSignalsOf(t *testing.T, text string, partial bool) ([]trade.Signal, error) {
 	t.Helper()
 	dir := t.TempDir()
 	leaveFile(t, dir, "signals.csv", []byte(text))
@@ -43,7 +43,7 @@ func TestReadSignals(t *testing.T) {
 		line(t, "b3,-1,b4,2000,b4,2001,stop,nan,-1,") +
 		line(t, "b6,1,b7,2000,,,,0.5,,2") + // open
 		line(t, "b4,sell,,,,,,0.5,,") // never entered
-	got, err := readSignals(t, text, false)
+	got, err := readSignalsOf(t, text, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestReadSignals(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].EntryBar != 104 || list[0].ExitBar != 104 || list[0].Side != trade.Long || !list[1].Expired || list[1].Side != trade.Short {
 		t.Errorf("parquet: %+v, %v", list, err)
 	}
-	if list, err := readSignals(t, signalsHead, false); err != nil || len(list) != 0 {
+	if list, err := readSignalsOf(t, signalsHead, false); err != nil || len(list) != 0 {
 		t.Errorf("no rows: %d, %v", len(list), err)
 	}
 }
@@ -117,15 +117,15 @@ func TestReadSignalsErrors(t *testing.T) {
 		`mae_bps is "-inf" (want a finite`:                                                                     "b2,long,b3,2000,b4,2000,,,-inf,",
 		`exit_reason is "a\tb" (want print`:                                                                    "b2,long,b3,2000,b4,2000,a\tb,,,",
 	} {
-		if _, err := readSignals(t, signalsHead+line(t, row), false); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "signals.csv") {
+		if _, err := readSignalsOf(t, signalsHead+line(t, row), false); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "signals.csv") {
 			t.Errorf("%s: %v (want an error with %s)", row, err, want)
 		}
 	}
 	twice := signalsHead + line(t, "b2,long,b3,2000,b4,2000,,,,") + line(t, "b3,long,b4,2000,b4,2000,,,,") + line(t, "b2,short,b3,2000,b4,2000,,,,")
-	if _, err := readSignals(t, twice, false); err == nil || !strings.Contains(err.Error(), "line 4") || !strings.Contains(err.Error(), "line 2 has this one's") {
+	if _, err := readSignalsOf(t, twice, false); err == nil || !strings.Contains(err.Error(), "line 4") || !strings.Contains(err.Error(), "line 2 has this one's") {
 		t.Errorf("two signals at a bar: %v", err)
 	}
-	if list, err := readSignals(t, twice[:len(twice)-1], true); err != nil || len(list) != 2 {
+	if list, err := readSignalsOf(t, twice[:len(twice)-1], true); err != nil || len(list) != 2 {
 		t.Errorf("a torn last line: %d signals, %v", len(list), err)
 	}
 	if list, err := ReadSignals(t.TempDir(), m5(10), 100, signalsOwn, true); err != nil || list != nil {

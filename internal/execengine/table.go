@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"gx1replay/internal/safefile"
 )
 
 const (
@@ -38,8 +38,8 @@ const (
 
 // tableFile is a table that a command has left.
 type tableFile struct {
-	path string
-	name string // of the file, for errors
+	dir  *safefile.Dir
+	name string // of the file in dir
 	size int64
 	// partial: the command was ended, and what it wrote last may be torn.
 	partial bool
@@ -67,10 +67,10 @@ func shorten(s string) string {
 
 // findTable finds the table stem.csv or stem.parquet in dir. With partial none
 // is no error: nil. Both are one.
-func findTable(dir, stem string, limit int64, partial bool) (*tableFile, error) {
+func findTable(dir *safefile.Dir, stem string, limit int64, partial bool) (*tableFile, error) {
 	var found *tableFile
 	for _, ext := range []string{".csv", ".parquet"} {
-		t, err := statTable(filepath.Join(dir, stem+ext), limit, partial)
+		t, err := statTable(dir, stem+ext, limit, partial)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -78,45 +78,52 @@ func findTable(dir, stem string, limit int64, partial bool) (*tableFile, error) 
 			return nil, err
 		}
 		if found != nil {
-			return nil, fmt.Errorf("%s holds both %s and %s (want one of them)", dir, found.name, t.name)
+			return nil, fmt.Errorf("%s holds both %s and %s (want one of them)", dir.Path(""), found.name, t.name)
 		}
 		found = t
 	}
 	if found == nil && !partial {
-		return nil, fmt.Errorf("%s holds neither %s.csv nor %s.parquet (--exec-emits %s wants one)", dir, stem, stem, stem)
+		return nil, fmt.Errorf("%s holds neither %s.csv nor %s.parquet (--exec-emits %s wants one)", dir.Path(""), stem, stem, stem)
 	}
 	return found, nil
 }
 
-// statTable says that path is a plain file of at most limit bytes.
-func statTable(path string, limit int64, partial bool) (*tableFile, error) {
-	info, err := os.Lstat(path)
+// statTable says that name in dir is a plain file of at most limit bytes.
+func statTable(dir *safefile.Dir, name string, limit int64, partial bool) (*tableFile, error) {
+	f, info, err := dir.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no plain file (%v)", path, info.Mode().Type())
+	if err := f.Close(); err != nil {
+		return nil, err
 	}
 	if info.Size() > limit {
-		return nil, fmt.Errorf("%s has %d bytes (want at most %d)", path, info.Size(), limit)
+		return nil, fmt.Errorf("%s has %d bytes (want at most %d)", dir.Path(name), info.Size(), limit)
 	}
-	return &tableFile{path: path, name: filepath.Base(path), size: info.Size(), partial: partial}, nil
+	return &tableFile{dir: dir, name: name, size: info.Size(), partial: partial}, nil
 }
 
 // open opens the file, which may have become something else meanwhile.
 func (t *tableFile) open() (*os.File, error) {
-	f, err := os.OpenFile(t.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, info, err := t.dir.Open(t.name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Size() != t.size) {
-		err = fmt.Errorf("%s changes while it is read", t.path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	if info.Size() != t.size {
+		return nil, errors.Join(fmt.Errorf("%s changes while it is read", t.dir.Path(t.name)), f.Close())
 	}
 	return f, nil
+}
+
+// reading calls read with the directory at path.
+func reading[T any](path string, read func(*safefile.Dir) (T, error)) (T, error) {
+	d, err := safefile.OpenDir(path)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer d.Close() // it was read only
+	return read(d)
 }
 
 // read calls each with every row: its place and the values of columns. What is

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"gx1replay/internal/safefile"
 )
 
 // maxTradesBytes bounds the trades of one chunk, as CSV.
@@ -43,6 +45,10 @@ var tradesNames = [...]string{"trades.csv", "trades.parquet", "trade_outcomes*.c
 // With partial, of a command that was ended, a last line that has no end is
 // torn and is left out, and so is a parquet file that was not finished.
 func ReadTrades(dir string, partial bool) (*Trades, error) {
+	return reading(dir, func(d *safefile.Dir) (*Trades, error) { return readTrades(d, partial) })
+}
+
+func readTrades(dir *safefile.Dir, partial bool) (*Trades, error) {
 	t, err := findTrades(dir, partial)
 	if err != nil || t == nil {
 		return nil, err
@@ -64,7 +70,7 @@ func ReadTrades(dir string, partial bool) (*Trades, error) {
 	return t.trades(text)
 }
 
-func findTrades(dir string, partial bool) (*tableFile, error) {
+func findTrades(dir *safefile.Dir, partial bool) (*tableFile, error) {
 	for _, pattern := range tradesNames {
 		names, err := matching(dir, pattern)
 		if err != nil {
@@ -74,25 +80,25 @@ func findTrades(dir string, partial bool) (*tableFile, error) {
 		case 0:
 			continue
 		case 1:
-			return statTable(filepath.Join(dir, names[0]), maxTradesBytes, partial)
+			return statTable(dir, names[0], maxTradesBytes, partial)
 		}
-		return nil, fmt.Errorf("%s holds %d files %s: %s (want one, or trades.csv)", dir, len(names), pattern, shorten(strings.Join(names, ", ")))
+		return nil, fmt.Errorf("%s holds %d files %s: %s (want one, or trades.csv)", dir.Path(""), len(names), pattern, shorten(strings.Join(names, ", ")))
 	}
 	return nil, nil
 }
 
 // matching are the names in dir that fit pattern, in order.
-func matching(dir, pattern string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+func matching(dir *safefile.Dir, pattern string) ([]string, error) {
+	all, err := dir.Names()
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for _, e := range entries {
-		if ok, err := filepath.Match(pattern, e.Name()); err != nil {
+	for _, name := range all {
+		if ok, err := filepath.Match(pattern, name); err != nil {
 			return nil, err
 		} else if ok {
-			names = append(names, e.Name())
+			names = append(names, name)
 		}
 	}
 	return names, nil

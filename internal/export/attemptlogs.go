@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // AttemptLogs is an attempt of a command that has left logs on this host.
@@ -39,10 +41,15 @@ func FindAttemptLogs(t Target, idx int) []AttemptLogs {
 			found[key] = a
 		}
 	}
-	for _, at := range []struct {
+	type place struct {
 		root string
 		own  bool // logs also lie beside the chunk's footer
-	}{{t.RunDir(), true}, {filepath.Join(t.WorkDir(), string(t.RunID)), false}} {
+	}
+	places := []place{{t.RunDir(), true}}
+	for _, root := range t.allAttempts() {
+		places = append(places, place{root, false})
+	}
+	for _, at := range places {
 		for _, k := range numbered(at.root, "chunk_") {
 			if idx >= 0 && k != idx || k >= run.MaxChunks {
 				continue
@@ -66,6 +73,23 @@ func FindAttemptLogs(t Target, idx int) []AttemptLogs {
 	slices.SortFunc(list, func(a, b AttemptLogs) int {
 		return cmp.Or(cmp.Compare(a.ChunkIdx, b.ChunkIdx), cmp.Compare(a.Attempt, b.Attempt))
 	})
+	return list
+}
+
+// allAttempts are the directories of local workers' attempts of every
+// incarnation of the run.
+func (t Target) allAttempts() []string {
+	entries, err := os.ReadDir(t.WorkDir())
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, e := range entries {
+		name, mark, _ := strings.Cut(e.Name(), ".")
+		if e.IsDir() && name == string(t.RunID) && run.Incarnation(mark).Validate() == nil {
+			list = append(list, filepath.Join(t.WorkDir(), e.Name()))
+		}
+	}
 	return list
 }
 
@@ -98,20 +122,15 @@ func attemptLogs(idx, n int, dir string) (a AttemptLogs, ok bool) {
 
 // ReadLog reads a log of at most limit bytes, and says whether it is there.
 func (a AttemptLogs) ReadLog(name string, limit int64) (text []byte, ok bool, err error) {
-	path := filepath.Join(a.Dir, name)
-	info, err := os.Lstat(path)
+	f, info, err := safefile.Open(filepath.Join(a.Dir, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, false, nil
 	case err != nil:
 		return nil, false, err
 	}
+	defer f.Close() // it was read only
 	size := min(info.Size(), limit)
-	f, err := openPlain(path)
-	if err != nil {
-		return nil, false, err
-	}
-	defer f.Close()
 	text = make([]byte, size)
 	// Of a log that is too long the end is wanted; it may also be written anew
 	// while it is read.
@@ -132,11 +151,7 @@ func FindPolicy(t Target, p run.Policy) ([]byte, error) {
 		}
 	}
 	for _, path := range paths {
-		info, err := os.Lstat(path)
-		if err != nil || info.Size() > maxPolicyBytes {
-			continue
-		}
-		if content, err := readPlain(path, info.Size()); err == nil && checkPolicy(p, content) == nil {
+		if content, err := safefile.Read(path, maxPolicyBytes); err == nil && checkPolicy(p, content) == nil {
 			return content, nil
 		}
 	}

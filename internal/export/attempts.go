@@ -17,6 +17,8 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Names of what a command's attempt leaves for people.
@@ -39,9 +41,19 @@ var chunkNames = []string{StderrLog, StdoutLog, OutArchive}
 // maxAttemptBytes bounds what is kept of all attempts of a run.
 const maxAttemptBytes = 1 << 30
 
-// AttemptDir is where the run's local workers leave attempt n of chunk idx.
-func (t Target) AttemptDir(idx, n int) string {
-	return filepath.Join(t.WorkDir(), string(t.RunID), "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
+// Attempts is where local workers leave the attempts of an incarnation of the
+// run.
+func (t Target) Attempts(of run.Incarnation) string {
+	return filepath.Join(t.WorkDir(), of.Dir(t.RunID))
+}
+
+// AttemptDir is where they leave attempt n of chunk idx.
+func (t Target) AttemptDir(of run.Incarnation, idx, n int) string {
+	return attemptDir(t.Attempts(of), idx, n)
+}
+
+func attemptDir(root string, idx, n int) string {
+	return filepath.Join(root, "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
 }
 
 // KeptAttempt is where PublishAttempts keeps attempt n of chunk idx.
@@ -60,15 +72,15 @@ type PublishedAttempts struct {
 
 // PublishAttempts keeps what attempts of commands have left for people in the
 // run's directory: of each attempt of a local worker its logs, task and script
-// in `chunk_<i>/attempt_<n>/`, and of the attempt that speaks for a chunk its
+// of that incarnation in `chunk_<i>/attempt_<n>/`, and of the attempt that speaks for a chunk its
 // output directory in `chunk_<i>/`, from this host's files or else, with its
 // logs, from artifacts, which may be nil. Files of this host are linked where
 // that can be. It ends with ctx; what was kept until then stays.
 //
 // An error says what kept it from going on; a file that is not there, or that
 // cannot be kept, is counted and logged.
-func PublishAttempts(ctx context.Context, t Target, chunks []perf.Chunk, artifacts Signals, log *slog.Logger) (PublishedAttempts, error) {
-	p := attemptKeeper{t: t, artifacts: artifacts, log: log, left: maxAttemptBytes}
+func PublishAttempts(ctx context.Context, t Target, of run.Incarnation, chunks []perf.Chunk, artifacts Signals, log *slog.Logger) (PublishedAttempts, error) {
+	p := attemptKeeper{t: t, root: t.Attempts(of), artifacts: artifacts, log: log, left: maxAttemptBytes}
 	err := p.local(ctx)
 	if err == nil {
 		err = p.speaking(ctx, chunks)
@@ -81,6 +93,7 @@ func PublishAttempts(ctx context.Context, t Target, chunks []perf.Chunk, artifac
 
 type attemptKeeper struct {
 	t         Target
+	root      string // of the local workers' attempts
 	artifacts Signals
 	log       *slog.Logger
 	left      int64 // bytes
@@ -89,14 +102,13 @@ type attemptKeeper struct {
 
 // local keeps the files of local workers' attempts.
 func (p *attemptKeeper) local(ctx context.Context) error {
-	root := filepath.Join(p.t.WorkDir(), string(p.t.RunID))
-	for _, idx := range numbered(root, "chunk_") {
-		for _, n := range numbered(filepath.Join(root, "chunk_"+strconv.Itoa(idx)), "attempt_") {
+	for _, idx := range numbered(p.root, "chunk_") {
+		for _, n := range numbered(filepath.Join(p.root, "chunk_"+strconv.Itoa(idx)), "attempt_") {
 			for _, name := range attemptNames {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				if err := p.file(p.t.AttemptDir(idx, n), p.t.KeptAttempt(idx, n), name); err != nil {
+				if err := p.file(idx, n, name, p.t.KeptAttempt(idx, n)); err != nil {
 					return err
 				}
 			}
@@ -109,7 +121,7 @@ func (p *attemptKeeper) local(ctx context.Context) error {
 func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error {
 	for i, c := range chunks {
 		f := c.Line.Footer()
-		here := p.t.AttemptDir(i, int(f.Attempt))
+		here := attemptDir(p.root, i, int(f.Attempt))
 		for at, a := range f.Artifacts {
 			if !slices.Contains(chunkNames, a.Name) {
 				continue
@@ -123,7 +135,7 @@ func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error
 				// earlier one's.
 				keep := func() error { return removeIfThere(filepath.Join(dir, a.Name)) }
 				if a.Name == OutArchive {
-					keep = func() error { return p.file(here, dir, a.Name) }
+					keep = func() error { return p.file(i, int(f.Attempt), a.Name, dir) }
 				}
 				if err := keep(); err != nil {
 					return err
@@ -147,32 +159,27 @@ func footerIs(path string, f footer.Footer) bool {
 
 // ReadAttemptFooter reads a chunk_footer.json.
 func ReadAttemptFooter(path string) (footer.Footer, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return footer.Footer{}, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFooterFile {
-		return footer.Footer{}, fmt.Errorf("%s: %d bytes, %v (want a plain file of at most %d)", path, info.Size(), info.Mode(), maxFooterFile)
-	}
-	b, err := readPlain(path, info.Size())
+	b, err := safefile.Read(path, maxFooterFile)
 	if err != nil {
 		return footer.Footer{}, err
 	}
 	return footer.DecodeJSON(b)
 }
 
-// file keeps one file of this host. It must be a plain one: a command may have
-// put anything there.
-func (p *attemptKeeper) file(from, to, name string) error {
-	src, dst := filepath.Join(from, name), filepath.Join(to, name)
-	info, err := os.Lstat(src)
+// file keeps one file of attempt n of chunk idx, of this host, in the directory
+// to. It must be a plain one, and none that a link leads to: a command may have
+// put anything there, and anywhere on the way.
+func (p *attemptKeeper) file(idx, n int, name, to string) error {
+	src, dst := filepath.Join(attemptDir(p.root, idx, n), name), filepath.Join(to, name)
+	in, info, err := p.open(src)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		p.miss(src, err)
 		return nil
 	}
+	defer in.Close() // it is read only
 	if !p.room(src, info.Size()) {
 		return nil
 	}
@@ -187,8 +194,11 @@ func (p *attemptKeeper) file(from, to, name string) error {
 	if err := removeIfThere(aside); err != nil {
 		return err
 	}
-	if os.Link(src, aside) != nil { // another file system, or one without links
-		if err := copyPlain(src, aside, info.Size(), info.Mode().Perm()&0o700); err != nil {
+	if !linked(src, aside, info) { // another file system, or one without links
+		if err := removeIfThere(aside); err != nil {
+			return err
+		}
+		if err := copyPlain(in, aside, info.Size(), info.Mode().Perm()&0o700); err != nil {
 			return errors.Join(err, removeIfThere(aside))
 		}
 	}
@@ -221,9 +231,6 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 		return nil
 	}
 	if err := p.mkdirs(filepath.Dir(dst)); err != nil {
-		return err
-	}
-	if err := removeIfThere(dst + asideSuffix); err != nil { // which may be open to others
 		return err
 	}
 	if err := writePlain(dst, slices.Concat(parts...), 0o600); err != nil {
@@ -290,14 +297,32 @@ func (p *attemptKeeper) mkdirs(dir string) error {
 	return nil
 }
 
-// copyPlain copies a plain file of that size, or its first bytes if it grows. Its
-// owner alone may read what a command left: it may hold the command's secrets.
-func copyPlain(from, to string, size int64, mode fs.FileMode) error {
-	in, err := openPlain(from)
+// open opens the file at src, in the directory of an attempt.
+func (p *attemptKeeper) open(src string) (*os.File, fs.FileInfo, error) {
+	root, err := safefile.OpenDir(p.root)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer in.Close()
+	defer root.Close() // it was read only
+	name, ok := root.Name(src)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s is not in %s", src, p.root)
+	}
+	return root.Open(name)
+}
+
+// linked gives the file of info, which was at path, the further name to.
+func linked(path, to string, info fs.FileInfo) bool {
+	if os.Link(path, to) != nil {
+		return false
+	}
+	is, err := os.Lstat(to)
+	return err == nil && os.SameFile(is, info)
+}
+
+// copyPlain copies size bytes of a file, or as many as it has. Its owner alone may
+// read what a command left: it may hold the command's secrets.
+func copyPlain(in io.Reader, to string, size int64, mode fs.FileMode) error {
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err

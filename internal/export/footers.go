@@ -11,6 +11,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
 )
 
 // WriteChunkFooters writes `chunk_<i>/chunk_footer.json` of every chunk that
@@ -35,7 +36,7 @@ func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk, sel p
 		}
 		path := t.ChunkFooter(i)
 		line = append(line, '\n')
-		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, line) {
+		if old, err := safefile.Read(path, maxFooterFile); err == nil && bytes.Equal(old, line) {
 			continue
 		}
 		// One directory after the other: an output directory that was deleted
@@ -60,13 +61,21 @@ func mkdir(dir string) error {
 }
 
 // writePlain writes b aside and renames it, without a sync. The name aside is
-// always the same, so that what a crash leaves is overwritten.
+// always the same, so that what a crash leaves is replaced.
 func writePlain(path string, b []byte, mode fs.FileMode) error {
 	aside := path + asideSuffix
-	if err := os.WriteFile(aside, b, mode); err != nil {
-		return errors.Join(err, removeIfThere(aside))
+	if err := removeIfThere(aside); err != nil {
+		return err
 	}
-	if err := os.Rename(aside, path); err != nil {
+	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(aside, path)
+	}
+	if err != nil {
 		return errors.Join(err, removeIfThere(aside))
 	}
 	return nil

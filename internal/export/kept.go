@@ -1,26 +1,23 @@
 package export
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
 // AttemptFiles are the files that workers leave in their attempts' directories
-// below some roots, `[<run_id>/]chunk_<i>/attempt_<n>/`.
+// below some roots, `[<run_id>.<incarnation>/]chunk_<i>/attempt_<n>/`.
 type AttemptFiles struct {
 	Roots []string
 	// Dirs are the attempts' directories that lie elsewhere, by the digests of
@@ -40,12 +37,12 @@ func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]b
 	}
 	attempt := filepath.Join("chunk_"+strconv.FormatInt(f.ChunkIdx, 10), "attempt_"+strconv.FormatInt(f.Attempt, 10))
 	for _, root := range k.Roots {
-		dirs = append(dirs, filepath.Join(root, f.RunID, attempt), filepath.Join(root, attempt))
+		dirs = append(dirs, filepath.Join(root, run.Incarnation(f.Incarnation).Dir(run.ID(f.RunID)), attempt), filepath.Join(root, attempt))
 	}
 	err := errors.New("no directory of attempts is known")
 	for _, dir := range dirs {
 		var b []byte
-		if b, err = readPlain(filepath.Join(dir, a.Name), a.Bytes); err == nil {
+		if b, err = readSized(filepath.Join(dir, a.Name), a.Bytes); err == nil {
 			return [][]byte{b}, nil
 		}
 	}
@@ -57,29 +54,16 @@ func isKept(name string) bool {
 	return name == trade.ArtifactName || name == trade.DecisionsName || name == trade.OwnTradesName
 }
 
-// openPlain opens what is to be a plain file, and waits for nothing else.
-func openPlain(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-}
-
-// readPlain reads a plain file that has to have size bytes.
-func readPlain(path string, size int64) ([]byte, error) {
-	f, err := openPlain(path)
+// readSized reads a plain file that has to have size bytes.
+func readSized(path string, size int64) ([]byte, error) {
+	b, err := safefile.Read(path, size)
+	if err == nil && int64(len(b)) != size {
+		err = fmt.Errorf("%s has %d bytes (want %d)", path, len(b), size)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() != size {
-		return nil, fmt.Errorf("%s: %d bytes, %v (want a plain file of %d bytes)", path, info.Size(), info.Mode(), size)
-	}
-	var b bytes.Buffer
-	b.Grow(int(size) + bytes.MinRead)
-	_, err = b.ReadFrom(io.LimitReader(f, size+1))
-	return b.Bytes(), err
+	return b, nil
 }
 
 // DataFile is a run's data set where its coordinator found it, read when it is

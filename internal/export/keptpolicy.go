@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // maxPolicyBytes bounds a policy that is read back.
@@ -25,7 +26,7 @@ func KeepPolicy(t Target, p run.Policy, content []byte) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil // its name says what it holds, and its reader looks
 	}
-	if err := writePlain(path, content, 0o600); err != nil {
+	if err := safefile.Replace(path, false, safefile.Parts(content)); err != nil {
 		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)
 	}
 	return nil
@@ -48,15 +49,8 @@ func readPolicy(t Target, p run.Policy, content []byte) (policy.Policy, error) {
 		return policy.Policy{}, fmt.Errorf("policy.content is %.70q (want a digest)", p.Content)
 	}
 	if content == nil {
-		path := t.PolicyFile(p.Content)
-		info, err := os.Lstat(path)
-		if err != nil {
-			return policy.Policy{}, err
-		}
-		if !info.Mode().IsRegular() || info.Size() > maxPolicyBytes {
-			return policy.Policy{}, fmt.Errorf("%s is no policy", path)
-		}
-		if content, err = os.ReadFile(path); err != nil {
+		var err error
+		if content, err = safefile.Read(t.PolicyFile(p.Content), maxPolicyBytes); err != nil {
 			return policy.Policy{}, err
 		}
 	}

@@ -127,6 +127,9 @@ func (r *recovery) end(ctx context.Context) (Result, error) {
 	}
 	c := newCollector(r.Target.RunID, known.Chunks, knownAt)
 	c.planned = len(known.Chunks) > 0 && !known.Guessed()
+	if known.Measured() {
+		c.only(known.Report.Incarnation)
+	}
 	if err := c.walk(ctx, r.Dirs); err != nil {
 		if ctx.Err() != nil {
 			return Result{}, err
@@ -142,6 +145,9 @@ func (r *recovery) end(ctx context.Context) (Result, error) {
 			r.Target.Perf(), r.Target.Backup(), orNone(strings.Join(r.Dirs, ", ")))
 	}
 	report := r.report(known.Report, chunks)
+	if c.met && !c.isOnly {
+		report.Incarnation = c.incarnation
+	}
 	report.FootersRefused = max(report.FootersRefused, int64(c.refused)) // the same ones each time
 	if !c.planned {
 		report.Data.Bars = 0

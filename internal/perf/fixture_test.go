@@ -61,7 +61,7 @@ func aChunk(tb testing.TB, idx int, bars int64, status footer.Status) perf.Chunk
 func aReport(chunks int) perf.Report {
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	return perf.Report{
-		RunID: "golden", Timestamp: at.Add(90*time.Second + 250*time.Millisecond), WriterPID: 4700,
+		RunID: "golden", Incarnation: "00112233445566778899aabbccddeeff", Timestamp: at.Add(90*time.Second + 250*time.Millisecond), WriterPID: 4700,
 		Mode: perf.ModeNormal, PregateEnabled: true, PregateEnabledSource: "yaml",
 		RequestedWorkers: 3, ActualWorkersStarted: 3, Workers: 3, Wall: 90 * time.Second, Fill: "next_open",
 		Data: run.Data{SHA256: "d1", Bars: int64(chunks) * chunkBars, FirstTS: "2024-01-02T00:00:00Z", LastTS: "2024-01-05T00:00:00Z",

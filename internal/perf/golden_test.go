@@ -135,7 +135,7 @@ func TestContractFields(t *testing.T) {
 		export_partial=b schema_version=s writer_pid=n export_seq=n schema=n outcome=s coverage=o pregate_enabled_source=s
 		total_trades=n total_pnl_bps=n trades_open=n selection=o trades=o fill=s bus_unreachable=b stop=o data=o policy=o model=o
 		command=o sessions=a workers_seen=n hosts=a redeliveries=n releases=n failures=n footers_refused=n borders_exact=b
-		nonfinite_fields=a`) {
+		nonfinite_fields=a incarnation=s`) {
 		name, kind, _ := strings.Cut(f, "=")
 		kinds[name] = kind
 		v, there := m[name]
@@ -201,5 +201,19 @@ func TestChunkLines(t *testing.T) {
 	}
 	if _, err := perf.Lines(r.RunID, chunks[1:], perf.Selection{}); err == nil {
 		t.Error("Lines takes chunks without the first")
+	}
+}
+
+// Files of versions without incarnations are read: their runs have none.
+func TestEarlierFilesAreRead(t *testing.T) {
+	for _, name := range []string{"complete.json", "exec.json", "exec_trades.json", "stopped.json", "zero_chunks.json"} {
+		b, err := os.ReadFile(filepath.Join("testdata", "earlier", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := perf.ParseVerified(b)
+		if err != nil || f.Report.Incarnation != "" || f.Report.RunID != "golden" {
+			t.Errorf("%s: incarnation %q of run %s, %v (want none, golden)", name, f.Report.Incarnation, f.Report.RunID, err)
+		}
 	}
 }

@@ -11,15 +11,16 @@ import (
 // header is the perf JSON without chunks_statuses and chunks, in the order of
 // the file: the small fields, which people read.
 type header struct {
-	RunID         run.ID  `json:"run_id"`
-	Timestamp     string  `json:"timestamp"`
-	SchemaVersion string  `json:"schema_version"`
-	Schema        int     `json:"schema"`
-	Outcome       Outcome `json:"outcome"`
-	ExportMode    Mode    `json:"export_mode"`
-	ExportPartial bool    `json:"export_partial"`
-	ExportSeq     int     `json:"export_seq"`
-	WriterPID     int     `json:"writer_pid"`
+	RunID         run.ID          `json:"run_id"`
+	Incarnation   run.Incarnation `json:"incarnation"`
+	Timestamp     string          `json:"timestamp"`
+	SchemaVersion string          `json:"schema_version"`
+	Schema        int             `json:"schema"`
+	Outcome       Outcome         `json:"outcome"`
+	ExportMode    Mode            `json:"export_mode"`
+	ExportPartial bool            `json:"export_partial"`
+	ExportSeq     int             `json:"export_seq"`
+	WriterPID     int             `json:"writer_pid"`
 
 	Coverage        Coverage `json:"coverage"`
 	ChunksCompleted int      `json:"chunks_completed"`
@@ -88,7 +89,7 @@ type sessionJSON struct {
 // newHeader is the header of r, whose selection is one that holds.
 func newHeader(r Report, t Totals) header {
 	h := header{
-		RunID: r.RunID, Timestamp: formatTime(r.Timestamp), SchemaVersion: SchemaVersion, Schema: Schema,
+		RunID: r.RunID, Incarnation: r.Incarnation, Timestamp: formatTime(r.Timestamp), SchemaVersion: SchemaVersion, Schema: Schema,
 		Outcome: t.Outcome, ExportMode: r.Mode, ExportPartial: r.Partial && t.Outcome != OutcomeComplete, ExportSeq: exportSeq, WriterPID: r.WriterPID,
 		Coverage: t.Coverage, ChunksCompleted: t.ChunksCompleted, ChunksTotal: t.ChunksTotal,
 		TotalWallClockSec: r.Wall.Seconds(), TotalBars: t.TotalBars, TotalModelCalls: t.TotalModelCalls,
@@ -141,7 +142,7 @@ func orEmpty(s []string) []string {
 // selection, which needs the chunks.
 func (h header) report() (Report, error) {
 	r := Report{
-		RunID: h.RunID, WriterPID: h.WriterPID, Outcome: h.Outcome, Mode: h.ExportMode, Partial: h.ExportPartial,
+		RunID: h.RunID, Incarnation: h.Incarnation, WriterPID: h.WriterPID, Outcome: h.Outcome, Mode: h.ExportMode, Partial: h.ExportPartial,
 		PregateEnabled: h.PregateEnabled, PregateEnabledSource: h.PregateEnabledSource,
 		RequestedWorkers: h.RequestedWorkers, ActualWorkersStarted: h.ActualWorkersStarted, Workers: h.Workers,
 		Wall: seconds(h.TotalWallClockSec), Fill: h.Fill,
@@ -152,7 +153,10 @@ func (h header) report() (Report, error) {
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
 		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo,
 	}
-	var err error
+	err := h.Incarnation.Validate()
+	if err != nil {
+		return Report{}, err
+	}
 	if r.Command, err = h.Command.command(); err != nil {
 		return Report{}, err
 	}

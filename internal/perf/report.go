@@ -56,9 +56,12 @@ const (
 // values are written as they are: nothing is ever null. A field whose JSON
 // name is not the obvious one names it.
 type Report struct {
-	RunID     run.ID
-	Timestamp time.Time // of this export, written in UTC to the millisecond
-	WriterPID int
+	RunID run.ID
+	// Incarnation is known with the data set; empty also for runs of versions
+	// that had none.
+	Incarnation run.Incarnation
+	Timestamp   time.Time // of this export, written in UTC to the millisecond
+	WriterPID   int
 
 	// Outcome counts only where the chunks leave it open: see OutcomeOf.
 	Outcome Outcome

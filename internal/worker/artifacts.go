@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/safefile"
 )
 
 // Artifact is a file that an attempt leaves beside its footer.
@@ -113,7 +113,7 @@ func (u *upload) step(ctx context.Context) (bool, error) {
 	if u.next == len(u.parts) {
 		return true, nil
 	}
-	err := u.a.w.cfg.Bus.StoreArtifact(ctx, u.a.s.m.RunID, u.a.chunk.Idx, u.a.rec.Claim, u.next, u.parts[u.next])
+	err := u.a.w.cfg.Bus.StoreArtifact(ctx, u.a.s.m.Ref(), u.a.chunk.Idx, u.a.rec.Claim, u.next, u.parts[u.next])
 	if err != nil {
 		return false, err
 	}
@@ -147,7 +147,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 		if err == nil && all {
 			return f
 		}
-		if within.Err() != nil || err != nil && !pause(within, retryEvery) {
+		if within.Err() != nil || errors.Is(err, bus.ErrArtifactKept) || err != nil && !pause(within, retryEvery) {
 			kept := u.whole(list)
 			a.log.Warn("the last record goes without artifacts", "parts", len(u.parts), "stored", u.next, "artifacts_kept", kept, "error", err)
 			return first(*f, kept)
@@ -172,29 +172,15 @@ func (a *attempt) keepArtifacts(list []Artifact) error {
 	if err != nil {
 		return err
 	}
+	d, err := safefile.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() // nothing is lost by it
 	for _, art := range list {
-		if err := writeAside(filepath.Join(dir, art.Name), art.Content...); err != nil {
+		if err := d.Replace(art.Name, false, safefile.Parts(art.Content...)); err != nil {
 			return fmt.Errorf("writing artifact %s: %w", art.Name, err)
 		}
 	}
 	return nil
-}
-
-// writeAside writes a file and renames it, so that a reader finds a whole one
-// or none.
-func writeAside(path string, parts ...[]byte) error {
-	aside := path + ".tmp"
-	file, err := os.OpenFile(aside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	for _, part := range parts {
-		if _, err := file.Write(part); err != nil {
-			return errors.Join(err, file.Close())
-		}
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	return os.Rename(aside, path)
 }

@@ -44,7 +44,7 @@ type Builtin struct {
 	OnBar func(job Job) func(bar int64) error
 
 	mu   sync.Mutex
-	runs map[run.ID]*inputs
+	runs map[string]*inputs // by what they replay
 }
 
 // maxCPUSec is more than any process uses, and fits a Duration.
@@ -123,7 +123,8 @@ func (r *Result) leave(a footer.Artifact, content [][]byte, err error) {
 func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if in := e.runs[m.RunID]; in != nil {
+	key := m.Inputs()
+	if in := e.runs[key]; in != nil {
 		return in, nil
 	}
 	content, err := fetchPolicy(ctx, e.Objects, m, e.Cache)
@@ -133,6 +134,9 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	p, err := policy.Parse(m.Policy.Name, content, policy.Options{NeedModel: true, PregateFlag: &m.PregateEnabled})
 	if err != nil {
 		return nil, fmt.Errorf("reading the run's policy: %w", err)
+	}
+	if err := isPolicyOf(m, p); err != nil {
+		return nil, err
 	}
 	models, err := model.NewSet(*p.Model, p.Sessions, p.Features, func(name string) ([]byte, error) {
 		sha, ok := m.Models[name]
@@ -153,10 +157,10 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 		return nil, err
 	}
 	if e.runs == nil {
-		e.runs = map[run.ID]*inputs{}
+		e.runs = map[string]*inputs{}
 	}
 	in := &inputs{data: data, policy: p, model: models, states: states}
-	e.runs[m.RunID] = in
+	e.runs[key] = in
 	return in, nil
 }
 

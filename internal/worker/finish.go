@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
+	"gx1replay/internal/safefile"
 )
 
 // finish gives the attempt's last word. life is the worker's own context; ctx
@@ -114,7 +114,7 @@ func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
 
 // attemptDir is the attempt's directory on this host.
 func (a *attempt) attemptDir() string {
-	return filepath.Join(a.w.cfg.WorkDir, string(a.s.m.RunID),
+	return filepath.Join(a.w.cfg.WorkDir, a.s.m.Incarnation.Dir(a.s.m.RunID),
 		"chunk_"+strconv.Itoa(a.chunk.Idx), "attempt_"+strconv.Itoa(a.rec.Attempt))
 }
 
@@ -124,7 +124,7 @@ func (a *attempt) attemptDir() string {
 func (a *attempt) makeDir() (string, error) {
 	dir := a.attemptDir()
 	for _, d := range []string{filepath.Dir(filepath.Dir(dir)), filepath.Dir(dir), dir} {
-		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := safefile.InnerDir(d); err != nil {
 			return "", fmt.Errorf("making the attempt's directory: %w", err)
 		}
 	}
@@ -147,7 +147,7 @@ func writeFooter(path string, f footer.Footer) error {
 	if err != nil {
 		return err
 	}
-	if err := writeAside(path, data, []byte("\n")); err != nil {
+	if err := safefile.Replace(path, false, safefile.Parts(data, []byte("\n"))); err != nil {
 		return fmt.Errorf("writing a footer: %w", err)
 	}
 	return nil

@@ -1,0 +1,111 @@
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Modes of what this package makes.
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+// ErrNotPlain matches the error of what is there and is no plain file: a link,
+// a pipe, a directory, a device.
+var ErrNotPlain = errors.New("is no plain file")
+
+// readHow opens for reading and waits for nothing.
+const readHow = os.O_RDONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY
+
+// Open opens the plain file at path for reading. A link in the last element of
+// path is an ErrNotPlain, as is everything else that is no plain file.
+func Open(path string) (*os.File, fs.FileInfo, error) {
+	f, err := os.OpenFile(path, readHow|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, nil, notPlain(path, fs.ModeSymlink)
+	}
+	return plain(path, f, err)
+}
+
+// plain passes f on if it is a plain file, and closes it if not.
+func plain(path string, f *os.File, err error) (*os.File, fs.FileInfo, error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = notPlain(path, info.Mode())
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
+}
+
+func notPlain(path string, mode fs.FileMode) error {
+	return fmt.Errorf("%s %w (%s)", path, ErrNotPlain, kind(mode))
+}
+
+// kind is what a file of that mode is called.
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode.IsRegular():
+		return "a file"
+	}
+	return "a device"
+}
+
+// Read reads the plain file at path, of at most most bytes.
+func Read(path string, most int64) ([]byte, error) {
+	f, info, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return readClose(path, f, info, most)
+}
+
+func readClose(path string, f *os.File, info fs.FileInfo, most int64) ([]byte, error) {
+	defer f.Close() // it was read only
+	most = max(most, 0)
+	b, err := readAll(f, min(info.Size(), most), most)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, most)
+	}
+	return b, nil
+}
+
+// readAll reads r to its end, which is expected after size bytes, and at most
+// one byte more than most.
+func readAll(r io.Reader, size, most int64) ([]byte, error) {
+	r = io.LimitReader(r, most+1)
+	b := make([]byte, 0, size+1)
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Replace puts what write writes under the name name in d: aside and renamed,
+// so that a reader finds a whole file or none. Whatever stood there, a link
+// too, is replaced, and not followed. With sync it outlives a crash of the
+// host. On an error nothing is left aside, and what stood there stays.
+func (d *Dir) Replace(name string, sync bool, write func(io.Writer) error) (err error) {
+	aside := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(name), rand.Uint64()))
+	f, err := d.Create(aside)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.root.Remove(aside))
+		}
+	}()
+	err = write(f)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := d.root.Rename(aside, name); err != nil {
+		return err
+	}
+	if !sync {
+		return nil
+	}
+	return d.syncDir(filepath.Dir(name))
+}
+
+// syncDir makes renames in a directory outlive a crash. A file system that
+// cannot sync directories keeps them in order by itself.
+func (d *Dir) syncDir(name string) error {
+	dir, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// Replace is Dir.Replace for the file at path, whose directory is there.
+func Replace(path string, sync bool, write func(io.Writer) error) error {
+	d, err := OpenDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close() // nothing is lost by it
+	return d.Replace(filepath.Base(path), sync, write)
+}
+
+// Parts writes parts, one after the other.
+func Parts(parts ...[]byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for _, p := range parts {
+			if _, err := w.Write(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// Rewrite opens the file at path for writing and reading, emptied, or makes it.
+// It appends. What is there and is no plain file is an ErrNotPlain.
+func Rewrite(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, fileMode)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, notPlain(path, os.ModeSymlink)
+	}
+	f, _, err = plain(path, f, err)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
