@@ -195,7 +195,7 @@ func (l *Life) storeFirst(ctx context.Context) error {
 	if errors.Is(err, bus.ErrConflict) {
 		var stored run.Manifest
 		stored, rev, err = l.Bus.Manifest(ctx, l.Manifest.RunID)
-		if err == nil && (stored.Session != l.Manifest.Session || !sameProcess(stored.Coordinator, l.Manifest.Coordinator)) {
+		if err == nil && (stored.Ref() != l.Manifest.Ref() || stored.Session != l.Manifest.Session || !sameProcess(stored.Coordinator, l.Manifest.Coordinator)) {
 			err = fmt.Errorf("run %s: %w", l.Manifest.RunID, ErrTakenOver)
 		}
 	}

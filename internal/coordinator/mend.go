@@ -166,6 +166,8 @@ func (l *Life) write(ctx context.Context, m run.Manifest) error {
 			rev = refused.Seq
 		case err != nil:
 			return err
+		case stored.Ref() != m.Ref():
+			return fmt.Errorf("run %s: %w: it is another run of this name by now, led by process %d on %s", m.RunID, ErrTakenOver, stored.Coordinator.PID, stored.Coordinator.Host)
 		case stored.Session > m.Session, stored.Session == m.Session && !sameProcess(stored.Coordinator, m.Coordinator):
 			return fmt.Errorf("run %s, session %d: %w: session %d is led by process %d on %s",
 				m.RunID, m.Session, ErrTakenOver, stored.Session, stored.Coordinator.PID, stored.Coordinator.Host)
