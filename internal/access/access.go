@@ -1,9 +1,30 @@
 // Package access says who may do what on the bus: the roles, the subjects that
-// each may publish and subscribe to, and the server configuration that makes it
-// so.
+// each may publish and subscribe to, the accounts that they are in, and the
+// server configuration that makes it so.
 //
 // The table here is the only one: configurations, documents and tests are made
 // from it or held against it. It knows nothing of files or connections.
+//
+// A server enforces two things:
+//
+//   - The permissions of each user: Of(role), or For(role, public) with what is
+//     the user's own.
+//   - The accounts. AccountOf(role) is the account of a role's users, and
+//     Accounts lists them. Exports(accounts...) is what Main exports to those
+//     accounts, and Imports(account) what one of them imports. Every import
+//     keeps its subject: nothing is mapped.
+//
+// A server in the process sets them by, for each Export e and Import i:
+//
+//	Service: main.AddServiceExportWithResponse(e.Subject, server.Streamed if e.Many, else server.Singleton, accounts)
+//	         main.SetServiceExportResponseThreshold(e.Subject, e.Threshold)
+//	         account.AddServiceImport(main, i.Subject, i.Subject)
+//	Stream:  main.AddStreamExport(e.Subject, accounts)
+//	         account.AddStreamImport(main, i.Subject, "")
+//
+// Clients without credentials are in the account Strangers with the
+// permissions OfStranger. Exports and Imports take that account, too. It is not
+// one of Accounts.
 package access
 
 import (
@@ -68,10 +89,13 @@ const (
 	stops     = "GX1_STOP"
 	runs      = "KV_GX1_RUNS"
 	data      = "OBJ_GX1_DATA"
+	notes     = "GX1_NOTES"
 )
 
 // Streams are the names of all streams of the bus.
-func Streams() []string { return []string{tasks, progress, footers, artifacts, stops, runs, data} }
+func Streams() []string {
+	return []string{tasks, progress, footers, artifacts, stops, runs, data, notes}
+}
 
 // Of is the table: what a user of role r may do, beside listening to its own
 // answers.
@@ -83,45 +107,53 @@ func Of(r Role) Permissions {
 	subscribe := func(subjects ...string) { p.Subscribe = append(p.Subscribe, subjects...) }
 	work := func() {
 		publish("gx1.progress.*.*", "gx1.footer.*.*", "gx1.artifact.*.*.*.*")
-		publish("$JS.API.STREAM.INFO."+tasks, "$JS.API.CONSUMER.INFO."+tasks+".*", "$JS.API.CONSUMER.MSG.NEXT."+tasks+".*", "$JS.ACK."+tasks+".>")
-		for _, s := range []string{progress, footers, artifacts, stops, runs, data} {
-			publish("$JS.API.STREAM.INFO." + s)
-			publish(read(s)...)
-		}
-		subscribe("gx1.stop.*", "$KV.GX1_RUNS.>")
-	}
-	see := func() {
-		publish("$JS.API.INFO")
+		publish("$JS.API.CONSUMER.INFO."+tasks+".*", pull+tasks+".*", "$JS.ACK."+tasks+".>")
 		for _, s := range Streams() {
-			publish("$JS.API.STREAM.INFO." + s)
+			publish(streamInfo + s)
 			if s != tasks {
 				publish(read(s)...)
 			}
 		}
-		publish("$JS.API.CONSUMER.INFO."+tasks+".*", "$JS.API.CONSUMER.NAMES."+tasks)
-		subscribe("gx1.stop.*", "gx1.progress.*.*", "gx1.footer.*.*", "$KV.GX1_RUNS.>")
+		subscribe(stopSubject, "$KV.GX1_RUNS.>", "gx1.wake.*")
+	}
+	see := func() {
+		publish(accountInfo)
+		for _, s := range Streams() {
+			publish(streamInfo + s)
+			if s != tasks {
+				publish(read(s)...)
+			}
+		}
+		publish("$JS.API.CONSUMER.INFO."+tasks+".*", nameList+tasks)
+		// Not records and footers: what workers send comes to the streams by
+		// imports of their account, and is not passed on to imports of others.
+		// Observers read the streams.
+		subscribe(stopSubject, "$KV.GX1_RUNS.>")
 	}
 	switch r {
 	case Coordinator:
 		see()
 		work() // its local workers are the same user
-		publish("gx1.task.*.*", "gx1.stop.*", "$KV.GX1_RUNS.>", "$O.GX1_DATA.>")
+		publish(Connections, "gx1.task.*.*", stopSubject, "gx1.wake.*", noteSubjects, "$KV.GX1_RUNS.>", "$O.GX1_DATA.>")
+		subscribe("gx1.progress.*.*", "gx1.footer.*.*")
 		for _, s := range Streams() {
-			publish("$JS.API.STREAM.CREATE."+s, "$JS.API.STREAM.PURGE."+s)
-			publish(read(s)...)
+			publish("$JS.API.STREAM.CREATE." + s)
+			if s != runs { // a manifest goes by a message that takes its place
+				publish("$JS.API.STREAM.PURGE." + s)
+			}
 		}
 		publish("$JS.API.STREAM.MSG.DELETE."+footers, "$JS.API.STREAM.MSG.DELETE."+data)
 		// Tasks are handed out by a consumer a run; records and footers are
 		// followed by one each.
 		publish("$JS.API.CONSUMER.CREATE."+tasks+".>", "$JS.API.CONSUMER.DELETE."+tasks+".*")
 		for _, s := range []string{progress, footers} {
-			publish("$JS.API.CONSUMER.CREATE."+s+".>", "$JS.API.CONSUMER.DELETE."+s+".*", "$JS.API.CONSUMER.INFO."+s+".*", "$JS.API.CONSUMER.MSG.NEXT."+s+".*")
+			publish("$JS.API.CONSUMER.CREATE."+s+".>", "$JS.API.CONSUMER.DELETE."+s+".*", "$JS.API.CONSUMER.INFO."+s+".*", pull+s+".*")
 		}
 	case Worker:
 		work()
 	case Operator:
 		see()
-		publish("gx1.stop.*")
+		publish(stopSubject)
 	case Observer:
 		see()
 	}
@@ -135,12 +167,39 @@ func Of(r Role) Permissions {
 // For is all that the user of role r with that public nkey may do.
 func For(r Role, public string) Permissions {
 	p := Of(r)
-	p.Subscribe = append([]string{Inbox(public) + ".>"}, p.Subscribe...)
+	inbox := Inbox(public) + ".>"
+	p.Subscribe = append([]string{inbox}, p.Subscribe...)
+	if r != Coordinator { // whose JWT has no room for what it does not need
+		p.Publish = append(p.Publish, inbox) // a trace goes to the user who asked for it
+	}
+	if r == Worker {
+		p.Publish = append(p.Publish, Note("*", public))
+	}
 	return p
+}
+
+// noteSubjects are the subjects of all notes.
+const noteSubjects = "gx1.note.*.*"
+
+// Note is the subject of the note that the user with that public nkey keeps on
+// a run. A worker publishes no other user's.
+func Note(runID, public string) string { return "gx1.note." + runID + "." + public }
+
+// Needs is the part of Of that a user of role r cannot do without. The rest came
+// with a later version: a bus that was configured before goes without it.
+func Needs(r Role) Permissions {
+	later := func(s string) bool {
+		return s == Connections || strings.Contains(s, notes) || strings.HasPrefix(s, "gx1.note.") || strings.HasPrefix(s, "gx1.wake.")
+	}
+	p := Of(r)
+	return Permissions{Publish: slices.DeleteFunc(p.Publish, later), Subscribe: slices.DeleteFunc(p.Subscribe, later)}
 }
 
 // UserInfo is where a server tells a user of its permissions.
 const UserInfo = "$SYS.REQ.USER.INFO"
+
+// Connections is where servers tell a user who is connected in its account.
+const Connections = "$SYS.REQ.ACCOUNT.PING.CONNZ"
 
 // Lacks lists what the permissions got do not allow of p.
 func (p Permissions) Lacks(got Allowed) Permissions {
@@ -218,5 +277,5 @@ func collide(a, b string) bool {
 
 // read are the direct reads of a stream, which make no consumer.
 func read(stream string) []string {
-	return []string{"$JS.API.DIRECT.GET." + stream, "$JS.API.DIRECT.GET." + stream + ".>"}
+	return []string{directGet + stream, directGet + stream + ".>"}
 }

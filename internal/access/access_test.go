@@ -182,11 +182,11 @@ func TestDocumentedTable(t *testing.T) {
 	var b strings.Builder
 	for _, r := range Roles() {
 		b.WriteString("**" + string(r) + "** " + r.Purpose() + ".\n\n```\n")
-		p := Of(r)
+		p := For(r, "KEY")
 		for _, s := range p.Publish {
 			b.WriteString("publish    " + s + "\n")
 		}
-		for _, s := range append([]string{"_INBOX_GX1_KEY.>"}, p.Subscribe...) {
+		for _, s := range p.Subscribe {
 			b.WriteString("subscribe  " + s + "\n")
 		}
 		b.WriteString("```\n\n")

@@ -13,26 +13,78 @@ type User struct {
 }
 
 // WriteUsers writes the part of a server's configuration that says who the
-// users are and what each may do. It holds public keys only.
+// users are, which accounts they are in, and what each may do. It holds public
+// keys only.
 func WriteUsers(w io.Writer, users []User) error {
 	var b strings.Builder
 	b.WriteString(`# GX1 Replay: who may do what on the bus. Made by "coordinator auth init";
 # include it in a server's configuration. It holds public keys only.
+#
+# Each role has an account of its own, so that nobody can have the server
+# publish into the main account. A new user goes into the account of its role.
 accounts {
-  GX1 {
-    jetstream: enabled
-    users: [
 `)
-	for _, u := range users {
-		p := For(u.Role, u.Public)
-		fmt.Fprintf(&b, "      # %s: %s\n      {\n        nkey: %s\n        permissions: {\n", u.Role, u.Role.Purpose(), u.Public)
-		writeList(&b, "publish", p.Publish)
-		writeList(&b, "subscribe", p.Subscribe)
-		b.WriteString("        }\n      }\n")
+	for _, a := range Accounts() {
+		fmt.Fprintf(&b, "  %s {\n", a)
+		if a == Main {
+			b.WriteString("    jetstream: enabled\n")
+		}
+		writeUsersOf(&b, a, users)
+		if a == Main {
+			writeExports(&b, Exports(Accounts()...))
+		} else {
+			writeImports(&b, Imports(a))
+		}
+		b.WriteString("  }\n")
 	}
-	b.WriteString("    ]\n  }\n  SYS {}\n}\nsystem_account: SYS\n")
+	b.WriteString("  SYS {}\n}\nsystem_account: SYS\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func writeUsersOf(b *strings.Builder, a Account, users []User) {
+	b.WriteString("    users: [\n")
+	for _, u := range users {
+		if AccountOf(u.Role) != a {
+			continue
+		}
+		p := For(u.Role, u.Public)
+		fmt.Fprintf(b, "      # %s: %s\n      {\n        nkey: %s\n        permissions: {\n", u.Role, u.Role.Purpose(), u.Public)
+		writeList(b, "publish", p.Publish)
+		writeList(b, "subscribe", p.Subscribe)
+		b.WriteString("        }\n      }\n")
+	}
+	b.WriteString("    ]\n")
+}
+
+func writeExports(b *strings.Builder, list []Export) {
+	b.WriteString("    exports: [\n")
+	for _, e := range list {
+		fmt.Fprintf(b, "      { %s: %q, ", e.Kind, e.Subject)
+		if e.Many {
+			b.WriteString("response_type: stream, ")
+		}
+		if e.Threshold > 0 {
+			fmt.Fprintf(b, "response_threshold: %q, ", e.Threshold)
+		}
+		b.WriteString("accounts: [")
+		for k, a := range e.Accounts {
+			if k > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(string(a))
+		}
+		b.WriteString("] }\n")
+	}
+	b.WriteString("    ]\n")
+}
+
+func writeImports(b *strings.Builder, list []Import) {
+	b.WriteString("    imports: [\n")
+	for _, i := range list {
+		fmt.Fprintf(b, "      { %s: { account: %s, subject: %q } }\n", i.Kind, Main, i.Subject)
+	}
+	b.WriteString("    ]\n")
 }
 
 func writeList(b *strings.Builder, what string, subjects []string) {

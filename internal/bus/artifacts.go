@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,11 +43,11 @@ var ErrLags = errors.New("the copy of the stream that answers lags behind its le
 // which the footer lists them: the first artifact has the parts 0..n-1, the
 // next goes on with n. (The built-in engine leaves one artifact.)
 //
-// A part that is stored again takes the place of the old one, so after an
-// error, which leaves open whether it was stored, the same bytes are just
-// sent again.
-func (b *Bus) StoreArtifact(ctx context.Context, id run.ID, idx int, claim uint64, part int, data []byte) error {
-	subject := artifactSubject(id, idx, claim, part)
+// The first content of a part is kept. After an error, which leaves open
+// whether it was stored, the same bytes are sent again and succeed; other bytes
+// get ErrArtifactKept.
+func (b *Bus) StoreArtifact(ctx context.Context, r run.Ref, idx int, claim uint64, part int, data []byte) error {
+	subject := artifactSubject(r.ID, idx, claim, part)
 	if part < 0 || part >= maxClaimParts {
 		return fmt.Errorf("storing %s: part %d (want 0 to %d)", subject, part, maxClaimParts-1)
 	}
@@ -55,11 +56,30 @@ func (b *Bus) StoreArtifact(ctx context.Context, id run.ID, idx int, claim uint6
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if _, err := b.js.PublishMsg(ctx, b.message(subject, data), jetstream.WithExpectStream(StreamArtifacts)); err != nil {
+	m := b.message(subject, data)
+	m.Header.Set(headerIncarnation, string(r.Incarnation))
+	_, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectStream(StreamArtifacts))
+	if err == nil {
+		return nil
+	}
+	if !discarded(err) {
 		return fmt.Errorf("storing %s: %w", subject, plain(err))
 	}
-	return nil
+	msg, err := b.last(ctx, StreamArtifacts, subject)
+	switch {
+	case err != nil:
+		return err
+	case msg == nil:
+		// Any copy of a replicated stream answers, and this one lags.
+		return fmt.Errorf("storing %s: %w", subject, ErrLags)
+	case checkSchema(msg.Header) == nil && msg.Header.Get(headerIncarnation) == string(r.Incarnation) && bytes.Equal(msg.Data, data):
+		return nil
+	}
+	return fmt.Errorf("storing %s: %w", subject, ErrArtifactKept)
 }
+
+// ErrArtifactKept: another content is stored in a part's place, and stays.
+var ErrArtifactKept = errors.New("another content was stored there first, which only the holder of the claim does")
 
 // Artifact reads an artifact that a footer with that claim lists: parts is the
 // number that it lists, first the sum of the parts of those listed before it,
@@ -69,8 +89,8 @@ func (b *Bus) StoreArtifact(ctx context.Context, id run.ID, idx int, claim uint6
 //
 // The content is not compared with the footer's digest; who reads it does
 // that.
-func (b *Bus) Artifact(ctx context.Context, id run.ID, idx int, claim uint64, first, parts int, limit int64) ([][]byte, error) {
-	name := fmt.Sprintf("artifact of run %s, chunk %d, claim %d", id, idx, claim)
+func (b *Bus) Artifact(ctx context.Context, r run.Ref, idx int, claim uint64, first, parts int, limit int64) ([][]byte, error) {
+	name := fmt.Sprintf("artifact of run %s, chunk %d, claim %d", r.ID, idx, claim)
 	if parts < 0 || parts > MaxArtifactParts || first < 0 || first > maxClaimParts-parts {
 		return nil, fmt.Errorf("reading the %s: %d parts from %d on (want 0 to %d parts, below %d)", name, parts, first, MaxArtifactParts, maxClaimParts)
 	}
@@ -98,7 +118,7 @@ func (b *Bus) Artifact(ctx context.Context, id run.ID, idx int, claim uint64, fi
 		if i >= parts || ctx.Err() != nil {
 			return false
 		}
-		data, err := b.part(ctx, artifactSubject(id, idx, claim, first+i))
+		data, err := b.part(ctx, r.Incarnation, artifactSubject(r.ID, idx, claim, first+i))
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
@@ -129,7 +149,7 @@ func (b *Bus) Artifact(ctx context.Context, id run.ID, idx int, claim uint64, fi
 }
 
 // part reads one part.
-func (b *Bus) part(ctx context.Context, subject string) ([]byte, error) {
+func (b *Bus) part(ctx context.Context, of run.Incarnation, subject string) ([]byte, error) {
 	msg, err := b.last(ctx, StreamArtifacts, subject)
 	if err != nil {
 		return nil, err
@@ -137,7 +157,7 @@ func (b *Bus) part(ctx context.Context, subject string) ([]byte, error) {
 	if msg == nil {
 		return nil, fmt.Errorf("%s: %w", subject, b.missing(ctx, StreamArtifacts, subject))
 	}
-	return decodePart(msg)
+	return decodePart(of, msg)
 }
 
 // missing says what it means that a read has found nothing of a subject. Any
@@ -163,12 +183,15 @@ func (b *Bus) missing(ctx context.Context, stream, subject string) error {
 	return ErrNoArtifact
 }
 
-func decodePart(msg *jetstream.RawStreamMsg) ([]byte, error) {
+func decodePart(of run.Incarnation, msg *jetstream.RawStreamMsg) ([]byte, error) {
 	refuse := func(err error) ([]byte, error) {
 		return nil, &RefusedError{Subject: msg.Subject, Seq: msg.Sequence, Err: err}
 	}
 	if err := checkSchema(msg.Header); err != nil {
 		return refuse(err)
+	}
+	if got := msg.Header.Get(headerIncarnation); got != string(of) {
+		return refuse(fmt.Errorf("%w (%.40q, want %q)", run.ErrOtherIncarnation, got, of))
 	}
 	if len(msg.Data) > MaxArtifactPart {
 		return refuse(fmt.Errorf("%d bytes (at most %d)", len(msg.Data), MaxArtifactPart))

@@ -40,7 +40,7 @@ func TestAPartThatACopyLacks(t *testing.T) {
 				}
 				return c.seen
 			})
-			_, err := b.Artifact(t.Context(), "r1", 0, 7, 0, 1, 1)
+			_, err := b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 1, 1)
 			if Transient(err) != c.transient {
 				t.Errorf("%v: transient is %v", err, !c.transient)
 			}

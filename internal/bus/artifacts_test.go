@@ -26,7 +26,7 @@ func testParts(n int) (parts [][]byte, size int64) {
 func storeParts(t *testing.T, b *Bus, id run.ID, idx int, claim uint64, first int, parts [][]byte) {
 	t.Helper()
 	for i, p := range parts {
-		must(t, b.StoreArtifact(t.Context(), id, idx, claim, first+i, p))
+		must(t, b.StoreArtifact(t.Context(), testRun(id), idx, claim, first+i, p))
 	}
 }
 
@@ -76,7 +76,7 @@ func TestAnArtifactComesBackWhole(t *testing.T) {
 		{"r1", 2, 7, 0, 1, [][]byte{{1}}},
 		{"r2", 1, 7, 0, 1, [][]byte{{2}}},
 	} {
-		got, err := reader.Artifact(t.Context(), c.id, c.idx, c.claim, c.first, c.parts, size)
+		got, err := reader.Artifact(t.Context(), testRun(c.id), c.idx, c.claim, c.first, c.parts, size)
 		if err != nil || !sameParts(got, c.want) {
 			t.Errorf("%+v: %d parts, %v", c, len(got), err)
 		}
@@ -88,22 +88,33 @@ func TestAnArtifactComesBackWhole(t *testing.T) {
 	}
 }
 
-// An answer that was lost is followed by the same part again; another content
-// takes the old one's place, which the footer's digest then tells.
+// An answer that was lost is followed by the same part again. Another content
+// never takes the first one's place, whoever sends it, by whatever headers.
 func TestFact_APartThatIsStoredAgainIsThereOnce(t *testing.T) {
 	b := newRig(t, "").bus()
 	parts, size := testParts(3)
 	for range 3 {
 		storeParts(t, b, "r1", 0, 7, 0, parts)
 	}
-	got, err := b.Artifact(t.Context(), "r1", 0, 7, 0, 3, size)
+	got, err := b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 3, size)
 	if n := messages(t, b, StreamArtifacts); err != nil || !sameParts(got, parts) || n != 3 {
 		t.Errorf("%d messages, %d parts, %v (want 3 and 3)", n, len(got), err)
 	}
-	must(t, b.StoreArtifact(t.Context(), "r1", 0, 7, 1, []byte("other")))
-	got, err = b.Artifact(t.Context(), "r1", 0, 7, 0, 3, size)
-	if err != nil || string(got[1]) != "other" {
-		t.Errorf("part 1 is %q, %v", got[1], err)
+	if err := b.StoreArtifact(t.Context(), testRun("r1"), 0, 7, 1, []byte("other")); !errors.Is(err, ErrArtifactKept) {
+		t.Errorf("another content: %v (want ErrArtifactKept)", err)
+	}
+	later := run.Ref{ID: "r1", Incarnation: run.NewIncarnation([16]byte{9})}
+	if err := b.StoreArtifact(t.Context(), later, 0, 7, 1, parts[1]); !errors.Is(err, ErrArtifactKept) {
+		t.Errorf("the same content of another incarnation: %v (want ErrArtifactKept)", err)
+	}
+	must(t, b.nc.Publish("gx1.artifact.r1.0.7.1", []byte("raw")))
+	must(t, b.nc.FlushTimeout(requestTimeout))
+	if got, err = b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 3, size); err != nil || !sameParts(got, parts) {
+		t.Errorf("after tries to write over: %d parts, %v", len(got), err)
+	}
+	var refused *RefusedError
+	if _, err := b.Artifact(t.Context(), later, 0, 7, 0, 3, size); !errors.As(err, &refused) || !errors.Is(err, run.ErrOtherIncarnation) {
+		t.Errorf("read as another incarnation's: %v (want ErrOtherIncarnation)", err)
 	}
 }
 
@@ -122,12 +133,12 @@ func TestAMissingPartIsNamed(t *testing.T) {
 		{7, 10, 1, "gx1.artifact.r1.3.7.10"},
 		{8, 0, 1, "gx1.artifact.r1.3.8.0"},
 	} {
-		got, err := b.Artifact(t.Context(), "r1", 3, c.claim, c.first, c.parts, size)
+		got, err := b.Artifact(t.Context(), testRun("r1"), 3, c.claim, c.first, c.parts, size)
 		if got != nil || !errors.Is(err, ErrNoArtifact) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %d parts, %v (want ErrNoArtifact)", c, len(got), err)
 		}
 	}
-	if got, err := b.Artifact(t.Context(), "r1", 3, 7, 0, 6, size); err != nil || !sameParts(got, parts[:6]) {
+	if got, err := b.Artifact(t.Context(), testRun("r1"), 3, 7, 0, 6, size); err != nil || !sameParts(got, parts[:6]) {
 		t.Errorf("those before it: %d parts, %v", len(got), err)
 	}
 }
@@ -136,25 +147,25 @@ func TestArtifactsAreBounded(t *testing.T) {
 	b := newRig(t, "").bus()
 	parts, size := testParts(20)
 	storeParts(t, b, "r1", 0, 7, 0, parts)
-	if _, err := b.Artifact(t.Context(), "r1", 0, 7, 0, 20, size); err != nil {
+	if _, err := b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 20, size); err != nil {
 		t.Errorf("of the size that is allowed: %v", err)
 	}
-	if got, err := b.Artifact(t.Context(), "r1", 0, 7, 0, 20, size-1); err == nil || got != nil || !strings.Contains(err.Error(), fmt.Sprint(size-1)) {
+	if got, err := b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 20, size-1); err == nil || got != nil || !strings.Contains(err.Error(), fmt.Sprint(size-1)) {
 		t.Errorf("one byte more than is allowed: %v", err)
 	}
 	for _, c := range [][2]int{{0, -1}, {0, MaxArtifactParts + 1}, {-1, 1}, {maxClaimParts, 1}, {math.MaxInt, 2}, {math.MinInt, 2}} {
-		if _, err := b.Artifact(t.Context(), "r1", 0, 7, c[0], c[1], size); err == nil || errors.Is(err, ErrNoArtifact) {
+		if _, err := b.Artifact(t.Context(), testRun("r1"), 0, 7, c[0], c[1], size); err == nil || errors.Is(err, ErrNoArtifact) {
 			t.Errorf("%d parts from %d on: %v", c[1], c[0], err)
 		}
 	}
 	most := make([]byte, MaxArtifactPart)
-	must(t, b.StoreArtifact(t.Context(), "r1", 1, 7, 0, most))
-	if got, err := b.Artifact(t.Context(), "r1", 1, 7, 0, 1, MaxArtifactPart); err != nil || len(got[0]) != MaxArtifactPart {
+	must(t, b.StoreArtifact(t.Context(), testRun("r1"), 1, 7, 0, most))
+	if got, err := b.Artifact(t.Context(), testRun("r1"), 1, 7, 0, 1, MaxArtifactPart); err != nil || len(got[0]) != MaxArtifactPart {
 		t.Errorf("a part of the largest size: %v", err)
 	}
 	before := messages(t, b, StreamArtifacts)
 	for part, data := range map[int][]byte{1: append(most, 0), -1: nil, maxClaimParts: nil} {
-		if err := b.StoreArtifact(t.Context(), "r1", 1, 7, part, data); err == nil {
+		if err := b.StoreArtifact(t.Context(), testRun("r1"), 1, 7, part, data); err == nil {
 			t.Errorf("part %d of %d bytes was stored", part, len(data))
 		}
 	}
@@ -168,11 +179,18 @@ func TestArtifactsAreBounded(t *testing.T) {
 func TestPartsOfAnotherKindAreRefused(t *testing.T) {
 	b := newRig(t, "").bus()
 	parts, size := testParts(9)
-	subject := artifactSubject("r1", 0, 7, 4)
+	old := run.Ref{ID: "r1"} // its messages carry no incarnation
+	claim := uint64(7)
 	for name, make := range garbage([]byte("good")) {
-		storeParts(t, b, "r1", 0, 7, 0, parts)
+		claim++
+		subject := artifactSubject("r1", 0, claim, 4)
 		seq := put(t, b, make(subject))
-		got, err := b.Artifact(t.Context(), "r1", 0, 7, 0, 9, size+1000)
+		for i, p := range parts {
+			if i != 4 {
+				must(t, b.StoreArtifact(t.Context(), old, 0, claim, i, p))
+			}
+		}
+		got, err := b.Artifact(t.Context(), old, 0, claim, 0, 9, size+1000)
 		var refused *RefusedError
 		switch name {
 		case "no header", "header in the wrong case", "schema of tomorrow", "schema is no number", "oversize":
@@ -194,10 +212,10 @@ func TestArtifactEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	cancel(why)
-	if got, err := b.Artifact(ctx, "r1", 0, 7, 0, 5, size); !errors.Is(err, why) || got != nil {
+	if got, err := b.Artifact(ctx, testRun("r1"), 0, 7, 0, 5, size); !errors.Is(err, why) || got != nil {
 		t.Errorf("%d parts, %v (want %v)", len(got), err, why)
 	}
-	if err := b.StoreArtifact(ctx, "r1", 0, 7, 0, nil); err == nil {
+	if err := b.StoreArtifact(ctx, testRun("r1"), 0, 7, 0, nil); err == nil {
 		t.Error("stored after the end")
 	}
 }
@@ -211,20 +229,20 @@ func TestNoStreamIsNoMissingPart(t *testing.T) {
 	storeParts(t, b, "r1", 0, 7, 0, parts)
 	r.stop()
 	eventually(t, "the loss is noticed", func() bool { return !b.Connected() })
-	_, reading := b.Artifact(t.Context(), "r1", 0, 7, 0, 2, size)
-	storing := b.StoreArtifact(t.Context(), "r1", 0, 7, 0, parts[0])
+	_, reading := b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 2, size)
+	storing := b.StoreArtifact(t.Context(), testRun("r1"), 0, 7, 0, parts[0])
 	if reading == nil || errors.Is(reading, ErrNoArtifact) || !errors.Is(storing, nats.ErrDisconnected) {
 		t.Errorf("while disconnected: reading %v, storing %v", reading, storing)
 	}
 	r.start()
 	eventually(t, "connected again", b.Connected)
 	must(t, b.nc.FlushTimeout(requestTimeout))
-	if got, err := b.Artifact(t.Context(), "r1", 0, 7, 0, 2, size); err != nil || !sameParts(got, parts) {
+	if got, err := b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 2, size); err != nil || !sameParts(got, parts) {
 		t.Errorf("after a restart: %d parts, %v", len(got), err)
 	}
 	must(t, b.js.DeleteStream(t.Context(), StreamArtifacts))
-	_, reading = b.Artifact(t.Context(), "r1", 0, 7, 0, 2, size)
-	storing = b.StoreArtifact(t.Context(), "r1", 0, 7, 0, parts[0])
+	_, reading = b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 2, size)
+	storing = b.StoreArtifact(t.Context(), testRun("r1"), 0, 7, 0, parts[0])
 	if reading == nil || errors.Is(reading, ErrNoArtifact) || storing == nil {
 		t.Errorf("without the stream: reading %v, storing %v", reading, storing)
 	}
@@ -241,10 +259,10 @@ func TestCleanRemovesArtifacts(t *testing.T) {
 	for range 2 {
 		must(t, b.Clean(t.Context(), "r1"))
 	}
-	if _, err := b.Artifact(t.Context(), "r1", 0, 7, 0, 4, size); !errors.Is(err, ErrNoArtifact) {
+	if _, err := b.Artifact(t.Context(), testRun("r1"), 0, 7, 0, 4, size); !errors.Is(err, ErrNoArtifact) {
 		t.Errorf("after the cleaning: %v (want ErrNoArtifact)", err)
 	}
-	got, err := b.Artifact(t.Context(), "r1_2", 5, 8, 0, 4, size)
+	got, err := b.Artifact(t.Context(), testRun("r1_2"), 5, 8, 0, 4, size)
 	if n := messages(t, b, StreamArtifacts); err != nil || !sameParts(got, parts) || n != 8 {
 		t.Errorf("the other run's: %d messages, %v (want 8)", n, err)
 	}

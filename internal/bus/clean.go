@@ -4,30 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/run"
 )
 
-// DropQueues deletes the consumers of a run that keep says nothing for. It
-// reads the list of all consumers, so it is for the rare case that one is in
-// the way, and for cleaning.
-func (b *Bus) DropQueues(ctx context.Context, id run.ID, keep func(session int) bool) error {
+// DropQueues deletes the consumers of all sessions and incarnations of a run.
+// It reads the list of all consumers.
+func (b *Bus) DropQueues(ctx context.Context, id run.ID) error {
+	return b.dropQueues(ctx, id, func(int, string) bool { return false })
+}
+
+// dropQueues deletes the consumers of a run that keep says nothing for; mark is
+// the incarnation's in their names.
+func (b *Bus) dropQueues(ctx context.Context, id run.ID, keep func(session int, mark string) bool) error {
 	s, err := b.stream(ctx, StreamTasks)
 	if err != nil {
 		return err
 	}
 	names := s.ConsumerNames(ctx)
 	for name := range names.Name() {
-		session, ok := strings.CutPrefix(name, string(id)+"_s")
-		n, err := strconv.Atoi(session)
-		if !ok || err != nil || keep(n) {
+		session, mark, ok := parseConsumer(id, name)
+		if !ok || keep(session, mark) {
 			continue
 		}
-		if err := b.DropQueue(ctx, id, n); err != nil {
+		if err := b.dropQueue(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -48,14 +50,22 @@ func (b *Bus) Clean(ctx context.Context, id run.ID) error {
 	if err := b.PurgeTasks(ctx, id); err != nil {
 		return err
 	}
-	if err := b.DropQueues(ctx, id, func(int) bool { return false }); err != nil {
+	if err := b.DropQueues(ctx, id); err != nil {
 		return err
 	}
 	for _, p := range []struct{ stream, subjects string }{
 		{StreamProgress, runSubjects("progress", id)},
 		{StreamArtifacts, artifactSubjects(id)},
 		{StreamFooters, runSubjects("footer", id)},
+		{StreamNotes, noteSubjects(id)},
 	} {
+		if p.stream == StreamNotes {
+			if there, err := b.hasNotes(ctx); err != nil {
+				return err
+			} else if !there {
+				continue
+			}
+		}
 		if err := b.purge(ctx, p.stream, p.subjects); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ const (
 	headerWorker      = "Gx1-Worker"
 	headerStopSource  = "Gx1-Stop-Source"
 	headerStopSession = "Gx1-Stop-Session"
+	headerIncarnation = "Gx1-Incarnation"
 )
 
 // Timings of a connection.
@@ -78,6 +79,7 @@ type Bus struct {
 	spans    map[run.ID]span
 	runs     jetstream.KeyValue
 	data     jetstream.ObjectStore
+	rights   *Rights // nil: not known yet
 	hints    map[int]chan struct{}
 	nextHint int
 }
@@ -200,20 +202,49 @@ func Unreachable(err error) bool {
 // of their own (which may also be a context's inbox_prefix).
 func ownInbox(o *nats.Options) error {
 	prefix := o.InboxPrefix
-	switch {
-	case prefix != "":
-	case o.UserJWT != nil:
-		public, err := jwtUser(o.UserJWT)
+	if prefix == "" {
+		public, err := publicKey(o)
 		if err != nil {
 			return err
 		}
-		prefix = access.Inbox(public)
-	case o.Nkey != "":
-		prefix = access.Inbox(o.Nkey)
-	default:
-		prefix = defaultInbox
+		if prefix = defaultInbox; public != "" {
+			prefix = access.Inbox(public)
+		}
 	}
 	return nats.CustomInboxPrefix(prefix + "." + nats.NewInbox()[len(nats.InboxPrefix):])(o)
+}
+
+// publicKey is the user's public nkey; empty where the user has none.
+func publicKey(o *nats.Options) (string, error) {
+	if o.UserJWT != nil {
+		return jwtUser(o.UserJWT)
+	}
+	return o.Nkey, nil
+}
+
+// noKey stands for the public key of a user without one.
+const noKey = "-"
+
+func (b *Bus) publicKey() (string, error) {
+	public, err := publicKey(&b.nc.Opts)
+	if public == "" {
+		public = noKey
+	}
+	return public, err
+}
+
+// Sign signs text with this user's nkey. A user without one signs nothing: the
+// zero Signature.
+func (b *Bus) Sign(text []byte) (run.Signature, error) {
+	public, err := publicKey(&b.nc.Opts)
+	if err != nil || public == "" || b.nc.Opts.SignatureCB == nil {
+		return run.Signature{}, err
+	}
+	signed, err := b.nc.Opts.SignatureCB(text)
+	if err != nil {
+		return run.Signature{}, fmt.Errorf("signing with the user's key %.8s…: %w", public, err)
+	}
+	return run.Signature{Key: public, Bytes: signed}, nil
 }
 
 // defaultInbox is the prefix of answers of users without a key of their own.

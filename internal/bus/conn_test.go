@@ -212,7 +212,7 @@ func TestMakeStreamsTwice(t *testing.T) {
 		s, err := b.js.Stream(t.Context(), cfg.Name)
 		must(t, err)
 		got := s.CachedInfo().Config
-		if fmt.Sprint(got.Subjects) != fmt.Sprint(cfg.Subjects) || got.MaxMsgsPerSubject != 1 || got.Retention != cfg.Retention ||
+		if fmt.Sprint(got.Subjects) != fmt.Sprint(cfg.Subjects) || got.MaxMsgsPerSubject != cfg.MaxMsgsPerSubject || got.Retention != cfg.Retention ||
 			got.Discard != cfg.Discard || got.DiscardNewPerSubject != cfg.DiscardNewPerSubject || !got.AllowDirect {
 			t.Errorf("%s: %+v", cfg.Name, got)
 		}

@@ -74,7 +74,7 @@ func (*Bus) takeLease(m run.Manifest, sink Sink) func(*jetstream.RawStreamMsg) {
 	return func(msg *jetstream.RawStreamMsg) {
 		r, err := decodeLease(msg)
 		if err == nil {
-			if err = r.Check(m); err != nil {
+			if err = r.Check(m, msg.Sequence); err != nil {
 				err = &RefusedError{Subject: msg.Subject, Seq: msg.Sequence, Err: err}
 			}
 		}

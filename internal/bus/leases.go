@@ -1,7 +1,10 @@
 package bus
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -70,6 +73,7 @@ func decodeLease(msg *jetstream.RawStreamMsg) (*lease.Record, error) {
 	if r.RunID != id || r.ChunkIdx != idx {
 		return refuse(fmt.Errorf("the record is of run %s, chunk %d", r.RunID, r.ChunkIdx))
 	}
+	r = r.At(msg.Sequence)
 	return &r, nil
 }
 
@@ -102,29 +106,42 @@ func (b *Bus) StoreFooter(ctx context.Context, f footer.Footer) error {
 		return err
 	}
 	id, idx := run.ID(f.RunID), int(f.ChunkIdx)
-	msgID := fmt.Sprintf("%s.%d.%d.%d", id, idx, f.Claim, f.Seq)
-	reqCtx, cancel := bounded(ctx)
-	defer cancel()
-	_, err = b.js.PublishMsg(reqCtx, b.message(footerSubject(id, idx), data),
-		jetstream.WithMsgID(msgID), jetstream.WithExpectStream(StreamFooters))
-	if err == nil {
-		return nil
+	subject := footerSubject(id, idx)
+	opts := []jetstream.PublishOpt{jetstream.WithExpectStream(StreamFooters), jetstream.WithMsgID(footerMsgID(f, data))}
+	for {
+		reqCtx, cancel := bounded(ctx)
+		ack, err := b.js.PublishMsg(reqCtx, b.message(subject, data), opts...)
+		cancel()
+		switch {
+		case err == nil && !ack.Duplicate:
+			return nil
+		case err != nil && !discarded(err):
+			return fmt.Errorf("storing the footer of chunk %d: %w", idx, plain(err))
+		}
+		// One is there, or was once stored under this id, which counts for the
+		// whole stream: whether it is this one, only the stored bytes say.
+		msg, lost := b.last(ctx, StreamFooters, subject)
+		switch {
+		case lost != nil:
+			return lost
+		case msg != nil && checkSchema(msg.Header) == nil && bytes.Equal(msg.Data, data):
+			return nil
+		case msg != nil:
+			return fmt.Errorf("chunk %d: %w", idx, ErrKept)
+		case err != nil:
+			return fmt.Errorf("storing the footer of chunk %d: the one in its place was deleted meanwhile: %w", idx, err)
+		}
+		// What the id stands for is not there: it was deleted, or it stands
+		// elsewhere. Without an id the footer is stored, and still only once.
+		opts = opts[:1]
 	}
-	if !discarded(err) {
-		return fmt.Errorf("storing the footer of chunk %d: %w", idx, plain(err))
-	}
-	// One is there. After the duplicate window it may still be this one.
-	msg, err := b.last(ctx, StreamFooters, footerSubject(id, idx))
-	if err != nil {
-		return err
-	}
-	if msg == nil {
-		return fmt.Errorf("storing the footer of chunk %d: another one was there and is deleted: try again", idx)
-	}
-	if msg.Header.Get(jetstream.MsgIDHeader) == msgID {
-		return nil
-	}
-	return fmt.Errorf("chunk %d: %w", idx, ErrKept)
+}
+
+// footerMsgID is the message id of footer f, whose bytes are data. With their
+// digest in it, nobody can store something else under it first.
+func footerMsgID(f footer.Footer, data []byte) string {
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("%s.%s.%d.%d.%d.%s", f.RunID, f.Incarnation, f.ChunkIdx, f.Claim, f.Seq, hex.EncodeToString(sum[:]))
 }
 
 // Footer reads the final footer of a chunk and its sequence: nil and 0 if

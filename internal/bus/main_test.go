@@ -111,18 +111,22 @@ func testManifest(id run.ID, chunks int) run.Manifest {
 		panic(err)
 	}
 	return run.Manifest{
-		Schema: run.Schema, RunID: id, Session: 1, State: run.StateRunning,
+		Schema: run.Schema, RunID: id, Incarnation: testIncarnation, Session: 1, State: run.StateRunning,
 		Data: run.Data{Bars: plan.Bars, SliceBars: 1 << 16}, Plan: plan,
 		Engine: footer.EngineBuiltin, LeaseDuration: 10 * time.Second, MaxFailures: 3,
 	}
 }
+
+const testIncarnation run.Incarnation = "00112233445566778899aabbccddeeff"
+
+func testRun(id run.ID) run.Ref { return run.Ref{ID: id, Incarnation: testIncarnation} }
 
 // okFooter is a valid final footer of a chunk.
 func okFooter(m run.Manifest, idx int) footer.Footer {
 	bars := m.Plan.Chunk(idx).Bars
 	return footer.Footer{
 		RunID: string(m.RunID), ChunkID: strconv.Itoa(idx), ChunkIdx: int64(idx), Status: footer.StatusOK, Final: true,
-		Schema: footer.Schema, Attempt: 1, Claim: 7, Seq: 3, Engine: m.Engine, WorkerID: "w",
+		Schema: footer.Schema, Incarnation: string(m.Incarnation), Attempt: 1, Claim: 7, Seq: 3, Engine: m.Engine, WorkerID: "w",
 		FirstBar: bars.First, EndBar: bars.End, PlannedBars: bars.Len(), TotalBars: bars.Len(), BarsProcessed: bars.Len(),
 	}
 }
@@ -136,7 +140,7 @@ func partial(f footer.Footer, bars int64) footer.Footer {
 // claimOf is a claim of a chunk.
 func claimOf(m run.Manifest, idx int, worker string) lease.Record {
 	return lease.Record{
-		State: lease.StateClaimed, RunID: m.RunID, ChunkIdx: idx, Session: m.Session,
+		State: lease.StateClaimed, RunID: m.RunID, Incarnation: m.Incarnation, ChunkIdx: idx, Session: m.Session,
 		Holder: lease.Holder{WorkerID: worker, Host: "h"}, Attempt: 1,
 	}
 }
@@ -163,8 +167,8 @@ func must(t *testing.T, err error) {
 // queueOf makes and opens the queue of m's session.
 func queueOf(t *testing.T, b *Bus, m run.Manifest) *Queue {
 	t.Helper()
-	must(t, b.MakeQueue(t.Context(), m.RunID, m.Session, m.LeaseDuration))
-	q, err := b.OpenQueue(t.Context(), m.RunID, m.Session)
+	must(t, b.MakeQueue(t.Context(), m.Ref(), m.Session, m.LeaseDuration))
+	q, err := b.OpenQueue(t.Context(), m.Ref(), m.Session)
 	must(t, err)
 	return q
 }

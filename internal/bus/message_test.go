@@ -56,7 +56,7 @@ func FuzzMessages(f *testing.F) {
 		} else if footerSubject(run.ID(ft.RunID), int(ft.ChunkIdx)) != subject || !ft.IsOK() || ft.Status != footer.StatusOK {
 			t.Errorf("%s is taken as footer of %s, chunk %d, %s", subject, ft.RunID, ft.ChunkIdx, ft.Status)
 		}
-		if part, err := decodePart(msg); err != nil {
+		if part, err := decodePart("", msg); err != nil {
 			refused(err)
 		} else if schema != strconv.Itoa(run.Schema) || len(part) > MaxArtifactPart || !bytes.Equal(part, data) {
 			t.Errorf("%s, schema %s is taken as a part of %d bytes", subject, schema, len(part))

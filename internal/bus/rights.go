@@ -56,6 +56,25 @@ func (b *Bus) Require(ctx context.Context, role access.Role) error {
 	return r.require(role)
 }
 
+// allowed reports whether this user may publish to subject. The server is asked
+// once; a user whom it does not tell is taken for allowed.
+func (b *Bus) allowed(ctx context.Context, subject string) bool {
+	b.mu.Lock()
+	r := b.rights
+	b.mu.Unlock()
+	if r == nil {
+		got, err := b.Rights(ctx)
+		if err != nil {
+			return true
+		}
+		r = &got
+		b.mu.Lock()
+		b.rights = r
+		b.mu.Unlock()
+	}
+	return r.Allowed.Publish.Allows(subject)
+}
+
 // deaf reports whether the server keeps this user's answers from it.
 func (b *Bus) deaf() bool {
 	err := b.nc.LastError()
@@ -63,7 +82,7 @@ func (b *Bus) deaf() bool {
 }
 
 func (r Rights) require(role access.Role) error {
-	lacks := access.Of(role).Lacks(r.Allowed)
+	lacks := access.Needs(role).Lacks(r.Allowed)
 	var what []string
 	for _, s := range lacks.Publish {
 		what = append(what, "publish to "+s)

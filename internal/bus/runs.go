@@ -93,13 +93,20 @@ func (b *Bus) StoreManifest(ctx context.Context, m run.Manifest, expect uint64) 
 	return rev, nil
 }
 
+// StoredManifest is a manifest with its revision in the bucket of runs, which
+// rises with every write to any run.
+type StoredManifest struct {
+	run.Manifest
+	Revision uint64
+}
+
 // Manifests reads the manifests of all runs. One that is malformed is logged
 // and passed over: it must not keep workers from the others. A bus that does
 // not answer is an error: no run is left out for that.
-func (b *Bus) Manifests(ctx context.Context) ([]run.Manifest, error) {
+func (b *Bus) Manifests(ctx context.Context) ([]StoredManifest, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	var list []run.Manifest
+	var list []StoredManifest
 	err := b.each(ctx, "KV_"+BucketRuns, runsPrefix+">", func(msg *nats.Msg) (bool, error) {
 		raw, err := rawMsg(msg)
 		if err != nil {
@@ -114,7 +121,7 @@ func (b *Bus) Manifests(ctx context.Context) ([]run.Manifest, error) {
 			b.log.Warn("passing over a run", "run_id", id, "error", err)
 			return true, nil
 		}
-		list = append(list, m)
+		list = append(list, StoredManifest{m, raw.Sequence})
 		return true, nil
 	})
 	if err != nil {

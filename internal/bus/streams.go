@@ -16,6 +16,15 @@ const (
 	maxStopStorage = 64 << 20
 )
 
+// Limits of the stream of notes: a user has few of each run, and all of them
+// together stay small. A note that its worker does not repeat is out of date.
+const (
+	maxNotesPerUser = 8
+	maxNoteBytes    = 2 * maxUnfitBytes // with its headers
+	maxNoteStorage  = 16 << 20
+	noteAge         = time.Hour
+)
+
 // maxConsumers is above any number of runs on one bus. No limit (-1) would
 // mean the server's own, 1000 since 2.15.
 const maxConsumers = 100_000
@@ -46,7 +55,14 @@ func streamConfigs(replicas int) []jetstream.StreamConfig {
 		{
 			Name: StreamArtifacts, Subjects: []string{"gx1.artifact.*.*.*.*"}, Description: "GX1 Replay: what chunks leave beside their footers",
 			Storage: jetstream.FileStorage, Replicas: replicas,
-			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxConsumers: maxConsumers, AllowDirect: true,
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			MaxConsumers: maxConsumers, AllowDirect: true,
+		},
+		{
+			Name: StreamNotes, Subjects: []string{"gx1.note.*.*"}, Description: "GX1 Replay: notes of incompatible workers",
+			Storage: jetstream.FileStorage, Replicas: replicas,
+			MaxMsgsPerSubject: maxNotesPerUser, Discard: jetstream.DiscardOld,
+			MaxMsgSize: maxNoteBytes, MaxBytes: maxNoteStorage, MaxAge: noteAge, MaxConsumers: maxConsumers, AllowDirect: true,
 		},
 		{
 			Name: StreamStop, Subjects: []string{StopSubjects}, Description: "GX1 Replay: stops",
@@ -61,6 +77,9 @@ func streamConfigs(replicas int) []jetstream.StreamConfig {
 // where they are missing. What exists is left as it is.
 func (b *Bus) MakeStreams(ctx context.Context, replicas int) error {
 	for _, cfg := range streamConfigs(replicas) {
+		if cfg.Name == StreamNotes && !b.allowed(ctx, "$JS.API.STREAM.CREATE."+cfg.Name) {
+			continue // a bus whose rights were written by an earlier version
+		}
 		if _, err := b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return fmt.Errorf("making stream %s: %w", cfg.Name, err)
 		}

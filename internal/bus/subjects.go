@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/run"
 )
 
@@ -14,6 +15,7 @@ const (
 	StreamProgress  = "GX1_PROGRESS"
 	StreamFooters   = "GX1_FOOTERS"
 	StreamArtifacts = "GX1_ARTIFACTS"
+	StreamNotes     = "GX1_NOTES"
 	StreamStop      = "GX1_STOP"
 	BucketRuns      = "GX1_RUNS"
 	StoreData       = "GX1_DATA"
@@ -45,6 +47,12 @@ func artifactSubject(id run.ID, idx int, claim uint64, part int) string {
 // artifactSubjects matches every artifact of run id.
 func artifactSubjects(id run.ID) string { return "gx1.artifact." + string(id) + ".>" }
 
+// noteSubject is where the user with that public key leaves notes on run id.
+func noteSubject(id run.ID, public string) string { return access.Note(string(id), public) }
+
+// noteSubjects matches the notes of all users on run id.
+func noteSubjects(id run.ID) string { return access.Note(string(id), "*") }
+
 // parseChunkSubject takes gx1.<kind>.<run_id>.<chunk_idx> apart.
 func parseChunkSubject(kind, subject string) (run.ID, int, error) {
 	rest, ok := strings.CutPrefix(subject, "gx1."+kind+".")
@@ -72,7 +80,33 @@ func parseStopSubject(subject string) (run.ID, error) {
 	return run.ParseID(text)
 }
 
-// consumerName names the durable consumer of one session of a run. The
-// session is part of it because a consumer that is made again under the same
-// name takes the acks of the old one's deliveries.
-func consumerName(id run.ID, session int) string { return string(id) + "_s" + strconv.Itoa(session) }
+// consumerName names the durable consumer of one session of a run. Session and
+// incarnation are part of it because a consumer that is made again under the
+// same name takes the acks of the old one's deliveries.
+func consumerName(r run.Ref, session int) string {
+	return string(r.ID) + "_s" + strconv.Itoa(session) + consumerMark(r.Incarnation)
+}
+
+// consumerMark is how much of an incarnation tells consumers apart.
+func consumerMark(i run.Incarnation) string {
+	if len(i) < markDigits {
+		return ""
+	}
+	return "_" + string(i[:markDigits])
+}
+
+const markDigits = 12
+
+// parseConsumer takes the name of a consumer of run id apart; ok is false for
+// another run's.
+func parseConsumer(id run.ID, name string) (session int, mark string, ok bool) {
+	rest, ok := strings.CutPrefix(name, string(id)+"_s")
+	number, digits, marked := strings.Cut(rest, "_")
+	if marked {
+		// A run_id may hold what looks like the end of such a name.
+		ok = ok && len(digits) == markDigits && strings.Trim(digits, "0123456789abcdef") == ""
+		mark = "_" + digits
+	}
+	session, err := strconv.Atoi(number)
+	return session, mark, ok && err == nil && session > 0 && strconv.Itoa(session) == number
+}

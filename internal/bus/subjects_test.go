@@ -9,18 +9,21 @@ import (
 
 func TestSubjects(t *testing.T) {
 	for got, want := range map[string]string{
-		taskSubject("r-1", 0):               "gx1.task.r-1.0",
-		progressSubject("r_1", 12):          "gx1.progress.r_1.12",
-		footerSubject("R", 7):               "gx1.footer.R.7",
-		artifactSubject("R", 7, 99, 3):      "gx1.artifact.R.7.99.3",
-		artifactSubjects("R"):               "gx1.artifact.R.>",
-		runSubjects("task", "R"):            "gx1.task.R.*",
-		StopSubject("R"):                    "gx1.stop.R",
-		StopSubjects:                        "gx1.stop.*",
-		consumerName("20261124_0a-b", 2):    "20261124_0a-b_s2",
-		StreamTasks + StreamProgress:        "GX1_TASKSGX1_PROGRESS",
-		StreamFooters + StreamArtifacts:     "GX1_FOOTERSGX1_ARTIFACTS",
-		StreamStop + BucketRuns + StoreData: "GX1_STOPGX1_RUNSGX1_DATA",
+		taskSubject("r-1", 0):          "gx1.task.r-1.0",
+		progressSubject("r_1", 12):     "gx1.progress.r_1.12",
+		footerSubject("R", 7):          "gx1.footer.R.7",
+		artifactSubject("R", 7, 99, 3): "gx1.artifact.R.7.99.3",
+		artifactSubjects("R"):          "gx1.artifact.R.>",
+		runSubjects("task", "R"):       "gx1.task.R.*",
+		StopSubject("R"):               "gx1.stop.R",
+		StopSubjects:                   "gx1.stop.*",
+		noteSubject("R", "UABC"):       "gx1.note.R.UABC",
+
+		consumerName(run.Ref{ID: "20261124_0a-b"}, 2): "20261124_0a-b_s2",
+		consumerName(testRun("r"), 12):                "r_s12_001122334455",
+		StreamTasks + StreamProgress:                  "GX1_TASKSGX1_PROGRESS",
+		StreamFooters + StreamArtifacts:               "GX1_FOOTERSGX1_ARTIFACTS",
+		StreamStop + BucketRuns + StoreData:           "GX1_STOPGX1_RUNSGX1_DATA",
 	} {
 		if got != want {
 			t.Errorf("%s (want %s)", got, want)
@@ -98,4 +101,28 @@ func FuzzParseChunkSubject(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestParseConsumer(t *testing.T) {
+	for _, c := range []struct {
+		id      run.ID
+		name    string
+		session int
+		mark    string
+		ok      bool
+	}{
+		{"r", consumerName(run.Ref{ID: "r"}, 3), 3, "", true},
+		{"r", consumerName(testRun("r"), 3), 3, "_001122334455", true},
+		{"r", consumerName(testRun("r_s3_x"), 3), 0, "", false}, // another run's
+		{"r", consumerName(run.Ref{ID: "r_s3"}, 3), 0, "", false},
+		{"r", "r_s03", 0, "", false},
+		{"r", "r_sx", 0, "", false},
+		{"r", "r2_s1", 0, "", false},
+		{"r", "", 0, "", false},
+	} {
+		session, mark, ok := parseConsumer(c.id, c.name)
+		if ok != c.ok || ok && (session != c.session || mark != c.mark) {
+			t.Errorf("%s of %s: %d, %q, %v (want %d, %q, %v)", c.name, c.id, session, mark, ok, c.session, c.mark, c.ok)
+		}
+	}
 }

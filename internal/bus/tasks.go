@@ -80,14 +80,14 @@ func (b *Bus) PublishTasks(ctx context.Context, tasks iter.Seq[run.Task]) error 
 }
 
 // MakeQueue makes the consumer of one session of a run, which lets workers
-// begin; one that is there stays. A consumer of an earlier session in its
-// place, of which nothing was known, goes.
-func (b *Bus) MakeQueue(ctx context.Context, id run.ID, session int, leaseDuration time.Duration) error {
+// begin; one that is there stays. A consumer of an earlier session or
+// incarnation in its place, of which nothing was known, goes.
+func (b *Bus) MakeQueue(ctx context.Context, r run.Ref, session int, leaseDuration time.Duration) error {
 	create := func() error {
 		ctx, cancel := bounded(ctx)
 		defer cancel()
 		_, err := b.js.CreateConsumer(ctx, StreamTasks, jetstream.ConsumerConfig{
-			Durable: consumerName(id, session), FilterSubject: runSubjects("task", id),
+			Durable: consumerName(r, session), FilterSubject: runSubjects("task", r.ID),
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: leaseDuration / 2,
 			MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 1 << 14,
 		})
@@ -95,33 +95,39 @@ func (b *Bus) MakeQueue(ctx context.Context, id run.ID, session int, leaseDurati
 	}
 	err := create()
 	if apiCode(err) == codeFilterTaken {
-		if err := b.DropQueues(ctx, id, func(s int) bool { return s >= session }); err != nil {
+		mine := consumerMark(r.Incarnation)
+		later := func(s int, mark string) bool { return mark == mine && s >= session }
+		if err := b.dropQueues(ctx, r.ID, later); err != nil {
 			return err
 		}
 		err = create()
 	}
 	if err != nil {
-		return fmt.Errorf("making the consumer of run %s, session %d: %w", id, session, err)
+		return fmt.Errorf("making the consumer of run %s, session %d: %w", r.ID, session, err)
 	}
 	return nil
 }
 
 // DropQueue deletes the consumer of one session; a missing one is fine.
-func (b *Bus) DropQueue(ctx context.Context, id run.ID, session int) error {
+func (b *Bus) DropQueue(ctx context.Context, r run.Ref, session int) error {
+	return b.dropQueue(ctx, consumerName(r, session))
+}
+
+func (b *Bus) dropQueue(ctx context.Context, name string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	err := b.js.DeleteConsumer(ctx, StreamTasks, consumerName(id, session))
+	err := b.js.DeleteConsumer(ctx, StreamTasks, name)
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("deleting the consumer of run %s, session %d: %w", id, session, err)
+		return fmt.Errorf("deleting consumer %s of stream %s: %w", name, StreamTasks, err)
 	}
 	return nil
 }
 
 // DropQueuesBefore deletes the consumers of all sessions of a run before
 // session.
-func (b *Bus) DropQueuesBefore(ctx context.Context, id run.ID, session int) error {
+func (b *Bus) DropQueuesBefore(ctx context.Context, r run.Ref, session int) error {
 	for s := 1; s < session; s++ {
-		if err := b.DropQueue(ctx, id, s); err != nil {
+		if err := b.DropQueue(ctx, r, s); err != nil {
 			return err
 		}
 	}
@@ -156,17 +162,17 @@ type Queue struct {
 }
 
 // OpenQueue finds a session's consumer; ErrNoConsumer if it is not there.
-func (b *Bus) OpenQueue(ctx context.Context, id run.ID, session int) (*Queue, error) {
+func (b *Bus) OpenQueue(ctx context.Context, r run.Ref, session int) (*Queue, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	cons, err := b.js.Consumer(ctx, StreamTasks, consumerName(id, session))
+	cons, err := b.js.Consumer(ctx, StreamTasks, consumerName(r, session))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("run %s, session %d: %w", id, session, ErrNoConsumer)
+		return nil, fmt.Errorf("run %s, session %d: %w", r.ID, session, ErrNoConsumer)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("finding the consumer of run %s, session %d: %w", id, session, err)
+		return nil, fmt.Errorf("finding the consumer of run %s, session %d: %w", r.ID, session, err)
 	}
-	return &Queue{bus: b, cons: cons, id: id}, nil
+	return &Queue{bus: b, cons: cons, id: r.ID}, nil
 }
 
 // Next returns a task, or nil if none waits; for a moment after one is

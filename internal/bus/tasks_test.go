@@ -21,7 +21,7 @@ func TestFact_InProgressIsAnsweredThoughTheTaskIsAnothers(t *testing.T) {
 	must(t, a.PublishTasks(t.Context(), tasksOf(m, 0)))
 	first := next(t, queueOf(t, a, m))
 	must(t, first.Nak(0))
-	q, err := b.OpenQueue(t.Context(), m.RunID, m.Session)
+	q, err := b.OpenQueue(t.Context(), m.Ref(), m.Session)
 	must(t, err)
 	second := next(t, q)
 	must(t, first.InProgress(t.Context()))
@@ -37,8 +37,8 @@ func TestFact_ADeletedConsumerGivesNoResponders(t *testing.T) {
 	q := queueOf(t, b, m)
 	d := next(t, q)
 	must(t, d.InProgress(t.Context()))
-	must(t, b.DropQueue(t.Context(), m.RunID, m.Session))
-	must(t, b.DropQueue(t.Context(), m.RunID, m.Session)) // gone already: fine
+	must(t, b.DropQueue(t.Context(), m.Ref(), m.Session))
+	must(t, b.DropQueue(t.Context(), m.Ref(), m.Session)) // gone already: fine
 
 	wantGone := func(what string, err error) {
 		t.Helper()
@@ -50,7 +50,7 @@ func TestFact_ADeletedConsumerGivesNoResponders(t *testing.T) {
 	wantGone("ack", d.Ack(t.Context()))
 	_, err := q.Next()
 	wantGone("next", err)
-	_, err = b.OpenQueue(t.Context(), m.RunID, m.Session)
+	_, err = b.OpenQueue(t.Context(), m.Ref(), m.Session)
 	wantGone("open", err)
 	if err := d.Nak(0); err != nil {
 		t.Errorf("a nak asks for no answer: %v", err)
@@ -96,7 +96,7 @@ func TestFact_TasksCanBePublishedAgainAtOnceAfterAStop(t *testing.T) {
 	m := testManifest("r1", 5)
 	for session := 1; session <= 3; session++ {
 		m.Session = session
-		must(t, b.DropQueuesBefore(t.Context(), m.RunID, session))
+		must(t, b.DropQueuesBefore(t.Context(), m.Ref(), session))
 		must(t, b.PublishTasks(t.Context(), tasksOf(m, 0, 1, 2, 3, 4)))
 		if n := messages(t, b, StreamTasks); n != 5 {
 			t.Fatalf("session %d: %d tasks (want 5)", session, n)
@@ -106,7 +106,7 @@ func TestFact_TasksCanBePublishedAgainAtOnceAfterAStop(t *testing.T) {
 		must(t, b.PurgeTasks(t.Context(), m.RunID))
 		none(t, q)
 		must(t, held.InProgress(t.Context())) // the consumer is there still
-		must(t, b.DropQueue(t.Context(), m.RunID, session))
+		must(t, b.DropQueue(t.Context(), m.Ref(), session))
 		if err := held.InProgress(t.Context()); !errors.Is(err, ErrNoConsumer) {
 			t.Errorf("session %d: %v (want ErrNoConsumer)", session, err)
 		}
@@ -166,23 +166,23 @@ func TestEachSessionHasItsConsumer(t *testing.T) {
 	m := testManifest("r1", 1)
 	must(t, b.PublishTasks(t.Context(), tasksOf(m, 0)))
 	q1 := queueOf(t, b, m)
-	must(t, b.MakeQueue(t.Context(), m.RunID, m.Session, m.LeaseDuration)) // the same again is fine
+	must(t, b.MakeQueue(t.Context(), m.Ref(), m.Session, m.LeaseDuration)) // the same again is fine
 	old := next(t, q1)
 
 	// A later session's consumer is never taken away for an earlier one's.
 	m.Session = 2
-	must(t, b.DropQueuesBefore(t.Context(), m.RunID, 2))
+	must(t, b.DropQueuesBefore(t.Context(), m.Ref(), 2))
 	q2 := queueOf(t, b, m)
-	if err := b.MakeQueue(t.Context(), m.RunID, 1, m.LeaseDuration); apiCode(err) != codeFilterTaken {
+	if err := b.MakeQueue(t.Context(), m.Ref(), 1, m.LeaseDuration); apiCode(err) != codeFilterTaken {
 		t.Errorf("a consumer of session 1 beside that of session 2: %v", err)
 	}
 	if d := next(t, q2); d.Task.ChunkIdx != 0 {
 		t.Errorf("task %+v", d.Task)
 	}
 	// An earlier one that nobody knew of does not keep a later one out.
-	must(t, b.MakeQueue(t.Context(), m.RunID, 3, m.LeaseDuration))
-	must(t, b.DropQueues(t.Context(), m.RunID, func(int) bool { return false }))
-	must(t, b.MakeQueue(t.Context(), m.RunID, 2, m.LeaseDuration))
+	must(t, b.MakeQueue(t.Context(), m.Ref(), 3, m.LeaseDuration))
+	must(t, b.DropQueues(t.Context(), m.RunID))
+	must(t, b.MakeQueue(t.Context(), m.Ref(), 2, m.LeaseDuration))
 	// The old session's delivery cannot take the new one's task away.
 	if err := old.Ack(t.Context()); !errors.Is(err, ErrNoConsumer) {
 		t.Errorf("ack of the old delivery: %v (want ErrNoConsumer)", err)

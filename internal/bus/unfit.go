@@ -2,14 +2,15 @@ package bus
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/run"
@@ -34,20 +35,18 @@ const (
 	maxUnfits     = 256 // that are read
 )
 
-// unfitSubject holds one note a host and command, so that workers which start
-// again and again leave no heap of them. It lies among the run's artifacts,
-// and goes with them.
-func unfitSubject(id run.ID, u Unfit) string {
-	sum := sha256.Sum256([]byte(u.Host + "\x00" + u.Identity))
-	return fmt.Sprintf("gx1.artifact.%s.unfit.%s.0", id, hex.EncodeToString(sum[:8]))
-}
-
-// unfitSubjects matches the notes on run id.
-func unfitSubjects(id run.ID) string { return "gx1.artifact." + string(id) + ".unfit.*.0" }
-
-// StoreUnfit stores a note on run id; it takes the place of an older one of the
-// same host and command.
+// StoreUnfit stores a note on run id. Of one user's notes on a run the last few
+// are kept, so that workers which start again and again leave no heap of them.
+// A bus whose rights know no notes takes none.
 func (b *Bus) StoreUnfit(ctx context.Context, id run.ID, u Unfit) error {
+	public, err := b.publicKey()
+	if err != nil {
+		return fmt.Errorf("storing a note on run %s: %w", id, err)
+	}
+	subject := noteSubject(id, public)
+	if !b.allowed(ctx, subject) {
+		return nil
+	}
 	if len(u.Why) > maxUnfitText {
 		u.Why = strings.ToValidUTF8(u.Why[:maxUnfitText], "") + "…"
 	}
@@ -58,44 +57,54 @@ func (b *Bus) StoreUnfit(ctx context.Context, id run.ID, u Unfit) error {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if _, err := b.js.PublishMsg(ctx, b.message(unfitSubject(id, u), data), jetstream.WithExpectStream(StreamArtifacts)); err != nil {
+	if _, err := b.js.PublishMsg(ctx, b.message(subject, data), jetstream.WithExpectStream(StreamNotes)); err != nil {
 		return fmt.Errorf("storing a note on run %s: %w", id, plain(err))
 	}
 	return nil
 }
 
-// Unfits reads the notes on run id, in the order of workers. One that cannot
-// be used is passed over.
+// Unfits reads the notes on run id, the last one of each host and command, in
+// the order of workers. One that cannot be used is passed over.
 func (b *Bus) Unfits(ctx context.Context, id run.ID) ([]Unfit, error) {
-	s, err := b.stream(ctx, StreamArtifacts)
-	if err != nil {
+	if there, err := b.hasNotes(ctx); !there || err != nil {
 		return nil, err
+	}
+	type source struct{ host, identity string }
+	latest := map[source]Unfit{}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	read := 0
+	err := b.each(ctx, StreamNotes, noteSubjects(id), func(msg *nats.Msg) (bool, error) {
+		raw, err := rawMsg(msg)
+		if err != nil {
+			return false, err
+		}
+		read++
+		var u Unfit
+		if len(raw.Data) > maxUnfitBytes || checkSchema(raw.Header) != nil || json.Unmarshal(raw.Data, &u) != nil || u.WorkerID == "" || u.Why == "" {
+			return read < maxUnfits*maxNotesPerUser, nil
+		}
+		u.At = raw.Time
+		latest[source{u.Host, u.Identity}] = u
+		return len(latest) < maxUnfits && read < maxUnfits*maxNotesPerUser, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the notes on run %s: %w", id, err)
+	}
+	return slices.SortedFunc(maps.Values(latest), func(x, y Unfit) int { return strings.Compare(x.WorkerID, y.WorkerID) }), nil
+}
+
+// hasNotes reports whether the bus has a stream of notes that this user may
+// read. A bus that was set up by an earlier version has none.
+func (b *Bus) hasNotes(ctx context.Context) (bool, error) {
+	if !b.allowed(ctx, "$JS.API.STREAM.INFO."+StreamNotes) {
+		return false, nil
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(unfitSubjects(id)))
-	if err != nil {
-		return nil, fmt.Errorf("listing the notes on run %s: %w", id, plain(err))
+	_, err := b.stream(ctx, StreamNotes)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, nil
 	}
-	var list []Unfit
-	for subject := range info.State.Subjects {
-		if len(list) >= maxUnfits {
-			break
-		}
-		msg, err := b.last(ctx, StreamArtifacts, subject)
-		if err != nil {
-			return list, err
-		}
-		if msg == nil || len(msg.Data) > maxUnfitBytes || checkSchema(msg.Header) != nil {
-			continue
-		}
-		var u Unfit
-		if json.Unmarshal(msg.Data, &u) != nil || u.WorkerID == "" || u.Why == "" {
-			continue
-		}
-		u.At = msg.Time
-		list = append(list, u)
-	}
-	slices.SortFunc(list, func(x, y Unfit) int { return strings.Compare(x.WorkerID, y.WorkerID) })
-	return list, nil
+	return err == nil, err
 }

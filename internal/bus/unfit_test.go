@@ -14,7 +14,7 @@ func TestNotesOfWorkersThatDoNotServe(t *testing.T) {
 	for _, u := range []Unfit{
 		{WorkerID: "w2", Host: "b", Identity: "x", Why: "file a.py: one"},
 		{WorkerID: "w1", Host: "a", Identity: "x", Why: "file a.py: two"},
-		{WorkerID: "w3", Host: "b", Identity: "x", Why: "file a.py: three"}, // the same host and command: w2's goes
+		{WorkerID: "w3", Host: "b", Identity: "x", Why: "file a.py: three"}, // the same host and command: it stands for w2's
 		{WorkerID: "w4", Host: "b", Identity: "y", Why: strings.Repeat("ü", maxUnfitText)},
 	} {
 		must(t, worker.StoreUnfit(t.Context(), "r1", u))
@@ -23,7 +23,7 @@ func TestNotesOfWorkersThatDoNotServe(t *testing.T) {
 	storeParts(t, worker, "r1", 0, 7, 0, [][]byte{[]byte("an artifact is no note")})
 	// What is no note is passed over.
 	for i, junk := range [][]byte{nil, []byte("{"), []byte(`{"worker_id":"w5"}`), slices.Repeat([]byte("x"), maxUnfitBytes+1)} {
-		subject := "gx1.artifact.r1.unfit." + string(rune('a'+i)) + ".0"
+		subject := noteSubject("r1", string(rune('a'+i)))
 		if _, err := worker.js.PublishMsg(t.Context(), worker.message(subject, junk)); err != nil {
 			t.Fatal(err)
 		}
@@ -45,5 +45,20 @@ func TestNotesOfWorkersThatDoNotServe(t *testing.T) {
 	}
 	if got, err := reader.Unfits(t.Context(), "r2"); err != nil || len(got) != 1 {
 		t.Errorf("of the other run: %+v, %v", got, err)
+	}
+}
+
+// Whoever leaves notes again and again has few of them.
+func TestNotesOfOneUserAreBounded(t *testing.T) {
+	r := newRig(t, "")
+	worker := r.busFor("w", nil)
+	for i := range 3 * maxNotesPerUser {
+		must(t, worker.StoreUnfit(t.Context(), "r1", Unfit{WorkerID: "w", Host: "h", Identity: string(rune('a' + i)), Why: "other"}))
+	}
+	if n := messages(t, worker, StreamNotes); n != maxNotesPerUser {
+		t.Errorf("%d notes are stored (want %d)", n, maxNotesPerUser)
+	}
+	if got, err := worker.Unfits(t.Context(), "r1"); err != nil || len(got) != maxNotesPerUser {
+		t.Errorf("%d notes, %v (want %d)", len(got), err, maxNotesPerUser)
 	}
 }

@@ -51,8 +51,8 @@ func TestVirtualTime(t *testing.T) {
 		m := testManifest("r1", 1)
 		m.LeaseDuration = 20 * time.Minute
 		must(t, coordinator.PublishTasks(t.Context(), tasksOf(m, 0)))
-		must(t, coordinator.MakeQueue(t.Context(), m.RunID, 1, m.LeaseDuration))
-		q, err := worker.OpenQueue(t.Context(), m.RunID, 1)
+		must(t, coordinator.MakeQueue(t.Context(), m.Ref(), 1, m.LeaseDuration))
+		q, err := worker.OpenQueue(t.Context(), m.Ref(), 1)
 		must(t, err)
 		first := next(t, q)
 

@@ -28,7 +28,7 @@ type authFlags struct {
 
 func (p Program) authCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "auth", Short: "Who may do what on a bus of your own", Args: cobra.NoArgs}
-	cmd.AddCommand(p.authInitCommand(), p.authPermissionsCommand())
+	cmd.AddCommand(p.authInitCommand(), p.authAccountsCommand(), p.authPermissionsCommand())
 	return cmd
 }
 

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"gx1replay/internal/access"
+	"gx1replay/test/keybus"
 	"gx1replay/test/natsserver"
 )
 
@@ -195,5 +197,97 @@ func TestRolesOverTLS(t *testing.T) {
 	}
 	if code, stdout, stderr := program(t, t.Context(), false, "status", "--context", b.context("observer")); code != 0 || !strings.Contains(stdout, "roles") {
 		t.Errorf("an observer: %d %s%s", code, stdout, stderr)
+	}
+}
+
+// A bus of an earlier version works, and both the doctor and the coordinator say
+// that its roles can be circumvented.
+func TestRolesInOneAccountAreNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg  keybus.Config
+		want bool
+	}{"one account": {keybus.Config{Users: keybus.Flat}, true}, "an account for each role": {keybus.Config{}, false}} {
+		t.Run(name, func(t *testing.T) {
+			k := keybus.Start(t, c.cfg)
+			said := func(text string) bool {
+				return strings.Contains(text, "share one account") && strings.Contains(text, "Moving an older bus")
+			}
+			for _, r := range []access.Role{access.Worker, access.Operator, access.Observer} {
+				code, stdout, stderr := program(t, t.Context(), false, "doctor", "--output-dir", t.TempDir(), "--nats", k.URL(0), "--nkey", k.SeedFile(r))
+				if said(stdout) != c.want || r != access.Worker && code != 0 {
+					t.Errorf("the doctor with the key of role %s: %d %s%s (want a warning: %v)", r, code, stdout, stderr, c.want)
+				}
+			}
+			// The worker is there when the coordinator comes.
+			ctx, cancel := context.WithCancel(t.Context())
+			worked := make(chan string, 1)
+			go func() {
+				code, _, stderr := program(t, ctx, true, "--nats", k.URL(0), "--nkey", k.SeedFile(access.Worker), "--work-dir", t.TempDir(), "--cache-dir", t.TempDir())
+				worked <- strconv.Itoa(code) + " " + stderr
+			}()
+			defer func() {
+				cancel()
+				<-worked
+			}()
+			root := k.ConnectRoot(0)
+			underWay(t, worked, func() bool { return k.Servers[0].NumClients() > 1 })
+			root.Close()
+			out := t.TempDir()
+			code, stdout, stderr := program(t, t.Context(), false, "run", "--run-id", "flat", "--policy", gatedPolicy(), "--data", "synthetic:4000", "--chunks", "2",
+				"--workers", "0", "--output-dir", out, "--no-guardian", "--quiet", "--nats", k.URL(0), "--nkey", k.SeedFile(access.Coordinator))
+			if code != 0 || !strings.Contains(stdout, "100% of the data") {
+				t.Fatalf("the run: %d\n%s%s", code, stdout, stderr)
+			}
+			log, err := os.ReadFile(filepath.Join(out, "flat", "run.log"))
+			if err != nil || strings.Contains(string(log), "share one account") != c.want {
+				t.Errorf("the run's log, %v (want a warning: %v):\n%s", err, c.want, log)
+			}
+		})
+	}
+}
+
+// What auth accounts prints is what package access exports and imports.
+func TestAuthAccounts(t *testing.T) {
+	code, stdout, stderr := program(t, t.Context(), false, "auth", "accounts")
+	if code != 0 {
+		t.Fatalf("%d %s", code, stderr)
+	}
+	count := func(pattern string) int { return len(regexp.MustCompile(`(?m)^`+pattern).FindAllString(stdout, -1)) }
+	exports := access.Exports(access.Accounts()...)
+	imports := 0
+	for _, e := range exports {
+		line := `nsc add export --account GX1 --name '` + regexp.QuoteMeta(string(e.Kind)+" "+e.Subject) + `' --subject '` + regexp.QuoteMeta(e.Subject) + `'`
+		if e.Kind == access.Service {
+			line += " --service"
+		}
+		if e.Many {
+			line += " --response-type Stream"
+		}
+		if e.Threshold > 0 {
+			line += " --response-threshold " + e.Threshold.String()
+		}
+		public := e.Kind == access.Stream && e.Subject == "gx1.stop.*"
+		if !public {
+			line += " --private"
+		}
+		if count(line+`$`) != 1 {
+			t.Errorf("%+v is not exported: no line %s", e, line)
+		}
+		imports += len(e.Accounts)
+	}
+	if n := count(`nsc add export `); n != len(exports) {
+		t.Errorf("%d exports (want %d)", n, len(exports))
+	}
+	for _, a := range access.Accounts() {
+		if count(`nsc add account --name `+string(a)+`$`) != 1 {
+			t.Errorf("account %s is not added", a)
+		}
+		if got, want := count(`nsc add import --account `+string(a)+` `), len(access.Imports(a)); got != want {
+			t.Errorf("account %s has %d imports (want %d)", a, got, want)
+		}
+		imports -= len(access.Imports(a))
+	}
+	if imports != 0 || strings.Contains(stdout, "--local-subject") {
+		t.Errorf("imports are not those of the exports, or are mapped:\n%s", stdout)
 	}
 }

@@ -76,7 +76,7 @@ replayed, and says what is missing.`,
   coordinator export 20260102_150405_1a2b`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
+	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.auditCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
 	// The original's command line has no verb.
 	if len(args) > 0 && strings.HasPrefix(args[0], "--") && args[0] != "--help" {
 		args = append([]string{"run"}, args...)
@@ -144,6 +144,8 @@ func (e exitCode) Error() string {
 	}
 	return e.err.Error()
 }
+
+func (e exitCode) Unwrap() error { return e.err }
 
 // usageError is a bad command line, with what to try.
 type usageError struct {

@@ -239,6 +239,7 @@ func examineBus(ctx context.Context, where bus.Access) []finding {
 	var list []finding
 	if rights, err := b.Rights(ctx); err == nil {
 		list = append(list, roles(rights))
+		list = append(list, accounts(b.SharedAccount(ctx))...)
 	} else {
 		list = append(list, warn("give the user $SYS.REQ.USER.INFO: docs/security.md", "what this user may do is not known: %v", err))
 	}
@@ -268,6 +269,17 @@ func roles(r bus.Rights) finding {
 		return bad("use the key or context of a role: docs/security.md", "the user %s (account %s) has the rights of no role", r.User, r.Account)
 	}
 	return ok("the user %s (account %s) may act as %s", r.User, r.Account, strings.Join(list, ", "))
+}
+
+// accounts says whether the roles of a bus are kept apart.
+func accounts(sign string, err error) []finding {
+	switch {
+	case err != nil:
+		return []finding{warn("try again", "whether each role has an account of its own is not known: %v", err)}
+	case sign != "":
+		return []finding{warn("give each role its account: docs/security.md, \"Moving an older bus\"", "%s: %s", bus.RolesShareAnAccount, sign)}
+	}
+	return nil
 }
 
 // Bounds of what is fine.

@@ -60,6 +60,9 @@ func TestDoctorRules(t *testing.T) {
 		"a worker":              {[]finding{roles(allow(access.Worker))}, "o", "may act as worker"},
 		"an operator":           {[]finding{roles(allow(access.Operator))}, "o", "operator, observer"},
 		"nobody":                {[]finding{roles(bus.Rights{Allowed: access.Allowed{Publish: access.Rule{Deny: []string{">"}}}})}, "e", "no role"},
+		"roles apart":           {accounts("", nil), "", ""},
+		"one account":           {accounts("the user U is in it", nil), "w", "the user U is in it"},
+		"accounts not known":    {accounts("", errors.New("timeout")), "w", "timeout"},
 		"no space":              {[]finding{space("output directory", "d", 1<<20), space("output directory", "d", 1<<30), space("output directory", "d", 1<<40)}, "ewo", "make room"},
 		"few files":             {[]finding{openFiles(256), openFiles(4096)}, "wo", "ulimit"},
 	} {

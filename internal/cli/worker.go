@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/access"
@@ -43,9 +44,11 @@ type workerFlags struct {
 	idle        time.Duration
 	keepWork    time.Duration
 	runID       string
-	workDir     string
-	cacheDir    string
-	cacheMax    byteSize
+	// coordinators are public nkeys.
+	coordinators []string
+	workDir      string
+	cacheDir     string
+	cacheMax     byteSize
 }
 
 // workerCommand is the program `chunkworker` and, hidden, the verb by which
@@ -60,7 +63,8 @@ measured. On SIGTERM or Ctrl-C it gives back what it holds, so that another
 worker takes it at once.`,
 		Example: `  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4
   chunkworker --nats nats://127.0.0.1:4222 --exit-when-idle=5m --max-runtime-per-chunk 1h
-  chunkworker --nats nats://127.0.0.1:4222 --engine exec -- python3 replay.py {task}`,
+  chunkworker --nats nats://127.0.0.1:4222 --engine exec -- python3 replay.py {task}
+  chunkworker --nats nats://10.0.0.1:4222 --nkey worker.nk --coordinator-key UBZWPEPBIAMQTF4VWZDUNGPTJRU7JSON6GFRJREPAFILUDH7CNO4DIZK`,
 		Args: commandArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.work(cmd.Context(), f, args) },
 	}
@@ -72,6 +76,7 @@ worker takes it at once.`,
 	fl.DurationVar(&f.idle, "exit-when-idle", 0, "end when no chunk was to be had for so long, for autoscalers (0: wait on)")
 	fl.Lookup("exit-when-idle").NoOptDefVal = defaultIdle
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
+	fl.StringArrayVar(&f.coordinators, "coordinator-key", nil, "serve only runs whose manifest a coordinator with this public nkey signed (U…, repeatable)")
 	f.exec.bindCommand(fl)
 	fl.StringVar(&f.workDir, "work-dir", "", "directory of this user alone for attempts and files that commands open (default: gx1-replay-<uid>/work in the system's temporary directory)")
 	fl.DurationVar(&f.keepWork, "keep-work", 7*24*time.Hour, "for how long it keeps what was not touched; attempts of complete runs go at once (0: everything stays)")
@@ -158,6 +163,13 @@ func (f *workerFlags) slots(local bool) (int, error) {
 		return 0, &usageError{msg: fmt.Sprintf("--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)}
 	case f.idle < 0:
 		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to wait on)", f.idle)}
+	}
+	for _, key := range f.coordinators {
+		if !nkeys.IsValidPublicUserKey(key) {
+			return 0, &usageError{msg: fmt.Sprintf("--coordinator-key %q (want the public nkey of a user, which begins with U)", key), hint: "nk -inkey coordinator.nk -pubout, or the users.conf of `coordinator auth init`"}
+		}
+	}
+	switch {
 	case f.concurrency > 0:
 		return f.concurrency, nil
 	case local, f.exec.exec():
@@ -339,7 +351,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	w := worker.New(worker.Config{
 		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: slots, Run: only, WorkDir: f.workDir,
 		Engine: engine, Logger: log, Usage: usage, MaxRuntime: f.maxRuntime, ExitWhenIdle: f.idle,
-		KeepWork: f.keep(local),
+		KeepWork: f.keep(local), CoordinatorKeys: f.coordinators,
 	})
 	err = w.Run(ctx)
 	if broken := (*worker.SetUpError)(nil); errors.As(err, &broken) {

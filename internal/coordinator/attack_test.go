@@ -87,7 +87,7 @@ func TestConsumerDeleted(t *testing.T) {
 		w := newRun(5)
 		defer w.close()
 		w.allOK(attack(w, func() {
-			if err := w.bus.DropQueue(t.Context(), w.m.RunID, 1); err != nil {
+			if err := w.bus.DropQueue(t.Context(), w.m.Ref(), 1); err != nil {
 				t.Fatal(err)
 			}
 		}))
@@ -164,7 +164,7 @@ func TestStoredFooterThatContradictsThePlan(t *testing.T) {
 		defer w.close()
 		chunk := w.m.Plan.Chunk(2)
 		lie := footer.Footer{
-			Schema: footer.Schema, RunID: string(w.m.RunID), ChunkIdx: 2, ChunkID: "2", Status: footer.StatusOK, Final: true,
+			Schema: footer.Schema, RunID: string(w.m.RunID), Incarnation: string(w.m.Incarnation), ChunkIdx: 2, ChunkID: "2", Status: footer.StatusOK, Final: true,
 			Attempt: 1, Claim: 1, Seq: 1, Engine: footer.EngineBuiltin, WorkerID: "liar",
 			FirstBar: chunk.Bars.First, EndBar: chunk.Bars.End, PlannedBars: chunk.Bars.Len(),
 			BarsProcessed: chunk.Bars.Len() - 1, TotalBars: chunk.Bars.Len() - 1, // one is missing

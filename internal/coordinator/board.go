@@ -1,6 +1,9 @@
 package coordinator
 
 import (
+	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,20 +41,39 @@ type board struct {
 	footers uint64
 	changed chan struct{} // closed and replaced at every change
 	onStop  func(run.Stop)
-	onBad   func(seq uint64) // a stored final footer that must go
+	onBad   func(bad) // a stored final footer that must go
+	// unproven are final footers on the bus, by their chunks, whose claims were
+	// not seen so far: the two streams are followed side by side.
+	unproven map[int]unproven
 
 	onTrouble func(Trouble)
 	// identity is what the first claim would run, with the engine exec.
 	identity atomic.Pointer[string]
 }
 
+// bad is a stored final footer that must go: its sequence, its chunk (-1: of
+// none that the plan has), and why.
+type bad struct {
+	seq uint64
+	idx int
+	why error
+}
+
+// unproven is a final footer that is held back until its claim is seen.
+type unproven struct {
+	f   footer.Footer
+	seq uint64
+}
+
 // chunkState is immutable.
 type chunkState struct {
-	line    perf.Encoded
-	rec     *lease.Record // without its footers
-	seq     uint64        // of rec
-	left    *perf.Chunk   // what files of earlier sessions say, nil if nothing
-	onBus   bool          // an ok footer was read from the bus
+	line perf.Encoded
+	rec  *lease.Record // without its footers
+	seq  uint64        // of rec
+	// past are claims of the chunk before that of rec, the latest last.
+	past    []lease.Token
+	left    *perf.Chunk // what files of earlier sessions say, nil if nothing
+	onBus   bool        // an ok footer was read from the bus
 	refused int
 	lastErr string
 }
@@ -67,7 +89,7 @@ type crew struct {
 func newBoard(m run.Manifest, retryFailed bool, known []perf.Chunk) *board {
 	b := &board{
 		m: m, retryFailed: retryFailed, chunks: make([]atomic.Pointer[chunkState], m.Plan.Chunks), changed: make(chan struct{}),
-		onStop: func(run.Stop) {}, onBad: func(uint64) {}, onTrouble: func(Trouble) {},
+		onStop: func(run.Stop) {}, onBad: func(bad) {}, onTrouble: func(Trouble) {}, unproven: map[int]unproven{},
 	}
 	b.crew.Store(&crew{})
 	nothing := &chunkState{}
@@ -96,8 +118,14 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	}
 	slim := *r
 	slim.Own, slim.Best = nil, nil
+	if old.rec != nil && old.rec.Token() != slim.Token() {
+		next.past = remember(old.past, old.rec.Token())
+	}
 	next.rec, next.seq = &slim, seq
 	b.store(r.ChunkIdx, old, &next)
+	if u, waits := b.unproven[r.ChunkIdx]; waits && next.held(lease.TokenOf(u.f)) {
+		b.accept(u.f)
+	}
 	b.meet(r.Holder.WorkerID, r.Holder.Host)
 	if r.Session != b.m.Session {
 		return
@@ -116,19 +144,92 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	}
 }
 
-// TakeFooter notes an ok footer; package bus calls it.
+// TakeFooter notes an ok footer; package bus calls it. One whose claim the bus
+// has not held, as far as is known, is held back: see Life.settle.
 func (b *board) TakeFooter(f *footer.Footer, seq uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.announce()
 	b.footers = max(b.footers, seq)
 	idx := int(f.ChunkIdx)
+	if c := b.chunks[idx].Load(); c.held(lease.TokenOf(*f)) || c.knows(*f) {
+		b.accept(*f)
+		return
+	}
+	b.unproven[idx] = unproven{*f, seq}
+}
+
+// show tells that the bus holds a record of claim t of chunk idx.
+func (b *board) show(t lease.Token, idx int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if u, waits := b.unproven[idx]; waits && lease.TokenOf(u.f) == t {
+		defer b.announce()
+		b.accept(u.f)
+	}
+}
+
+// accept lets a footer of the bus count. The caller holds b.mu.
+func (b *board) accept(f footer.Footer) {
+	idx := int(f.ChunkIdx)
+	delete(b.unproven, idx)
 	old := b.chunks[idx].Load()
 	next := *old
-	next.line = b.better(old.line, *f)
+	next.line = b.better(old.line, f)
 	next.onBus = true
 	b.store(idx, old, &next)
 	b.meet(f.WorkerID, f.Host)
+}
+
+// maxPast bounds the claims that are remembered of a chunk. Nobody but a chunk
+// that fails or is released again and again has more, and of those the latest
+// are the ones whose footers may still come.
+const maxPast = 16
+
+func remember(past []lease.Token, t lease.Token) []lease.Token {
+	if len(past) >= maxPast {
+		past = past[len(past)-maxPast+1:]
+	}
+	return append(slices.Clip(past), t)
+}
+
+// held reports whether a record of claim t was seen.
+func (c *chunkState) held(t lease.Token) bool {
+	return c.rec != nil && c.rec.Token() == t || slices.Contains(c.past, t)
+}
+
+// knows reports whether f is the ok footer that is known already, from this
+// user's own files or from before the bus lost its records.
+func (c *chunkState) knows(f footer.Footer) bool {
+	f.Error, f.ErrorTraceback = "", ""
+	return c.line.IsOK() && reflect.DeepEqual(c.line.Footer(), f.Normalize())
+}
+
+// waiting lists the final footers whose claims were not seen.
+func (b *board) waiting() map[int]unproven {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.unproven)
+}
+
+// refuse takes a final footer for forged: u was held back, and its claim is on
+// the bus no more.
+func (b *board) refuse(idx int, u unproven) {
+	err := fmt.Errorf("footer of chunk %d: no lease record shows claim %d by worker %.80q, attempt %d", idx, u.f.Claim, u.f.WorkerID, u.f.Attempt)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.announce()
+	if b.unproven[idx].seq != u.seq {
+		return // accepted meanwhile, or another came
+	}
+	delete(b.unproven, idx)
+	b.refused.Add(1)
+	old := b.chunks[idx].Load()
+	next := *old
+	next.refused++
+	next.lastErr = err.Error()
+	b.store(idx, old, &next)
+	b.onBad(bad{u.seq, idx, err})
 }
 
 // Rewound forgets how far a stream was followed and what stood in it, not
@@ -142,6 +243,7 @@ func (b *board) Rewound(isFooter bool) {
 		return
 	}
 	b.footers = 0
+	clear(b.unproven)
 	for i := range b.chunks {
 		if c := b.chunks[i].Load(); c.onBus {
 			next := *c
@@ -188,7 +290,7 @@ func (b *board) TakeRefused(idx int, isFooter bool, err *bus.RefusedError) {
 	b.refused.Add(1)
 	if isFooter {
 		b.footers = max(b.footers, err.Seq)
-		b.onBad(err.Seq)
+		b.onBad(bad{err.Seq, idx, err})
 	} else {
 		b.leases = max(b.leases, err.Seq)
 	}
@@ -228,7 +330,7 @@ func (b *board) store(idx int, old, next *chunkState) {
 	}
 	count(&b.ok, old.line.IsOK(), next.line.IsOK())
 	count(&b.ended, b.hasEnd(old), b.hasEnd(next))
-	count(&b.claimed, old.held(b.m.Session), next.held(b.m.Session))
+	count(&b.claimed, old.claimed(b.m.Session), next.claimed(b.m.Session))
 }
 
 // hasEnd: nobody needs to work on the chunk any more.
@@ -275,8 +377,8 @@ func (c *chunkState) verdict(session int) (status footer.Status, text, trace str
 	return status, c.lastErr, ""
 }
 
-// held: somebody claimed the chunk in this session and has not let go.
-func (c *chunkState) held(session int) bool {
+// claimed: somebody claimed the chunk in this session and has not let go.
+func (c *chunkState) claimed(session int) bool {
 	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.LastWord()
 }
 

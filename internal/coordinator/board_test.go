@@ -18,13 +18,13 @@ func boardManifest(t *testing.T, session, chunks int) run.Manifest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return run.Manifest{Schema: run.Schema, RunID: "r", Session: session, Plan: plan, Data: run.Data{Bars: int64(10 * chunks)}}
+	return run.Manifest{Schema: run.Schema, RunID: "r", Incarnation: testIncarnation, Session: session, Plan: plan, Data: run.Data{Bars: int64(10 * chunks)}}
 }
 
 func boardFooter(m run.Manifest, idx int, bars int64, ok bool) footer.Footer {
 	c := m.Plan.Chunk(idx)
 	f := footer.Footer{
-		Schema: footer.Schema, RunID: "r", ChunkIdx: int64(idx), ChunkID: strconv.Itoa(idx), Attempt: 1, Seq: 1,
+		Schema: footer.Schema, RunID: "r", Incarnation: string(m.Incarnation), ChunkIdx: int64(idx), ChunkID: strconv.Itoa(idx), Attempt: 1, Claim: 5, Seq: 1,
 		FirstBar: c.Bars.First, EndBar: c.Bars.End, PlannedBars: c.Bars.Len(),
 		BarsProcessed: bars, TotalBars: bars, WorkerID: "w", Host: "h", Status: footer.StatusPartial,
 	}
@@ -32,6 +32,12 @@ func boardFooter(m run.Manifest, idx int, bars int64, ok bool) footer.Footer {
 		f.Status, f.Final = footer.StatusOK, true
 	}
 	return f
+}
+
+// claimFor is the record that shows the claim of f.
+func claimFor(f footer.Footer) *lease.Record {
+	return &lease.Record{State: lease.StateClaimed, RunID: "r", Incarnation: testIncarnation, ChunkIdx: int(f.ChunkIdx), Session: 1,
+		Attempt: int(f.Attempt), Claim: f.Claim, Holder: lease.Holder{WorkerID: f.WorkerID, Slot: int(f.Slot), Host: f.Host}}
 }
 
 func knownChunk(t *testing.T, m run.Manifest, idx int, status footer.Status, bars int64) perf.Chunk {
@@ -61,7 +67,7 @@ func TestBoardOfALaterSession(t *testing.T) {
 		knownChunk(t, m, 6, footer.StatusMissing, 0),
 	}
 	record := func(idx int, s lease.State, session int) *lease.Record {
-		return &lease.Record{State: s, RunID: "r", ChunkIdx: idx, Session: session, Attempt: 2, Holder: lease.Holder{WorkerID: "w", Host: "h"}}
+		return &lease.Record{State: s, RunID: "r", Incarnation: testIncarnation, ChunkIdx: idx, Session: session, Attempt: 2, Holder: lease.Holder{WorkerID: "w", Host: "h"}}
 	}
 	for _, retry := range []bool{false, true} {
 		b := newBoard(m, retry, known)
@@ -108,7 +114,7 @@ func TestAttemptsBeforeALostBus(t *testing.T) {
 		b := newBoard(m, false, known)
 		b.before = &perf.Report{Redeliveries: 3, Failures: 1, Releases: 2}
 		for i := range 2 {
-			b.TakeLease(&lease.Record{State: lease.StateClaimed, RunID: "r", ChunkIdx: i, Session: 2, Attempt: 1, Holder: lease.Holder{WorkerID: "w"}}, uint64(i+1))
+			b.TakeLease(&lease.Record{State: lease.StateClaimed, RunID: "r", Incarnation: testIncarnation, ChunkIdx: i, Session: 2, Attempt: 1, Holder: lease.Holder{WorkerID: "w"}}, uint64(i+1))
 		}
 		_, tally := b.snapshot()
 		want := int64(3)
@@ -125,6 +131,7 @@ func TestRewoundBoardKeepsWhatItKnows(t *testing.T) {
 	m := boardManifest(t, 1, 2)
 	b := newBoard(m, false, nil)
 	f := boardFooter(m, 0, 10, true)
+	b.TakeLease(claimFor(f), 5)
 	b.TakeFooter(&f, 9)
 	if len(b.lacking()) != 0 {
 		t.Error("a footer that was read from the bus is lacking there")

@@ -61,7 +61,7 @@ func TestDecisionsAreTheRuns(t *testing.T) {
 		}
 		if !c.known.IsZero() {
 			s.left.known = true
-			s.left.file.Report = perf.Report{Data: first.Data, Policy: first.Policy}
+			s.left.file.Report = perf.Report{Incarnation: first.Incarnation, Data: first.Data, Policy: first.Policy}
 			s.left.file.Chunks = []perf.Chunk{{Planned: 50, Line: c.known}, {Idx: 1, Planned: 50}}
 		}
 		m, err := s.next(stored, time.Now())

@@ -161,7 +161,7 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 	var gone, kept []run.Manifest
 	for _, m := range all {
 		if len(named) > 0 && !named[m.RunID] {
-			kept = append(kept, m)
+			kept = append(kept, m.Manifest)
 			continue
 		}
 		g := Garbage{RunID: m.RunID, Where: "bus", Outcome: string(m.State)}
@@ -178,9 +178,9 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 		}
 		list = append(list, g)
 		if g.Removed {
-			gone = append(gone, m)
+			gone = append(gone, m.Manifest)
 		} else {
-			kept = append(kept, m)
+			kept = append(kept, m.Manifest)
 		}
 	}
 	if cfg.DryRun {

@@ -49,7 +49,11 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 	if l.file.Guessed() {
 		known = nil // its borders hold only where there is a footer
 	}
-	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, []string{s.target.WorkDir()}, known, l.at)
+	var of *run.Incarnation
+	if l.file.Measured() {
+		of = &l.file.Report.Incarnation
+	}
+	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, of, []string{s.target.WorkDir()}, known, l.at)
 	if err != nil {
 		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 	}

@@ -52,7 +52,7 @@ type Life struct {
 	purged   bool // earlier sessions' tasks are gone
 	upload   upload
 	stop     atomic.Pointer[run.Stop]
-	bad      chan uint64
+	bad      chan bad
 }
 
 // Object is a content for the object store, made when it is missing there.
@@ -75,14 +75,14 @@ const (
 func (l *Life) Prepare() {
 	l.board = newBoard(l.Manifest, l.RetryFailed, l.Known)
 	l.revision = l.Revision
-	l.bad = make(chan uint64, 1024)
+	l.bad = make(chan bad, 1024)
 	l.board.onStop = func(s run.Stop) { l.HeardStop(s) }
 	if l.Trouble != nil {
 		l.board.onTrouble = l.Trouble
 	}
-	l.board.onBad = func(seq uint64) {
+	l.board.onBad = func(b bad) {
 		select {
-		case l.bad <- seq:
+		case l.bad <- b:
 		default: // the next reconciliation reads it again
 		}
 	}
@@ -164,7 +164,7 @@ func (l *Life) begin(ctx context.Context) error {
 	if err := l.storeFirst(ctx); err != nil {
 		return err
 	}
-	if err := l.Bus.DropQueuesBefore(ctx, l.Manifest.RunID, l.Manifest.Session); err != nil {
+	if err := l.Bus.DropQueuesBefore(ctx, l.Manifest.Ref(), l.Manifest.Session); err != nil {
 		return err
 	}
 	if err := l.load(ctx); err != nil {
@@ -195,7 +195,7 @@ func (l *Life) storeFirst(ctx context.Context) error {
 	if errors.Is(err, bus.ErrConflict) {
 		var stored run.Manifest
 		stored, rev, err = l.Bus.Manifest(ctx, l.Manifest.RunID)
-		if err == nil && (stored.Session != l.Manifest.Session || !sameProcess(stored.Coordinator, l.Manifest.Coordinator)) {
+		if err == nil && (stored.Ref() != l.Manifest.Ref() || stored.Session != l.Manifest.Session || !sameProcess(stored.Coordinator, l.Manifest.Coordinator)) {
 			err = fmt.Errorf("run %s: %w", l.Manifest.RunID, ErrTakenOver)
 		}
 	}
@@ -262,9 +262,28 @@ func (l *Life) load(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+	if err := l.prove(ctx); err != nil {
+		return err
+	}
 	if l.Loaded != nil {
 		l.Loaded()
 		l.Loaded = nil // it is told once
+	}
+	return nil
+}
+
+// prove reads the lease records of chunks whose final footers are held back: a
+// claim is stored before its footer, and may have come the other way round.
+func (l *Life) prove(ctx context.Context) error {
+	for idx := range l.board.waiting() {
+		rec, seq, err := l.Bus.Lease(ctx, l.Manifest.RunID, idx)
+		var refused *bus.RefusedError
+		if err != nil && !errors.As(err, &refused) {
+			return fmt.Errorf("looking for the claim of a final footer: %w", err)
+		}
+		if rec != nil && rec.Check(l.Manifest, seq) == nil {
+			l.board.show(rec.Token(), idx)
+		}
 	}
 	return nil
 }
@@ -301,7 +320,7 @@ func (l *Life) ask(ctx context.Context, chunks []int) error {
 	if err != nil {
 		return fmt.Errorf("publishing tasks: %w", err)
 	}
-	return l.Bus.MakeQueue(ctx, l.Manifest.RunID, l.Manifest.Session, l.Manifest.LeaseDuration)
+	return l.Bus.MakeQueue(ctx, l.Manifest.Ref(), l.Manifest.Session, l.Manifest.LeaseDuration)
 }
 
 // readStop reads the stored stop and reports it if it counts.
@@ -397,7 +416,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 			return l.write(drain, m)
 		}},
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
-		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.RunID, m.Session) }},
+		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.Ref(), m.Session) }},
 		{"collecting last words", func() error { return l.lastWords(drain) }},
 	}
 	for _, step := range steps {
@@ -429,7 +448,7 @@ func (l *Life) lastWords(ctx context.Context) error {
 	for {
 		a, b, changed := l.board.following()
 		if a >= leases && b >= footers && l.board.claimed.Load() == 0 {
-			return nil
+			return l.prove(ctx)
 		}
 		select {
 		case <-changed:

@@ -20,6 +20,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	t := time.NewTicker(l.Manifest.LeaseDuration)
 	defer t.Stop()
 	lapsing, breaks := l.board.lapsing(), l.Bus.Breaks()
+	waiting := l.board.waiting()
 	// The first reading of the stop may have been overtaken by one that was
 	// on its way into the stream while nobody listened yet.
 	soon := time.NewTimer(stopOnItsWay)
@@ -34,8 +35,8 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			return nil
 		case <-changed:
 			l.adoptIdentity(ctx)
-		case seq := <-l.bad:
-			l.deleteFooter(ctx, seq)
+		case b := <-l.bad:
+			l.deleteFooter(ctx, b)
 		case <-reconnected:
 			l.readStop(ctx)
 		case <-soon.C:
@@ -44,7 +45,9 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			l.readStop(ctx)
 			if l.Bus.Breaks() == breaks {
 				l.release(ctx, lapsing)
+				l.settle(ctx, waiting)
 			}
+			waiting = l.board.waiting()
 			lapsing, breaks = l.board.lapsing(), l.Bus.Breaks()
 			if err := l.mend(ctx); errors.Is(err, ErrTakenOver) {
 				return err
@@ -55,10 +58,35 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	}
 }
 
-func (l *Life) deleteFooter(ctx context.Context, seq uint64) {
-	l.Logger.Warn("a stored final footer cannot be used and is deleted", "seq", seq)
-	if err := l.Bus.DeleteFooter(ctx, seq); err != nil && ctx.Err() == nil {
-		l.Logger.Warn("deleting it", "error", err)
+// deleteFooter removes a stored final footer that cannot be used, and asks for
+// its chunk again: whoever was handed it took it for done.
+func (l *Life) deleteFooter(ctx context.Context, b bad) {
+	l.Logger.Warn("deleting a stored final footer that cannot be used", "seq", b.seq, "chunk_idx", b.idx, "error", b.why)
+	err := l.Bus.DeleteFooter(ctx, b.seq)
+	if err == nil && b.idx >= 0 && !l.board.hasEnd(l.board.chunks[b.idx].Load()) {
+		err = l.ask(ctx, []int{b.idx})
+	}
+	if err != nil && ctx.Err() == nil {
+		l.Logger.Warn("deleting a final footer failed", "seq", b.seq, "error", err)
+	}
+}
+
+// settle decides about final footers that were held back for a whole lease,
+// connected without a break: their claims are not to be seen any more.
+func (l *Life) settle(ctx context.Context, waited map[int]unproven) {
+	if len(waited) == 0 {
+		return
+	}
+	if err := l.prove(ctx); err != nil {
+		if ctx.Err() == nil {
+			l.Logger.Warn("proving final footers failed", "error", err)
+		}
+		return
+	}
+	for idx, u := range l.board.waiting() {
+		if waited[idx].seq == u.seq {
+			l.board.refuse(idx, u)
+		}
 	}
 }
 
@@ -138,6 +166,8 @@ func (l *Life) write(ctx context.Context, m run.Manifest) error {
 			rev = refused.Seq
 		case err != nil:
 			return err
+		case stored.Ref() != m.Ref():
+			return fmt.Errorf("run %s: %w: it is another run of this name by now, led by process %d on %s", m.RunID, ErrTakenOver, stored.Coordinator.PID, stored.Coordinator.Host)
 		case stored.Session > m.Session, stored.Session == m.Session && !sameProcess(stored.Coordinator, m.Coordinator):
 			return fmt.Errorf("run %s, session %d: %w: session %d is led by process %d on %s",
 				m.RunID, m.Session, ErrTakenOver, stored.Session, stored.Coordinator.PID, stored.Coordinator.Host)

@@ -135,10 +135,10 @@ func TestSchedule13_EarlyRedeliveryToTheSameProcess(t *testing.T) {
 		ended := w.start(8 * time.Second)
 		w.until("bars move", func() bool { return w.stepped() > 3 })
 		// A consumer that is made again hands the task out at once.
-		if err := w.bus.DropQueue(t.Context(), w.m.RunID, 1); err != nil {
+		if err := w.bus.DropQueue(t.Context(), w.m.Ref(), 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.bus.MakeQueue(t.Context(), w.m.RunID, 1, testLease); err != nil {
+		if err := w.bus.MakeQueue(t.Context(), w.m.Ref(), 1, testLease); err != nil {
 			t.Fatal(err)
 		}
 		w.allOK(w.wait(ended))
@@ -156,11 +156,11 @@ func TestSchedule18_NoRespondersFromASessionThatGoesOn(t *testing.T) {
 		w.hire("a", slow)
 		ended := w.start(8 * time.Second)
 		w.until("bars move", func() bool { return w.stepped() > 2 })
-		if err := w.bus.DropQueue(t.Context(), w.m.RunID, 1); err != nil {
+		if err := w.bus.DropQueue(t.Context(), w.m.Ref(), 1); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(testLease) // several in-progress go unanswered
-		if err := w.bus.MakeQueue(t.Context(), w.m.RunID, 1, testLease); err != nil {
+		if err := w.bus.MakeQueue(t.Context(), w.m.Ref(), 1, testLease); err != nil {
 			t.Fatal(err)
 		}
 		w.allOK(w.wait(ended))
@@ -223,10 +223,10 @@ func TestSchedule23_WatcherDuringAnOutage(t *testing.T) {
 		// b is handed the chunk too, watches a's record, and must not take it
 		// for an outage in which a could not write.
 		w.hire("b", pace)
-		if err := w.bus.DropQueue(t.Context(), w.m.RunID, 1); err != nil {
+		if err := w.bus.DropQueue(t.Context(), w.m.Ref(), 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.bus.MakeQueue(t.Context(), w.m.RunID, 1, testLease); err != nil {
+		if err := w.bus.MakeQueue(t.Context(), w.m.Ref(), 1, testLease); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(testLease / 3)
@@ -256,10 +256,10 @@ func TestChunkThatEndsWhileItIsLookedAt(t *testing.T) {
 			}
 		}}
 		w.hireOver(b, "b", 1, nil)
-		if err := w.bus.DropQueue(t.Context(), w.m.RunID, 1); err != nil {
+		if err := w.bus.DropQueue(t.Context(), w.m.Ref(), 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.bus.MakeQueue(t.Context(), w.m.RunID, 1, testLease); err != nil {
+		if err := w.bus.MakeQueue(t.Context(), w.m.Ref(), 1, testLease); err != nil {
 			t.Fatal(err)
 		}
 		r := w.wait(ended)

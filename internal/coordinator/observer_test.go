@@ -52,6 +52,15 @@ func observe(t *testing.T, srv *embedded.Server) *observer {
 	return o
 }
 
+// seqOf is the sequence of a message of the observer's consumer.
+func seqOf(msg *nats.Msg) uint64 {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return 0
+	}
+	return meta.Sequence.Stream
+}
+
 // watch turns to another run; nil ends the watch.
 func (o *observer) watch(w *world) {
 	o.mu.Lock()
@@ -68,7 +77,7 @@ func (o *observer) take(msg *nats.Msg) {
 	}
 	r, err := lease.Decode(msg.Data)
 	if err == nil {
-		err = r.Check(w.m)
+		err = r.Check(w.m, seqOf(msg))
 	}
 	if err != nil {
 		w.t.Errorf("%s: %v", msg.Subject, err)

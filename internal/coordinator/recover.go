@@ -142,7 +142,7 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 		}
 	}
 	r := perf.Report{
-		RunID: id, WriterPID: os.Getpid(), Timestamp: time.Now().UTC(), Mode: perf.ModeRecovered, Outcome: perf.OutcomeStopped,
+		RunID: id, Incarnation: m.Incarnation, WriterPID: os.Getpid(), Timestamp: time.Now().UTC(), Mode: perf.ModeRecovered, Outcome: perf.OutcomeStopped,
 		Partial: t.partial, PregateEnabled: m.PregateEnabled, PregateEnabledSource: m.PregateEnabledSource,
 		Stop: run.Stop{Seq: m.StopSeq}, Data: m.Data, Policy: m.Policy, Command: m.Command,
 		Sessions: m.Sessions, Wall: perf.WallOf(m.Sessions),
@@ -215,7 +215,7 @@ const unfitFor = 30 * time.Second
 // unfits reads which workers do not serve the run m, as far as they have said
 // it lately: one that was ended says nothing.
 func unfits(ctx context.Context, b *bus.Bus, m run.Manifest) ([]bus.Unfit, error) {
-	if m.Engine != footer.EngineExec || m.State != run.StateRunning {
+	if m.State != run.StateRunning {
 		return nil, nil
 	}
 	list, err := b.Unfits(ctx, m.RunID)

@@ -36,6 +36,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 		RequestedWorkers: s.cfg.Workers, Workers: s.cfg.Workers,
 		Fill:           string(p.Replay.Fill),
 		Policy:         policyOf(p),
+		PolicyValues:   s.policyValues(),
 		BusUnreachable: s.lost.Load(),
 		Env:            envInfo(s.cfg.Version, host, s.cfg.Engine, p.Pregate.Enabled),
 		Command:        s.cfg.Command,
@@ -73,6 +74,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	}
 	chunks, t := b.snapshot()
 	crew := b.crew.Load()
+	r.Incarnation = b.m.Incarnation
 	r.Data, r.Policy, r.Command = b.m.Data, b.m.Policy, b.m.Command
 	r.Stop.Seq = b.m.StopSeq
 	r.Sessions = s.sessions(b.m.Sessions[:len(b.m.Sessions)-1], b.m.Session, now)
@@ -82,6 +84,15 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	r.Redeliveries, r.Releases, r.Failures = t.redeliveries, t.releases, t.failures
 	r.FootersRefused = b.refused.Load()
 	return r, chunks
+}
+
+// policyValues is what stands as policy.values in the run's file.
+func (s *Session) policyValues() []byte {
+	values, err := s.cfg.Policy.Values(s.cfg.Engine == footer.EngineExec)
+	if err != nil { // numbers and names always have a JSON
+		s.cfg.Logger.Warn("the values of the policy are left out of the perf JSON", "error", err)
+	}
+	return values
 }
 
 func envInfo(v Version, host, engine string, pregate bool) perf.EnvInfo {
@@ -132,6 +143,14 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 	}
 }
 
+// incarnation is the run's, as the board knows it.
+func (s *Session) incarnation() run.Incarnation {
+	if b := s.board.Load(); b != nil {
+		return b.m.Incarnation
+	}
+	return s.left.file.Report.Incarnation
+}
+
 // stoppedShare is the part, one of so many, of what a stopped run may take
 // after its last export that its logs may take: they stay where they are, too.
 const stoppedShare = 4
@@ -147,7 +166,7 @@ func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
 	if b := s.bus.Load(); b != nil {
 		artifacts = busSignals{b}
 	}
-	done, err := export.PublishAttempts(ctx, s.target, chunks, artifacts, s.cfg.Logger)
+	done, err := export.PublishAttempts(ctx, s.target, s.incarnation(), chunks, artifacts, s.cfg.Logger)
 	if err != nil || done.Missed > 0 {
 		s.cfg.Logger.Warn("not all logs of the commands are kept beside the footers", "files", done.Files, "missed", done.Missed, "error", err)
 	}

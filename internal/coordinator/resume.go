@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -162,6 +163,13 @@ func keptDecisions(chunks []perf.Chunk) (on, known bool) {
 	return false, known
 }
 
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
 func describeData(d run.Data) string {
 	text := fmt.Sprintf("%d bars of %s (SHA-256 %.12s)", d.Bars, d.Source, d.SHA256)
 	if d.SpreadBps != 0 {
@@ -225,6 +233,13 @@ func planOf(chunks []perf.Chunk, order run.Order) (run.Plan, error) {
 	return run.Plan{}, fmt.Errorf("%d chunks of %d bars in all are cut by no rule of this version", len(chunks), total)
 }
 
+// newIncarnation draws the incarnation of a run that begins now.
+func newIncarnation() run.Incarnation {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return run.NewIncarnation(random)
+}
+
 // first is the manifest of a first session on set.
 func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	n := int64(len(set.Bars))
@@ -242,7 +257,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 		return run.Manifest{}, fmt.Errorf("finding this process's start: %w", err)
 	}
 	m := run.Manifest{
-		Schema: run.Schema, RunID: s.cfg.RunID, Session: 1, State: run.StateRunning,
+		Schema: run.Schema, RunID: s.cfg.RunID, Incarnation: newIncarnation(), Session: 1, State: run.StateRunning,
 		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
 		Decisions:      s.cfg.Decisions,
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
@@ -291,6 +306,9 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuseCommand(r.Command, r.Data.Extra); err != nil {
 			return m, err
 		}
+		if left.file.Measured() {
+			m.Incarnation = r.Incarnation
+		}
 		earlier = r.Sessions
 		m.StopSeq = left.exported.Report.Stop.Seq
 		if len(left.file.Chunks) > 0 && !left.file.Guessed() {
@@ -317,6 +335,10 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuseCommand(stored.Command, stored.Data.Extra); err != nil {
 			return m, err
 		}
+		if left.known && left.file.Measured() && stored.Incarnation != m.Incarnation {
+			return m, &Differs{RunID: m.RunID, Fields: []Difference{{"incarnation on the bus (another run of this name)", orNone(string(stored.Incarnation)), orNone(string(m.Incarnation))}}}
+		}
+		m.Incarnation = stored.Incarnation
 		if stored.State == run.StateExported {
 			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
 		}
@@ -369,6 +391,20 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// stampStop gives a run that begins now the last stop of its name: that one was
+// for another run.
+func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
+	if m.Session > 1 {
+		return nil
+	}
+	stop, err := b.LastStop(ctx, m.RunID)
+	if err != nil {
+		return err
+	}
+	m.StopSeq = max(m.StopSeq, stop.Seq)
+	return nil
 }
 
 // passOwnStop raises the session's stop_seq past a stop that an earlier

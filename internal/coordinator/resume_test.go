@@ -149,7 +149,11 @@ func TestSchedule05_UsersStopOutlivesACrashInTheDrain(t *testing.T) {
 		if err := w.publishStop("a user's"); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the stop is heard", func() bool { return w.life.stop.Load() != nil })
+		// Whether the life hears of it by the stream or by a worker's record.
+		w.until("the stop is stored", func() bool {
+			s, err := w.bus.LastStop(t.Context(), w.m.RunID)
+			return err == nil && s.Seq > 0
+		})
 		r := c.crash()
 		w.resume(w.exportOf(r, false), nil)
 		if r := w.wait(w.launch(8 * time.Second).ended); !r.stopped || r.stop.Reason != "a user's" {

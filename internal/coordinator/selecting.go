@@ -21,7 +21,7 @@ func (k busSignals) Signals(ctx context.Context, f footer.Footer, at int) ([][]b
 		first += a.Parts
 	}
 	a := f.Artifacts[at]
-	return k.bus.Artifact(ctx, run.ID(f.RunID), int(f.ChunkIdx), f.Claim, first, a.Parts, a.Bytes)
+	return k.bus.Artifact(ctx, run.Ref{ID: run.ID(f.RunID), Incarnation: run.Incarnation(f.Incarnation)}, int(f.ChunkIdx), f.Claim, first, a.Parts, a.Bytes)
 }
 
 const (

@@ -451,7 +451,13 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 			return false, err
 		}
 	}
+	if err := s.stampStop(ctx, b, &m); err != nil {
+		return true, err
+	}
 	if err := s.passOwnStop(ctx, b, &m); err != nil {
+		return true, err
+	}
+	if m.Signature, err = b.Sign(m.SignedText()); err != nil {
 		return true, err
 	}
 	life.Manifest, life.Revision, life.Known = m, rev, s.left.chunks(m.Plan)

@@ -16,10 +16,10 @@ func TestALiveLeaseHoldsUpNobodyElse(t *testing.T) {
 		w.hire("a", func(int, int) script { return script{pace: slow} })
 		ended := w.start(8 * time.Second)
 		w.until("a holds a chunk", func() bool { return len(w.chunks()) > 0 && w.stepped() > 0 })
-		if err := w.bus.DropQueue(t.Context(), w.m.RunID, 1); err != nil {
+		if err := w.bus.DropQueue(t.Context(), w.m.Ref(), 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.bus.MakeQueue(t.Context(), w.m.RunID, 1, testLease); err != nil {
+		if err := w.bus.MakeQueue(t.Context(), w.m.Ref(), 1, testLease); err != nil {
 			t.Fatal(err)
 		}
 		begun := time.Now()

@@ -46,6 +46,12 @@ func (s *Session) openBus(ctx context.Context) (*transport, error) {
 			log.Warn("a setting of the bus is another than ours; it is left", "difference", d.String())
 			t.warnings = append(t.warnings, d.String())
 		}
+		if sign, err := b.SharedAccount(ctx); err != nil {
+			log.Info("not known whether each role has an account of its own", "error", err)
+		} else if sign != "" {
+			log.Warn(bus.RolesShareAnAccount, "sign", sign)
+			t.warnings = append(t.warnings, bus.RolesShareAnAccount+` (docs/security.md, "Moving an older bus"): `+sign)
+		}
 		return t, nil
 	}
 	strangers := []string{bus.StopSubjects}
@@ -142,6 +148,10 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	ctx, cancel := context.WithTimeout(ctx, patienceStopped/2)
 	defer cancel()
 	m, rev, err := t.bus.Manifest(ctx, s.cfg.RunID)
+	if err == nil && m.Incarnation != s.left.exported.Report.Incarnation {
+		s.cfg.Logger.Info("the bus has another run of this name, which stays", "incarnation", m.Incarnation)
+		return
+	}
 	if err == nil && m.State != run.StateExported {
 		m.State, m.ExportFile = run.StateExported, s.target.Perf()
 		_, err = t.bus.StoreManifest(ctx, m, rev)

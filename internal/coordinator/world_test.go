@@ -60,6 +60,9 @@ const (
 	testPatient = 20 * time.Minute
 )
 
+// testIncarnation is that of every run of these tests.
+const testIncarnation run.Incarnation = "00112233445566778899aabbccddeeff"
+
 // newWorld prepares a run of the given number of chunks on srv.
 func newWorld(t *testing.T, srv *embedded.Server, dir string, id run.ID, chunks int) *world {
 	t.Helper()
@@ -70,7 +73,7 @@ func newWorld(t *testing.T, srv *embedded.Server, dir string, id run.ID, chunks 
 		t.Fatal(err)
 	}
 	w.m = run.Manifest{
-		Schema: run.Schema, RunID: id, Session: 1, State: run.StateRunning,
+		Schema: run.Schema, RunID: id, Incarnation: testIncarnation, Session: 1, State: run.StateRunning,
 		Data:   run.Data{SHA256: bars.Digest(list), Bars: int64(len(list)), SliceBars: 1 << 16},
 		Plan:   plan,
 		Policy: run.Policy{Content: "none"},
@@ -234,7 +237,7 @@ func (w *world) close() {
 	w.owned.Wait()
 	// What stays of a run would slow down all later ones.
 	if w.bus.Connected() {
-		if err := w.bus.DropQueue(w.t.Context(), w.m.RunID, w.m.Session); err != nil {
+		if err := w.bus.DropQueue(w.t.Context(), w.m.Ref(), w.m.Session); err != nil {
 			w.t.Error(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gx1replay/internal/footer"
@@ -40,10 +41,15 @@ func FindAttemptLogs(t Target, idx int) []AttemptLogs {
 			found[key] = a
 		}
 	}
-	for _, at := range []struct {
+	type place struct {
 		root string
 		own  bool // logs also lie beside the chunk's footer
-	}{{t.RunDir(), true}, {t.attempts(), false}} {
+	}
+	places := []place{{t.RunDir(), true}}
+	for _, root := range t.allAttempts() {
+		places = append(places, place{root, false})
+	}
+	for _, at := range places {
 		for _, k := range numbered(at.root, "chunk_") {
 			if idx >= 0 && k != idx || k >= run.MaxChunks {
 				continue
@@ -67,6 +73,23 @@ func FindAttemptLogs(t Target, idx int) []AttemptLogs {
 	slices.SortFunc(list, func(a, b AttemptLogs) int {
 		return cmp.Or(cmp.Compare(a.ChunkIdx, b.ChunkIdx), cmp.Compare(a.Attempt, b.Attempt))
 	})
+	return list
+}
+
+// allAttempts are the directories of local workers' attempts of every
+// incarnation of the run.
+func (t Target) allAttempts() []string {
+	entries, err := os.ReadDir(t.WorkDir())
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, e := range entries {
+		name, mark, _ := strings.Cut(e.Name(), ".")
+		if e.IsDir() && name == string(t.RunID) && run.Incarnation(mark).Validate() == nil {
+			list = append(list, filepath.Join(t.WorkDir(), e.Name()))
+		}
+	}
 	return list
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
 
@@ -40,12 +41,19 @@ var chunkNames = []string{StderrLog, StdoutLog, OutArchive}
 // maxAttemptBytes bounds what is kept of all attempts of a run.
 const maxAttemptBytes = 1 << 30
 
-// attempts is where the run's local workers leave their attempts.
-func (t Target) attempts() string { return filepath.Join(t.WorkDir(), string(t.RunID)) }
+// Attempts is where local workers leave the attempts of an incarnation of the
+// run.
+func (t Target) Attempts(of run.Incarnation) string {
+	return filepath.Join(t.WorkDir(), of.Dir(t.RunID))
+}
 
-// AttemptDir is where the run's local workers leave attempt n of chunk idx.
-func (t Target) AttemptDir(idx, n int) string {
-	return filepath.Join(t.attempts(), "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
+// AttemptDir is where they leave attempt n of chunk idx.
+func (t Target) AttemptDir(of run.Incarnation, idx, n int) string {
+	return attemptDir(t.Attempts(of), idx, n)
+}
+
+func attemptDir(root string, idx, n int) string {
+	return filepath.Join(root, "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
 }
 
 // KeptAttempt is where PublishAttempts keeps attempt n of chunk idx.
@@ -64,15 +72,15 @@ type PublishedAttempts struct {
 
 // PublishAttempts keeps what attempts of commands have left for people in the
 // run's directory: of each attempt of a local worker its logs, task and script
-// in `chunk_<i>/attempt_<n>/`, and of the attempt that speaks for a chunk its
+// of that incarnation in `chunk_<i>/attempt_<n>/`, and of the attempt that speaks for a chunk its
 // output directory in `chunk_<i>/`, from this host's files or else, with its
 // logs, from artifacts, which may be nil. Files of this host are linked where
 // that can be. It ends with ctx; what was kept until then stays.
 //
 // An error says what kept it from going on; a file that is not there, or that
 // cannot be kept, is counted and logged.
-func PublishAttempts(ctx context.Context, t Target, chunks []perf.Chunk, artifacts Signals, log *slog.Logger) (PublishedAttempts, error) {
-	p := attemptKeeper{t: t, artifacts: artifacts, log: log, left: maxAttemptBytes}
+func PublishAttempts(ctx context.Context, t Target, of run.Incarnation, chunks []perf.Chunk, artifacts Signals, log *slog.Logger) (PublishedAttempts, error) {
+	p := attemptKeeper{t: t, root: t.Attempts(of), artifacts: artifacts, log: log, left: maxAttemptBytes}
 	err := p.local(ctx)
 	if err == nil {
 		err = p.speaking(ctx, chunks)
@@ -85,6 +93,7 @@ func PublishAttempts(ctx context.Context, t Target, chunks []perf.Chunk, artifac
 
 type attemptKeeper struct {
 	t         Target
+	root      string // of the local workers' attempts
 	artifacts Signals
 	log       *slog.Logger
 	left      int64 // bytes
@@ -93,9 +102,8 @@ type attemptKeeper struct {
 
 // local keeps the files of local workers' attempts.
 func (p *attemptKeeper) local(ctx context.Context) error {
-	root := p.t.attempts()
-	for _, idx := range numbered(root, "chunk_") {
-		for _, n := range numbered(filepath.Join(root, "chunk_"+strconv.Itoa(idx)), "attempt_") {
+	for _, idx := range numbered(p.root, "chunk_") {
+		for _, n := range numbered(filepath.Join(p.root, "chunk_"+strconv.Itoa(idx)), "attempt_") {
 			for _, name := range attemptNames {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
@@ -113,7 +121,7 @@ func (p *attemptKeeper) local(ctx context.Context) error {
 func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error {
 	for i, c := range chunks {
 		f := c.Line.Footer()
-		here := p.t.AttemptDir(i, int(f.Attempt))
+		here := attemptDir(p.root, i, int(f.Attempt))
 		for at, a := range f.Artifacts {
 			if !slices.Contains(chunkNames, a.Name) {
 				continue
@@ -162,7 +170,7 @@ func ReadAttemptFooter(path string) (footer.Footer, error) {
 // to. It must be a plain one, and none that a link leads to: a command may have
 // put anything there, and anywhere on the way.
 func (p *attemptKeeper) file(idx, n int, name, to string) error {
-	src, dst := filepath.Join(p.t.AttemptDir(idx, n), name), filepath.Join(to, name)
+	src, dst := filepath.Join(attemptDir(p.root, idx, n), name), filepath.Join(to, name)
 	in, info, err := p.open(src)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -291,14 +299,14 @@ func (p *attemptKeeper) mkdirs(dir string) error {
 
 // open opens the file at src, in the directory of an attempt.
 func (p *attemptKeeper) open(src string) (*os.File, fs.FileInfo, error) {
-	root, err := safefile.OpenDir(p.t.attempts())
+	root, err := safefile.OpenDir(p.root)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer root.Close() // it was read only
 	name, ok := root.Name(src)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s is not in %s", src, p.t.attempts())
+		return nil, nil, fmt.Errorf("%s is not in %s", src, p.root)
 	}
 	return root.Open(name)
 }

@@ -71,7 +71,7 @@ func (r *attemptRig) speaks(i, n int, worker string, artifacts map[string]string
 // leaves makes files of a local worker's attempt.
 func (r *attemptRig) leaves(i, n int, files map[string]string) string {
 	r.t.Helper()
-	dir := r.target.AttemptDir(i, n)
+	dir := r.target.AttemptDir("", i, n)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		r.t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func (r *attemptRig) files() []string {
 }
 
 func (r *attemptRig) publish(ctx context.Context) (PublishedAttempts, error) {
-	return PublishAttempts(ctx, r.target, r.chunks, r, r.log)
+	return PublishAttempts(ctx, r.target, "", r.chunks, r, r.log)
 }
 
 func TestAttemptsOutliveTheCleaning(t *testing.T) {
@@ -239,7 +239,7 @@ func TestKeptAttemptsAreBounded(t *testing.T) {
 	r.leaves(0, 1, map[string]string{StderrLog: strings.Repeat("a", 60)})
 	r.leaves(1, 1, map[string]string{StderrLog: strings.Repeat("b", 60)})
 	r.leaves(2, 1, map[string]string{StderrLog: strings.Repeat("c", 40)})
-	p := attemptKeeper{t: r.target, log: r.log, left: 100}
+	p := attemptKeeper{t: r.target, root: r.target.Attempts(""), log: r.log, left: 100}
 	if err := p.local(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func TestKeepingAttemptsEndsWithItsContext(t *testing.T) {
 	}
 	// What is only on a bus is no error where there is none.
 	r.speaks(1, 1, "there", map[string]string{StdoutLog: "far"})
-	if done, err := PublishAttempts(t.Context(), r.target, r.chunks, nil, r.log); err != nil || done.Files != 1 || done.Missed != 1 {
+	if done, err := PublishAttempts(t.Context(), r.target, "", r.chunks, nil, r.log); err != nil || done.Files != 1 || done.Missed != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
 }

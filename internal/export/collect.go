@@ -35,6 +35,9 @@ const (
 // several of them in one. known fixes the plan; where it is empty the plan is
 // inferred from the footers, as infer says.
 //
+// Footers of other incarnations than of are passed over; nil: all must be of
+// one, whichever it is.
+//
 // Files are not trusted. One that is none of this run's footers, is too large,
 // or does not fit the plan is counted in refused; footers of other runs are
 // passed over. Links are not followed. Neither the order of dirs nor that in
@@ -42,9 +45,12 @@ const (
 //
 // An error means that something could not be looked at (a directory that is
 // missing or cannot be read, too many files); the chunks hold all that was.
-func Collect(ctx context.Context, id run.ID, dirs []string, known []perf.Chunk, knownAt time.Time) (chunks []perf.Chunk, refused int, err error) {
+func Collect(ctx context.Context, id run.ID, of *run.Incarnation, dirs []string, known []perf.Chunk, knownAt time.Time) (chunks []perf.Chunk, refused int, err error) {
 	c := newCollector(id, known, knownAt)
 	c.planned = len(known) > 0
+	if of != nil {
+		c.only(*of)
+	}
 	err = c.walk(ctx, dirs)
 	chunks, err2 := c.chunks()
 	if err := errors.Join(err, err2); err != nil {
@@ -75,7 +81,13 @@ type ending struct {
 
 // collector gathers footers.
 type collector struct {
-	id      run.ID
+	id run.ID
+	// incarnation is that of the run, if isOnly, else that of the first footer;
+	// mixed says that there are others.
+	incarnation   run.Incarnation
+	isOnly, mixed bool
+	met           bool // a footer
+
 	known   []perf.Chunk
 	knownAt time.Time
 	planned bool // known is the plan; false: it is inferred
@@ -96,6 +108,12 @@ func newCollector(id run.ID, known []perf.Chunk, knownAt time.Time) *collector {
 	}
 	return c
 }
+
+// only has the collector take footers of that incarnation alone.
+func (c *collector) only(of run.Incarnation) { c.incarnation, c.isOnly = of, true }
+
+// errMixed: there is no telling which of several runs is meant.
+var errMixed = errors.New("the footers are of several runs of this name (want those of one; name its own directory, <run_id>.<incarnation>)")
 
 // walk reads all footers below dirs.
 func (c *collector) walk(ctx context.Context, dirs []string) error {
@@ -214,6 +232,14 @@ func (c *collector) take(f footer.Footer) error {
 		}
 		return nil // of another run
 	}
+	if of := run.Incarnation(f.Incarnation); of != c.incarnation || !c.met && !c.isOnly {
+		if c.isOnly {
+			return nil // of another run of that name
+		}
+		c.mixed = c.mixed || c.met
+		c.incarnation = of
+	}
+	c.met = true
 	switch f.Status {
 	case footer.StatusUnresponsive, footer.StatusMissing, footer.StatusParseError:
 		// A chunk's status in a readers' directory. What was measured counts;
@@ -273,7 +299,7 @@ func (c *collector) fits(f footer.Footer, p place) error {
 	// The rest does not depend on where the chunk lies, so it is held against
 	// a run of this chunk alone. The footer says whether the gate was on.
 	alone := run.Manifest{
-		RunID: c.id, Plan: run.Plan{Bars: p.end - p.first, Chunks: 1}, Engine: f.Engine,
+		RunID: c.id, Incarnation: run.Incarnation(f.Incarnation), Plan: run.Plan{Bars: p.end - p.first, Chunks: 1}, Engine: f.Engine,
 		PregateEnabled: f.PregateSkips+f.PregatePasses > 0,
 	}
 	f.ChunkIdx, f.ChunkID, f.FirstBar, f.EndBar = 0, "0", 0, p.end-p.first

@@ -61,7 +61,7 @@ func putFile(tb testing.TB, path string, b []byte) {
 
 func collected(tb testing.TB, dirs []string, known []perf.Chunk, knownAt time.Time) ([]perf.Chunk, int) {
 	tb.Helper()
-	chunks, refused, err := export.Collect(tb.Context(), "r1", dirs, known, knownAt)
+	chunks, refused, err := export.Collect(tb.Context(), "r1", nil, dirs, known, knownAt)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -239,13 +239,13 @@ func TestCollectPassesOverOutranked(t *testing.T) {
 func TestCollectErrors(t *testing.T) {
 	dir := t.TempDir()
 	putFooter(t, dir, anEnd(t, 0, 60, 1, footer.StatusStopped, 1))
-	chunks, _, err := export.Collect(t.Context(), "r1", []string{filepath.Join(dir, "none"), dir}, nil, time.Time{})
+	chunks, _, err := export.Collect(t.Context(), "r1", nil, []string{filepath.Join(dir, "none"), dir}, nil, time.Time{})
 	if !errors.Is(err, os.ErrNotExist) || len(chunks) != 1 || chunks[0].Line.Bars() != 60 {
 		t.Errorf("a directory is missing: %v, %v", chunks, err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTest)
-	if _, _, err := export.Collect(ctx, "r1", []string{dir}, nil, time.Time{}); !errors.Is(err, errTest) {
+	if _, _, err := export.Collect(ctx, "r1", nil, []string{dir}, nil, time.Time{}); !errors.Is(err, errTest) {
 		t.Errorf("%v", err)
 	}
 }
@@ -395,7 +395,7 @@ func FuzzCollect(f *testing.F) {
 		if planned {
 			known, r = theChunks(t, -1, 50, -1), aReport(3)
 		}
-		chunks, refused, err := export.Collect(t.Context(), "r1", []string{dir}, known, tenPast(30))
+		chunks, refused, err := export.Collect(t.Context(), "r1", nil, []string{dir}, known, tenPast(30))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,9 @@ const maxContradicting = 20_000
 
 // chunks is what is known of each chunk of the plan.
 func (c *collector) chunks() ([]perf.Chunk, error) {
+	if c.mixed {
+		return nil, errMixed
+	}
 	known := c.known
 	var err error
 	if !c.planned {

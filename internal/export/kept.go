@@ -17,7 +17,7 @@ import (
 )
 
 // AttemptFiles are the files that workers leave in their attempts' directories
-// below some roots, `[<run_id>/]chunk_<i>/attempt_<n>/`.
+// below some roots, `[<run_id>.<incarnation>/]chunk_<i>/attempt_<n>/`.
 type AttemptFiles struct {
 	Roots []string
 	// Dirs are the attempts' directories that lie elsewhere, by the digests of
@@ -37,7 +37,7 @@ func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]b
 	}
 	attempt := filepath.Join("chunk_"+strconv.FormatInt(f.ChunkIdx, 10), "attempt_"+strconv.FormatInt(f.Attempt, 10))
 	for _, root := range k.Roots {
-		dirs = append(dirs, filepath.Join(root, f.RunID, attempt), filepath.Join(root, attempt))
+		dirs = append(dirs, filepath.Join(root, run.Incarnation(f.Incarnation).Dir(run.ID(f.RunID)), attempt), filepath.Join(root, attempt))
 	}
 	err := errors.New("no directory of attempts is known")
 	for _, dir := range dirs {

@@ -48,7 +48,7 @@ func (t Target) PolicyFile(sha string) string {
 const policyPrefix, policySuffix = "policy.", ".yaml"
 
 // WorkDir is where the run's local workers leave their footers:
-// `<work>/<run_id>/chunk_<i>/attempt_<n>/chunk_footer.json`.
+// `<work>/<run_id>.<incarnation>/chunk_<i>/attempt_<n>/chunk_footer.json`.
 func (t Target) WorkDir() string { return filepath.Join(t.StateDir(), "work") }
 
 // RunDir is the run's directory for readers.

@@ -26,6 +26,9 @@ func (f Footer) Check(m run.Manifest) error {
 	if f.RunID != string(m.RunID) {
 		return fmt.Errorf("footer: run_id %.70q (want %s)", f.RunID, m.RunID)
 	}
+	if f.Incarnation != string(m.Incarnation) {
+		return fmt.Errorf("footer of chunk %d: %w (%.40q, want %q)", f.ChunkIdx, run.ErrOtherIncarnation, f.Incarnation, m.Incarnation)
+	}
 	if f.ChunkIdx < 0 || f.ChunkIdx >= int64(m.Plan.Chunks) {
 		return fmt.Errorf("footer: chunk_idx %d (want 0 to %d)", f.ChunkIdx, m.Plan.Chunks-1)
 	}

@@ -67,6 +67,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Footers of versions without incarnations are read: they are of runs that have
+// none.
+func TestEarlierFootersAreRead(t *testing.T) {
+	want := fullFooter().Normalize()
+	want.Incarnation = ""
+	for ext, decode := range map[string]func([]byte) (Footer, error){".msgpack": Decode, ".json": DecodeJSON} {
+		b, err := os.ReadFile(filepath.Join("testdata", "earlier", "full"+ext))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := decode(b)
+		f.Child, want.Child = compacted(t, f.Child), compacted(t, want.Child)
+		if err != nil || !reflect.DeepEqual(f, want) {
+			t.Errorf("full%s: %+v, %v", ext, f, err)
+		}
+	}
+}
+
 // What stands in the golden files is read to the same values.
 func TestGoldenIsRead(t *testing.T) {
 	for name, f := range map[string]Footer{"full": fullFooter(), "zero": {}} {

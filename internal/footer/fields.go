@@ -47,6 +47,7 @@ func (f *Footer) refs() []ref {
 		{"worker_id", &f.WorkerID},
 		{"host", &f.Host},
 		{"engine", &f.Engine},
+		{"incarnation", &f.Incarnation},
 		{"planned_bars", &f.PlannedBars},
 		{"first_bar", &f.FirstBar},
 		{"end_bar", &f.EndBar},

@@ -97,6 +97,7 @@ type Footer struct {
 	WorkerID          string          `msgpack:"worker_id" json:"worker_id"`
 	Host              string          `msgpack:"host" json:"host"`
 	Engine            string          `msgpack:"engine" json:"engine"`
+	Incarnation       string          `msgpack:"incarnation" json:"incarnation"` // the run's; empty for runs of earlier versions
 	PlannedBars       int64           `msgpack:"planned_bars" json:"planned_bars"`
 	FirstBar          int64           `msgpack:"first_bar" json:"first_bar"`
 	EndBar            int64           `msgpack:"end_bar" json:"end_bar"`

@@ -87,7 +87,7 @@ func checkClaim(t *testing.T, name string, prev, next Record, failures, releases
 
 func TestDecideFirstClaim(t *testing.T) {
 	got := Decide(delivery(nil))
-	want := Record{State: StateClaimed, RunID: "r1", ChunkIdx: 1, Session: 2, Holder: me, Attempt: 1, Identity: "id"}
+	want := Record{State: StateClaimed, RunID: "r1", Incarnation: incarnation, ChunkIdx: 1, Session: 2, Holder: me, Attempt: 1, Identity: "id"}
 	if got.Action != Claim || !reflect.DeepEqual(got.Next, want) {
 		t.Errorf("%+v, want a claim %+v", got, want)
 	}

@@ -17,4 +17,7 @@
 //  5. Only failures are limited. After max_failures of them the record is
 //     exhausted, and no claim of that session follows.
 //  6. A chunk with an ok footer is never claimed.
+//  7. A record has at most as many attempts as its stream has messages, and no
+//     more failures and releases together than attempts. One that claims more
+//     is refused, whoever wrote it.
 package lease

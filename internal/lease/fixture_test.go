@@ -7,7 +7,10 @@ import (
 	"gx1replay/internal/run"
 )
 
-const maxFailures = 3
+const (
+	maxFailures                 = 3
+	incarnation run.Incarnation = "00112233445566778899aabbccddeeff"
+)
 
 var (
 	me    = Holder{WorkerID: "me", Slot: 1, Host: "here"}
@@ -18,7 +21,7 @@ var (
 func measured(bars, attempt int) *footer.Footer {
 	return &footer.Footer{
 		Schema: footer.Schema, RunID: "r1", ChunkIdx: 1, ChunkID: "1", Status: footer.StatusPartial,
-		Attempt: int64(attempt), Seq: int64(bars + 1), Engine: footer.EngineBuiltin,
+		Incarnation: string(incarnation), WorkerID: other.WorkerID, Attempt: int64(attempt), Seq: int64(bars + 1), Engine: footer.EngineBuiltin,
 		FirstBar: 25, EndBar: 50, PlannedBars: 25,
 		TotalBars: int64(bars), BarsProcessed: int64(bars), BarsSkippedWarmup: int64(bars), // the gate sees none of them
 	}
@@ -34,7 +37,7 @@ func okFooter(attempt int) *footer.Footer {
 // fixtureManifest plans four chunks of 25 bars.
 func fixtureManifest() run.Manifest {
 	return run.Manifest{
-		RunID: "r1", Engine: footer.EngineBuiltin, PregateEnabled: true,
+		RunID: "r1", Incarnation: incarnation, Session: 2, Engine: footer.EngineBuiltin, PregateEnabled: true,
 		Plan: run.Plan{Bars: 100, Chunks: 4, Order: run.OrderSpread},
 	}
 }
@@ -43,7 +46,7 @@ func fixtureManifest() run.Manifest {
 // it, with 10 bars measured and 15 known of an earlier attempt.
 func held() Record {
 	return Record{
-		State: StateClaimed, RunID: "r1", ChunkIdx: 1, Session: 2, Holder: other, Attempt: 2, Claim: 40,
+		State: StateClaimed, RunID: "r1", Incarnation: incarnation, ChunkIdx: 1, Session: 2, Holder: other, Attempt: 2, Claim: 40,
 		Failures: 1, Releases: 1, Error: "before", Traceback: "trace", Own: measured(10, 2), Best: measured(15, 1),
 	}
 }
@@ -63,7 +66,7 @@ func in(s State, session int) Record {
 
 // delivery is my delivery of session 2 that finds prev.
 func delivery(prev *Record) Delivery {
-	return Delivery{Me: me, RunID: "r1", ChunkIdx: 1, Session: 2, Prev: prev, MaxFailures: maxFailures, Identity: "id"}
+	return Delivery{Me: me, Run: run.Ref{ID: "r1", Incarnation: incarnation}, ChunkIdx: 1, Session: 2, Prev: prev, MaxFailures: maxFailures, Identity: "id"}
 }
 
 func bars(r Record) int64 {

@@ -92,7 +92,7 @@ func (p player) holder(i int) Holder {
 func (w *world) delivery(i int, session byte) Delivery {
 	p := &w.players[i]
 	return Delivery{
-		Me: p.holder(i), RunID: "r", Session: int(session), Prev: w.reg, OK: w.ok,
+		Me: p.holder(i), Run: run.Ref{ID: "r"}, Session: int(session), Prev: w.reg, OK: w.ok,
 		Deferred: w.reg != nil && p.deferred == byte(w.reg.Attempt), MaxFailures: modelFailures,
 	}
 }

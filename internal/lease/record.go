@@ -31,12 +31,14 @@ type Holder struct {
 
 // Record is the lease record of one chunk.
 type Record struct {
-	State    State
-	RunID    run.ID
-	ChunkIdx int
-	Session  int
-	Holder   Holder
-	Attempt  int
+	State State
+	RunID run.ID
+	// Incarnation is the run's.
+	Incarnation run.Incarnation
+	ChunkIdx    int
+	Session     int
+	Holder      Holder
+	Attempt     int
 	// Claim is the sequence at which this attempt's claim was stored, its
 	// token; 0 in the claim itself, whose sequence is not known yet.
 	Claim     uint64
@@ -56,7 +58,7 @@ type Record struct {
 // Same reports whether r and other are of one attempt: same session, worker,
 // slot and attempt.
 func (r Record) Same(other Record) bool {
-	return r.RunID == other.RunID && r.ChunkIdx == other.ChunkIdx && r.Session == other.Session &&
+	return r.RunID == other.RunID && r.Incarnation == other.Incarnation && r.ChunkIdx == other.ChunkIdx && r.Session == other.Session &&
 		r.Holder.WorkerID == other.Holder.WorkerID && r.Holder.Slot == other.Holder.Slot && r.Attempt == other.Attempt
 }
 
@@ -66,24 +68,25 @@ const MaxRecordBytes = 2*footer.MaxEncodedBytes + 64<<10
 
 // wire is a Record as it travels. Best is left out where it is Own.
 type wire struct {
-	Schema    int      `msgpack:"schema"`
-	State     State    `msgpack:"state"`
-	RunID     run.ID   `msgpack:"run_id"`
-	ChunkIdx  int      `msgpack:"chunk_idx"`
-	Session   int      `msgpack:"session"`
-	WorkerID  string   `msgpack:"worker_id"`
-	Slot      int      `msgpack:"slot"`
-	Host      string   `msgpack:"host"`
-	Attempt   int      `msgpack:"attempt"`
-	Claim     uint64   `msgpack:"claim"`
-	Failures  int      `msgpack:"failures"`
-	Releases  int      `msgpack:"releases"`
-	Identity  string   `msgpack:"identity"`
-	Stop      run.Stop `msgpack:"stop"`
-	Error     string   `msgpack:"error"`
-	Traceback string   `msgpack:"error_traceback"`
-	Footer    []byte   `msgpack:"footer"`
-	Best      []byte   `msgpack:"best"`
+	Schema      int             `msgpack:"schema"`
+	State       State           `msgpack:"state"`
+	RunID       run.ID          `msgpack:"run_id"`
+	Incarnation run.Incarnation `msgpack:"incarnation"`
+	ChunkIdx    int             `msgpack:"chunk_idx"`
+	Session     int             `msgpack:"session"`
+	WorkerID    string          `msgpack:"worker_id"`
+	Slot        int             `msgpack:"slot"`
+	Host        string          `msgpack:"host"`
+	Attempt     int             `msgpack:"attempt"`
+	Claim       uint64          `msgpack:"claim"`
+	Failures    int             `msgpack:"failures"`
+	Releases    int             `msgpack:"releases"`
+	Identity    string          `msgpack:"identity"`
+	Stop        run.Stop        `msgpack:"stop"`
+	Error       string          `msgpack:"error"`
+	Traceback   string          `msgpack:"error_traceback"`
+	Footer      []byte          `msgpack:"footer"`
+	Best        []byte          `msgpack:"best"`
 }
 
 // Encode returns r as msgpack. Error and Traceback are shortened as a
@@ -92,7 +95,7 @@ type wire struct {
 func (r Record) Encode() ([]byte, error) {
 	texts := footer.Footer{Error: r.Error, ErrorTraceback: r.Traceback}.Normalize()
 	w := wire{
-		Schema: run.Schema, State: r.State, RunID: r.RunID, ChunkIdx: r.ChunkIdx, Session: r.Session,
+		Schema: run.Schema, State: r.State, RunID: r.RunID, Incarnation: r.Incarnation, ChunkIdx: r.ChunkIdx, Session: r.Session,
 		WorkerID: r.Holder.WorkerID, Slot: r.Holder.Slot, Host: r.Holder.Host, Attempt: r.Attempt, Claim: r.Claim,
 		Failures: r.Failures, Releases: r.Releases, Identity: r.Identity, Stop: r.Stop,
 		Error: texts.Error, Traceback: texts.ErrorTraceback,
@@ -129,7 +132,7 @@ func Decode(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("decoding a lease record: %w", err)
 	}
 	r := Record{
-		State: w.State, RunID: w.RunID, ChunkIdx: w.ChunkIdx, Session: w.Session,
+		State: w.State, RunID: w.RunID, Incarnation: w.Incarnation, ChunkIdx: w.ChunkIdx, Session: w.Session,
 		Holder:  Holder{WorkerID: w.WorkerID, Slot: w.Slot, Host: w.Host},
 		Attempt: w.Attempt, Claim: w.Claim, Failures: w.Failures, Releases: w.Releases,
 		Identity: w.Identity, Stop: w.Stop, Error: w.Error, Traceback: w.Traceback,
@@ -158,15 +161,18 @@ func Decode(b []byte) (Record, error) {
 // characters of up to four bytes.
 const maxText = 4 * footer.MaxTraceLen
 
-// maxCount bounds every count of a record; no run comes near it. Without it
-// one more would overflow.
-const maxCount = 1 << 30
+// maxCount bounds every count of a record, so that one more never overflows.
+// No stream has as many messages, and Check holds attempts against those.
+const maxCount = 1 << 53
 
 func (w wire) check() error {
 	if w.Schema != run.Schema {
 		return fmt.Errorf("schema %d is unknown (want %d)", w.Schema, run.Schema)
 	}
 	if _, err := run.ParseID(string(w.RunID)); err != nil {
+		return err
+	}
+	if err := w.Incarnation.Validate(); err != nil {
 		return err
 	}
 	switch w.State {
@@ -202,14 +208,36 @@ func (w wire) check() error {
 	return nil
 }
 
-// Check says whether r is a record of its chunk in m's plan, its footers
-// included.
-func (r Record) Check(m run.Manifest) error {
+// ErrLaterSession: a record's session is above the manifest's that it was held
+// against. Either the manifest is out of date, or nobody leads that session.
+var ErrLaterSession = errors.New("no such session is known")
+
+// Check says whether r, stored at sequence seq of its stream, is a record of
+// its chunk in m's plan, its footers included. Every attempt has stored a
+// record of its own, so the stream has as many messages as there were
+// attempts, and an attempt ends once. A session above m's is ErrLaterSession.
+func (r Record) Check(m run.Manifest, seq uint64) error {
 	if r.RunID != m.RunID {
 		return fmt.Errorf("lease record: run_id %s (want %s)", r.RunID, m.RunID)
 	}
+	if r.Incarnation != m.Incarnation {
+		return fmt.Errorf("lease record of chunk %d: %w (%q, want %q)", r.ChunkIdx, run.ErrOtherIncarnation, r.Incarnation, m.Incarnation)
+	}
 	if r.ChunkIdx >= m.Plan.Chunks {
 		return fmt.Errorf("lease record: chunk_idx %d (want 0 to %d)", r.ChunkIdx, m.Plan.Chunks-1)
+	}
+	if r.Session > m.Session {
+		return fmt.Errorf("lease record of chunk %d: session %d (the manifest has %d): %w", r.ChunkIdx, r.Session, m.Session, ErrLaterSession)
+	}
+	if uint64(r.Attempt) > seq || r.Claim > seq {
+		return fmt.Errorf("lease record of chunk %d: attempt %d, claim %d at sequence %d (want at most that)", r.ChunkIdx, r.Attempt, r.Claim, seq)
+	}
+	if r.Failures+r.Releases > r.Attempt {
+		return fmt.Errorf("lease record of chunk %d: %d failures and %d releases of %d attempts", r.ChunkIdx, r.Failures, r.Releases, r.Attempt)
+	}
+	if f := r.Own; f != nil && (f.WorkerID != r.Holder.WorkerID || f.Attempt != int64(r.Attempt)) {
+		return fmt.Errorf("lease record of chunk %d: attempt %d of %.80q carries the footer of attempt %d of %.80q",
+			r.ChunkIdx, r.Attempt, r.Holder.WorkerID, f.Attempt, f.WorkerID)
 	}
 	for _, f := range []*footer.Footer{r.Own, r.Best} {
 		if f == nil {
@@ -224,6 +252,32 @@ func (r Record) Check(m run.Manifest) error {
 	}
 	return nil
 }
+
+// At is r as it is stored at sequence seq: a claim's token is its own sequence,
+// which nobody knows before it is stored.
+func (r Record) At(seq uint64) Record {
+	if r.Claim == 0 && r.State == StateClaimed {
+		r.Claim = seq
+	}
+	return r
+}
+
+// Token names a claim that the bus has held, as a final footer does.
+type Token struct {
+	Claim    uint64
+	WorkerID string
+	Slot     int64
+	Attempt  int64
+}
+
+// Token is the claim that r, read from the bus, is a record of.
+func (r Record) Token() Token {
+	return Token{r.Claim, r.Holder.WorkerID, int64(r.Holder.Slot), int64(r.Attempt)}
+}
+
+// TokenOf is the claim that f says it was measured under. A footer counts only
+// if a record has the same.
+func TokenOf(f footer.Footer) Token { return Token{f.Claim, f.WorkerID, f.Slot, f.Attempt} }
 
 // better is footer.Pick where either may be missing.
 func better(a, b *footer.Footer) *footer.Footer {

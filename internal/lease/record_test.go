@@ -61,6 +61,21 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Records of versions without incarnations are read: they are of runs that have
+// none.
+func TestEarlierRecordsAreRead(t *testing.T) {
+	for name, want := range map[string]State{"claim": StateClaimed, "full": StateStopped} {
+		stored, err := os.ReadFile(filepath.Join("testdata", "earlier", name+".msgpack"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Decode(stored)
+		if err != nil || r.State != want || r.Incarnation != "" || r.RunID != "r1" {
+			t.Errorf("%s: %+v, %v (want %s of run r1, without an incarnation)", name, r, err, want)
+		}
+	}
+}
+
 // Best is written once where it is the attempt's own, and comes back as the
 // same footer.
 func TestRoundTripKeepsBestAndOwnTogether(t *testing.T) {
@@ -127,7 +142,7 @@ var refusals = []struct {
 	{"state", "", `state "" is unknown`},
 	{"chunk_idx", -1, "chunk_idx -1 is out of range"},
 	{"chunk_idx", run.MaxChunks, "chunk_idx 1048576 is out of range"},
-	{"session", 0, "session 0 is out of range (want 1 to 1073741824)"},
+	{"session", 0, "session 0 is out of range (want 1 to 9007199254740992)"},
 	{"session", uint64(1<<64 - 1), "session -1 is out of range"},
 	{"attempt", 0, "attempt 0 is out of range"},
 	{"attempt", 1<<63 - 1, "attempt 9223372036854775807 is out of range"},
@@ -243,6 +258,17 @@ func TestCheck(t *testing.T) {
 		{"done", func(r *Record) { *r = r.Done(okFooter(2)) }, ""},
 		{"run", func(r *Record) { r.RunID = "r2" }, "run_id r2 (want r1)"},
 		{"chunk", func(r *Record) { r.ChunkIdx = 4 }, "chunk_idx 4 (want 0 to 3)"},
+		{"incarnation", func(r *Record) { r.Incarnation = "" }, `another incarnation of the run ("", want "0011`},
+		{"of an earlier session", func(r *Record) { r.Session = 1 }, ""},
+		{"of a session that nobody leads", func(r *Record) { r.Session = 1 << 30 }, "session 1073741824 (the manifest has 2): no such session is known"},
+		{"as many attempts as messages", func(r *Record) { r.Attempt, r.Own.Attempt = 41, 41 }, ""},
+		{"more attempts than messages", func(r *Record) { r.Attempt, r.Own.Attempt = 1<<30, 1<<30 }, "attempt 1073741824, claim 40 at sequence 41 (want at most that)"},
+		{"a claim of the future", func(r *Record) { r.Claim = 42 }, "attempt 2, claim 42 at sequence 41"},
+		{"failures that no attempt had", func(r *Record) { r.Failures = 1 << 29 }, "536870912 failures and 1 releases of 2 attempts"},
+		{"releases that no attempt had", func(r *Record) { r.Releases = 2 }, "1 failures and 2 releases of 2 attempts"},
+		{"the footer of another worker", func(r *Record) { r.Own.WorkerID = "evil" }, `attempt 2 of "other" carries the footer of attempt 2 of "evil"`},
+		{"the footer of another attempt", func(r *Record) { r.Own.Attempt = 1 }, `attempt 2 of "other" carries the footer of attempt 1 of "other"`},
+		{"best of another incarnation", func(r *Record) { r.Best.Incarnation = "" }, "another incarnation"},
 		{"own of another chunk", func(r *Record) { r.ChunkIdx = 2; r.Best = nil }, "lease record of chunk 2 carries a footer of chunk 1"},
 		{"best of another chunk", func(r *Record) { r.ChunkIdx = 2; r.Own = nil }, "lease record of chunk 2 carries a footer of chunk 1"},
 		{"own against the plan", func(r *Record) { r.Own.PlannedBars++ }, "lease record of chunk 1: footer of chunk 1: bars"},
@@ -250,7 +276,7 @@ func TestCheck(t *testing.T) {
 	} {
 		r := held()
 		tc.change(&r)
-		err := r.Check(m)
+		err := r.Check(m, 41)
 		if tc.want == "" && err != nil {
 			t.Errorf("%s: refused: %v", tc.name, err)
 		}
@@ -282,7 +308,7 @@ func FuzzDecode(f *testing.F) {
 		if max(r.Session, r.Attempt, r.Failures, r.Releases) == maxCount {
 			t.Skip("there is no next one")
 		}
-		d := Delivery{Me: me, RunID: r.RunID, ChunkIdx: r.ChunkIdx, Session: r.Session + 1, Prev: &r, Deferred: true, MaxFailures: maxFailures}
+		d := Delivery{Me: me, Run: run.Ref{ID: r.RunID, Incarnation: r.Incarnation}, ChunkIdx: r.ChunkIdx, Session: r.Session + 1, Prev: &r, Deferred: true, MaxFailures: maxFailures}
 		nexts := []Record{r, r.Released(nil), r.Failed(measured(1, 1), "e", "t", maxFailures, false), r.Stopped(nil, run.Stop{Source: run.SourceWeb}), r.Done(okFooter(1)), AfterWatch(d).Next}
 		if dec := Decide(d); dec.Action == Claim || dec.Action == Exhaust {
 			nexts = append(nexts, dec.Next)

@@ -38,7 +38,7 @@ type Decision struct {
 // Delivery is the moment in which a worker holds a chunk's task.
 type Delivery struct {
 	Me       Holder
-	RunID    run.ID
+	Run      run.Ref
 	ChunkIdx int
 	Session  int     // of the consumer that handed it out
 	Prev     *Record // the stored record, nil if there is none
@@ -126,7 +126,7 @@ func AfterWatch(d Delivery) Decision {
 // claim is the record of a new attempt by d.Me.
 func (d Delivery) claim() Record {
 	next := Record{
-		State: StateClaimed, RunID: d.RunID, ChunkIdx: d.ChunkIdx, Session: d.Session,
+		State: StateClaimed, RunID: d.Run.ID, Incarnation: d.Run.Incarnation, ChunkIdx: d.ChunkIdx, Session: d.Session,
 		Holder: d.Me, Attempt: 1, Identity: d.Identity,
 	}
 	if p := d.Prev; p != nil {

@@ -81,7 +81,7 @@ func step(t *rapid.T, r Record, session int) Record {
 		return r.Done(okFooter(r.Attempt))
 	}
 	d := Delivery{
-		Me: rapid.SampledFrom([]Holder{me, other}).Draw(t, "worker"), RunID: "r1", ChunkIdx: 1, Session: session,
+		Me: rapid.SampledFrom([]Holder{me, other}).Draw(t, "worker"), Run: run.Ref{ID: "r1"}, ChunkIdx: 1, Session: session,
 		Prev: &r, Deferred: rapid.Bool().Draw(t, "deferred"), MaxFailures: maxFailures,
 	}
 	dec := Decide(d)
@@ -96,12 +96,12 @@ func step(t *rapid.T, r Record, session int) Record {
 
 // Over any sequence of records, of whatever workers and sessions: best never
 // falls, attempts rise by one a claim, failures and releases never fall within
-// a session and never beyond the limit, and an exhausted or stopped record is
-// its session's last.
-func TestInvariants3to5_OverRandomSequences(t *testing.T) {
+// a session and never beyond the limit, together they are at most as many as
+// attempts, and an exhausted or stopped record is its session's last.
+func TestInvariants3to5And7_OverRandomSequences(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		session := 1
-		r := Decide(Delivery{Me: me, RunID: "r1", ChunkIdx: 1, Session: 1, MaxFailures: maxFailures}).Next
+		r := Decide(Delivery{Me: me, Run: run.Ref{ID: "r1"}, ChunkIdx: 1, Session: 1, MaxFailures: maxFailures}).Next
 		for range rapid.IntRange(1, 40).Draw(t, "events") {
 			if rapid.IntRange(0, 9).Draw(t, "new session") == 0 {
 				session++
@@ -125,6 +125,9 @@ func TestInvariants3to5_OverRandomSequences(t *testing.T) {
 			}
 			if next.Failures >= maxFailures && next.State != StateExhausted || next.Failures > maxFailures {
 				t.Fatalf("%d failures, and it is %s", next.Failures, next.State)
+			}
+			if next.Failures+next.Releases > next.Attempt {
+				t.Fatalf("%d failures and %d releases of %d attempts", next.Failures, next.Releases, next.Attempt)
 			}
 			if (r.State == StateExhausted || r.State == StateStopped) && session == r.Session && !reflect.DeepEqual(next, r) {
 				t.Fatalf("%s is followed by %s in its session", r.State, next.State)

@@ -1,6 +1,8 @@
 package perf
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -11,15 +13,16 @@ import (
 // header is the perf JSON without chunks_statuses and chunks, in the order of
 // the file: the small fields, which people read.
 type header struct {
-	RunID         run.ID  `json:"run_id"`
-	Timestamp     string  `json:"timestamp"`
-	SchemaVersion string  `json:"schema_version"`
-	Schema        int     `json:"schema"`
-	Outcome       Outcome `json:"outcome"`
-	ExportMode    Mode    `json:"export_mode"`
-	ExportPartial bool    `json:"export_partial"`
-	ExportSeq     int     `json:"export_seq"`
-	WriterPID     int     `json:"writer_pid"`
+	RunID         run.ID          `json:"run_id"`
+	Incarnation   run.Incarnation `json:"incarnation"`
+	Timestamp     string          `json:"timestamp"`
+	SchemaVersion string          `json:"schema_version"`
+	Schema        int             `json:"schema"`
+	Outcome       Outcome         `json:"outcome"`
+	ExportMode    Mode            `json:"export_mode"`
+	ExportPartial bool            `json:"export_partial"`
+	ExportSeq     int             `json:"export_seq"`
+	WriterPID     int             `json:"writer_pid"`
 
 	Coverage        Coverage `json:"coverage"`
 	ChunksCompleted int      `json:"chunks_completed"`
@@ -52,7 +55,7 @@ type header struct {
 	BusUnreachable bool       `json:"bus_unreachable"`
 
 	Data            run.Data      `json:"data"`
-	Policy          run.Policy    `json:"policy"`
+	Policy          policyJSON    `json:"policy"`
 	Model           Model         `json:"model"`
 	Command         commandJSON   `json:"command"`
 	Sessions        []sessionJSON `json:"sessions"`
@@ -64,6 +67,33 @@ type header struct {
 type selection struct {
 	Scope     Scope `json:"scope"`
 	Stretches int   `json:"stretches"`
+}
+
+// policyJSON is the policy in a file. values is an empty object where they are
+// not known.
+type policyJSON struct {
+	run.Policy
+	Values json.RawMessage `json:"values"`
+}
+
+// newPolicyJSON leaves out values that are no object without nulls, so that they
+// never spoil a file.
+func newPolicyJSON(r Report) policyJSON {
+	p := policyJSON{Policy: r.Policy, Values: json.RawMessage("{}")}
+	if v := compactObject(r.PolicyValues); v != nil {
+		p.Values = v
+	}
+	return p
+}
+
+// compactObject is b without white space if it is a JSON object that has names
+// and no null, else nil.
+func compactObject(b []byte) json.RawMessage {
+	var out bytes.Buffer
+	if err := json.Compact(&out, b); err != nil || out.Len() < 3 || out.Bytes()[0] != '{' || nulls(out.Bytes()) > 0 {
+		return nil
+	}
+	return out.Bytes()
 }
 
 // stopJSON is a stop in a file; without a stop its texts are empty and its
@@ -88,7 +118,7 @@ type sessionJSON struct {
 // newHeader is the header of r, whose selection is one that holds.
 func newHeader(r Report, t Totals) header {
 	h := header{
-		RunID: r.RunID, Timestamp: formatTime(r.Timestamp), SchemaVersion: SchemaVersion, Schema: Schema,
+		RunID: r.RunID, Incarnation: r.Incarnation, Timestamp: formatTime(r.Timestamp), SchemaVersion: SchemaVersion, Schema: Schema,
 		Outcome: t.Outcome, ExportMode: r.Mode, ExportPartial: r.Partial && t.Outcome != OutcomeComplete, ExportSeq: exportSeq, WriterPID: r.WriterPID,
 		Coverage: t.Coverage, ChunksCompleted: t.ChunksCompleted, ChunksTotal: t.ChunksTotal,
 		TotalWallClockSec: r.Wall.Seconds(), TotalBars: t.TotalBars, TotalModelCalls: t.TotalModelCalls,
@@ -101,7 +131,7 @@ func newHeader(r Report, t Totals) header {
 		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
 		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
-		Data: r.Data, Policy: r.Policy, Model: r.Model, Command: newCommandJSON(r.Command), EnvInfo: r.Env,
+		Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EnvInfo: r.Env,
 		Sessions: make([]sessionJSON, 0, len(r.Sessions)), NonfiniteFields: []string{},
 	}
 	if h.Model.Digests == nil {
@@ -141,18 +171,21 @@ func orEmpty(s []string) []string {
 // selection, which needs the chunks.
 func (h header) report() (Report, error) {
 	r := Report{
-		RunID: h.RunID, WriterPID: h.WriterPID, Outcome: h.Outcome, Mode: h.ExportMode, Partial: h.ExportPartial,
+		RunID: h.RunID, Incarnation: h.Incarnation, WriterPID: h.WriterPID, Outcome: h.Outcome, Mode: h.ExportMode, Partial: h.ExportPartial,
 		PregateEnabled: h.PregateEnabled, PregateEnabledSource: h.PregateEnabledSource,
 		RequestedWorkers: h.RequestedWorkers, ActualWorkersStarted: h.ActualWorkersStarted, Workers: h.Workers,
 		Wall: seconds(h.TotalWallClockSec), Fill: h.Fill,
 		BusUnreachable: h.BusUnreachable,
 		Stop:           run.Stop{Source: h.Stop.Source, Reason: h.Stop.Reason, Seq: h.Stop.Seq},
 		Drain:          time.Duration(h.Stop.DrainMS) * time.Millisecond,
-		Data:           h.Data, Policy: h.Policy, Model: h.Model,
+		Data:           h.Data, Policy: h.Policy.Policy, PolicyValues: compactObject(h.Policy.Values), Model: h.Model,
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
 		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo,
 	}
-	var err error
+	err := h.Incarnation.Validate()
+	if err != nil {
+		return Report{}, err
+	}
 	if r.Command, err = h.Command.command(); err != nil {
 		return Report{}, err
 	}

@@ -94,9 +94,14 @@ func (r Report) Inherit(earlier Report) Report {
 		r.Wall = WallOf(r.Sessions)
 	}
 	if r.Data.SHA256 != "" {
+		if len(r.PolicyValues) == 0 && r.Policy == earlier.Policy {
+			r.PolicyValues = earlier.PolicyValues
+		}
 		return r
 	}
+	r.Incarnation = earlier.Incarnation
 	r.Data, r.Policy, r.Model, r.Command = earlier.Data, earlier.Policy, earlier.Model, earlier.Command
+	r.PolicyValues = earlier.PolicyValues
 	r.Fill = earlier.Fill
 	r.PregateEnabled, r.PregateEnabledSource = earlier.PregateEnabled, earlier.PregateEnabledSource
 	r.WorkersSeen, r.Hosts = max(r.WorkersSeen, earlier.WorkersSeen), union(r.Hosts, earlier.Hosts)
@@ -116,6 +121,12 @@ func union(a, b []string) []string {
 // Guessed: the plan of f was inferred from footers, which do not name the data
 // set. Its borders hold where there is a footer.
 func (f File) Guessed() bool { return len(f.Chunks) > 0 && f.Report.Data.SHA256 == "" }
+
+// Measured: f knows its run's data set or a footer of it, and so its
+// incarnation.
+func (f File) Measured() bool {
+	return f.Report.Data.SHA256 != "" || slices.ContainsFunc(f.Chunks, func(c Chunk) bool { return !c.Line.IsZero() })
+}
 
 // MergeInto is Merge of the chunks of r into a known file of its run. Where one
 // plan was guessed it gives way to the other.
@@ -180,8 +191,8 @@ func Refit(plan, known []Chunk) []Chunk {
 }
 
 // SameRun says whether a and b may be reports of one run: the same run_id,
-// and the same data and policy where both know them. Its error is an
-// ErrOtherRun and says what differs.
+// and the same data, policy and incarnation where both know them. Its error is
+// an ErrOtherRun and says what differs.
 func SameRun(a, b Report) error {
 	for _, f := range []struct{ name, a, b string }{
 		{"run_id", string(a.RunID), string(b.RunID)},
@@ -191,6 +202,11 @@ func SameRun(a, b Report) error {
 		if f.a != f.b && f.a != "" && f.b != "" {
 			return fmt.Errorf("%s %.70q against %.70q: %w", f.name, f.a, f.b, ErrOtherRun)
 		}
+	}
+	// A run whose data is known has an incarnation, or is of a version that had
+	// none; either way it is another run than one that has another.
+	if a.Data.SHA256 != "" && b.Data.SHA256 != "" && a.Incarnation != b.Incarnation {
+		return fmt.Errorf("incarnation %q against %q: %w", a.Incarnation, b.Incarnation, ErrOtherRun)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"encoding/json"
 	"time"
 
 	"gx1replay/internal/run"
@@ -56,9 +57,12 @@ const (
 // values are written as they are: nothing is ever null. A field whose JSON
 // name is not the obvious one names it.
 type Report struct {
-	RunID     run.ID
-	Timestamp time.Time // of this export, written in UTC to the millisecond
-	WriterPID int
+	RunID run.ID
+	// Incarnation is known with the data set; empty also for runs of versions
+	// that had none.
+	Incarnation run.Incarnation
+	Timestamp   time.Time // of this export, written in UTC to the millisecond
+	WriterPID   int
 
 	// Outcome counts only where the chunks leave it open: see OutcomeOf.
 	Outcome Outcome
@@ -84,10 +88,13 @@ type Report struct {
 	Stop  run.Stop
 	Drain time.Duration // stop.drain_ms: from the stop to the end of the drain
 
-	Data    run.Data
-	Policy  run.Policy
-	Model   Model
-	Command run.Command // with exec, once it is known
+	Data   run.Data
+	Policy run.Policy
+	// PolicyValues (policy.values) is what the replay reads of the policy, as
+	// policy.Values writes it; empty: not known.
+	PolicyValues json.RawMessage
+	Model        Model
+	Command      run.Command // with exec, once it is known
 
 	Sessions       []run.SessionTimes
 	WorkersSeen    int // processes that were ever heard of

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -77,11 +78,14 @@ type Coordinator struct {
 // Manifest is what every participant knows of a run. It stands in the KV
 // bucket GX1_RUNS under the run_id and is written by coordinators only.
 type Manifest struct {
-	Schema  int    `msgpack:"schema" json:"schema"`
-	RunID   ID     `msgpack:"run_id" json:"run_id"`
-	Session int    `msgpack:"session" json:"session"` // 1, 2, …
-	State   State  `msgpack:"state" json:"state"`
-	StopSeq uint64 `msgpack:"stop_seq" json:"stop_seq"` // a stop counts above this sequence
+	Schema int `msgpack:"schema" json:"schema"`
+	RunID  ID  `msgpack:"run_id" json:"run_id"`
+	// Incarnation tells this run from others of its name. What a message of
+	// another incarnation says is not about this run.
+	Incarnation Incarnation `msgpack:"incarnation" json:"incarnation"`
+	Session     int         `msgpack:"session" json:"session"` // 1, 2, …
+	State       State       `msgpack:"state" json:"state"`
+	StopSeq     uint64      `msgpack:"stop_seq" json:"stop_seq"` // a stop counts above this sequence
 
 	Data   Data   `msgpack:"data" json:"data"`
 	Plan   Plan   `msgpack:"plan" json:"plan"`
@@ -114,7 +118,32 @@ type Manifest struct {
 
 	ExportSHA256 string `msgpack:"export_sha256" json:"export_sha256"` // of the last verified export
 	ExportFile   string `msgpack:"export_file" json:"export_file"`
+
+	// Signature is the coordinator's, over SignedText; empty where it connects
+	// without a key.
+	Signature Signature `msgpack:"signature" json:"signature"`
 }
+
+// Signature says who stands for a manifest's inputs and session.
+type Signature struct {
+	Key   string `msgpack:"key" json:"key"`     // the signer's public nkey
+	Bytes []byte `msgpack:"bytes" json:"bytes"` // Ed25519, over SignedText
+}
+
+// Bounds of a signature from the bus.
+const (
+	maxKeyLen       = 128
+	maxSignatureLen = 128
+)
+
+// SignedText is what a coordinator signs of m: run, session and inputs. It is
+// the same for every write of one session's manifest.
+func (m Manifest) SignedText() []byte {
+	return fmt.Appendf(nil, "gx1-manifest-v1\nrun %s\nincarnation %s\nsession %d\ninputs %s\n", m.RunID, m.Incarnation, m.Session, m.Inputs())
+}
+
+// MaxSession bounds a session's number: no run is resumed that often.
+const MaxSession = 1 << 20
 
 // maxManifestBytes bounds what DecodeManifest looks at. A manifest has about
 // 1 kB and 100 bytes a session.
@@ -154,8 +183,14 @@ func (m Manifest) Validate() error {
 	if _, err := ParseID(string(m.RunID)); err != nil {
 		return err
 	}
-	if m.Session < 1 {
-		return fmt.Errorf("session %d (want 1 or more)", m.Session)
+	if err := m.Incarnation.Validate(); err != nil {
+		return err
+	}
+	if m.Session < 1 || m.Session > MaxSession {
+		return fmt.Errorf("session %d (want 1 to %d)", m.Session, MaxSession)
+	}
+	if len(m.Signature.Key) > maxKeyLen || len(m.Signature.Bytes) > maxSignatureLen {
+		return fmt.Errorf("signature of %d bytes by a key of %d (at most %d and %d)", len(m.Signature.Bytes), len(m.Signature.Key), maxSignatureLen, maxKeyLen)
 	}
 	switch m.State {
 	case StateRunning, StateStopped, StateExported:
@@ -233,10 +268,11 @@ func checkTime(name string, t time.Time) error {
 // Task is the message that asks for one chunk to be replayed. What is the
 // same for all chunks of a run stands in its manifest.
 type Task struct {
-	Schema   int      `msgpack:"schema"`
-	RunID    ID       `msgpack:"run_id"`
-	ChunkIdx int      `msgpack:"chunk_idx"`
-	Bars     BarRange `msgpack:"bars"`
+	Schema      int         `msgpack:"schema"`
+	RunID       ID          `msgpack:"run_id"`
+	Incarnation Incarnation `msgpack:"incarnation"`
+	ChunkIdx    int         `msgpack:"chunk_idx"`
+	Bars        BarRange    `msgpack:"bars"`
 	// DataBars is the length of the data set: where it ends, open trades
 	// close; where a chunk or a slice ends, they do not.
 	DataBars int64 `msgpack:"data_bars"`
@@ -270,16 +306,27 @@ func DecodeTask(b []byte) (Task, error) {
 	if _, err := ParseID(string(t.RunID)); err != nil {
 		return Task{}, fmt.Errorf("task: %w", err)
 	}
+	if err := t.Incarnation.Validate(); err != nil {
+		return Task{}, fmt.Errorf("task: %w", err)
+	}
 	return t, nil
 }
 
 // NewTask is the task of chunk idx of m's plan.
 func (m Manifest) NewTask(idx int) Task {
-	return Task{Schema: Schema, RunID: m.RunID, ChunkIdx: idx, Bars: m.Plan.Chunk(idx).Bars, DataBars: m.Data.Bars}
+	return Task{Schema: Schema, RunID: m.RunID, Incarnation: m.Incarnation, ChunkIdx: idx, Bars: m.Plan.Chunk(idx).Bars, DataBars: m.Data.Bars}
 }
 
-// Fits says whether t is the task that m's plan has for its chunk.
+// ErrOtherIncarnation: a message is of an earlier or later run of the same
+// run_id.
+var ErrOtherIncarnation = errors.New("it is of another incarnation of the run")
+
+// Fits says whether t is the task that m's plan has for its chunk. One of
+// another incarnation is ErrOtherIncarnation.
 func (t Task) Fits(m Manifest) error {
+	if t.Incarnation != m.Incarnation {
+		return fmt.Errorf("task of run %s, chunk %d: %w (%q, want %q)", m.RunID, t.ChunkIdx, ErrOtherIncarnation, t.Incarnation, m.Incarnation)
+	}
 	if t.ChunkIdx < 0 || t.ChunkIdx >= m.Plan.Chunks {
 		return fmt.Errorf("task of run %s: chunk_idx %d (want 0 to %d)", m.RunID, t.ChunkIdx, m.Plan.Chunks-1)
 	}

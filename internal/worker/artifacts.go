@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -112,7 +113,7 @@ func (u *upload) step(ctx context.Context) (bool, error) {
 	if u.next == len(u.parts) {
 		return true, nil
 	}
-	err := u.a.w.cfg.Bus.StoreArtifact(ctx, u.a.s.m.RunID, u.a.chunk.Idx, u.a.rec.Claim, u.next, u.parts[u.next])
+	err := u.a.w.cfg.Bus.StoreArtifact(ctx, u.a.s.m.Ref(), u.a.chunk.Idx, u.a.rec.Claim, u.next, u.parts[u.next])
 	if err != nil {
 		return false, err
 	}
@@ -146,7 +147,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 		if err == nil && all {
 			return f
 		}
-		if within.Err() != nil || err != nil && !pause(within, retryEvery) {
+		if within.Err() != nil || errors.Is(err, bus.ErrArtifactKept) || err != nil && !pause(within, retryEvery) {
 			kept := u.whole(list)
 			a.log.Warn("the last record goes without artifacts", "parts", len(u.parts), "stored", u.next, "artifacts_kept", kept, "error", err)
 			return first(*f, kept)

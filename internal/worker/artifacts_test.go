@@ -230,7 +230,7 @@ func TestKilledBetweenArtifactsAndFooter(t *testing.T) {
 		if f == nil || f.Attempt != 2 || f.Claim == x.a.rec.Claim || len(f.Artifacts) != 1 || f.Artifacts[0] != manyParts().Artifact {
 			t.Fatalf("final footer %+v", f)
 		}
-		old, err := x.b.Artifact(t.Context(), "r", 0, x.a.rec.Claim, 0, 2, 100)
+		old, err := x.b.Artifact(t.Context(), x.m.Ref(), 0, x.a.rec.Claim, 0, 2, 100)
 		if err != nil || string(bytes.Join(old, []byte(" "))) != "old older" {
 			t.Errorf("the dead worker's: %q, %v", old, err)
 		}

@@ -164,7 +164,7 @@ func (o order) judge() string {
 // artifact reads an artifact of f and holds it against the list.
 func (x *bench) artifact(f *footer.Footer, first int, art footer.Artifact) [][]byte {
 	x.t.Helper()
-	got, err := x.b.Artifact(x.t.Context(), x.m.RunID, int(f.ChunkIdx), f.Claim, first, art.Parts, art.Bytes)
+	got, err := x.b.Artifact(x.t.Context(), x.m.Ref(), int(f.ChunkIdx), f.Claim, first, art.Parts, art.Bytes)
 	if err != nil {
 		x.t.Errorf("%s of claim %d: %v", art.Name, f.Claim, err)
 		return nil
@@ -177,7 +177,7 @@ func (x *bench) artifact(f *footer.Footer, first int, art footer.Artifact) [][]b
 
 // firstDir is where the bench's attempt keeps its files, if it is the first.
 func (x *bench) firstDir() string {
-	return filepath.Join(x.a.w.cfg.WorkDir, string(x.m.RunID), "chunk_0", "attempt_1")
+	return filepath.Join(x.a.w.cfg.WorkDir, x.m.Incarnation.Dir(x.m.RunID), "chunk_0", "attempt_1")
 }
 
 // onDisk reads the footer in firstDir, and holds the files that it lists

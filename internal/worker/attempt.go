@@ -212,7 +212,7 @@ func (a *attempt) keepTask(ctx context.Context, cancel context.CancelCauseFunc) 
 			continue
 		}
 		m, _, err := a.w.cfg.Bus.Manifest(ctx, a.s.m.RunID)
-		if errors.Is(err, bus.ErrNoRun) || err == nil && (m.Session != a.s.m.Session || m.State != run.StateRunning) {
+		if errors.Is(err, bus.ErrNoRun) || err == nil && (m.Ref() != a.s.m.Ref() || m.Session != a.s.m.Session || m.State != run.StateRunning) {
 			cancel(errSessionOver)
 			return
 		}
@@ -288,7 +288,7 @@ func (a *attempt) footer(f *footer.Footer, status footer.Status) *footer.Footer 
 	}
 	now := time.Now()
 	out.Schema = footer.Schema
-	out.RunID = string(a.s.m.RunID)
+	out.RunID, out.Incarnation = string(a.s.m.RunID), string(a.s.m.Incarnation)
 	out.ChunkIdx, out.ChunkID = int64(a.chunk.Idx), strconv.Itoa(a.chunk.Idx)
 	out.Status, out.Final = status, status == footer.StatusOK
 	out.Attempt, out.Claim, out.Seq = int64(a.rec.Attempt), a.rec.Claim, a.footers

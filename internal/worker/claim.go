@@ -77,14 +77,24 @@ func (a *attempt) claim(ctx context.Context) bool {
 // or the record has changed by the time of the claim.
 func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error) {
 	del := lease.Delivery{
-		Me:    lease.Holder{WorkerID: a.w.cfg.ID, Slot: a.slot, Host: a.w.cfg.Host},
-		RunID: a.s.m.RunID, ChunkIdx: a.chunk.Idx, Session: a.s.m.Session,
+		Me:  lease.Holder{WorkerID: a.w.cfg.ID, Slot: a.slot, Host: a.w.cfg.Host},
+		Run: a.s.m.Ref(), ChunkIdx: a.chunk.Idx, Session: a.s.m.Session,
 		MaxFailures: a.s.m.MaxFailures, Identity: a.w.cfg.Engine.Identity(),
 	}
 	var refused *bus.RefusedError
 	rec, seq, err := a.w.cfg.Bus.Lease(ctx, a.s.m.RunID, a.chunk.Idx)
 	if err == nil && rec != nil {
-		if bad := rec.Check(a.s.m); bad != nil {
+		bad := rec.Check(a.s.m, seq)
+		if errors.Is(bad, lease.ErrLaterSession) {
+			// One that somebody leads has a manifest. Without it, the record is a
+			// lie that would keep the chunk from everybody.
+			now, _, err := a.w.cfg.Bus.Manifest(ctx, a.s.m.RunID)
+			if err != nil {
+				return del, 0, err
+			}
+			bad = rec.Check(now, seq)
+		}
+		if bad != nil {
 			rec, err = nil, &bus.RefusedError{Seq: seq, Err: bad}
 		}
 	}

@@ -39,10 +39,13 @@ func (stillEngine) Replay(ctx context.Context, _ Job, _ func(footer.Footer)) (Re
 	return Result{}, context.Cause(ctx)
 }
 
+// benchIncarnation is that of the bench's run.
+const benchIncarnation run.Incarnation = "00112233445566778899aabbccddeeff"
+
 // newBench is a bench whose run has ten bars.
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	return benchOf(t, run.Manifest{RunID: "r", Data: run.Data{Bars: 10, SliceBars: 10}})
+	return benchOf(t, run.Manifest{RunID: "r", Incarnation: benchIncarnation, Data: run.Data{Bars: 10, SliceBars: 10}})
 }
 
 // benchOf is a bench for m, of which run and data are given.
@@ -67,7 +70,7 @@ func benchOf(t *testing.T, m run.Manifest) *bench {
 	_, err = b.StoreManifest(t.Context(), m, 0)
 	must(t, err)
 	must(t, b.PublishTasks(t.Context(), func(yield func(run.Task) bool) { yield(m.NewTask(0)) }))
-	must(t, b.MakeQueue(t.Context(), m.RunID, 1, m.LeaseDuration))
+	must(t, b.MakeQueue(t.Context(), m.Ref(), 1, m.LeaseDuration))
 	x := &bench{t: t, b: b, raw: raw, m: m}
 	x.a = x.attempt("w1", stillEngine{})
 	return x
@@ -76,7 +79,7 @@ func benchOf(t *testing.T, m run.Manifest) *bench {
 // attempt takes the chunk's task for a worker of that name.
 func (x *bench) attempt(name string, e Engine) *attempt {
 	x.t.Helper()
-	q, err := x.b.OpenQueue(x.t.Context(), x.m.RunID, 1)
+	q, err := x.b.OpenQueue(x.t.Context(), x.m.Ref(), 1)
 	must(x.t, err)
 	var d *bus.Delivery
 	for d == nil {
@@ -126,7 +129,7 @@ func TestSchedule01_StopBetweenDeliveryAndClaim(t *testing.T) {
 	if err := x.b.PurgeTasks(t.Context(), "r"); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.b.DropQueue(t.Context(), "r", 1); err != nil {
+	if err := x.b.DropQueue(t.Context(), x.m.Ref(), 1); err != nil {
 		t.Fatal(err)
 	}
 	if x.a.take(t.Context(), next, 0) {

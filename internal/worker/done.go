@@ -46,8 +46,9 @@ func (a *attempt) done(ctx, life context.Context, out outcome) {
 
 // ending is the end of a chunk that is done, as long as it takes.
 type ending struct {
-	a    *attempt
-	held bool // the lease, as far as we know
+	a       *attempt
+	held    bool  // the lease, as far as we know
+	refused error // what no further try would change
 }
 
 // storeArtifacts brings the artifacts that f lists to the bus. If that cannot
@@ -63,6 +64,12 @@ func (e *ending) storeArtifacts(ctx, life context.Context, f *footer.Footer, out
 	if e.persist(within, "storing artifacts", partial(*bare(*f)), a.upload(out.Artifacts).step) {
 		return true
 	}
+	if e.refused != nil {
+		out.err = fmt.Errorf("storing artifacts: %w", e.refused)
+		out.Artifacts, out.Footer.Artifacts = nil, nil
+		a.failed(ctx, out)
+		return false
+	}
 	a.log.Warn("the chunk is given back: it is replayed, and its artifacts are not on the bus")
 	why := context.Cause(a.s.ctx)
 	if why == nil {
@@ -77,7 +84,7 @@ func (e *ending) storeArtifacts(ctx, life context.Context, f *footer.Footer, out
 }
 
 // persist calls try, each time with a bound, until it says that all is stored;
-// false if ctx ended first. The lease is kept meanwhile with f, so that nobody
+// false if ctx ended first, or if it can never be stored, which e.refused says. The lease is kept meanwhile with f, so that nobody
 // starts over.
 func (e *ending) persist(ctx context.Context, what string, f *footer.Footer, try func(context.Context) (all bool, err error)) bool {
 	for {
@@ -86,6 +93,10 @@ func (e *ending) persist(ctx context.Context, what string, f *footer.Footer, try
 		cancel()
 		if err == nil && all {
 			return true
+		}
+		if errors.Is(err, bus.ErrArtifactKept) {
+			e.refused = err
+			return false
 		}
 		if err != nil && ctx.Err() == nil {
 			e.a.complain(what, err)

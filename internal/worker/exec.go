@@ -31,7 +31,7 @@ type Exec struct {
 	checked fileCheck
 
 	mu   sync.Mutex
-	runs map[run.ID]*execInputs
+	runs map[string]*execInputs // by what they replay
 }
 
 // Directories in the work directory, beside those of runs.
@@ -136,7 +136,8 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if in := e.runs[m.RunID]; in != nil && e.has(m, in) {
+	key := m.Inputs()
+	if in := e.runs[key]; in != nil && e.has(m, in) {
 		return in, nil
 	}
 	in := &execInputs{files: map[string]string{}}
@@ -146,6 +147,9 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 	}
 	if in.policy, err = policy.Parse(m.Policy.Name, in.content, policy.Options{PregateFlag: &m.PregateEnabled}); err != nil {
 		return nil, fmt.Errorf("reading the run's policy: %w", err)
+	}
+	if err := isPolicyOf(m, in.policy); err != nil {
+		return nil, err
 	}
 	if in.source.Set, err = dataset.Open(ctx, e.Objects, m.Data, e.Cache); err != nil {
 		return nil, err
@@ -161,8 +165,8 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 		}
 	}
 	if e.runs == nil {
-		e.runs = map[run.ID]*execInputs{}
+		e.runs = map[string]*execInputs{}
 	}
-	e.runs[m.RunID] = in
+	e.runs[key] = in
 	return in, nil
 }

@@ -114,7 +114,7 @@ func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
 
 // attemptDir is the attempt's directory on this host.
 func (a *attempt) attemptDir() string {
-	return filepath.Join(a.w.cfg.WorkDir, string(a.s.m.RunID),
+	return filepath.Join(a.w.cfg.WorkDir, a.s.m.Incarnation.Dir(a.s.m.RunID),
 		"chunk_"+strconv.Itoa(a.chunk.Idx), "attempt_"+strconv.Itoa(a.rec.Attempt))
 }
 

@@ -16,6 +16,7 @@ import (
 // when the run is stopped or the session is over; the cause says which.
 type session struct {
 	m      run.Manifest
+	rev    uint64 // of the manifest that opened it
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	missed int // how often running the list of runs was without it
@@ -36,6 +37,15 @@ var errSessionOver = errors.New("the run's session is over")
 // for again.
 const queueRetry = 20 * time.Millisecond
 
+// follows reports whether s is newer than m, which a replica that lags behind
+// still has. Sessions count within an incarnation, revisions beyond it.
+func (s *session) follows(m bus.StoredManifest) bool {
+	if s.m.Ref() == m.Ref() {
+		return s.m.Session > m.Session
+	}
+	return s.rev > m.Revision
+}
+
 func (s *session) openQueue(ctx context.Context, b *bus.Bus) (*bus.Queue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +55,7 @@ func (s *session) openQueue(ctx context.Context, b *bus.Bus) (*bus.Queue, error)
 	if time.Now().Before(s.retryAt) {
 		return nil, bus.ErrNoConsumer
 	}
-	q, err := b.OpenQueue(ctx, s.m.RunID, s.m.Session)
+	q, err := b.OpenQueue(ctx, s.m.Ref(), s.m.Session)
 	if err != nil {
 		s.retryAt = time.Now().Add(queueRetry)
 		return nil, err
@@ -116,11 +126,11 @@ func (w *Worker) open() []*session {
 }
 
 func (w *Worker) readRuns(ctx context.Context) {
-	var list []run.Manifest
+	var list []bus.StoredManifest
 	var err error
 	if w.cfg.Run != "" {
-		var m run.Manifest
-		if m, _, err = w.cfg.Bus.Manifest(ctx, w.cfg.Run); err == nil {
+		var m bus.StoredManifest
+		if m.Manifest, m.Revision, err = w.cfg.Bus.Manifest(ctx, w.cfg.Run); err == nil {
 			list = append(list, m)
 		}
 		if errors.Is(err, bus.ErrNoRun) {
@@ -142,7 +152,9 @@ func (w *Worker) readRuns(ctx context.Context) {
 	}
 }
 
-func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
+// applyRuns opens and ends sessions as the manifests say. A manifest that is
+// refused changes nothing: an open session goes by the one that opened it.
+func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	changed := false
@@ -150,11 +162,18 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 	for _, m := range list {
 		listed[m.RunID] = true
 		old := w.sessions[m.RunID]
-		mine := m.State == run.StateRunning && m.Engine == w.cfg.Engine.Name() && w.fits(m)
+		ours := m.State == run.StateRunning && m.Engine == w.cfg.Engine.Name()
+		err := w.accepted.check(m.Manifest)
+		mine := ours && err == nil && w.fits(m.Manifest)
+		if ours && err != nil {
+			w.noteRefused(m.RunID, err)
+		}
 		switch {
-		case old != nil && m.Session < old.m.Session:
-			continue // of a replica that lags behind
-		case old != nil && old.m.Session == m.Session && mine:
+		case old != nil && (err != nil || old.follows(m)):
+			old.missed = 0
+			continue
+		case old != nil && old.m.Ref() == m.Ref() && old.m.Session == m.Session && mine:
+			w.accepted.open(m.Manifest)
 			old.missed = 0
 			continue
 		case old != nil:
@@ -164,7 +183,8 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 		}
 		if mine {
 			// A session outlives ctx: attempts are let go in order, by Run.
-			s := &session{m: m}
+			w.accepted.open(m.Manifest)
+			s := &session{m: m.Manifest, rev: m.Revision}
 			s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 			w.sessions[m.RunID] = s
 			changed = true
@@ -183,7 +203,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []run.Manifest) {
 	}
 	for id := range w.unfit {
 		// Of a run that is over nothing more is said.
-		if !slices.ContainsFunc(list, func(m run.Manifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
+		if !slices.ContainsFunc(list, func(m bus.StoredManifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
 			delete(w.unfit, id)
 		}
 	}
@@ -203,9 +223,18 @@ func (w *Worker) fits(m run.Manifest) bool {
 	}
 	if text := err.Error(); w.unfit[m.RunID].text != text {
 		w.unfit[m.RunID] = unfit{text: text}
-		w.log.Error("the run is not served: this worker has another command", "run_id", m.RunID, "error", err)
+		w.log.Error("run not served: this worker has another command", "run_id", m.RunID, "error", err)
 	}
 	return false
+}
+
+// noteRefused logs why a run's manifest is refused, once per reason. The caller
+// holds w.mu.
+func (w *Worker) noteRefused(id run.ID, err error) {
+	if text := err.Error(); w.unfit[id].text != text {
+		w.unfit[id] = unfit{text: text}
+		w.log.Error("manifest refused", "run_id", id, "manifests_refused", w.accepted.count, "error", err)
+	}
 }
 
 func (w *Worker) endSessions() {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"gx1replay/internal/bus"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -42,14 +43,14 @@ func (w *Worker) tidyOld(ctx context.Context) {
 
 // tidyExported removes the attempts of runs that are complete, exported and
 // verified: nobody needs their footers. Each run is looked for once.
-func (w *Worker) tidyExported(list []run.Manifest) {
+func (w *Worker) tidyExported(list []bus.StoredManifest) {
 	done := map[run.ID]bool{}
 	for _, m := range list {
 		if m.State != run.StateExported || w.worksOn(m.RunID) {
 			continue
 		}
 		if !w.tidied[m.RunID] {
-			removeAttempts(filepath.Join(w.cfg.WorkDir, string(m.RunID)))
+			removeAttempts(filepath.Join(w.cfg.WorkDir, m.Incarnation.Dir(m.RunID)))
 		}
 		done[m.RunID] = true
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gx1replay/internal/bus"
 	"gx1replay/internal/run"
 )
 
@@ -98,18 +99,22 @@ func TestRemoveOld(t *testing.T) {
 func TestTidyExported(t *testing.T) {
 	now := time.Now()
 	dir := workDir(t, now, map[string]time.Duration{
-		"done/chunk_0/attempt_1/f": 0, "done/chunk_0/attempt_2/f": 0, "done/chunk_1/attempt_1/out/f": 0,
+		"done." + string(benchIncarnation) + "/chunk_0/attempt_1/f": 0, "done/chunk_0/attempt_1/f": 0, "done/chunk_0/attempt_2/f": 0, "done/chunk_1/attempt_1/out/f": 0,
 		"stopped/chunk_0/attempt_1/f": 0, "busy/chunk_0/attempt_1/f": 0, "kept/notes.txt": 0, "unknown/chunk_0/attempt_1/f": 0,
 	})
 	w := New(Config{ID: "w", WorkDir: dir, Logger: slog.New(slog.DiscardHandler), KeepWork: time.Hour})
-	list := []run.Manifest{
-		{RunID: "done", State: run.StateExported}, {RunID: "stopped", State: run.StateStopped},
+	var list []bus.StoredManifest
+	for _, m := range []run.Manifest{
+		{RunID: "done", Incarnation: benchIncarnation, State: run.StateExported}, {RunID: "stopped", State: run.StateStopped},
 		{RunID: "busy", State: run.StateExported}, {RunID: "kept", State: run.StateExported},
+	} {
+		list = append(list, bus.StoredManifest{Manifest: m})
 	}
 	key := chunkKey{"busy", 0}
 	w.take(key)
 	w.tidyExported(list)
-	want := []string{"busy/chunk_0/attempt_1/f", "kept/notes.txt", "stopped/chunk_0/attempt_1/f", "unknown/chunk_0/attempt_1/f"}
+	// What an earlier run of a name has left is not the exported run's.
+	want := []string{"busy/chunk_0/attempt_1/f", "done/chunk_0/attempt_1/f", "done/chunk_0/attempt_2/f", "done/chunk_1/attempt_1/out/f", "kept/notes.txt", "stopped/chunk_0/attempt_1/f", "unknown/chunk_0/attempt_1/f"}
 	if got := held(t, dir); !slices.Equal(got, want) {
 		t.Errorf("left are %v (want %v)", got, want)
 	}

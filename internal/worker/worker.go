@@ -114,6 +114,9 @@ type Config struct {
 	WorkDir string
 	Engine  Engine
 	Logger  *slog.Logger
+	// CoordinatorKeys are the public nkeys of the coordinators whose runs are
+	// served; empty: all runs are.
+	CoordinatorKeys []string
 	// MaxRuntime ends an attempt that takes longer, as a failure; 0: none does.
 	MaxRuntime time.Duration
 	// ExitWhenIdle ends Run when no slot has had a task for so long; 0: it goes
@@ -133,6 +136,7 @@ type Worker struct {
 	log *slog.Logger
 
 	mu       sync.Mutex
+	accepted accepted
 	sessions map[run.ID]*session
 	busy     map[chunkKey]bool
 	deferred map[chunkKey]int // chunk → attempt whose task was deferred once
@@ -158,7 +162,7 @@ func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
-		wake: make(chan struct{}), unfit: map[run.ID]unfit{},
+		wake: make(chan struct{}), unfit: map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
 	}
 }
 
@@ -268,7 +272,12 @@ func (w *Worker) serve(ctx context.Context, s *session, slot int) bool {
 	case d == nil:
 		return false
 	}
-	if err := d.Task.Fits(s.m); err != nil {
+	if err := d.Task.Fits(s.m); errors.Is(err, run.ErrOtherIncarnation) {
+		// Not this session's to answer: its own workers find it.
+		w.log.Warn("leaving a task of another incarnation", "run_id", s.m.RunID, "error", err)
+		s.cancel(errSessionOver)
+		return true
+	} else if err != nil {
 		w.log.Warn("a task that does not fit its run's plan is taken off the queue", "error", err)
 		if err := d.Ack(ctx); err != nil {
 			w.log.Warn("taking it off", "error", err)

@@ -64,7 +64,12 @@ func (r *Run) FooterOnDisk(chunk, attempt int64) (bars int64, err error) {
 	if _, err := os.Stat(work); errors.Is(err, os.ErrNotExist) {
 		return 0, ErrCleaned
 	}
-	path := filepath.Join(work, r.RunID, fmt.Sprintf("chunk_%d", chunk), fmt.Sprintf("attempt_%d", attempt), "chunk_footer.json")
+	// <run_id>.<incarnation>, which is this run's alone.
+	paths, err := filepath.Glob(filepath.Join(work, r.RunID+".*", fmt.Sprintf("chunk_%d", chunk), fmt.Sprintf("attempt_%d", attempt), "chunk_footer.json"))
+	if err != nil || len(paths) != 1 {
+		return 0, fmt.Errorf("the footer on a worker's disk: found %v, %w (want one)", paths, errors.Join(err, os.ErrNotExist))
+	}
+	path := paths[0]
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return 0, fmt.Errorf("the footer on a worker's disk: %w", err)

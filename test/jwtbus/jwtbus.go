@@ -1,6 +1,6 @@
 // Package jwtbus is a bus whose users are known by JWTs: an operator, a system
-// account, an account with JetStream, and a user of each role, as people make
-// them with nsc. It is for tests.
+// account, the accounts of the roles with their exports and imports, and a user
+// of each role, as people make them with nsc. It is for tests.
 package jwtbus
 
 import (
@@ -30,13 +30,14 @@ const (
 
 // Bus is a server, and what its users need.
 type Bus struct {
-	URL string
+	URL    string
+	Server *server.Server
 
-	t       testing.TB
-	way     Way
-	dir     string
-	account key
-	signers map[access.Role]key
+	t        testing.TB
+	way      Way
+	dir      string
+	accounts map[access.Account]key
+	signers  map[access.Role]key
 }
 
 // key is an nkey, and its public half.
@@ -64,7 +65,10 @@ func must(t testing.TB, err error) {
 // Start starts a server, which ends with the test.
 func Start(t testing.TB, way Way) *Bus {
 	t.Helper()
-	b := &Bus{t: t, way: way, dir: t.TempDir(), account: newKey(t, nkeys.CreateAccount), signers: map[access.Role]key{}}
+	b := &Bus{t: t, way: way, dir: t.TempDir(), accounts: map[access.Account]key{}, signers: map[access.Role]key{}}
+	for _, a := range access.Accounts() {
+		b.accounts[a] = newKey(t, nkeys.CreateAccount)
+	}
 	root, system := newKey(t, nkeys.CreateOperator), newKey(t, nkeys.CreateAccount)
 	operator := jwt.NewOperatorClaims(root.public)
 	operator.Name, operator.SystemAccount = "test", system.public
@@ -82,7 +86,9 @@ func Start(t testing.TB, way Way) *Bus {
 	sys := jwt.NewAccountClaims(system.public)
 	sys.Name = "SYS"
 	store(sys)
-	store(b.claims())
+	for _, a := range access.Accounts() {
+		store(b.claims(a))
+	}
 	b.serve(&server.Options{
 		ServerName: "jwt", Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true,
 		JetStream: true, StoreDir: filepath.Join(b.dir, "store"),
@@ -91,13 +97,24 @@ func Start(t testing.TB, way Way) *Bus {
 	return b
 }
 
-// claims are of the account that runs meet on.
-func (b *Bus) claims() *jwt.AccountClaims {
-	c := jwt.NewAccountClaims(b.account.public)
-	c.Name = "GX1"
-	c.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: jwt.NoLimit, MemoryStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit}
+// claims are of account a.
+func (b *Bus) claims(a access.Account) *jwt.AccountClaims {
+	c := jwt.NewAccountClaims(b.accounts[a].public)
+	c.Name = string(a)
+	if a == access.Main {
+		c.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: jwt.NoLimit, MemoryStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit}
+		for _, e := range access.Exports(access.Accounts()...) {
+			c.Exports.Add(export(e))
+		}
+	}
+	for _, i := range access.Imports(a) {
+		c.Imports.Add(b.imported(a, i))
+	}
 	for _, r := range access.Roles() {
-		b.signers[r] = b.account
+		if access.AccountOf(r) != a {
+			continue
+		}
+		b.signers[r] = b.accounts[a]
 		if b.way != InSigningKeys {
 			continue
 		}
@@ -110,6 +127,39 @@ func (b *Bus) claims() *jwt.AccountClaims {
 	return c
 }
 
+// export is private: an account needs an activation to import it.
+func export(e access.Export) *jwt.Export {
+	x := &jwt.Export{Name: e.Subject, Subject: jwt.Subject(e.Subject), Type: kind(e.Kind), TokenReq: true}
+	if e.Kind == access.Service {
+		x.ResponseType, x.ResponseThreshold = jwt.ResponseTypeSingleton, e.Threshold
+		if e.Many {
+			x.ResponseType = jwt.ResponseTypeStream
+		}
+	}
+	return x
+}
+
+// imported is an import of account a, with the activation that it needs.
+func (b *Bus) imported(a access.Account, i access.Import) *jwt.Import {
+	b.t.Helper()
+	activation := jwt.NewActivationClaims(b.accounts[a].public)
+	activation.ImportSubject, activation.ImportType = jwt.Subject(i.Subject), kind(i.Kind)
+	token, err := activation.Encode(b.accounts[access.Main])
+	must(b.t, err)
+	x := &jwt.Import{Name: i.Subject, Subject: jwt.Subject(i.Subject), Type: kind(i.Kind), Account: b.accounts[access.Main].public, Token: token}
+	if i.Kind == access.Service {
+		x.LocalSubject = jwt.RenamingSubject(i.Subject) // as nsc writes it
+	}
+	return x
+}
+
+func kind(k access.Kind) jwt.ExportType {
+	if k == access.Service {
+		return jwt.Service
+	}
+	return jwt.Stream
+}
+
 // Permissions are p as JWTs have them.
 func Permissions(p access.Permissions) jwt.Permissions {
 	return jwt.Permissions{Pub: jwt.Permission{Allow: p.Publish}, Sub: jwt.Permission{Allow: p.Subscribe}}
@@ -117,7 +167,8 @@ func Permissions(p access.Permissions) jwt.Permissions {
 
 func (b *Bus) serve(opts *server.Options) {
 	b.t.Helper()
-	b.URL = natsserver.Start(b.t, opts).ClientURL()
+	b.Server = natsserver.Start(b.t, opts)
+	b.URL = b.Server.ClientURL()
 }
 
 // User makes a user of role r and returns its public key, and the path of its
@@ -128,6 +179,16 @@ func (b *Bus) User(r access.Role) (public, creds string) {
 	creds = filepath.Join(b.dir, user.public+".creds")
 	b.issue(r, user, creds, time.Time{})
 	return user.public, creds
+}
+
+// Root makes a user of the main account without permissions, which means that it
+// may do everything there, and returns the path of its credentials.
+func (b *Bus) Root() string {
+	b.t.Helper()
+	user := newKey(b.t, nkeys.CreateUser)
+	path := filepath.Join(b.dir, user.public+".creds")
+	b.write(jwt.NewUserClaims(user.public), b.accounts[access.Main], user, path)
+	return path
 }
 
 // Renew writes the credentials of a user of role r anew, good until end.
@@ -149,11 +210,16 @@ func (b *Bus) issue(r access.Role, user key, path string, end time.Time) {
 	}
 	if b.way == InSigningKeys {
 		c.SetScoped(true)
-		c.IssuerAccount = b.account.public
+		c.IssuerAccount = b.accounts[access.AccountOf(r)].public
 	} else {
 		c.Permissions = Permissions(access.For(r, user.public))
 	}
-	token, err := c.Encode(b.signers[r])
+	b.write(c, b.signers[r], user, path)
+}
+
+func (b *Bus) write(c *jwt.UserClaims, signer, user key, path string) {
+	b.t.Helper()
+	token, err := c.Encode(signer)
 	must(b.t, err)
 	seed, err := user.Seed()
 	must(b.t, err)

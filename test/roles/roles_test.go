@@ -3,8 +3,7 @@ package roles
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +15,7 @@ import (
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/test/jwtbus"
-	"gx1replay/test/natsserver"
+	"gx1replay/test/keybus"
 )
 
 // someone is a connection of a role, and what the server refused it.
@@ -99,38 +98,25 @@ func (s *roleServer) ready(t *testing.T) *roleServer {
 // startNkeys starts a server as auth init configures it.
 func startNkeys(t *testing.T) *roleServer {
 	t.Helper()
-	dir := t.TempDir()
-	s := &roleServer{users: map[access.Role]user{}}
-	var list []access.User
+	k := keybus.Start(t, keybus.Config{})
+	s := &roleServer{url: k.URL(0), users: map[access.Role]user{}}
 	for _, r := range access.Roles() {
-		pair, err := nkeys.CreateUser()
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, err := pair.PublicKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.users[r] = user{public: public, key: nats.Nkey(public, pair.Sign)}
-		list = append(list, access.User{Role: r, Public: public})
+		s.users[r] = user{public: k.Public(r), key: k.Key(r)}
 	}
-	write := func(name string, do func(f *os.File) error) string {
-		path := filepath.Join(dir, name)
-		f, err := os.Create(path)
-		if err == nil {
-			err = errors.Join(do(f), f.Close())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	write("users.conf", func(f *os.File) error { return access.WriteUsers(f, list) })
-	path := write("server.conf", func(f *os.File) error {
-		return access.WriteServer(f, access.Server{Name: "roles", Listen: "127.0.0.1:-1", StoreDir: filepath.Join(dir, "store"), Users: "users.conf"})
-	})
-	s.url = natsserver.FromFile(t, path).ClientURL()
 	return s.ready(t)
+}
+
+func newUser(t *testing.T) user {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return user{public: public, key: nats.Nkey(public, pair.Sign)}
 }
 
 // bus is the product's own connection.
@@ -210,7 +196,9 @@ func deeds() []deed {
 		{"acknowledge a task", publish("$JS.ACK.GX1_TASKS.r1_s1.1.1.1.1.0", "+ACK"), []access.Role{lead, work}},
 		{"read a manifest", publish("$JS.API.DIRECT.GET.KV_GX1_RUNS.$KV.GX1_RUNS.r1", ""), all},
 		{"read footers", publish("$JS.API.DIRECT.GET.GX1_FOOTERS", `{"seq":1}`), all},
-		{"read tasks", publish("$JS.API.DIRECT.GET.GX1_TASKS", `{"seq":1}`), []access.Role{lead}},
+		{"read tasks", publish("$JS.API.DIRECT.GET.GX1_TASKS", `{"seq":1}`), nil},
+		{"purge manifests", publish("$JS.API.STREAM.PURGE.KV_GX1_RUNS", ""), nil},
+		{"ask who is connected", publish(access.Connections, ""), []access.Role{lead}},
 		{"ask about the account", publish("$JS.API.INFO", ""), []access.Role{lead, operate, see}},
 		{"ask about the stream of tasks", publish("$JS.API.STREAM.INFO.GX1_TASKS", ""), all},
 		{"purge a stream", publish("$JS.API.STREAM.PURGE.GX1_TASKS", ""), []access.Role{lead}},
@@ -226,7 +214,13 @@ func deeds() []deed {
 		{"make a consumer of objects", publish("$JS.API.CONSUMER.CREATE.OBJ_GX1_DATA.x", consumer("OBJ_GX1_DATA", "x", "")), nil},
 		{"listen to stops", subscribe("gx1.stop.*"), all},
 		{"listen to manifests", subscribe("$KV.GX1_RUNS.>"), all},
-		{"listen to lease records", subscribe("gx1.progress.*.*"), []access.Role{lead, operate, see}},
+		{"listen to lease records", subscribe("gx1.progress.*.*"), []access.Role{lead}},
+		{"listen to footers", subscribe("gx1.footer.*.*"), []access.Role{lead}},
+		{"listen to wakes", subscribe("gx1.wake.*"), []access.Role{lead, work}},
+		{"wake workers", publish("gx1.wake.r1", ""), []access.Role{lead}},
+		{"store its own note", func(s *someone) error { return publish(access.Note("r1", s.public), "x")(s) }, []access.Role{lead, work}},
+		{"store another's note", publish(access.Note("r1", "UOTHER"), "x"), []access.Role{lead}},
+		{"read notes", publish("$JS.API.DIRECT.GET.GX1_NOTES", `{"seq":1}`), all},
 		{"listen to tasks", subscribe("gx1.task.*.*"), nil},
 		{"listen to everything", subscribe(">"), nil},
 		{"listen to all that is ours", subscribe("gx1.>"), nil},
@@ -252,7 +246,9 @@ func testRoles(t *testing.T, s *roleServer) {
 			list := deeds()
 			for _, other := range access.Roles() {
 				if other != r {
-					list = append(list, deed{"listen to answers for the " + string(other), subscribe(access.Inbox(s.users[other].public) + ".>"), nil})
+					inbox := access.Inbox(s.users[other].public)
+					list = append(list, deed{"listen to answers for the " + string(other), subscribe(inbox + ".>"), nil},
+						deed{"answer the " + string(other), publish(inbox+".x", ""), nil})
 				}
 			}
 			for _, d := range list {
@@ -299,5 +295,46 @@ func testRequire(t *testing.T, s *roleServer) {
 				t.Errorf("a %s as %s: it took %v to say so", have, role, took)
 			}
 		}
+	}
+}
+
+// A server takes 4,096 bytes with all that a client says of itself. The JWT of a
+// coordinator, with its permissions, leaves room for the name of a worker.
+func TestRoomBesideTheCoordinatorsJWT(t *testing.T) {
+	b := jwtbus.Start(t, jwtbus.InUsers)
+	_, creds := b.User(access.Coordinator)
+	nc, err := nats.Connect(b.URL, nats.UserCredentials(creds), nats.Name(strings.Repeat("n", 128)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+}
+
+// What a worker can still do to other workers: have the server publish its
+// answers in their account, as hints that are false, and into an inbox whose
+// random name it knows. Nothing of it comes to the main account.
+func TestAWorkerReachesOtherWorkersOnly(t *testing.T) {
+	other := newUser(t)
+	k := keybus.Start(t, keybus.Config{Users: func(w io.Writer, users []access.User) error {
+		return access.WriteUsers(w, append(users, access.User{Role: access.Worker, Public: other.public}))
+	}})
+	spy, err := k.ConnectRoot(0).SubscribeSync("gx1.>")
+	must(t, err)
+	must(t, spy.SetPendingLimits(-1, -1))
+	nc, err := nats.Connect(k.URL(0), other.key, nats.CustomInboxPrefix(access.Inbox(other.public)))
+	must(t, err)
+	defer nc.Close()
+	worker := k.Connect(0, access.Worker)
+	for _, to := range []string{"gx1.stop.r1", "gx1.wake.r1", "$KV.GX1_RUNS.r1", nc.NewInbox()} {
+		sub, err := nc.SubscribeSync(to)
+		must(t, err)
+		must(t, nc.FlushTimeout(patience))
+		must(t, worker.PublishRequest("$JS.API.STREAM.INFO.GX1_STOP", to, nil))
+		if _, err := sub.NextMsg(patience); err != nil {
+			t.Errorf("an answer to %s: %v (docs/security.md says that it comes)", to, err)
+		}
+	}
+	if n, _, err := spy.Pending(); n != 0 || err != nil {
+		t.Errorf("the main account has heard %d messages, %v", n, err)
 	}
 }
