@@ -39,6 +39,17 @@ func (b *Bus) LastStop(ctx context.Context, id run.ID) (StoredStop, error) {
 	}, nil
 }
 
+// LastStopSeq is the sequence of the last stop of any run that was stored.
+func (b *Bus) LastStopSeq(ctx context.Context) (uint64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, StreamStop)
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", StreamStop, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
 // stopSession is the session whose coordinator stored its own stop, 0 where
 // the headers name none.
 func stopSession(h nats.Header) int {
@@ -142,7 +153,7 @@ func (b *Bus) passStops(ctx context.Context, msgs <-chan *nats.Msg, heard func(c
 		}
 		id, err := parseStopSubject(m.Subject)
 		if err != nil {
-			b.log.Warn("a stop for no run", "error", err)
+			b.lines.Warn("a stop for no run", "error", err)
 			continue
 		}
 		heard(ctx, HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now(), MsgID: m.Header.Get(jetstream.MsgIDHeader)})

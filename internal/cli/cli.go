@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/worker"
 )
 
@@ -116,20 +118,49 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	err := root.ExecuteContext(ctx)
+	err := whole(args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	var code exitCode
 	if err == nil || errors.As(err, &code) && code.err == nil {
 		return int(code.code)
 	}
-	fmt.Fprintf(p.Stderr, "error: %v\n", err)
+	fmt.Fprintf(p.Stderr, "error: %s\n", redact.Text(err.Error()))
 	var usage *usageError
 	if errors.As(err, &usage) && usage.hint != "" {
-		fmt.Fprintf(p.Stderr, "try:   %s\n", usage.hint)
+		fmt.Fprintf(p.Stderr, "try:   %s\n", redact.Text(usage.hint))
 	}
 	if code.code != 0 {
 		return code.code
 	}
 	return exitUsage
+}
+
+// whole refuses a command line that was pasted as it was printed, without its
+// secrets.
+func whole(args []string) error {
+	for _, arg := range args {
+		if strings.Contains(arg, redact.Removed) {
+			return &usageError{msg: fmt.Sprintf("%s on the command line stands for a secret that was not printed: %s (want the secret in its place)", redact.Removed, arg)}
+		}
+	}
+	return nil
+}
+
+// logTo makes a log of w that holds no secrets.
+func logTo(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		switch v := a.Value.Any().(type) {
+		case string:
+			a.Value = slog.StringValue(redact.Text(v))
+		case []string:
+			a.Value = slog.AnyValue(redact.Args(v))
+		case error:
+			a.Value = slog.StringValue(redact.Text(v.Error()))
+		}
+		return a
+	}}))
 }
 
 // exitCode ends a program with a code of its own.

@@ -18,6 +18,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -205,7 +206,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	}
 	asked.Wait()
 	for i := range list {
-		list[i].URL = bus.Redacted(list[i].URL)
+		list[i].URL = redact.URLs(list[i].URL)
 	}
 	return list, nil
 }
@@ -223,7 +224,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 			continue
 		}
 		s := runStatus{
-			Entry: process.Entry{RunID: m.RunID, URL: bus.Redacted(where.URL), Context: where.Context, Session: m.Session, State: string(m.State)},
+			Entry: process.Entry{RunID: m.RunID, URL: redact.URLs(where.URL), Context: where.Context, Session: m.Session, State: string(m.State)},
 			Alive: m.State == run.StateRunning, BusAnswers: true, onBus: string(m.State),
 		}
 		if n := len(m.Sessions); n > 0 {

@@ -216,7 +216,7 @@ const exitSecondSignal = 130
 func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	// Before anything else opens files: the lifeline's descriptor is fixed.
 	lifeline, local := process.InheritedLifeline(p.Getenv)
-	log := slog.New(slog.NewTextHandler(p.Stderr, nil))
+	log := logTo(p.Stderr, slog.LevelInfo)
 	slots, err := f.slots(local)
 	if err != nil {
 		return err
@@ -231,6 +231,11 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	}
 	if f.workDir, err = f.workDirectory(local); err != nil {
 		return err
+	}
+	if local {
+		if err := f.exec.takeVariables(p.Getenv(variablesVar)); err != nil {
+			return err
+		}
 	}
 	spec, err := f.exec.spec(argv, false)
 	if err != nil {

@@ -33,6 +33,9 @@ type Entry struct {
 	StartedAt time.Time `json:"started_at"` // of the session
 	Session   int       `json:"session"`    // 1, 2, …
 	State     string    `json:"state"`
+	// OpenToStrangers: every process of this machine may stop the run without a
+	// key. Entries of earlier versions do not say so.
+	OpenToStrangers bool `json:"open_to_strangers,omitempty"`
 
 	// What else an external bus takes: a context's name, and files.
 	Context   string `json:"context,omitempty"`
