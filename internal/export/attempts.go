@@ -233,10 +233,7 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 	if err := p.mkdirs(filepath.Dir(dst)); err != nil {
 		return err
 	}
-	if err := removeIfThere(dst + asideSuffix); err != nil { // which may be open to others
-		return err
-	}
-	if err := writePlain(dst, slices.Concat(parts...), 0o600); err != nil {
+	if err := safefile.Replace(dst, false, safefile.Parts(parts...)); err != nil {
 		return err
 	}
 	p.kept(a.Bytes)
