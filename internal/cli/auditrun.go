@@ -15,7 +15,9 @@ import (
 	"gx1replay/internal/audit"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // auditing is one audit under way.
@@ -116,7 +118,7 @@ func (a *auditing) say(format string, args ...any) {
 	}
 	if !a.notes[text] {
 		a.notes[text] = true
-		a.note("%s", plainLine(text))
+		a.note("%s", printable.Line(text))
 	}
 }
 
@@ -124,7 +126,7 @@ func (a *auditing) say(format string, args ...any) {
 func (a *auditing) firstError() string {
 	for i, r := range a.results {
 		if r.err != nil {
-			return fmt.Sprintf("chunk %d: %s", a.sample[i], plainLine(r.err.Error()))
+			return fmt.Sprintf("chunk %d: %s", a.sample[i], printable.Line(r.err.Error()))
 		}
 	}
 	return ""
@@ -137,17 +139,13 @@ func sha256Hex(b []byte) string {
 
 // readModel reads a plain file of the size of a model.
 func readModel(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > policy.MaxModelBytes {
-		return nil, fmt.Errorf("%s has %d bytes and mode %v (expected a plain file of at most %d bytes)", path, info.Size(), info.Mode(), int64(policy.MaxModelBytes))
-	}
-	f, err := os.Open(path)
+	f, info, err := safefile.OpenLinked(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // it is only read
+	if info.Size() > policy.MaxModelBytes {
+		return nil, fmt.Errorf("%s has %d bytes (expected at most %d)", path, info.Size(), int64(policy.MaxModelBytes))
+	}
 	return io.ReadAll(io.LimitReader(f, policy.MaxModelBytes))
 }

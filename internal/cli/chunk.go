@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
@@ -232,7 +233,7 @@ func freshDir(dir, pattern string) (string, error) {
 	}
 	path, err := filepath.Abs(dir)
 	if err == nil {
-		err = os.MkdirAll(path, 0o755)
+		err = os.MkdirAll(path, 0o700)
 	}
 	var entries []os.DirEntry
 	if err == nil {
@@ -295,7 +296,7 @@ func (r *rerun) statusThen(how string) string {
 	}
 	text, _, _ := strings.Cut(r.was.Error, "\n")
 	if text != "" {
-		text = ": " + plainLine(text)
+		text = ": " + printable.Line(text)
 	}
 	return fmt.Sprintf(" (%s in the run%s)", was, text)
 }

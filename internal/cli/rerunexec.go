@@ -18,7 +18,7 @@ func (r *rerun) command(ctx context.Context, argv []string) (func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	e.engine.Stdout, e.engine.Stderr = r.p.Stdout, r.p.Stderr
+	e.engine.Stdout, e.engine.Stderr = raw(r.p.Stdout), raw(r.p.Stderr)
 	return func(ctx context.Context) (footer.Footer, error) {
 		defer e.engine.Close()
 		res, err := e.engine.Replay(ctx, e.job(r.chunk, r.was, int(r.was.Slot), r.dir), nil)
@@ -56,6 +56,9 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	if !given {
 		argv = m.Command.Argv
 	}
+	if !given && m.Command.ArgvSHA256 != "" {
+		return nil, &usageError{fmt.Sprintf("the command of run %s is kept without its secrets: %q (want it behind --, with them)", m.RunID, argv), r.hint + " -- CMD"}
+	}
 	if len(argv) == 0 {
 		return nil, &usageError{fmt.Sprintf("it is not known which command run %s has", m.RunID), r.hint + " -- CMD"}
 	}
@@ -72,7 +75,7 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	if c.Emits == "" { // the run's command is not known: the defaults
 		c.Emits, c.SliceFormat, c.TSFormat = spec.Command.Emits, spec.Command.SliceFormat, spec.Command.TSFormat
 	}
-	c.Argv, c.Digests = spec.Command.Argv, spec.Command.Digests
+	c.Argv, c.ArgvSHA256, c.Digests = spec.Command.Argv, "", spec.Command.Digests
 	if !m.Command.IsZero() {
 		for _, d := range m.Command.Differences(c) {
 			r.note("differs from the run: it had %s", d)
