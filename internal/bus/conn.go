@@ -19,6 +19,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/loglimit"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
@@ -70,6 +71,7 @@ type Bus struct {
 	js     jetstream.JetStream
 	worker string
 	log    *slog.Logger
+	lines  *loglimit.Limiter // of what others can cause
 	closed chan struct{}
 	// refused is when the server last refused this user, in nanoseconds of the
 	// clock; 0: never.
@@ -96,6 +98,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
+	b.lines = loglimit.New(b.log)
 	opts, err := cfg.options()
 	if err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 			if locksOut(err) {
 				b.refused.Store(time.Now().UnixNano())
 			}
-			b.log.Warn("the bus reports an error", "error", err)
+			b.lines.Warn("the bus reports an error", "error", err)
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	)
@@ -283,6 +286,7 @@ func (a Access) dial(opts []nats.Option) (*nats.Conn, error) {
 // Close drains what is on its way, for at most a second, and waits until the
 // connection is closed.
 func (b *Bus) Close() {
+	defer b.lines.Close()
 	if b.nc.Status() != nats.CONNECTED || b.nc.Drain() != nil {
 		b.nc.Close()
 	}

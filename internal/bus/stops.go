@@ -8,11 +8,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
 )
 
@@ -37,6 +37,17 @@ func (b *Bus) LastStop(ctx context.Context, id run.ID) (StoredStop, error) {
 		},
 		Session: stopSession(msg.Header),
 	}, nil
+}
+
+// LastStopSeq is the sequence of the last stop of any run that was stored.
+func (b *Bus) LastStopSeq(ctx context.Context) (uint64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, StreamStop)
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", StreamStop, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
 }
 
 // stopSession is the session whose coordinator stored its own stop, 0 where
@@ -142,7 +153,7 @@ func (b *Bus) passStops(ctx context.Context, msgs <-chan *nats.Msg, heard func(c
 		}
 		id, err := parseStopSubject(m.Subject)
 		if err != nil {
-			b.log.Warn("a stop for no run", "error", err)
+			b.lines.Warn("a stop for no run", "error", err)
 			continue
 		}
 		heard(ctx, HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now(), MsgID: m.Header.Get(jetstream.MsgIDHeader)})
@@ -155,13 +166,7 @@ func cleanReason(payload []byte) string {
 	if len(payload) > 4*run.MaxReasonLen {
 		payload = payload[:4*run.MaxReasonLen]
 	}
-	text := strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(string(payload), ""))
-	text = strings.TrimSpace(text)
+	text := strings.TrimSpace(printable.Line(strings.ToValidUTF8(string(payload), "")))
 	if len(text) > run.MaxReasonLen {
 		text = strings.TrimSpace(strings.ToValidUTF8(text[:run.MaxReasonLen], ""))
 	}

@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/audit"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/printable"
 )
 
 // forgedShare and missed are what the default sample is made for: 5 % forged
@@ -143,10 +144,10 @@ func (r *auditReport) writeText(b *bytes.Buffer) {
 	shown := map[int]int{}
 	for _, d := range r.Differences {
 		if shown[d.ChunkIdx] == 0 {
-			fmt.Fprintf(b, "chunk %d, reported by worker %s on host %s, attempt %d:\n", d.ChunkIdx, plainLine(d.WorkerID), plainLine(d.Host), d.Attempt)
+			fmt.Fprintf(b, "chunk %d, reported by worker %s on host %s, attempt %d:\n", d.ChunkIdx, printable.Line(d.WorkerID), printable.Line(d.Host), d.Attempt)
 		}
 		if shown[d.ChunkIdx]++; shown[d.ChunkIdx] <= maxShownDiffs {
-			fmt.Fprintf(b, "  %s\n", plainLine(d.String()))
+			fmt.Fprintf(b, "  %s\n", printable.Line(d.String()))
 		}
 	}
 	for _, idx := range slices.Sorted(maps.Keys(shown)) {
@@ -155,7 +156,7 @@ func (r *auditReport) writeText(b *bytes.Buffer) {
 		}
 	}
 	for _, e := range r.Errors {
-		fmt.Fprintf(b, "chunk %d could not be replayed: %s\n", e.ChunkIdx, plainLine(e.Error))
+		fmt.Fprintf(b, "chunk %d could not be replayed: %s\n", e.ChunkIdx, printable.Line(e.Error))
 	}
 	if len(r.others) > 0 {
 		var parts []string

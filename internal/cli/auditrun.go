@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/audit"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
 )
 
@@ -26,6 +27,7 @@ type auditing struct {
 	notOK    int   // others
 	eligible []int // ok chunks of the workers that were asked for
 	sample   []int
+	places   []run.Chunk // of the sample
 	// replay replays a chunk, in slot of those at work, and says in what it
 	// differs from what was recorded.
 	replay func(ctx context.Context, slot int, c run.Chunk, was footer.Footer) ([]audit.Difference, error)
@@ -73,9 +75,8 @@ func (a *auditing) run(ctx context.Context) {
 
 // one replays the chunk at place i of the sample.
 func (a *auditing) one(ctx context.Context, slot, i int) {
-	idx := a.sample[i]
-	was := a.found.chunks[idx].Line.Footer()
-	diffs, err := a.replay(ctx, slot, a.found.chunk(idx), was)
+	was := a.found.chunks[a.sample[i]].Line.Footer()
+	diffs, err := a.replay(ctx, slot, a.places[i], was)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.results[i] = auditedChunk{was: was, diffs: diffs, err: err, done: true}
@@ -116,7 +117,7 @@ func (a *auditing) say(format string, args ...any) {
 	}
 	if !a.notes[text] {
 		a.notes[text] = true
-		a.note("%s", plainLine(text))
+		a.note("%s", printable.Line(text))
 	}
 }
 
@@ -124,7 +125,7 @@ func (a *auditing) say(format string, args ...any) {
 func (a *auditing) firstError() string {
 	for i, r := range a.results {
 		if r.err != nil {
-			return fmt.Sprintf("chunk %d: %s", a.sample[i], plainLine(r.err.Error()))
+			return fmt.Sprintf("chunk %d: %s", a.sample[i], printable.Line(r.err.Error()))
 		}
 	}
 	return ""

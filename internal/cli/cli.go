@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/worker"
@@ -63,6 +64,7 @@ func (p Program) Coordinator(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == guardVerb {
 		return process.GuardMain(args[1:])
 	}
+	p = p.onScreen()
 	root := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
@@ -89,7 +91,24 @@ func (p Program) ChunkWorker(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == guardVerb {
 		return process.GuardMain(args[1:])
 	}
+	p = p.onScreen()
 	return p.execute(ctx, p.workerCommand("chunkworker", false), args)
+}
+
+// onScreen is p with outputs that pass on no control characters. What they are
+// asked to show comes from commands, from the bus and from files of others.
+func (p Program) onScreen() Program {
+	p.Stdout, p.Stderr = printable.NewWriter(p.Stdout), printable.NewWriter(p.Stderr)
+	return p
+}
+
+// raw is what w writes to: for colours and cursor movements of our own, and for
+// who asked for everything as it is.
+func raw(w io.Writer) io.Writer {
+	if s, ok := w.(*printable.Writer); ok {
+		return s.Unwrap()
+	}
+	return w
 }
 
 func (p Program) execute(ctx context.Context, root *cobra.Command, args []string) int {

@@ -125,10 +125,10 @@ func (r *foundRun) fetchFile(ctx context.Context, f run.CommandFile, dir string)
 		return "", err
 	}
 	path := filepath.Join(dir, f.SHA256, f.Name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}
-	return path, os.WriteFile(path, content, 0o644)
+	return path, os.WriteFile(path, content, 0o600)
 }
 
 func (r *foundRun) object(ctx context.Context, name, sha string, limit int64) ([]byte, error) {

@@ -18,7 +18,7 @@ func (r *rerun) command(ctx context.Context, argv []string) (func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	e.engine.Stdout, e.engine.Stderr = r.p.Stdout, r.p.Stderr
+	e.engine.Stdout, e.engine.Stderr = raw(r.p.Stdout), raw(r.p.Stderr)
 	return func(ctx context.Context) (footer.Footer, error) {
 		defer e.engine.Close()
 		res, err := e.engine.Replay(ctx, e.job(r.chunk, r.was, int(r.was.Slot), r.dir), nil)

@@ -414,10 +414,10 @@ func openLog(t export.Target) (f *os.File, fresh bool, err error) {
 	}
 	const flags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
 	path := filepath.Join(t.RunDir(), "run.log")
-	if f, err = os.OpenFile(path, flags|os.O_EXCL, 0o644); err == nil {
+	if f, err = os.OpenFile(path, flags|os.O_EXCL, 0o600); err == nil {
 		return f, true, nil
 	}
-	if f, err = os.OpenFile(path, flags, 0o644); err != nil {
+	if f, err = os.OpenFile(path, flags, 0o600); err != nil {
 		return nil, false, fmt.Errorf("opening the run's log: %w", err)
 	}
 	return f, false, nil

@@ -23,6 +23,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
@@ -62,7 +63,7 @@ func newUI(p Program, f runFlags, id run.ID) *ui {
 		p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(),
 		troubles: make(chan coordinator.Trouble, 64), told: map[string]bool{},
 	}
-	if file, ok := p.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if file, ok := raw(p.Stderr).(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
 		u.live = progress.NewLive(file, u.color)
 	} else {
@@ -80,7 +81,7 @@ func (u *ui) say(format string, args ...any) {
 	if u.live != nil {
 		w = u.live
 	}
-	fmt.Fprintln(w, redact.Text(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(w, printable.Text(redact.Text(fmt.Sprintf(format, args...))))
 }
 
 // start is called before the session begins: from now on a stop leaves a perf
@@ -98,13 +99,13 @@ func (u *ui) start(s *coordinator.Session) {
 
 // ready is called when the bus is up.
 func (u *ui) ready(i coordinator.Info) {
-	open := i.KeyFile != "" && !loopback(i.URL) // to other hosts
+	open := i.WorkerKey != "" // to other hosts
 	how := ""
 	switch {
 	case i.URL == "" && u.f.connect.given.Context != "":
 		how = "--context " + u.f.connect.given.Context + " "
 	case open:
-		how = "--server " + redact.URLs(i.URL) + " --nkey " + relative(i.KeyFile) + " "
+		how = "--server " + redact.URLs(i.URL) + " --nkey " + relative(i.OperatorKey) + " "
 	case i.URL != "nats://"+coordinator.DefaultListen:
 		how = "--server " + redact.URLs(i.URL) + " "
 	}
@@ -115,19 +116,9 @@ func (u *ui) ready(i coordinator.Info) {
 	}
 	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
 	if open {
-		u.say("the bus listens for other hosts, and asks everyone for the run's key; there, with a copy of %s:\n  chunkworker --nats nats://%s --nkey run.nk --run %s",
-			relative(i.KeyFile), elsewhere(i.URL), i.RunID)
+		u.say("the bus listens for other hosts and demands a key of everyone; start a worker there with a copy of %s:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
+			relative(i.WorkerKey), elsewhere(i.URL), i.RunID)
 	}
-}
-
-// loopback says whether a URL is of this host alone.
-func loopback(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil {
-		return true
-	}
-	ip := net.ParseIP(u.Hostname())
-	return ip != nil && ip.IsLoopback()
 }
 
 // elsewhere is a URL's host and port as other hosts name them.
@@ -324,13 +315,13 @@ func (u *ui) summary(out export.Outcome) {
 		}
 	}
 	s.LastError, s.ExportError = redact.Text(s.LastError), redact.Text(s.ExportError)
-	if err := progress.Summary(u.p.Stdout, s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
+	if err := progress.Summary(raw(u.p.Stdout), s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
 		u.log.Warn("printing the summary", "error", err)
 	}
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := raw(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

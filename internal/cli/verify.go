@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/printable"
 )
 
 func (p Program) verifyCommand() *cobra.Command {
@@ -136,7 +137,7 @@ func (p Program) sayVerified(v verified) error {
 func (p Program) tellVerified(v verified, f perf.File) error {
 	if !v.OK {
 		for _, d := range v.Differences {
-			fmt.Fprintln(p.Stdout, plainLine(d.String()))
+			fmt.Fprintln(p.Stdout, printable.Line(d.String()))
 		}
 		if len(v.Differences) == 0 {
 			return fmt.Errorf("%s: %s", v.Path, v.Error)

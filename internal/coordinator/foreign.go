@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/loglimit"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
@@ -33,47 +34,84 @@ const (
 	passAtOnce = 4
 )
 
+// ErrNotPassed: a stop for another run is not passed on.
+var ErrNotPassed = errors.New("no run of this name is under way here that takes a stop without its key")
+
 // passer passes stops on that were sent to this run's server and are meant
 // for another run of this machine: a plain `nats pub` reaches whichever run
 // has the default port.
+//
+// It does so with the other run's key, for whoever asks. So it passes on only
+// what the sender could have done without it: whoever reaches a port of loopback
+// can also reach that of a run which takes stops from everybody on this machine.
 type passer struct {
-	s     *Session
-	slots chan struct{}
-	owned sync.WaitGroup
+	register *process.Register
+	lines    *loglimit.Limiter
+	slots    chan struct{}
+	owned    sync.WaitGroup
 }
 
-func newPasser(s *Session) *passer { return &passer{s: s, slots: make(chan struct{}, passAtOnce)} }
+// newPasser makes the passer of a session. Where others than processes of this
+// machine may have sent the stop, it passes none on.
+func (s *Session) newPasser() *passer {
+	p := &passer{lines: s.lines, slots: make(chan struct{}, passAtOnce)}
+	if s.onLoopback() {
+		p.register = s.cfg.Register
+	}
+	return p
+}
 
-// pass never blocks; wait waits for what it began.
-func (p *passer) pass(h bus.HeardStop) {
-	if p.s.cfg.Register == nil {
+// pass passes the stop of run id on and calls answer, which may be nil, with the
+// sequence under which it is stored. It never blocks for longer than a look into
+// a file; wait waits for what it began.
+func (p *passer) pass(id run.ID, reason, msgID string, answer func(uint64, error)) {
+	if answer == nil {
+		answer = func(uint64, error) {}
+	}
+	e, err := p.find(id)
+	if err != nil {
+		answer(0, fmt.Errorf("run %s: %w", id, err))
 		return
 	}
 	select {
 	case p.slots <- struct{}{}:
 	default:
-		p.s.cfg.Logger.Warn("too many stops for other runs at once; one is not passed on", "for", h.RunID)
+		p.lines.Warn("too many stops for other runs at once; one is not passed on", "for", id)
+		answer(0, fmt.Errorf("run %s: too many stops for other runs at once; try again", id))
 		return
 	}
 	p.owned.Go(func() {
 		defer func() { <-p.slots }()
-		log := p.s.cfg.Logger.With("for", h.RunID)
-		e, err := p.s.cfg.Register.Get(h.RunID)
-		if err != nil || !e.Alive {
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				log.Warn("looking up another run that is to be stopped", "error", err)
-			}
-			return // no run of this machine
-		}
 		ctx, cancel := context.WithTimeout(context.Background(), passPatience)
 		defer cancel()
-		id := fmt.Sprintf("passed.%s.%d", p.s.cfg.RunID, h.At.UnixNano())
-		if _, err := SendStop(ctx, e, run.Stop{Source: h.Source, Reason: h.Reason}, id); err != nil {
-			log.Warn("passing on a stop for another run", "error", err)
-			return
+		seq, err := SendStop(ctx, e, run.Stop{Source: run.SourceSubject, Reason: reason}, msgID)
+		if err != nil {
+			p.lines.Warn("passing on a stop for another run", "for", id, "error", err)
+		} else {
+			p.lines.Info("a stop for another run is passed on", "for", id)
 		}
-		log.Info("a stop for another run is passed on")
+		answer(seq, err)
 	})
 }
 
+// find returns the entry of a run to which stops may be passed on.
+func (p *passer) find(id run.ID) (process.Entry, error) {
+	if p.register == nil {
+		return process.Entry{}, ErrNotPassed
+	}
+	e, err := p.register.Get(id)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		p.lines.Warn("looking up another run that is to be stopped", "for", id, "error", err)
+		return e, ErrNotPassed
+	case err != nil || !e.Alive || !e.OpenToStrangers:
+		return e, ErrNotPassed
+	}
+	return e, nil
+}
+
 func (p *passer) wait() { p.owned.Wait() }
+
+// passHint passes on a stop that was heard in the account of the streams, from
+// who holds the run's key.
+func (p *passer) passHint(h bus.HeardStop) { p.pass(h.RunID, h.Reason, bus.NewStopID(), nil) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"gx1replay/internal/bars"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
@@ -21,6 +22,9 @@ type left struct {
 	file     perf.File // of the perf file, the backup and workers' footers
 	exported perf.File // of the perf file alone; zero if there is none
 	at       time.Time // when the latest of them was written
+	// inferred: nothing but workers' footers is left, which name neither data
+	// set nor policy.
+	inferred bool
 }
 
 // readLeft reads it. A backup that is damaged is told and passed over: what
@@ -42,8 +46,11 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 			return l, fmt.Errorf("run %s: its footer backup: %w", s.cfg.RunID, err)
 		}
 	}
-	if _, err := os.Stat(s.target.WorkDir()); err != nil || !l.known {
+	if _, err := os.Stat(s.target.WorkDir()); err != nil {
 		return l, nil // no local worker has begun
+	}
+	if !l.known {
+		return s.inferLeft()
 	}
 	known := l.file.Chunks
 	if l.file.Guessed() {
@@ -64,6 +71,51 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 	}
 	return l, nil
+}
+
+// inferLeft is what workers' footers tell of a run of which nothing else is
+// left. Whether they are of this run's data set is seen when that is read.
+func (s *Session) inferLeft() (left, error) {
+	chunks, refused, err := export.Collect(context.Background(), s.cfg.RunID, nil, []string{s.target.WorkDir()}, nil, time.Time{})
+	if err != nil {
+		s.cfg.Logger.Warn("the footers in workers' directories are not used", "error", err)
+		return left{}, nil
+	}
+	if refused > 0 {
+		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
+	}
+	r := perf.Report{RunID: s.cfg.RunID}
+	measured := int64(0)
+	for _, c := range chunks {
+		if !c.Line.IsZero() {
+			r.Incarnation = run.Incarnation(c.Line.Footer().Incarnation) // of all the same
+			measured += c.Line.Bars()
+		}
+	}
+	if measured == 0 {
+		return left{}, nil
+	}
+	s.cfg.Logger.Warn("nothing but footers in workers' directories is left of earlier sessions", "bars", measured)
+	return left{known: true, inferred: true, file: perf.File{Report: r, Totals: perf.Count(perf.OutcomeStopped, chunks), Chunks: chunks}}, nil
+}
+
+// fitsData says whether the footers that are left can be of the data set of d:
+// each names the time of its chunk's first bar.
+func (l *left) fitsData(list []bars.Bar) error {
+	for _, c := range l.file.Chunks {
+		f := c.Line.Footer()
+		if c.Line.IsZero() || f.StartTS == "" {
+			continue
+		}
+		if f.EndBar > int64(len(list)) {
+			return fmt.Errorf("a footer of chunk %d ends at bar %d, and the data set has %d", c.Idx, f.EndBar, len(list))
+		}
+		at, err := time.Parse(time.RFC3339Nano, f.StartTS)
+		if want := time.Unix(0, list[f.FirstBar].TimeNS); err != nil || at.Unix() != want.Unix() {
+			return fmt.Errorf("chunk %d began at %s in a footer that is left, and begins at %s in the data set", c.Idx, f.StartTS, want.UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
 }
 
 // add merges another file of the same run.

@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/loglimit"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -52,7 +53,10 @@ type Life struct {
 	purged   bool // earlier sessions' tasks are gone
 	upload   upload
 	stop     atomic.Pointer[run.Stop]
+	stopID   string // begins the message ids of the stops that this one stores
+	lines    *loglimit.Limiter
 	bad      chan bad
+	hints    chan struct{} // to read the stop
 }
 
 // Object is a content for the object store, made when it is missing there.
@@ -76,7 +80,15 @@ func (l *Life) Prepare() {
 	l.board = newBoard(l.Manifest, l.RetryFailed, l.Known)
 	l.revision = l.Revision
 	l.bad = make(chan bad, 1024)
-	l.board.onStop = func(s run.Stop) { l.HeardStop(s) }
+	l.stopID = bus.NewStopID()
+	l.lines = loglimit.New(l.Logger)
+	l.hints = make(chan struct{}, 1)
+	l.board.onStop = func() {
+		select {
+		case l.hints <- struct{}{}:
+		default:
+		}
+	}
 	if l.Trouble != nil {
 		l.board.onTrouble = l.Trouble
 	}
@@ -96,6 +108,7 @@ func (l *Life) Prepare() {
 func (l *Life) Run(ctx, drain context.Context) error {
 	// Before the stored stop is read: one that comes in between would not be
 	// seen for a whole lease.
+	defer l.lines.Close()
 	cancelStops, err := l.listen(ctx)
 	if err != nil {
 		return err
@@ -332,10 +345,24 @@ func (l *Life) readStop(ctx context.Context) {
 		}
 		return
 	}
-	if !s.IsZero() && s.Seq > l.Manifest.StopSeq {
-		l.stop.Store(&s.Stop)
-		l.HeardStop(s.Stop)
+	if s.IsZero() || s.Seq <= l.Manifest.StopSeq {
+		return
 	}
+	if s.Session == 0 || s.Session >= l.Manifest.Session {
+		s.Stop = foreign(s.Stop)
+	}
+	l.stop.Store(&s.Stop)
+	l.HeardStop(s.Stop)
+}
+
+// foreign is a stop that came over the bus. This coordinator knows its own
+// signals and its time-box before the bus does, so that one which says that it
+// is such says so of itself.
+func foreign(s run.Stop) run.Stop {
+	if s.Source.Own() {
+		s.Source = run.SourceSubject
+	}
+	return s
 }
 
 // heard answers a core message on a stop subject. It may be a stop that the
@@ -359,8 +386,8 @@ func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
 			return
 		}
 	}
-	l.Logger.Warn("a stop was heard and not stored; storing it")
-	l.storeStop(ctx, run.Stop{Source: h.Source, Reason: h.Reason, RequestedAt: h.At}, 0, h.MsgID)
+	l.lines.Warn("a stop was heard and not stored; storing it")
+	l.storeStop(ctx, foreign(run.Stop{Source: h.Source, Reason: h.Reason, RequestedAt: h.At}), 0, h.MsgID)
 	l.readStop(ctx)
 }
 
@@ -376,7 +403,7 @@ func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID str
 		return
 	}
 	if msgID == "" {
-		msgID = fmt.Sprintf("stop.%s.%d.%s", l.Manifest.RunID, l.Manifest.Session, s.Source)
+		msgID = l.stopID + "." + string(s.Source)
 	}
 	seq, err := l.Bus.StoreStop(ctx, l.Manifest.RunID, s, session, msgID)
 	if err != nil {
@@ -384,7 +411,7 @@ func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID str
 		return
 	}
 	if seq <= l.Manifest.StopSeq {
-		l.Logger.Info("the stop is one that is done with", "seq", seq)
+		l.lines.Info("the stop is one that is done with", "seq", seq)
 		return
 	}
 	s.Seq = seq

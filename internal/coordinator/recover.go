@@ -60,21 +60,16 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 		if embedded.Store(state) == "" {
 			return export.Result{}, fmt.Errorf("run %s: %w in %s", cfg.Target.RunID, ErrNoBus, state)
 		}
-		// What the server has to say of files that were cut off in a write it
-		// says each time; what it cannot mend is an error.
-		server, err := embedded.Start(ctx, embedded.Config{Dir: state})
+		var end func()
+		var err error
+		b, end, err = openLeft(ctx, state, cfg)
+		if bad := (*damaged)(nil); errors.As(err, &bad) {
+			return recoverFiles(ctx, cfg, lock, bad.found)
+		}
 		if err != nil {
 			return export.Result{}, err
 		}
-		defer func() {
-			if err := server.Close(); err != nil {
-				cfg.Logger.Warn("closing the bus", "error", err)
-			}
-		}()
-		if b, err = connect(ctx, server, cfg.Logger); err != nil {
-			return export.Result{}, err
-		}
-		defer b.Close()
+		defer end()
 	}
 	found, err := readBus(ctx, b, cfg)
 	if err != nil {
@@ -89,10 +84,24 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	} else { // it may still be where the coordinator read it
 		cfg.Logger.Warn("reading the data set from the bus", "error", err)
 	}
-	if _, err := os.Stat(cfg.Target.WorkDir()); err == nil { // else no local worker has begun
-		files.Dirs = []string{cfg.Target.WorkDir()}
-	}
+	files.Dirs = workDirs(cfg.Target)
 	return export.Recover(ctx, files)
+}
+
+// recoverFiles is Recover without a bus: found is what could be read of one that
+// was damaged, nil if nothing.
+func recoverFiles(ctx context.Context, cfg RecoverConfig, lock *export.Lock, found *perf.File) (export.Result, error) {
+	return export.Recover(ctx, export.RecoverConfig{
+		Target: cfg.Target, Lock: lock, Found: found, Dirs: workDirs(cfg.Target), Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
+	})
+}
+
+// workDirs is where local workers leave footers; none if no worker has begun.
+func workDirs(t export.Target) []string {
+	if _, err := os.Stat(t.WorkDir()); err != nil {
+		return nil
+	}
+	return []string{t.WorkDir()}
 }
 
 // readPolicy reads the content of a run's policy from its bus; nil: it is not

@@ -20,6 +20,7 @@ func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
 		e := process.Entry{
 			RunID: m.RunID, PID: pid, StartTime: start, URL: t.url, KeyFile: t.keyFile,
 			OutputDir: s.cfg.OutputDir, StartedAt: s.started, Session: m.Session, State: string(m.State),
+			OpenToStrangers: t.open,
 		}
 		if x := s.cfg.NATS; x != nil {
 			e.Context, e.KeyFile, e.CredsFile, e.TLSCA, e.TLSCert, e.TLSKey = x.Context, x.NKey, x.Creds, x.TLSCA, x.TLSCert, x.TLSKey

@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
@@ -221,7 +222,7 @@ func (s *Session) removeState() {
 // removeState removes what a run keeps in its state directory but its lock.
 // step is called before each thing that goes.
 func removeState(t export.Target, step func(string)) (err error) {
-	for _, name := range []string{"bus", "nats", "run.nk"} {
+	for _, name := range append([]string{"bus", "nats"}, embedded.KeyFiles()...) {
 		step("clean " + name)
 		err = errors.Join(err, os.RemoveAll(filepath.Join(t.StateDir(), name)))
 	}

@@ -14,7 +14,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
-	"gx1replay/internal/footer"
+	"gx1replay/internal/loglimit"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -139,7 +139,10 @@ type Info struct {
 	Session int
 	URL     string
 	KeyFile string // of the embedded bus; empty with another
-	Plan    run.Plan
+	// WorkerKey and OperatorKey are for other hosts; empty if those do not
+	// reach the embedded bus.
+	WorkerKey, OperatorKey string
+	Plan                   run.Plan
 	// Warnings say what of an external bus is not as it would have been made.
 	Warnings []string
 }
@@ -163,8 +166,11 @@ type Session struct {
 	server atomic.Pointer[string] // its version
 	lost   atomic.Bool            // the bus cannot be reached
 
+	salvaged bool // the bus was made anew, and left may hold more than before
+
 	stopping atomic.Bool
-	silent   atomic.Bool // the external bus does not answer now
+	silent   atomic.Bool       // the external bus does not answer now
+	lines    *loglimit.Limiter // of what others can cause
 	upload   atomic.Pointer[upload]
 }
 
@@ -177,7 +183,9 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	s := &Session{
 		cfg: cfg, started: time.Now(),
 		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
+		lines:  loglimit.New(cfg.Logger),
 	}
+	defer s.lines.Close()
 	if s.cfg.Step == nil {
 		s.cfg.Step = func(string) {}
 	}
@@ -199,7 +207,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 		cfg.Logger.Warn("no guardian: nobody exports if this process is killed", "error", err)
 	}
 	defer s.guardian.end(guardianGrace)
-	if !s.left.known {
+	if !s.left.known || s.left.inferred {
 		// From here on the guardian has something to export.
 		if err := s.backup.Write(context.Background()); err != nil {
 			cfg.Logger.Warn("writing the footer backup", "error", err)
@@ -289,6 +297,11 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 		return abandon(err)
 	}
 	s.bars.Store(&set.Bars)
+	if s.left.inferred {
+		if err := s.keepsInferred(set.Bars); err != nil {
+			return abandon(err)
+		}
+	}
 	if s.identity, err = s.first(set); err != nil {
 		return abandon(err)
 	}
@@ -340,7 +353,8 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 // false) means that nothing was run.
 func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (began bool, err error) {
 	log := s.cfg.Logger
-	transport, err := s.openBus(over)
+	others := s.newPasser()
+	transport, err := s.openBus(over, others)
 	if unfit := (*bus.UnfitError)(nil); errors.As(err, &unfit) {
 		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
 	}
@@ -354,6 +368,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	clean := false
 	defer func() {
 		transport.close()
+		others.wait()
 		if clean {
 			s.removeState()
 		}
@@ -372,9 +387,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	s.pool.Store(pool)
 	leave := s.enter(transport, life.Manifest)
 	defer leave()
-	others := newPasser(s)
-	defer others.wait()
-	life.Foreign = others.pass
+	life.Foreign = others.passHint
 
 	poolCtx, endPool := context.WithCancel(context.Background())
 	var owned sync.WaitGroup
@@ -396,7 +409,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	if s.cfg.Ready != nil {
 		s.cfg.Ready(Info{
 			RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
-			Plan: life.Manifest.Plan, Warnings: transport.warnings,
+			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
 		})
 	}
 	err = life.Run(ctx, over)
@@ -427,6 +440,12 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	switch {
 	case errors.Is(err, bus.ErrNoRun):
 		rev = 0
+		if s.salvaged {
+			if life.Manifest, err = s.next(nil, time.Time{}); err != nil {
+				return false, err
+			}
+			err = bus.ErrNoRun
+		}
 	case errors.As(err, &refused):
 		s.cfg.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
 		rev = refused.Seq
@@ -457,6 +476,9 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	if err := s.passOwnStop(ctx, b, &m); err != nil {
 		return true, err
 	}
+	if err := boundStop(ctx, b, &m); err != nil {
+		return true, err
+	}
 	if m.Signature, err = b.Sign(m.SignedText()); err != nil {
 		return true, err
 	}
@@ -472,25 +494,4 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	s.upload.Store(&life.upload)
 	s.guardian.session(m.Session, s.started)
 	return true, nil
-}
-
-// newPool makes the pool of local workers.
-func (s *Session) newPool(t *transport) (*process.Pool, error) {
-	grace := workerGrace
-	if s.cfg.Engine == footer.EngineExec {
-		grace = commandGrace
-	}
-	local := LocalWorker{RunID: s.cfg.RunID, URL: t.url, KeyFile: t.keyFile, WorkDir: s.target.WorkDir()}
-	return process.New(process.Config{
-		N:         s.cfg.Workers,
-		Command:   func(slot int) process.Spec { return s.cfg.WorkerCommand(slot, local) },
-		Grace:     grace,
-		LogWriter: func(int) io.Writer { return s.cfg.WorkerLog },
-		Logger:    s.cfg.Logger,
-		Notify: func(e process.Event) {
-			if e.Kind == process.Started {
-				s.guardian.worker(e.PID)
-			}
-		},
-	})
 }

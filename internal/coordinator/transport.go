@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
@@ -21,6 +23,10 @@ type transport struct {
 	bus     *bus.Bus
 	url     string
 	keyFile string // empty if the bus is not embedded
+	// workerKey and operatorKey are for other hosts, if the embedded bus is
+	// reached by them.
+	workerKey, operatorKey string
+	open                   bool // strangers may stop the run
 	// replicas of streams, should they have to be made again.
 	replicas int
 	warnings []string
@@ -29,7 +35,7 @@ type transport struct {
 
 // openBus connects to the bus, making its streams where they are missing; the
 // embedded one is started for it.
-func (s *Session) openBus(ctx context.Context) (*transport, error) {
+func (s *Session) openBus(ctx context.Context, others *passer) (*transport, error) {
 	log := s.cfg.Logger
 	if x := s.cfg.NATS; x != nil {
 		b, err := bus.Connect(ctx, bus.Config{Access: x.Access, Name: "gx1 coordinator", Logger: log})
@@ -58,42 +64,89 @@ func (s *Session) openBus(ctx context.Context) (*transport, error) {
 		}
 		return t, nil
 	}
-	strangers := []string{bus.StopSubjects}
-	if s.cfg.StopAuth {
-		strangers = nil
+	return s.openEmbedded(ctx, others)
+}
+
+// openEmbedded starts the embedded bus. One that an earlier session left and that
+// does not open whole is set aside, and what can still be read of it is added to
+// what earlier sessions have left.
+func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport, error) {
+	t, err := s.startEmbedded(ctx, others)
+	bad := (*damaged)(nil)
+	if !errors.As(err, &bad) {
+		return t, err
 	}
-	server, err := embedded.Start(ctx, embedded.Config{
-		Dir: s.target.StateDir(), Listen: s.cfg.Listen, Strangers: strangers, SyncAlways: s.cfg.SyncAlways,
-		Logger: log.With("part", "bus"),
-		Prepare: func(ctx context.Context, srv *embedded.Server) error {
-			b, err := connect(ctx, srv, log)
+	text, err := setAside(s.target.StateDir(), bad, s.cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	s.salvaged = true
+	if bad.found != nil {
+		if err := s.left.add(*bad.found); err != nil {
+			s.cfg.Logger.Warn("what could be read of the damaged bus is not used", "error", err)
+		}
+	}
+	if t, err = s.startEmbedded(ctx, others); err == nil {
+		t.warnings = append(t.warnings, text)
+	}
+	return t, err
+}
+
+// startEmbedded starts the embedded bus. Before its port opens there are its
+// streams, and who takes the stops of strangers. An error may be a *damaged.
+func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport, error) {
+	log := s.cfg.Logger
+	t := &transport{replicas: 1}
+	var ends []func()
+	t.close = func() {
+		for _, end := range slices.Backward(ends) {
+			end()
+		}
+	}
+	cfg := embedded.Config{
+		Dir: s.target.StateDir(), Listen: s.cfg.Listen, Strangers: []string{bus.StopSubjects}, SyncAlways: s.cfg.SyncAlways,
+		Examine: true, Logger: log.With("part", "bus"),
+	}
+	if s.cfg.StopAuth {
+		cfg.Strangers = nil
+	}
+	examined := embedded.Store(cfg.Dir) != ""
+	cfg.Prepare = func(ctx context.Context, srv *embedded.Server) (err error) {
+		if t.bus, err = connect(ctx, srv, log); err != nil {
+			return err
+		}
+		ends = append(ends, t.bus.Close)
+		if examined {
+			err := examine(ctx, srv, t.bus, RecoverConfig{Target: s.target, Version: s.cfg.Version, Logger: log})
 			if err != nil {
 				return err
 			}
-			defer b.Close()
-			return b.MakeStreams(ctx, 1)
-		},
-	})
+		}
+		if err := t.bus.MakeStreams(ctx, t.replicas); err != nil || !srv.HasStrangers() {
+			return err
+		}
+		end, err := s.serveStrangers(ctx, srv, t.bus, others)
+		if err == nil {
+			ends = append(ends, end)
+		}
+		return err
+	}
+	server, err := embedded.Start(ctx, cfg)
 	if err != nil {
+		t.close()
 		return nil, fmt.Errorf("starting the embedded bus: %w", err)
 	}
-	end := func() {
+	ends = slices.Insert(ends, 0, func() {
 		if err := server.Close(); err != nil {
 			log.Warn("closing the bus", "error", err)
 		}
-	}
-	b, err := connect(ctx, server, log)
-	if err != nil {
-		end()
-		return nil, err
-	}
+	})
 	if _, err := server.WriteContext(s.target.StateDir(), string(s.cfg.RunID)); err != nil {
 		log.Warn("no context file for the stock client", "error", err)
 	}
-	return &transport{bus: b, url: server.URL(), keyFile: server.KeyFile(), replicas: 1, close: func() {
-		b.Close()
-		end()
-	}}, nil
+	t.url, t.keyFile, t.open = server.URL(), server.KeyFile(), server.HasStrangers()
+	t.workerKey, t.operatorKey = server.RoleKey(access.Worker), server.RoleKey(access.Operator)
+	return t, nil
 }
 
 // ready makes an external bus ready, and gives one that is lost meanwhile a
@@ -143,7 +196,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 		s.removeState()
 		return
 	}
-	t, err := s.openBus(ctx)
+	t, err := s.openBus(ctx, nil)
 	if err != nil {
 		s.cfg.Logger.Warn("cleaning up", "error", err)
 		return

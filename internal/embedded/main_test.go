@@ -46,6 +46,8 @@ func (j *journal) logger(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{Level: level}))
 }
 
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func start(t *testing.T, cfg Config) *Server {
 	t.Helper()
 	if cfg.Dir == "" {

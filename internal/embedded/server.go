@@ -1,6 +1,11 @@
 // Package embedded runs a NATS server inside the process, so that a run on
-// one box needs nothing beside it: it locks the store, makes the run's key,
-// and opens a port on which strangers may publish a stop and nothing else.
+// one box needs nothing beside it: it locks the store, makes the keys, and opens
+// a port.
+//
+// Clients without credentials are in an account of their own, which imports
+// nothing: no message of theirs, and no answer to one, reaches the streams. The
+// process hears what they publish through a connection of its own in that
+// account (Gate), and does with it what it sees fit.
 //
 // It knows nothing of runs, streams or messages.
 package embedded
@@ -19,6 +24,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 	"golang.org/x/sys/unix"
+
+	"gx1replay/internal/access"
+	"gx1replay/internal/loglimit"
 )
 
 // Config says how to run a server.
@@ -29,15 +37,18 @@ type Config struct {
 	// only connections from this process.
 	Listen string
 	// Strangers lists the subjects that clients without credentials may
-	// publish to. Empty, or an address other than loopback: none, and
-	// credentials are demanded of everyone.
+	// publish to, in their own account. Empty, or an address other than
+	// loopback: none, and credentials are demanded of everyone.
 	Strangers []string
 	// SyncAlways has every write synced before it is answered: a power cut
 	// then loses nothing that was acknowledged, and each write costs a sync.
 	SyncAlways bool
+	// Examine has what an earlier server left in the store looked at before it is
+	// used: see Damage.
+	Examine bool
 	// Prepare, if not nil, is called with a server that has no port yet, and
 	// the port opens after it has returned: whoever finds the port open finds
-	// what Prepare made.
+	// what Prepare made. Connections that it opened stay.
 	Prepare func(ctx context.Context, s *Server) error
 	Logger  *slog.Logger
 }
@@ -60,18 +71,25 @@ const (
 
 // Server is a running server.
 type Server struct {
-	srv  *server.Server
-	sync bool
-	lock *os.File
-	pair nkeys.KeyPair
-	key  string
-	log  *slog.Logger
+	srv   *server.Server
+	opts  *server.Options
+	fatal fatalText
+	sync  bool
+	lock  *os.File
+	pair  nkeys.KeyPair
+	key   string
+	roles map[access.Role]string // files of keys
+	gate  nkeys.KeyPair          // nil: no strangers
+	// damage is what was found in a store that was to be examined.
+	damage []string
+	log    *slog.Logger
+	lines  *loglimit.Limiter
 }
 
 // Store returns the store that a server has left in dir; "" if there is none.
 func Store(dir string) string {
 	path := filepath.Join(dir, storeDir)
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(filepath.Join(path, streamsDir)); err != nil {
 		return ""
 	}
 	return path
@@ -87,11 +105,12 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.lines = loglimit.New(s.log)
 	var err error
 	if s.lock, err = lockStore(filepath.Join(cfg.Dir, storeDir, lockFile)); err != nil {
 		return nil, err
 	}
-	if s.pair, err = loadKey(s.key); err != nil {
+	if s.pair, err = loadKey(s.key, "the run's key"); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	if err := s.start(ctx, cfg); err != nil {
@@ -101,7 +120,6 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context, cfg Config) error {
-	store := filepath.Join(cfg.Dir, storeDir)
 	var host string
 	var port int
 	if cfg.Listen != "" {
@@ -110,27 +128,36 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
-	if cfg.Prepare != nil {
-		if err := s.serve(ctx, store, "", 0, nil); err != nil {
+	who, err := s.admit(host, cfg.Strangers, cfg.Dir)
+	if err != nil {
+		return err
+	}
+	store := filepath.Join(cfg.Dir, storeDir)
+	var streams []string
+	if cfg.Examine {
+		if streams, s.damage, err = prepareStore(store); err != nil {
 			return err
 		}
-		if err := cfg.Prepare(ctx, s); err != nil {
-			s.stop()
-			return err
-		}
-		if host == "" {
-			return nil
-		}
+	}
+	if err := s.serve(ctx, store, host, port, who); err != nil {
+		return err
+	}
+	var missing []string
+	switch err = who.enable(s.srv); {
+	case err == nil:
+		missing, err = s.compare(streams)
+	case len(streams) > 0:
+		missing, err = []string{err.Error()}, nil
+	}
+	s.damage = append(s.damage, missing...)
+	if err == nil && cfg.Prepare != nil {
+		err = cfg.Prepare(ctx, s)
+	}
+	if err == nil && host != "" {
+		err = s.open(host, port)
+	}
+	if err != nil {
 		s.stop()
-	}
-	strangers := cfg.Strangers
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		strangers = nil
-	}
-	err := s.serve(ctx, store, host, port, strangers)
-	if errors.Is(err, errPortTaken) && port != server.RANDOM_PORT {
-		s.log.Info("the port is taken, using a free one", "listen", cfg.Listen)
-		err = s.serve(ctx, store, host, server.RANDOM_PORT, strangers)
 	}
 	return err
 }
@@ -156,59 +183,54 @@ func splitListen(listen string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-var errPortTaken = errors.New("the port is taken")
-
-// serve runs the server on the store; host "" means without a port.
-func (s *Server) serve(ctx context.Context, store, host string, port int, strangers []string) error {
-	public, err := s.pair.PublicKey()
-	if err != nil {
-		return fmt.Errorf("the run's key: %w", err)
-	}
-	opts := &server.Options{
-		ServerName: "gx1-embedded", NoSigs: true, DontListen: host == "", Host: host, Port: port,
+// serve runs the server on the store, without a port.
+func (s *Server) serve(ctx context.Context, store, host string, port int, who *admitted) error {
+	s.opts = &server.Options{
+		ServerName: "gx1-embedded", NoSigs: true, DontListen: true, Host: host, Port: port,
 		JetStream: true, StoreDir: store, JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore,
-		SyncAlways: s.sync,
-		Nkeys:      []*server.NkeyUser{{Nkey: public}},
+		SyncAlways: s.sync, Nkeys: who.users, Accounts: who.accounts, NoAuthUser: who.nobody,
 	}
-	if host != "" {
-		if !portFree(host, port) {
-			return fmt.Errorf("%s: %w", net.JoinHostPort(host, strconv.Itoa(port)), errPortTaken)
-		}
-	}
-	if len(strangers) > 0 {
-		// A client without credentials is taken for this nkey, whose seed
-		// nobody keeps: so nobody can log in as it.
-		stranger, err := nkeys.CreateUser()
-		if err != nil {
-			return fmt.Errorf("making the strangers' key: %w", err)
-		}
-		if opts.NoAuthUser, err = stranger.PublicKey(); err != nil {
-			return fmt.Errorf("making the strangers' key: %w", err)
-		}
-		opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{
-			Nkey: opts.NoAuthUser,
-			Permissions: &server.Permissions{
-				Publish:   &server.SubjectPermission{Allow: strangers},
-				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}}, // the answer to a request
-			},
-		})
-	}
-	srv, err := server.NewServer(opts)
+	srv, err := server.NewServer(s.opts)
 	if err != nil {
 		return fmt.Errorf("configuring the bus: %w", err)
 	}
-	fatal := fatalText(make(chan string, 1))
-	srv.SetLoggerV2(logAdapter{s.log, fatal}, false, false, false)
+	s.fatal = make(chan string, 1)
+	srv.SetLoggerV2(logAdapter{s.log, s.lines, s.fatal}, false, false, false)
+	if err := who.wire(srv); err != nil {
+		return fmt.Errorf("configuring the bus: %w", err)
+	}
 	srv.Start()
 	s.srv = srv
-	if err := ready(ctx, srv, fatal); err != nil {
+	if err := ready(ctx, srv, s.fatal); err != nil {
 		s.stop()
-		if host != "" && !portFree(host, port) {
-			err = fmt.Errorf("%s: %w (%w)", net.JoinHostPort(host, strconv.Itoa(port)), errPortTaken, err)
-		}
 		return err
 	}
 	return nil
+}
+
+// open opens the port, or a free one if it is taken. Nobody has asked for the
+// server's port before, so that it may still change.
+func (s *Server) open(host string, port int) error {
+	where := net.JoinHostPort(host, strconv.Itoa(port))
+	if port != server.RANDOM_PORT && !portFree(where) {
+		s.log.Info("the port is taken, using a free one", "listen", where)
+		s.opts.Port = 0 // a free one
+	}
+	s.srv.AcceptLoop(make(chan struct{}))
+	if s.srv.Addr() == nil && s.opts.Port != 0 && !portFree(where) { // taken meanwhile
+		s.log.Info("the port is taken, using a free one", "listen", where)
+		s.opts.Port = 0
+		s.srv.AcceptLoop(make(chan struct{}))
+	}
+	if s.srv.Addr() != nil {
+		return nil
+	}
+	select {
+	case text := <-s.fatal:
+		return fmt.Errorf("starting the bus: %s", text)
+	default:
+		return fmt.Errorf("starting the bus: no port at %s", where)
+	}
 }
 
 // ready waits until srv takes connections. A server that failed says so in
@@ -229,12 +251,9 @@ func ready(ctx context.Context, srv *server.Server, fatal fatalText) error {
 	return fmt.Errorf("starting the bus: not ready within %v", startTimeout)
 }
 
-// portFree tries the port: a server whose port is busy only never gets ready.
-func portFree(host string, port int) bool {
-	if port == server.RANDOM_PORT {
-		return true
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+// portFree tries the port.
+func portFree(where string) bool {
+	l, err := net.Listen("tcp", where)
 	if err != nil {
 		return false
 	}
@@ -250,32 +269,6 @@ func lockStore(path string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("the bus's store %s is served by another process: %w", filepath.Dir(path), err), f.Close())
 	}
 	return f, nil
-}
-
-// loadKey reads the run's key, or makes it, readable by its owner alone.
-func loadKey(path string) (nkeys.KeyPair, error) {
-	seed, err := os.ReadFile(path)
-	if err == nil {
-		pair, err := nkeys.FromSeed(seed)
-		if err != nil {
-			return nil, fmt.Errorf("the run's key %s: %w", path, err)
-		}
-		return pair, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("reading the run's key: %w", err)
-	}
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		return nil, fmt.Errorf("making the run's key: %w", err)
-	}
-	if seed, err = pair.Seed(); err != nil {
-		return nil, fmt.Errorf("making the run's key: %w", err)
-	}
-	if err := writePrivate(path, seed); err != nil {
-		return nil, fmt.Errorf("writing the run's key: %w", err)
-	}
-	return pair, nil
 }
 
 // URL is where the server listens; "" without a port.
@@ -311,27 +304,5 @@ func (s *Server) Close() error {
 func (s *Server) stop() {
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
-}
-
-// fatalText takes the first thing that the server called fatal. Its stock
-// logger would end the process.
-type fatalText chan string
-
-type logAdapter struct {
-	log   *slog.Logger
-	fatal fatalText
-}
-
-func (l logAdapter) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
-func (l logAdapter) Warnf(f string, v ...any)   { l.log.Warn(fmt.Sprintf(f, v...)) }
-func (l logAdapter) Errorf(f string, v ...any)  { l.log.Error(fmt.Sprintf(f, v...)) }
-func (l logAdapter) Debugf(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
-func (l logAdapter) Tracef(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
-func (l logAdapter) Fatalf(f string, v ...any) {
-	text := fmt.Sprintf(f, v...)
-	l.log.Error(text)
-	select {
-	case l.fatal <- text:
-	default:
-	}
+	s.lines.Close()
 }

@@ -160,99 +160,6 @@ func TestAnAddressOfAnotherMachineIsAnErrorAtOnce(t *testing.T) {
 	}
 }
 
-func TestStrangersStopAndDoNothingElse(t *testing.T) {
-	s := start(t, Config{Listen: "127.0.0.1:0", Strangers: strangers})
-	stops := makeStream(t, asRun(t, s), "gx1.>")
-	refused := make(chan error, 16)
-	stranger := dial(t, s.URL(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
-
-	if err := stranger.Publish("gx1.stop.r1", nil); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := stranger.Request("gx1.stop.r2", []byte("enough"), patience)
-	if err != nil {
-		t.Fatalf("the answer to a stop: %v", err)
-	}
-	if !strings.Contains(string(answer.Data), `"seq":2`) {
-		t.Errorf("answer %s (want sequence 2)", answer.Data)
-	}
-	stored := lastSeq(t, stops)
-
-	for _, subject := range []string{"gx1.task.r1.0", "gx1.footer.r1.0", "gx1.stop", "gx1.stop.r1.x", "$JS.API.INFO", "$JS.API.STREAM.DELETE.S", "_INBOX.x", "$SYS.REQ.SERVER.PING"} {
-		if err := stranger.PublishRequest(subject, stranger.NewInbox(), nil); err != nil {
-			t.Fatal(err)
-		}
-		wantViolation(t, refused, subject)
-	}
-	for _, subject := range []string{"gx1.>", "gx1.stop.*", "gx1.stop.r1", ">", "$JS.>"} {
-		if _, err := stranger.SubscribeSync(subject); err != nil {
-			t.Fatal(err)
-		}
-		wantViolation(t, refused, subject)
-	}
-	if got := lastSeq(t, stops); got != stored {
-		t.Errorf("the stream has sequence %d (want %d): something was let through", got, stored)
-	}
-}
-
-func wantViolation(t *testing.T, refused <-chan error, subject string) {
-	t.Helper()
-	select {
-	case err := <-refused:
-		if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`) {
-			t.Errorf("%s: %v (want a permissions violation that names it)", subject, err)
-		}
-	case <-time.After(patience):
-		t.Errorf("%s was not refused", subject)
-	}
-}
-
-func TestWithoutStrangersCredentialsAreDemanded(t *testing.T) {
-	for name, cfg := range map[string]Config{
-		"none listed":   {Listen: "127.0.0.1:0"},
-		"all addresses": {Listen: "0.0.0.0:0", Strangers: strangers},
-		"no host":       {Listen: ":0", Strangers: strangers},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, cfg)
-			if nc, err := nats.Connect(s.URL()); err == nil {
-				nc.Close()
-				t.Error("a client without credentials was let in")
-			} else if !errors.Is(err, nats.ErrAuthorization) {
-				t.Errorf("error %v (want %v)", err, nats.ErrAuthorization)
-			}
-			if err := asRun(t, s).Flush(); err != nil {
-				t.Errorf("with the run's key: %v", err)
-			}
-		})
-	}
-}
-
-func TestWrongCredentialsAreRefused(t *testing.T) {
-	s := start(t, Config{Listen: "127.0.0.1:0", Strangers: strangers})
-	other := start(t, Config{})
-	public, sign, err := other.Nkey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, _, err := s.Nkey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, opt := range map[string]nats.Option{
-		"a password":             nats.UserInfo("stop", "stop"),
-		"another run's key":      nats.Nkey(public, sign),
-		"our key, badly signed":  nats.Nkey(own, sign),
-		"a token":                nats.Token("stop"),
-		"the name, no signature": nats.UserInfo(own, ""),
-	} {
-		if nc, err := nats.Connect(s.URL(), opt); err == nil {
-			nc.Close()
-			t.Errorf("%s was taken", name)
-		}
-	}
-}
-
 func TestTheKeyIsPrivateAndStays(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, Config{Dir: dir, Listen: "127.0.0.1:0", Strangers: strangers})
@@ -331,18 +238,23 @@ func TestARestartKeepsWhatWasAcknowledged(t *testing.T) {
 }
 
 func TestWhatPrepareMadeIsThereWhenThePortAnswers(t *testing.T) {
+	var kept jetstream.Stream
 	s := start(t, Config{
 		Listen: "127.0.0.1:0", Strangers: strangers,
 		Prepare: func(_ context.Context, s *Server) error {
 			if s.URL() != "" {
 				t.Errorf("Prepare got a server with the port %s", s.URL())
 			}
-			makeStream(t, asRun(t, s), "gx1.stop.*")
+			kept = makeStream(t, asRun(t, s), "x")
+			answering(t, s)
 			return nil
 		},
 	})
 	if _, err := dial(t, s.URL()).Request("gx1.stop.r", nil, patience); err != nil {
 		t.Error(err)
+	}
+	if got := lastSeq(t, kept); got != 0 { // over the connection that it opened
+		t.Errorf("sequence %d (want 0)", got)
 	}
 }
 
@@ -395,9 +307,8 @@ func TestANormalRunLogsNoWarning(t *testing.T) {
 		s := start(t, Config{
 			Dir: dir, Listen: "127.0.0.1:0", Strangers: strangers, Logger: j.logger(slog.LevelWarn),
 			Prepare: func(_ context.Context, s *Server) error {
-				nc := asRun(t, s)
-				makeStream(t, nc, "gx1.stop.*")
-				nc.Close()
+				makeStream(t, asRun(t, s), "gx1.stop.*")
+				answering(t, s)
 				return nil
 			},
 		})

@@ -33,8 +33,7 @@ type Log struct {
 	ended bool   // the head ends with an end of line
 }
 
-// CreateLog makes the file at path, or empties it. Only its user can read it: a
-// command may print its secrets.
+// CreateLog makes the file at path, or empties it. Only its user can read it.
 // Beside an error the Log is there all the same, and gives its Tail.
 func CreateLog(path string, head, tail int64) (*Log, error) {
 	l := &Log{head: max(head, 0), tail: max(tail, 0)}

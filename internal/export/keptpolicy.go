@@ -81,3 +81,16 @@ func RemovePolicies(t Target) error {
 	}
 	return err
 }
+
+// KeptPolicies lists the digests of the policies that KeepPolicy has written.
+func KeptPolicies(t Target) ([]string, error) {
+	paths, err := filepath.Glob(t.PolicyFile("*"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for the policies of run %s: %w", t.RunID, err)
+	}
+	for i, path := range paths {
+		name := filepath.Base(path)
+		paths[i] = name[len(policyPrefix) : len(name)-len(policySuffix)]
+	}
+	return paths, nil
+}

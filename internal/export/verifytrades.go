@@ -3,13 +3,12 @@ package export
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
@@ -73,7 +72,7 @@ func (v *tradesVerifier) verify() error {
 		}
 	}
 	v.found.File = path
-	b, err := readBounded(path)
+	b, err := safefile.Read(path, maxVerified)
 	if err != nil {
 		return fmt.Errorf("reading the trades file: %w", err)
 	}
@@ -221,26 +220,4 @@ func (v *tradesVerifier) own(path string, b []byte) {
 			d.Add("rows", rows.n, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, total, without))
 		})
 	}
-}
-
-// readBounded reads a plain file that is not too large.
-func readBounded(path string) ([]byte, error) {
-	f, err := openBounded(path)
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxVerified))
-	return b, errors.Join(err, f.Close())
-}
-
-// openBounded opens a plain file that is not too large.
-func openBounded(path string) (*os.File, error) {
-	info, err := os.Stat(path) // a FIFO would never open
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxVerified {
-		return nil, fmt.Errorf("%s has %d bytes and mode %v (expected a plain file of at most %d bytes)", path, info.Size(), info.Mode(), int64(maxVerified))
-	}
-	return os.Open(path)
 }

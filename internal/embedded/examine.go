@@ -1,0 +1,117 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// A server that finds a stream damaged says so in its log, if at all, and goes
+// on without the stream, or without what it could not read of it. So who opens
+// a store again looks at its files first, and compares the streams that are there
+// afterwards with those that were there before.
+
+// streamsDir is where the streams of the global account stand in a store.
+var streamsDir = filepath.Join("jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams")
+
+// prepareStore lists the streams of a store that is to be examined, and says what
+// of their files is damaged. If nothing is, the consumers are removed: those of a
+// server that is gone are of no use to the next one, and one that is damaged takes
+// its stream with it.
+func prepareStore(store string) (streams, damage []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(store, streamsDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue // being deleted
+		}
+		what, err := verifyStream(filepath.Join(store, streamsDir, e.Name()), e.Name())
+		if err != nil {
+			return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
+		}
+		if what != "" {
+			damage = append(damage, what)
+		}
+		streams = append(streams, e.Name())
+	}
+	if len(damage) > 0 {
+		return streams, damage, nil
+	}
+	for _, name := range streams {
+		if err := os.RemoveAll(filepath.Join(store, streamsDir, name, "obs")); err != nil {
+			return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
+		}
+	}
+	return streams, nil, nil
+}
+
+// compare says what of the streams that were there the server has not opened
+// whole.
+func (s *Server) compare(streams []string) ([]string, error) {
+	if len(streams) == 0 {
+		return nil, nil
+	}
+	info, err := s.srv.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+	if err != nil {
+		return nil, fmt.Errorf("looking at the bus's streams: %w", err)
+	}
+	open := map[string]bool{}
+	for _, account := range info.AccountDetails {
+		if account.Name != server.DEFAULT_GLOBAL_ACCOUNT {
+			continue
+		}
+		for _, d := range account.Streams {
+			open[d.Name] = true
+		}
+	}
+	var list []string
+	for _, name := range streams {
+		if !open[name] {
+			list = append(list, "stream "+name+" does not open")
+		}
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// Damage says what of the store was found not to be whole, a line each; nothing
+// unless the server was started with Examine.
+func (s *Server) Damage() []string { return s.damage }
+
+// SetAside renames the store in dir, so that the next server begins with an
+// empty one, and returns its new path. Nothing of it is changed. A store that
+// another process serves is an error.
+func SetAside(dir string, now time.Time) (path string, err error) {
+	store := filepath.Join(dir, storeDir)
+	lock, err := lockStore(filepath.Join(store, lockFile))
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	base := filepath.Join(dir, storeDir+".damaged-"+now.UTC().Format("20060102T150405Z"))
+	for k := 1; ; k++ {
+		path = base
+		if k > 1 {
+			path = fmt.Sprintf("%s.%d", base, k)
+		}
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err := os.Rename(store, path); err != nil {
+		return "", fmt.Errorf("setting the bus aside: %w", err)
+	}
+	return path, nil
+}

@@ -1,0 +1,66 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nkeys"
+
+	"gx1replay/internal/access"
+)
+
+// KeyFiles are the names of the files of keys in a server's directory, the run's
+// first.
+func KeyFiles() []string {
+	list := []string{keyFile}
+	for _, role := range access.Roles() {
+		if access.AccountOf(role) != access.Main {
+			list = append(list, roleKeyFile(role))
+		}
+	}
+	return list
+}
+
+func roleKeyFile(role access.Role) string { return string(role) + ".nk" }
+
+// loadKey reads a key, or makes it, readable by its owner alone. what names it
+// in errors.
+func loadKey(path, what string) (nkeys.KeyPair, error) {
+	seed, err := os.ReadFile(path)
+	if err == nil {
+		pair, err := nkeys.FromSeed(seed)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", what, path, err)
+		}
+		return pair, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("reading %s: %w", what, err)
+	}
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, fmt.Errorf("making %s: %w", what, err)
+	}
+	if seed, err = pair.Seed(); err != nil {
+		return nil, fmt.Errorf("making %s: %w", what, err)
+	}
+	if err := writePrivate(path, seed); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", what, err)
+	}
+	return pair, nil
+}
+
+// publicKey reads a key as loadKey does, and returns its public part.
+func publicKey(path, what string) (string, error) {
+	pair, err := loadKey(path, what)
+	if err != nil {
+		return "", err
+	}
+	defer pair.Wipe()
+	public, err := pair.PublicKey()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", what, path, err)
+	}
+	return public, nil
+}

@@ -1,0 +1,52 @@
+package embedded
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"gx1replay/internal/loglimit"
+)
+
+// fatalText takes the first thing that the server called fatal. Its stock
+// logger would end the process.
+type fatalText chan string
+
+// logAdapter takes the server's log. Anybody who reaches the port can make the
+// server warn, so warnings and errors are limited.
+type logAdapter struct {
+	log   *slog.Logger
+	lines *loglimit.Limiter
+	fatal fatalText
+}
+
+func (l logAdapter) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l logAdapter) Warnf(f string, v ...any)   { l.limited(slog.LevelWarn, f, v) }
+func (l logAdapter) Errorf(f string, v ...any)  { l.limited(slog.LevelError, f, v) }
+func (l logAdapter) Debugf(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l logAdapter) Tracef(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l logAdapter) Fatalf(f string, v ...any) {
+	text := fmt.Sprintf(f, v...)
+	l.log.Error(text)
+	select {
+	case l.fatal <- text:
+	default:
+	}
+}
+
+func (l logAdapter) limited(level slog.Level, f string, v []any) {
+	l.lines.Log(level, kind(f), fmt.Sprintf(f, v...))
+}
+
+// kind is what a server's format says of whichever client: before it stand the
+// client's address and number.
+func kind(f string) string {
+	const id = " - cid:"
+	if _, rest, ok := strings.Cut(f, id); ok {
+		if _, text, ok := strings.Cut(rest, " - "); ok {
+			return text
+		}
+		return id
+	}
+	return f
+}
