@@ -17,7 +17,7 @@
 // A server in the process sets them by, for each Export e and Import i:
 //
 //	Service: main.AddServiceExportWithResponse(e.Subject, server.Streamed if e.Many, else server.Singleton, accounts)
-//	         main.SetServiceExportResponseThreshold(e.Subject, e.Threshold), if it is not 0
+//	         main.SetServiceExportResponseThreshold(e.Subject, e.Threshold)
 //	         account.AddServiceImport(main, i.Subject, i.Subject)
 //	Stream:  main.AddStreamExport(e.Subject, accounts)
 //	         account.AddStreamImport(main, i.Subject, "")

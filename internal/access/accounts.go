@@ -70,16 +70,17 @@ type Export struct {
 	Accounts []Account
 	// Many: a request has several answers (response_type stream).
 	Many bool
-	// Threshold is how long the server waits for answers before it forgets a
-	// request; 0: its default of 2 minutes.
+	// Threshold is how long the server waits for the answers of a service before
+	// it forgets a request; 0 for a stream.
 	Threshold time.Duration
 }
 
 // Bounds of what a server remembers of requests that came by an import.
 const (
-	// manyThreshold is well above any wait for the answers of a read or a pull:
-	// those do not wait.
-	manyThreshold = 30 * time.Second
+	// answerThreshold is well above the time in which clients give up. The
+	// server's default would let a user fill four times the memory with requests
+	// that nobody answers.
+	answerThreshold = 30 * time.Second
 	// stopThreshold is well above the time that a stop takes to be stored. A
 	// stranger's stops with replies fill less memory than with the default.
 	stopThreshold = 10 * time.Second
@@ -156,13 +157,14 @@ func Exports(accounts ...Account) []Export {
 
 func newExport(i Import) Export {
 	e := Export{Kind: i.Kind, Subject: i.Subject}
-	switch {
-	case i.Kind != Service:
-	case i.Subject == stopSubject:
-		e.Threshold = stopThreshold
-	case i.Subject == directGet+"*" || strings.HasPrefix(i.Subject, pull):
-		e.Many, e.Threshold = true, manyThreshold
+	if i.Kind != Service {
+		return e
 	}
+	e.Threshold = answerThreshold
+	if i.Subject == stopSubject {
+		e.Threshold = stopThreshold
+	}
+	e.Many = i.Subject == directGet+"*" || strings.HasPrefix(i.Subject, pull)
 	return e
 }
 

@@ -90,6 +90,9 @@ func TestExports(t *testing.T) {
 		if e.Many {
 			many++
 		}
+		if (e.Threshold == 0) != (e.Kind == Stream) {
+			t.Errorf("%+v: threshold %v", e, e.Threshold)
+		}
 		if slices.Contains(e.Accounts, Main) || len(e.Accounts) == 0 {
 			t.Errorf("%+v is exported to %v", e, e.Accounts)
 		}
@@ -100,7 +103,7 @@ func TestExports(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"$JS.API.DIRECT.GET.*", "$JS.API.CONSUMER.MSG.NEXT.GX1_TASKS.*"} {
-		if e := find(Service, s); !e.Many || e.Threshold != manyThreshold {
+		if e := find(Service, s); !e.Many || e.Threshold != answerThreshold {
 			t.Errorf("%+v has one answer (want many)", e)
 		}
 	}

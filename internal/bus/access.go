@@ -3,9 +3,13 @@ package bus
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"gx1replay/internal/redact"
 )
 
 // Access says how an external bus is reached: addresses, names and paths.
@@ -30,7 +34,22 @@ func (a Access) String() string {
 	if a.URL == "" {
 		return "context " + a.Context
 	}
-	return Redacted(a.URL)
+	return redact.URLs(a.URL)
+}
+
+// checkURLs refuses URLs that cannot be read. The client's own error would hold them
+// with their passwords.
+func (a Access) checkURLs() error {
+	for text := range strings.SplitSeq(a.URL, ",") {
+		text = strings.TrimSpace(text)
+		if !strings.Contains(text, "://") {
+			text = "nats://" + text // as the client reads it
+		}
+		if _, err := url.Parse(text); err != nil {
+			return errors.New("--nats: that is no URL (want nats://HOST:PORT; what is not a letter or digit of a password stands as %XX)")
+		}
+	}
+	return nil
 }
 
 // options are the client's, beside the context's.

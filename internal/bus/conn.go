@@ -20,6 +20,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/loglimit"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -119,7 +120,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			b.log.Info("connection to the bus taken up again", "url", nc.ConnectedUrlRedacted())
+			b.log.Info("connection to the bus taken up again", "url", redact.URLs(nc.ConnectedUrl()))
 			b.wake()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -255,6 +256,9 @@ const defaultInbox = "_INBOX_GX1"
 
 // dial connects, by the context if there is one.
 func (a Access) dial(opts []nats.Option) (*nats.Conn, error) {
+	if err := a.checkURLs(); err != nil {
+		return nil, err
+	}
 	if a.Context == "" {
 		return nats.Connect(a.URL, opts...)
 	}

@@ -106,34 +106,36 @@ func (b *Bus) StoreFooter(ctx context.Context, f footer.Footer) error {
 		return err
 	}
 	id, idx := run.ID(f.RunID), int(f.ChunkIdx)
-	reqCtx, cancel := bounded(ctx)
-	defer cancel()
-	ack, err := b.js.PublishMsg(reqCtx, b.message(footerSubject(id, idx), data),
-		jetstream.WithMsgID(footerMsgID(f, data)), jetstream.WithExpectStream(StreamFooters))
-	if err == nil && !ack.Duplicate {
-		return nil
+	subject := footerSubject(id, idx)
+	opts := []jetstream.PublishOpt{jetstream.WithExpectStream(StreamFooters), jetstream.WithMsgID(footerMsgID(f, data))}
+	for {
+		reqCtx, cancel := bounded(ctx)
+		ack, err := b.js.PublishMsg(reqCtx, b.message(subject, data), opts...)
+		cancel()
+		switch {
+		case err == nil && !ack.Duplicate:
+			return nil
+		case err != nil && !discarded(err):
+			return fmt.Errorf("storing the footer of chunk %d: %w", idx, plain(err))
+		}
+		// One is there, or was once stored under this id, which counts for the
+		// whole stream: whether it is this one, only the stored bytes say.
+		msg, lost := b.last(ctx, StreamFooters, subject)
+		switch {
+		case lost != nil:
+			return lost
+		case msg != nil && checkSchema(msg.Header) == nil && bytes.Equal(msg.Data, data):
+			return nil
+		case msg != nil:
+			return fmt.Errorf("chunk %d: %w", idx, ErrKept)
+		case err != nil:
+			return fmt.Errorf("storing the footer of chunk %d: the one in its place was deleted meanwhile: %w", idx, err)
+		}
+		// What the id stands for is not there: it was deleted, or it stands
+		// elsewhere. Without an id the footer is stored, and still only once.
+		opts = opts[:1]
 	}
-	if err != nil && !discarded(err) {
-		return fmt.Errorf("storing the footer of chunk %d: %w", idx, plain(err))
-	}
-	// One is there, or was once stored under this id, which counts for the
-	// whole stream: whether it is this one, only the stored bytes say.
-	msg, err := b.last(ctx, StreamFooters, footerSubject(id, idx))
-	if err != nil {
-		return err
-	}
-	if msg == nil {
-		return fmt.Errorf("storing the footer of chunk %d: the one that was there is deleted: %w", idx, ErrTryAgain)
-	}
-	if checkSchema(msg.Header) == nil && bytes.Equal(msg.Data, data) {
-		return nil
-	}
-	return fmt.Errorf("chunk %d: %w", idx, ErrKept)
 }
-
-// ErrTryAgain: what stood in the way of a message is gone; the next try may
-// succeed.
-var ErrTryAgain = errors.New("try again")
 
 // footerMsgID is the message id of footer f, whose bytes are data. With their
 // digest in it, nobody can store something else under it first.

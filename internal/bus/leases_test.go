@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
@@ -220,5 +221,35 @@ func TestFootersThatContradictThePlanAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, %d, %v (want a RefusedError)", name, got, at, err)
 		}
 		must(t, b.DeleteFooter(t.Context(), seq))
+	}
+}
+
+// Ids of messages count for the whole stream: whoever stores anything under the
+// id of a footer once made the true one a duplicate, which is not stored.
+func TestFooterWhoseMessageIDIsTaken(t *testing.T) {
+	b := newRig(t, "").bus()
+	m := testManifest("r1", 2)
+	f := okFooter(m, 1)
+	data, err := f.Encode()
+	must(t, err)
+	for _, id := range []string{"r1.1.7.3", footerMsgID(f, data)} {
+		_, err := b.js.PublishMsg(t.Context(), ours("gx1.footer.evil.0", []byte(id)), jetstream.WithMsgID(id))
+		must(t, err)
+		must(t, b.purge(t.Context(), StreamFooters, "gx1.footer.evil.*"))
+	}
+	for range 2 {
+		must(t, b.StoreFooter(t.Context(), f))
+	}
+	got, _, err := b.Footer(t.Context(), m, 1)
+	if err != nil || got == nil || got.WorkerID != f.WorkerID {
+		t.Errorf("stored is %+v, %v (want the footer)", got, err)
+	}
+	// One that was deleted, though it was true, is stored again.
+	_, seq, err := b.Footer(t.Context(), m, 1)
+	must(t, err)
+	must(t, b.DeleteFooter(t.Context(), seq))
+	must(t, b.StoreFooter(t.Context(), f))
+	if got, _, err = b.Footer(t.Context(), m, 1); err != nil || got == nil {
+		t.Errorf("after it was deleted and stored again: %+v, %v", got, err)
 	}
 }

@@ -35,23 +35,6 @@ func distinctHosts(urls []string) int {
 	return len(hosts)
 }
 
-// Redacted is a URL, or several with commas, without passwords and tokens.
-func Redacted(urls string) string {
-	list := strings.Split(urls, ",")
-	for i, text := range list {
-		u, err := url.Parse(strings.TrimSpace(text))
-		if err != nil {
-			list[i] = "(a URL that cannot be read)"
-			continue
-		}
-		if u.User != nil {
-			u.User = url.User("xxxxx")
-		}
-		list[i] = u.String()
-	}
-	return strings.Join(list, ",")
-}
-
 // UnfitError says that the bus cannot be used as it is. Nobody has changed it.
 type UnfitError struct{ Reason string }
 

@@ -30,18 +30,6 @@ func TestCheckVersion(t *testing.T) {
 	}
 }
 
-func TestRedacted(t *testing.T) {
-	for in, want := range map[string]string{
-		"nats://h:4222":                          "nats://h:4222",
-		"nats://u:secret@h:4222,tls://token@i:1": "nats://xxxxx@h:4222,tls://xxxxx@i:1",
-		"nats://u:%zz@h":                         "(a URL that cannot be read)",
-	} {
-		if got := Redacted(in); got != want {
-			t.Errorf("%s: %s (want %s)", in, got, want)
-		}
-	}
-}
-
 // What MakeStreams makes is what CheckStreams wants.
 func TestCheckStreamsOfOurOwn(t *testing.T) {
 	b := newRig(t, "").bus()

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
 )
 
@@ -166,13 +166,7 @@ func cleanReason(payload []byte) string {
 	if len(payload) > 4*run.MaxReasonLen {
 		payload = payload[:4*run.MaxReasonLen]
 	}
-	text := strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(string(payload), ""))
-	text = strings.TrimSpace(text)
+	text := strings.TrimSpace(printable.Line(strings.ToValidUTF8(string(payload), "")))
 	if len(text) > run.MaxReasonLen {
 		text = strings.TrimSpace(strings.ToValidUTF8(text[:run.MaxReasonLen], ""))
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/run"
 )
 
@@ -47,10 +48,10 @@ func artifactSubject(id run.ID, idx int, claim uint64, part int) string {
 func artifactSubjects(id run.ID) string { return "gx1.artifact." + string(id) + ".>" }
 
 // noteSubject is where the user with that public key leaves notes on run id.
-func noteSubject(id run.ID, public string) string { return "gx1.note." + string(id) + "." + public }
+func noteSubject(id run.ID, public string) string { return access.Note(string(id), public) }
 
 // noteSubjects matches the notes of all users on run id.
-func noteSubjects(id run.ID) string { return "gx1.note." + string(id) + ".*" }
+func noteSubjects(id run.ID) string { return access.Note(string(id), "*") }
 
 // parseChunkSubject takes gx1.<kind>.<run_id>.<chunk_idx> apart.
 func parseChunkSubject(kind, subject string) (run.ID, int, error) {

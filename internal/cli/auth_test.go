@@ -245,3 +245,49 @@ func TestRolesInOneAccountAreNamed(t *testing.T) {
 		})
 	}
 }
+
+// What auth accounts prints is what package access exports and imports.
+func TestAuthAccounts(t *testing.T) {
+	code, stdout, stderr := program(t, t.Context(), false, "auth", "accounts")
+	if code != 0 {
+		t.Fatalf("%d %s", code, stderr)
+	}
+	count := func(pattern string) int { return len(regexp.MustCompile(`(?m)^`+pattern).FindAllString(stdout, -1)) }
+	exports := access.Exports(access.Accounts()...)
+	imports := 0
+	for _, e := range exports {
+		line := `nsc add export --account GX1 --name '` + regexp.QuoteMeta(string(e.Kind)+" "+e.Subject) + `' --subject '` + regexp.QuoteMeta(e.Subject) + `'`
+		if e.Kind == access.Service {
+			line += " --service"
+		}
+		if e.Many {
+			line += " --response-type Stream"
+		}
+		if e.Threshold > 0 {
+			line += " --response-threshold " + e.Threshold.String()
+		}
+		public := e.Kind == access.Stream && e.Subject == "gx1.stop.*"
+		if !public {
+			line += " --private"
+		}
+		if count(line+`$`) != 1 {
+			t.Errorf("%+v is not exported: no line %s", e, line)
+		}
+		imports += len(e.Accounts)
+	}
+	if n := count(`nsc add export `); n != len(exports) {
+		t.Errorf("%d exports (want %d)", n, len(exports))
+	}
+	for _, a := range access.Accounts() {
+		if count(`nsc add account --name `+string(a)+`$`) != 1 {
+			t.Errorf("account %s is not added", a)
+		}
+		if got, want := count(`nsc add import --account `+string(a)+` `), len(access.Imports(a)); got != want {
+			t.Errorf("account %s has %d imports (want %d)", a, got, want)
+		}
+		imports -= len(access.Imports(a))
+	}
+	if imports != 0 || strings.Contains(stdout, "--local-subject") {
+		t.Errorf("imports are not those of the exports, or are mapped:\n%s", stdout)
+	}
+}

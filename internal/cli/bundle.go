@@ -21,6 +21,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -72,7 +73,12 @@ type parcel struct {
 }
 
 func (p *parcel) add(name, what string, data []byte) {
-	p.files = append(p.files, bundled{name, what, redact(data)})
+	if filepath.Ext(name) == ".json" {
+		data = redact.JSON(data)
+	} else {
+		data = []byte(redact.Text(string(data)))
+	}
+	p.files = append(p.files, bundled{name, what, data})
 }
 
 func (p *parcel) addJSON(name, what string, v any) {
@@ -85,7 +91,7 @@ func (p *parcel) addJSON(name, what string, v any) {
 }
 
 func (p *parcel) lacks(name string, err error) {
-	p.missing = append(p.missing, name+": "+string(redact([]byte(err.Error()))))
+	p.missing = append(p.missing, name+": "+redact.Text(err.Error()))
 }
 
 func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
@@ -135,7 +141,9 @@ func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFl
 		return export.Target{}, err
 	}
 	defer done()
-	box.addJSON("manifest.json", found.from, found.m)
+	m := found.m
+	m.Command = m.Command.Redacted()
+	box.addJSON("manifest.json", found.from, m)
 	var footers []footer.Footer
 	for _, c := range found.chunks {
 		footers = append(footers, c.Line.Footer())
@@ -250,7 +258,7 @@ func (p *parcel) readme(id run.ID, now time.Time) []byte {
 	for _, f := range p.files {
 		fmt.Fprintf(&b, "  %-20s %9s  %s\n", f.name, size(int64(len(f.data))), f.what)
 	}
-	b.WriteString("\nWhat is not\n  keys, passwords, tokens, environments: what looks like one is " + removed + "\n  bars, models, shipped files, artifacts; the policy, unless --with-policy was given\n")
+	b.WriteString("\nWhat is not\n  keys, passwords, tokens, environments: what looks like one is " + redact.Removed + "\n  bars, models, shipped files, artifacts; the policy, unless --with-policy was given\n")
 	for _, text := range p.missing {
 		fmt.Fprintf(&b, "  %s\n", text)
 	}

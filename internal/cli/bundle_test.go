@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gx1replay/internal/redact"
 )
 
 // unpack reads a bundle.
@@ -88,7 +90,7 @@ func TestBundle(t *testing.T) {
 	if text := files["README.txt"]; !strings.Contains(text, "failed_export.json: there is none") || strings.Contains(text, "policy.yaml") {
 		t.Errorf("README.txt:\n%s", text)
 	}
-	if !strings.Contains(files["perf.json"], `"outcome"`) || !strings.Contains(files["perf.json"], removed) {
+	if !strings.Contains(files["perf.json"], `"outcome"`) || !strings.Contains(files["perf.json"], redact.Removed) {
 		t.Error("perf.json is not the run's, or its command line is whole")
 	}
 	if code, _, stderr := program(t, t.Context(), false, args...); code != 1 || !strings.Contains(stderr, "is there already") {

@@ -15,9 +15,9 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
-	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
@@ -43,7 +43,7 @@ end it says how the counters compare with those of the run.
 A command behind -- takes the place of the run's, as with a debugger or a
 changed script; in what it differs is said. Flags that a worker has on its own
 (--exec-env, --exec-dir, --exec-footer, …) are not kept with a run: give them
-again. Once a run is complete and cleaned it may need --policy, too.
+again. Once a run of a command is complete and cleaned it may need --policy, too.
 
 A chunk of the built-in engine is replayed by that.
 
@@ -95,6 +95,7 @@ type rerun struct {
 	content []byte
 	dir     string
 	kill    <-chan struct{}
+	hint    string // a command line of this verb
 }
 
 func (p Program) rerun(ctx context.Context, f chunkFlags, idText, idxText string, argv []string) error {
@@ -114,7 +115,7 @@ func (p Program) rerun(ctx context.Context, f chunkFlags, idText, idxText string
 	if idx >= len(found.chunks) {
 		return &usageError{msg: fmt.Sprintf("chunk %d of run %s, which has %d (0 to %d)", idx, id, len(found.chunks), len(found.chunks)-1)}
 	}
-	r := &rerun{p: p, f: f, found: found, chunk: found.chunk(idx), was: found.chunks[idx].Line.Footer()}
+	r := &rerun{p: p, f: f, found: found, chunk: found.chunk(idx), was: found.chunks[idx].Line.Footer(), hint: "coordinator chunk RUN_ID IDX --rerun"}
 	r.was.Status, r.was.Error = found.chunks[idx].Status, found.chunks[idx].Error
 	if err := r.open(ctx); err != nil {
 		return err
@@ -152,7 +153,18 @@ func (r *rerun) stamp(bar int64) string {
 }
 
 // open reads the data set and the policy.
-func (r *rerun) open(ctx context.Context) (err error) {
+func (r *rerun) open(ctx context.Context) error {
+	if err := r.openBars(); err != nil {
+		return err
+	}
+	if r.chunk.Bars.First < 0 || r.chunk.Bars.End > int64(len(r.set.Bars)) || r.chunk.Bars.Len() < 1 {
+		return fmt.Errorf("chunk %d has bars [%d, %d) of a data set of %d", r.chunk.Idx, r.chunk.Bars.First, r.chunk.Bars.End, len(r.set.Bars))
+	}
+	return r.openPolicy(ctx)
+}
+
+// openBars reads the data set from a file, and checks its digest.
+func (r *rerun) openBars() (err error) {
 	m := r.found.m
 	source := m.Data.Source
 	if r.f.data != "" {
@@ -166,10 +178,7 @@ func (r *rerun) open(ctx context.Context) (err error) {
 	if sum := bars.Digest(r.set.Bars); sum != m.Data.SHA256 {
 		return &usageError{msg: fmt.Sprintf("the bars of %s have SHA-256 %.12s, those of the run %.12s", source, sum, m.Data.SHA256), hint: hint}
 	}
-	if r.chunk.Bars.First < 0 || r.chunk.Bars.End > int64(len(r.set.Bars)) || r.chunk.Bars.Len() < 1 {
-		return fmt.Errorf("chunk %d has bars [%d, %d) of a data set of %d", r.chunk.Idx, r.chunk.Bars.First, r.chunk.Bars.End, len(r.set.Bars))
-	}
-	return r.openPolicy(ctx)
+	return nil
 }
 
 func (r *rerun) openPolicy(ctx context.Context) error {
@@ -187,138 +196,17 @@ func (r *rerun) openPolicy(ctx context.Context) error {
 		return nil
 	}
 	const hint = "--policy P: the run's policy"
-	if r.content, err = r.found.policy(ctx); err != nil {
+	name := m.Policy.Name
+	if r.content, err = r.found.policy(ctx); err != nil && m.Engine != footer.EngineExec && len(r.found.values) > 0 {
+		r.content, name, err = r.found.values, "policy.values", nil
+	}
+	if err != nil {
 		return &usageError{msg: err.Error(), hint: hint}
 	}
-	if r.policy, err = policy.Parse(m.Policy.Name, r.content, opt); err != nil {
+	if r.policy, err = policy.Parse(name, r.content, opt); err != nil {
 		return &usageError{msg: fmt.Sprintf("reading the run's policy: %v", err), hint: hint}
 	}
 	return nil
-}
-
-// command readies the run's command, or the one that was given in its place.
-func (r *rerun) command(ctx context.Context, argv []string) (func(context.Context) (footer.Footer, error), error) {
-	m := &r.found.m
-	given := len(argv) > 0
-	if !given {
-		argv = m.Command.Argv
-	}
-	if len(argv) == 0 {
-		return nil, &usageError{fmt.Sprintf("it is not known which command run %s has", m.RunID), "coordinator chunk RUN_ID IDX --rerun -- CMD"}
-	}
-	spec, err := r.f.exec.spec(argv, false)
-	if err != nil {
-		return nil, err
-	}
-	engine, err := r.p.engineOf(spec, discard())
-	if err != nil {
-		return nil, err
-	}
-	r.sameFiles(&spec.Command, engine.Dir)
-	c := m.Command
-	if c.Emits == "" { // the run's command is not known: the defaults
-		c.Emits, c.SliceFormat, c.TSFormat = spec.Command.Emits, spec.Command.SliceFormat, spec.Command.TSFormat
-	}
-	c.Argv, c.Digests = spec.Command.Argv, spec.Command.Digests
-	if !m.Command.IsZero() {
-		for _, d := range m.Command.Differences(c) {
-			r.note("differs from the run: it had %s", d)
-		}
-	}
-	spec.Command, m.Command = c, c
-	if err := spec.Check(); err != nil {
-		return nil, err
-	}
-	if err := execengine.CheckEmits(c.Emits, r.policy, m.Data); err != nil {
-		return nil, err
-	}
-	for name := range r.f.exec.shipped() {
-		if _, known := c.Files[name]; !known {
-			return nil, &usageError{msg: fmt.Sprintf("--exec-file %s: the run has no file of that name", name)}
-		}
-	}
-	if r.dir, err = freshDir(r.f.dir, fmt.Sprintf("gx1-rerun-%s-%d-", m.RunID, r.chunk.Idx)); err != nil {
-		return nil, err
-	}
-	files, err := r.files(ctx, c.Files)
-	if err != nil {
-		return nil, err
-	}
-	engine.Spec, engine.Stdout, engine.Stderr = spec, r.p.Stdout, r.p.Stderr
-	memory := execengine.Memory{Set: r.set}
-	return func(ctx context.Context) (footer.Footer, error) {
-		defer engine.Close()
-		res, err := engine.Replay(ctx, execengine.Job{
-			Manifest: *m, Chunk: r.chunk, Slot: int(r.was.Slot), Attempt: max(int(r.was.Attempt), 1), Dir: r.dir,
-			Policy: r.policy, PolicyContent: r.content, Source: memory, Files: files, DataFile: memory.DataFile(r.dir, c),
-			Grace: func(error) time.Duration { return spec.Grace }, Kill: r.kill,
-		}, nil)
-		if res.Unkept != nil {
-			r.note("%v", res.Unkept)
-		}
-		return res.Footer, err
-	}, nil
-}
-
-// sameFiles digests those files of the run's command that --exec-digest named,
-// so that their changes are seen without naming them again.
-func (r *rerun) sameFiles(c *run.Command, dir string) {
-	for name := range r.found.m.Command.Digests {
-		if _, there := c.Digests[name]; there || slices.Contains(r.found.m.Command.Argv, name) {
-			continue
-		}
-		path := name
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		if f, err := execengine.ShipFile(path); err == nil {
-			c.Digests[name] = f.SHA256
-		}
-	}
-}
-
-// files finds the shipped files: where the command line says, or by digest.
-func (r *rerun) files(ctx context.Context, list map[string]run.CommandFile) (map[string]string, error) {
-	given := r.f.exec.shipped()
-	paths := map[string]string{}
-	for name, f := range list {
-		path := given[name]
-		if path != "" {
-			got, err := execengine.ShipFile(path)
-			if err != nil {
-				return nil, fmt.Errorf("--exec-file %s: %w", name, err)
-			}
-			if got.SHA256 != f.SHA256 {
-				r.note("differs from the run: --exec-file %s: SHA-256 %.12s, not %.12s", name, got.SHA256, f.SHA256)
-			}
-		} else if path = r.fileByDigest(f); path == "" {
-			var err error
-			if path, err = r.found.fetchFile(ctx, f, filepath.Join(r.dir, "files")); err != nil {
-				return nil, &usageError{msg: fmt.Sprintf("--exec-file %s (%s, SHA-256 %.12s): %v", name, f.Name, f.SHA256, err), hint: "--exec-file " + name + "=PATH"}
-			}
-		}
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return nil, err
-		}
-		paths[name] = abs
-	}
-	return paths, nil
-}
-
-// fileByDigest looks where workers find or keep shipped files; empty: it is
-// not there.
-func (r *rerun) fileByDigest(f run.CommandFile) string {
-	list := []string{filepath.Join(r.found.target.WorkDir(), "files", f.SHA256, f.Name)}
-	if dir := r.f.exec.files; dir != "" {
-		list = append(list, filepath.Join(dir, f.SHA256), filepath.Join(dir, f.Name))
-	}
-	for _, path := range list {
-		if got, err := execengine.ShipFile(path); err == nil && got.SHA256 == f.SHA256 {
-			return path
-		}
-	}
-	return ""
 }
 
 // builtin readies the built-in engine.
@@ -345,7 +233,7 @@ func freshDir(dir, pattern string) (string, error) {
 	}
 	path, err := filepath.Abs(dir)
 	if err == nil {
-		err = os.MkdirAll(path, 0o755)
+		err = os.MkdirAll(path, 0o700)
 	}
 	var entries []os.DirEntry
 	if err == nil {
@@ -408,7 +296,7 @@ func (r *rerun) statusThen(how string) string {
 	}
 	text, _, _ := strings.Cut(r.was.Error, "\n")
 	if text != "" {
-		text = ": " + plainLine(text)
+		text = ": " + printable.Line(text)
 	}
 	return fmt.Sprintf(" (%s in the run%s)", was, text)
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -17,7 +18,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/worker"
 )
 
@@ -61,6 +64,7 @@ func (p Program) Coordinator(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == guardVerb {
 		return process.GuardMain(args[1:])
 	}
+	p = p.onScreen()
 	root := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
@@ -74,7 +78,7 @@ replayed, and says what is missing.`,
   coordinator export 20260102_150405_1a2b`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
+	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.auditCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
 	// The original's command line has no verb.
 	if len(args) > 0 && strings.HasPrefix(args[0], "--") && args[0] != "--help" {
 		args = append([]string{"run"}, args...)
@@ -87,7 +91,24 @@ func (p Program) ChunkWorker(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == guardVerb {
 		return process.GuardMain(args[1:])
 	}
+	p = p.onScreen()
 	return p.execute(ctx, p.workerCommand("chunkworker", false), args)
+}
+
+// onScreen is p with outputs that pass on no control characters. What they are
+// asked to show comes from commands, from the bus and from files of others.
+func (p Program) onScreen() Program {
+	p.Stdout, p.Stderr = printable.NewWriter(p.Stdout), printable.NewWriter(p.Stderr)
+	return p
+}
+
+// raw is what w writes to: for colours and cursor movements of our own, and for
+// who asked for everything as it is.
+func raw(w io.Writer) io.Writer {
+	if s, ok := w.(*printable.Writer); ok {
+		return s.Unwrap()
+	}
+	return w
 }
 
 func (p Program) execute(ctx context.Context, root *cobra.Command, args []string) int {
@@ -97,20 +118,49 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	err := root.ExecuteContext(ctx)
+	err := whole(args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	var code exitCode
 	if err == nil || errors.As(err, &code) && code.err == nil {
 		return int(code.code)
 	}
-	fmt.Fprintf(p.Stderr, "error: %v\n", err)
+	fmt.Fprintf(p.Stderr, "error: %s\n", redact.Text(err.Error()))
 	var usage *usageError
 	if errors.As(err, &usage) && usage.hint != "" {
-		fmt.Fprintf(p.Stderr, "try:   %s\n", usage.hint)
+		fmt.Fprintf(p.Stderr, "try:   %s\n", redact.Text(usage.hint))
 	}
 	if code.code != 0 {
 		return code.code
 	}
 	return exitUsage
+}
+
+// whole refuses a command line that was pasted as it was printed, without its
+// secrets.
+func whole(args []string) error {
+	for _, arg := range args {
+		if strings.Contains(arg, redact.Removed) {
+			return &usageError{msg: fmt.Sprintf("%s on the command line stands for a secret that was not printed: %s (want the secret in its place)", redact.Removed, arg)}
+		}
+	}
+	return nil
+}
+
+// logTo makes a log of w that holds no secrets.
+func logTo(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		switch v := a.Value.Any().(type) {
+		case string:
+			a.Value = slog.StringValue(redact.Text(v))
+		case []string:
+			a.Value = slog.AnyValue(redact.Args(v))
+		case error:
+			a.Value = slog.StringValue(redact.Text(v.Error()))
+		}
+		return a
+	}}))
 }
 
 // exitCode ends a program with a code of its own.
@@ -125,6 +175,8 @@ func (e exitCode) Error() string {
 	}
 	return e.err.Error()
 }
+
+func (e exitCode) Unwrap() error { return e.err }
 
 // usageError is a bad command line, with what to try.
 type usageError struct {

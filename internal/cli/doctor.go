@@ -18,6 +18,7 @@ import (
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 )
 
@@ -87,7 +88,7 @@ func (p Program) doctor(ctx context.Context, f doctorFlags) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(list)
 	} else {
-		err = printFindings(p.Stdout, list, isTerminal(p.Stdout) && p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb")
+		err = printFindings(raw(p.Stdout), list, isTerminal(p.Stdout) && p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb")
 	}
 	if err != nil {
 		return err
@@ -373,9 +374,9 @@ func printFindings(w io.Writer, list []finding, color bool) error {
 		if color {
 			level = styles[x.Level] + level + "\x1b[0m"
 		}
-		fmt.Fprintf(&b, "%s  %s\n", level, plainLine(x.What))
+		fmt.Fprintf(&b, "%s  %s\n", level, printable.Line(x.What))
 		if x.Do != "" {
-			fmt.Fprintf(&b, "%s  → %s\n", strings.Repeat(" ", 7), x.Do)
+			fmt.Fprintf(&b, "%s  → %s\n", strings.Repeat(" ", 7), printable.Line(x.Do))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

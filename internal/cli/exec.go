@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -109,7 +111,7 @@ func commandArgs(cmd *cobra.Command, args []string) error {
 func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	if !f.exec() {
 		if len(argv) > 0 {
-			return execengine.Spec{}, &usageError{msg: fmt.Sprintf("a command (%s) without --engine exec", argv[0]), hint: "--engine exec -- " + strings.Join(argv, " ")}
+			return execengine.Spec{}, &usageError{msg: fmt.Sprintf("a command (%s) without --engine exec", argv[0]), hint: "--engine exec -- " + strings.Join(redact.Args(argv), " ")}
 		}
 		return execengine.Spec{}, nil
 	}
@@ -218,12 +220,55 @@ func pairs(flag string, list []string) (map[string]string, error) {
 	return out, nil
 }
 
-// forWorker is the part of a worker's command line that is about its command.
-func (f *execFlags) forWorker(argv []string) []string {
-	if !f.exec() {
+// variablesVar holds a local worker's --exec-env and --slot-env: other users of the
+// host can read a command line, and no environment.
+const variablesVar = envPrefix + "LOCAL_VARIABLES"
+
+// variableLists is the value of variablesVar, as JSON: bytes, because a variable
+// may be no UTF-8.
+type variableLists struct {
+	Env     [][]byte `json:"exec_env"`
+	SlotEnv [][]byte `json:"slot_env"`
+}
+
+// takeVariables takes the value of variablesVar, if there is one.
+func (f *execFlags) takeVariables(text string) error {
+	if text == "" {
 		return nil
 	}
-	args := []string{"--engine", f.engine, "--grace", f.grace.String(), "--stall-timeout", f.stall.String()}
+	var v variableLists
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return fmt.Errorf("reading %s: %w", variablesVar, err)
+	}
+	f.env, f.slotEnv = nil, nil
+	for _, b := range v.Env {
+		f.env = append(f.env, string(b))
+	}
+	for _, b := range v.SlotEnv {
+		f.slotEnv = append(f.slotEnv, string(b))
+	}
+	return nil
+}
+
+// forWorker is the part of a worker's command line and environment that is about
+// its command.
+func (f *execFlags) forWorker(argv []string) (args, env []string, err error) {
+	if !f.exec() {
+		return nil, nil, nil
+	}
+	var v variableLists
+	for _, text := range f.env {
+		v.Env = append(v.Env, []byte(text))
+	}
+	for _, text := range f.slotEnv {
+		v.SlotEnv = append(v.SlotEnv, []byte(text))
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encoding the variables of the command: %w", err)
+	}
+	env = []string{variablesVar + "=" + string(text)}
+	args = []string{"--engine", f.engine, "--grace", f.grace.String(), "--stall-timeout", f.stall.String()}
 	add := func(flag, value string) {
 		if value != "" {
 			args = append(args, flag+"="+value)
@@ -235,18 +280,13 @@ func (f *execFlags) forWorker(argv []string) []string {
 	add("--files", f.files)
 	add("--exec-memory-max", f.memoryMax.String())
 	add("--exec-mem-per-task", f.memPerTask.String())
-	for _, list := range []struct {
-		flag   string
-		values []string
-	}{{"--exec-env", f.env}, {"--slot-env", f.slotEnv}, {"--exec-digest", f.digest}} {
-		for _, v := range list.values {
-			add(list.flag, v)
-		}
+	for _, v := range f.digest {
+		add("--exec-digest", v)
 	}
 	if f.serve {
 		args = append(args, "--exec-serve", "--exec-recycle="+strconv.Itoa(f.recycle))
 	}
-	return append(append(args, "--"), argv...)
+	return append(append(args, "--"), argv...), env, nil
 }
 
 // engineOf makes the engine exec of this process.

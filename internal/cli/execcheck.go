@@ -121,7 +121,7 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := logTo(p.Stderr, slog.LevelWarn)
 	engine, err := p.engineOf(spec, log)
 	if err != nil {
 		return err

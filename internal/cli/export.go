@@ -63,7 +63,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})).With("run_id", id)
+	log := logTo(p.Stderr, slog.LevelWarn).With("run_id", id)
 	entry, alive, err := lookUp(id)
 	if err != nil {
 		return err

@@ -26,6 +26,8 @@ type foundRun struct {
 	chunks []perf.Chunk
 	bus    *bus.Bus // nil: it is not up
 	from   string   // where this is from
+	path   string   // the file that it is from; empty: the bus
+	values []byte   // policy.values, if it is from a file that has them
 }
 
 // findManifest finds a run.
@@ -53,6 +55,7 @@ func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, 
 		return nil, nil, err
 	}
 	found.fromFile(file)
+	found.path = path
 	found.from = "the run as " + relative(path) + " has it"
 	return found, done, nil
 }
@@ -83,10 +86,10 @@ func readKnown(t export.Target) (perf.File, string, error) {
 
 func (r *foundRun) fromFile(f perf.File) {
 	report := f.Report
-	r.chunks = f.Chunks
+	r.chunks, r.values = f.Chunks, report.PolicyValues
 	r.m = run.Manifest{
 		RunID: r.target.RunID, Data: report.Data, Policy: report.Policy, PregateEnabled: report.PregateEnabled,
-		Engine: report.Env.Engine, Command: report.Command,
+		Engine: report.Env.Engine, Command: report.Command, Models: report.Model.Digests,
 		Plan: run.Plan{Bars: report.Data.Bars, Chunks: len(f.Chunks), Order: run.OrderTime},
 	}
 }
@@ -122,10 +125,10 @@ func (r *foundRun) fetchFile(ctx context.Context, f run.CommandFile, dir string)
 		return "", err
 	}
 	path := filepath.Join(dir, f.SHA256, f.Name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}
-	return path, os.WriteFile(path, content, 0o644)
+	return path, os.WriteFile(path, content, 0o600)
 }
 
 func (r *foundRun) object(ctx context.Context, name, sha string, limit int64) ([]byte, error) {

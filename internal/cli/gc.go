@@ -49,7 +49,7 @@ func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
 	if err != nil {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
-	log := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := logTo(p.Stderr, slog.LevelWarn)
 	cfg := coordinator.GCConfig{OutputDir: dir, DryRun: f.dryRun, Logger: log}
 	for _, text := range args {
 		id, err := run.ParseID(text)

@@ -41,7 +41,7 @@ func (p Program) guard(ctx context.Context, args []string) int {
 		defer f.Close()
 		w = f
 	}
-	log := slog.New(slog.NewTextHandler(w, nil)).With("run_id", id, "part", "guardian")
+	log := logTo(w, slog.LevelInfo).With("run_id", id, "part", "guardian")
 	process.ReleaseProgram()
 	err = export.Guard(ctx, export.GuardConfig{
 		Target: target, Pipe: pipe, Config: p.Hooks.Export, Logger: log,

@@ -20,6 +20,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
@@ -37,6 +38,7 @@ type logsFlags struct {
 	outputDir string
 	connect   connectFlags
 	asJSON    bool
+	raw       bool
 }
 
 func (p Program) logsCommand() *cobra.Command {
@@ -47,7 +49,8 @@ func (p Program) logsCommand() *cobra.Command {
 		Long: `logs lists the attempts of a run with --engine exec that have left logs, or,
 with the number of a chunk, shows what the command of its last attempt has
 written to its standard error. It finds them in the run's output directory,
-with its local workers, and on its bus as long as that is up.`,
+with its local workers, and on its bus as long as that is up. Control characters
+are shown as \u001b and the like, unless --raw is given.`,
 		Example: `  coordinator logs pilot_on
   coordinator logs pilot_on 3
   coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
@@ -66,6 +69,7 @@ with its local workers, and on its bus as long as that is up.`,
 	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
 	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
 	fl.BoolVar(&f.asJSON, "json", false, "print the list as JSON")
+	fl.BoolVar(&f.raw, "raw", false, "print a log's bytes as they are, with colours and other control characters")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -271,7 +275,7 @@ func writeLogged(out io.Writer, list []loggedAttempt) error {
 		if path != onBus {
 			path = relative(path)
 		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", l.ChunkIdx, l.Attempt, dash(plainLine(l.WorkerID)), dash(l.Status), dash(plainLine(text)), path)
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", l.ChunkIdx, l.Attempt, dash(printable.Line(l.WorkerID)), dash(printable.Line(l.Status)), dash(printable.Line(text)), path)
 	}
 	return w.Flush()
 }
@@ -316,7 +320,10 @@ func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttemp
 		fmt.Fprintf(p.Stderr, "chunk %d, attempt %d: %s is empty%s\n", l.ChunkIdx, l.Attempt, name, other)
 		return nil
 	}
-	_, err = p.Stdout.Write(text)
+	if !f.raw {
+		text = []byte(printable.Text(string(text)))
+	}
+	_, err = raw(p.Stdout).Write(text)
 	return err
 }
 

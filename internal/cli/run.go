@@ -27,6 +27,7 @@ import (
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -181,7 +182,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	// It is not closed: a write that the disk holds up would hold that up, too.
 	logWriter := newPatientLog(logFile)
 	defer logWriter.Close()
-	log := slog.New(slog.NewTextHandler(logWriter, nil)).With("run_id", id)
+	log := logTo(logWriter, slog.LevelInfo).With("run_id", id)
 
 	chunks := f.chunks
 	if chunks == 0 {
@@ -196,9 +197,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if f.exec.exec() && !cmd.Flags().Changed("grace") {
 		f.exec.grace = max(f.drain-graceLess, f.drain/2)
 	}
-	forWorkers := f.exec.forWorker(argv)
+	forWorkers, variables, err := f.exec.forWorker(argv)
+	if err != nil {
+		return err
+	}
 	ui := newUI(p, f, id)
-	ui.next, ui.retry = again(cmd, id, argv), again(cmd, id, argv, "--retry-failed")
+	ui.next, ui.retry = p.again(cmd, id, argv), p.again(cmd, id, argv, "--retry-failed")
 	exp := p.Hooks.Export
 	exp.Stderr = p.Stderr
 	cfg := coordinator.Config{
@@ -216,7 +220,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		Decisions: f.decisions, DecisionsGiven: cmd.Flags().Changed("decisions"),
 		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
 			return process.Spec{Path: exe, Args: append([]string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir}, forWorkers...),
-				Env: append(localEnv(os.Environ()), f.connect.forWorker(w)...)}
+				Env: slices.Concat(localEnv(os.Environ()), f.connect.forWorker(w), variables)}
 		},
 		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
 		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
@@ -262,9 +266,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	return nil
 }
 
-// again is the command that goes on with a run.
-func again(cmd *cobra.Command, id run.ID, argv []string, more ...string) string {
+// again is the command that resumes a run, to paste into a shell. A secret that the
+// environment gave is taken from there again. In the place of one of the command
+// line stands redact.Removed, which the program refuses.
+func (p Program) again(cmd *cobra.Command, id run.ID, argv []string, more ...string) string {
 	words := []string{"coordinator", "run"}
+	variables := map[int]string{} // that gave a word
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch {
 		case f.Name == "run-id", f.Name == "retry-failed", f.Name == "explain":
@@ -277,18 +284,28 @@ func again(cmd *cobra.Command, id run.ID, argv []string, more ...string) string 
 				values = list.GetSlice()
 			}
 			for _, v := range values {
-				words = append(words, "--"+f.Name, quoted(v))
+				words = append(words, "--"+f.Name, v)
+				for _, name := range []string{envName(f.Name), natsEnv[f.Name]} {
+					if name != "" && p.Getenv(name) == v {
+						variables[len(words)-1] = name
+					}
+				}
 			}
 		}
 	})
 	words = append(append(words, "--run-id", string(id)), more...)
 	if len(argv) > 0 {
-		words = append(words, "--")
-		for _, arg := range argv {
-			words = append(words, quoted(arg))
+		words = append(append(words, "--"), argv...)
+	}
+	shown := redact.Args(words)
+	for i, word := range shown {
+		if name := variables[i]; name != "" && word != words[i] {
+			shown[i] = `"${` + name + `:?}"`
+		} else {
+			shown[i] = quoted(word)
 		}
 	}
-	return strings.Join(words, " ")
+	return strings.Join(shown, " ")
 }
 
 // quoted is text as a shell reads it back.
@@ -397,10 +414,10 @@ func openLog(t export.Target) (f *os.File, fresh bool, err error) {
 	}
 	const flags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
 	path := filepath.Join(t.RunDir(), "run.log")
-	if f, err = os.OpenFile(path, flags|os.O_EXCL, 0o644); err == nil {
+	if f, err = os.OpenFile(path, flags|os.O_EXCL, 0o600); err == nil {
 		return f, true, nil
 	}
-	if f, err = os.OpenFile(path, flags, 0o644); err != nil {
+	if f, err = os.OpenFile(path, flags, 0o600); err != nil {
 		return nil, false, fmt.Errorf("opening the run's log: %w", err)
 	}
 	return f, false, nil

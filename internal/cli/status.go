@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -17,7 +16,9 @@ import (
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -99,7 +100,7 @@ func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, as
 	defer t.Stop()
 	for {
 		if isTerminal(p.Stdout) && !asJSON {
-			fmt.Fprint(p.Stdout, "\x1b[H\x1b[2J") // the screen, anew
+			fmt.Fprint(raw(p.Stdout), "\x1b[H\x1b[2J") // the screen, anew
 		}
 		alive, err := p.status(ctx, p.Stdout, look, only, asJSON)
 		if err != nil || alive == 0 {
@@ -153,7 +154,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 			chunks = fmt.Sprintf("%d of %d", s.ChunksOK, s.Chunks)
 			bars = progress.Count(s.Bars) + " of " + progress.Count(s.PlannedBars)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, state,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, printable.Line(state),
 			time.Since(e.StartedAt).Round(time.Second), chunks, bars, e.PID, coordinator.AccessTo(e.Entry), left, e.OutputDir)
 	}
 	if err := w.Flush(); err != nil {
@@ -168,20 +169,10 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 			which = "this run"
 		}
 		for _, u := range e.Standing.Unfit {
-			fmt.Fprintf(out, "worker %s on %s does not serve %s: %s\n", plainLine(u.WorkerID), plainLine(u.Host), which, plainLine(u.Why))
+			fmt.Fprintf(out, "worker %s on %s does not serve %s: %s\n", printable.Line(u.WorkerID), printable.Line(u.Host), which, printable.Line(u.Why))
 		}
 	}
 	return alive, nil
-}
-
-// plainLine is text from the bus as it may go to a terminal.
-func plainLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 // runs lists the register, and asks the bus of each run that lives how far it
@@ -215,7 +206,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	}
 	asked.Wait()
 	for i := range list {
-		list[i].URL = bus.Redacted(list[i].URL)
+		list[i].URL = redact.URLs(list[i].URL)
 	}
 	return list, nil
 }
@@ -233,7 +224,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 			continue
 		}
 		s := runStatus{
-			Entry: process.Entry{RunID: m.RunID, URL: bus.Redacted(where.URL), Context: where.Context, Session: m.Session, State: string(m.State)},
+			Entry: process.Entry{RunID: m.RunID, URL: redact.URLs(where.URL), Context: where.Context, Session: m.Session, State: string(m.State)},
 			Alive: m.State == run.StateRunning, BusAnswers: true, onBus: string(m.State),
 		}
 		if n := len(m.Sessions); n > 0 {

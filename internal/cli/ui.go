@@ -18,13 +18,14 @@ import (
 
 	"golang.org/x/term"
 
-	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -62,11 +63,11 @@ func newUI(p Program, f runFlags, id run.ID) *ui {
 		p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(),
 		troubles: make(chan coordinator.Trouble, 64), told: map[string]bool{},
 	}
-	if file, ok := p.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if file, ok := raw(p.Stderr).(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
 		u.live = progress.NewLive(file, u.color)
 	} else {
-		u.log = slog.New(slog.NewTextHandler(p.Stderr, nil))
+		u.log = logTo(p.Stderr, slog.LevelInfo)
 	}
 	return u
 }
@@ -80,7 +81,7 @@ func (u *ui) say(format string, args ...any) {
 	if u.live != nil {
 		w = u.live
 	}
-	fmt.Fprintf(w, format+"\n", args...)
+	fmt.Fprintln(w, printable.Text(redact.Text(fmt.Sprintf(format, args...))))
 }
 
 // start is called before the session begins: from now on a stop leaves a perf
@@ -104,9 +105,9 @@ func (u *ui) ready(i coordinator.Info) {
 	case i.URL == "" && u.f.connect.given.Context != "":
 		how = "--context " + u.f.connect.given.Context + " "
 	case open:
-		how = "--server " + bus.Redacted(i.URL) + " --nkey " + relative(i.OperatorKey) + " "
+		how = "--server " + redact.URLs(i.URL) + " --nkey " + relative(i.OperatorKey) + " "
 	case i.URL != "nats://"+coordinator.DefaultListen:
-		how = "--server " + bus.Redacted(i.URL) + " "
+		how = "--server " + redact.URLs(i.URL) + " "
 	}
 	cmd := "nats " + how + "pub gx1.stop." + string(i.RunID) + " ''"
 	u.stop.Store(&cmd)
@@ -313,13 +314,14 @@ func (u *ui) summary(out export.Outcome) {
 			s.File = out.Fallbacks[n-1]
 		}
 	}
-	if err := progress.Summary(u.p.Stdout, s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
+	s.LastError, s.ExportError = redact.Text(s.LastError), redact.Text(s.ExportError)
+	if err := progress.Summary(raw(u.p.Stdout), s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
 		u.log.Warn("printing the summary", "error", err)
 	}
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := raw(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -9,21 +10,31 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/printable"
 )
 
 func (p Program) verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify PERF.json",
-		Short: "Recompute what follows from a perf JSON's chunks, and say what does not fit",
-		Long: `verify computes statuses, counts, coverage, totals and times of a perf JSON from
-its chunks and sessions, and names the first field that does not fit, its value
-and what was expected. If the file names the run's trades, their digest, number
-and sum are held against it as well. Exit codes: 0 all fits; 1 it does not, or the file
-cannot be read.`,
-		Example: "  coordinator verify reports/replay_eval/GATED/perf_pilot_on.json",
-		Args:    oneArg("PERF.json", "coordinator verify perf_RUN_ID.json"),
-		RunE:    func(_ *cobra.Command, args []string) error { return p.verify(args[0], asJSON) },
+		Short: "Recompute what follows from a perf JSON's chunks and trades, and name every difference",
+		Long: `verify recomputes the totals of a perf JSON and names every value that differs:
+its file, its field, the value and what was expected.
+
+From the chunks it computes statuses, counts, coverage, totals and outcome, and
+from the sessions the time. From the trades file that the perf JSON names it
+computes the digest, the number of rows and the sums, for the run and for every
+chunk, and each row's pnl from its prices. If the parquet file, the metrics and
+the attribution lie beside the trades file, it compares them with its rows.
+
+verify shows that the files agree with each other. Whether a worker reported
+what it replayed, ` + "`coordinator audit`" + ` finds out.
+
+exit codes: 0 everything agrees; 1 something differs, or a file cannot be read.`,
+		Example: `  coordinator verify reports/replay_eval/GATED/perf_pilot_on.json
+  coordinator verify perf_pilot_on.json --json`,
+		Args: oneArg("PERF.json", "coordinator verify perf_RUN_ID.json"),
+		RunE: func(_ *cobra.Command, args []string) error { return p.verify(args[0], asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)
@@ -32,59 +43,125 @@ cannot be read.`,
 
 // verified is what verify prints with --json.
 type verified struct {
-	Path         string       `json:"path"`
-	OK           bool         `json:"ok"`
-	Error        string       `json:"error"`
-	RunID        string       `json:"run_id"`
-	Outcome      perf.Outcome `json:"outcome"`
-	PlannedBars  int64        `json:"planned_bars"`
-	ReplayedBars int64        `json:"replayed_bars"`
+	Path         string                `json:"path"`
+	OK           bool                  `json:"ok"`
+	Error        string                `json:"error"` // one line; empty: all agrees
+	RunID        string                `json:"run_id"`
+	Outcome      perf.Outcome          `json:"outcome"`
+	PlannedBars  int64                 `json:"planned_bars"`
+	ReplayedBars int64                 `json:"replayed_bars"`
+	Trades       export.VerifiedTrades `json:"trades"`
+	WithoutRows  int64                 `json:"without_rows"`
+	Differences  perf.Differences      `json:"differences"`
 }
 
 func (p Program) verify(path string, asJSON bool) error {
+	f, err := parsePerf(path)
+	if err != nil && !errors.Is(err, perf.ErrVerify) {
+		if !asJSON {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: export.VerifiedTrades{Others: []string{}}, Differences: perf.Differences{}})
+	}
+	v := verified{
+		Path: path, RunID: string(f.Report.RunID), Outcome: f.Totals.Outcome, Differences: perf.Differences{},
+		PlannedBars: f.Totals.Coverage.PlannedBars, ReplayedBars: f.Totals.Coverage.ReplayedBars,
+		WithoutRows: f.Report.Selection.Trades.WithoutRows,
+	}
+	v.add(path, err)
+	v.add(path, f.VerifyTime().Err())
+	v.add(path, f.VerifyPolicy().Err())
+	v.Trades, err = export.VerifyTrades(path, f)
+	if err != nil && !errors.Is(err, export.ErrTrades) {
+		v.Error = err.Error()
+	}
+	v.add(path, err)
+	v.OK = v.Error == ""
+	if asJSON {
+		return p.sayVerified(v)
+	}
+	return p.tellVerified(v, f)
+}
+
+// add adds the differences that err holds; those without a file are of the one
+// at path. A difference is named once.
+func (v *verified) add(path string, err error) {
+	var list perf.Differences
+	if !errors.As(err, &list) {
+		return
+	}
+	named := map[[2]string]bool{}
+	for _, d := range v.Differences {
+		named[[2]string{d.File, d.Field}] = true
+	}
+	for _, d := range list {
+		if d.File == "" {
+			d.File = path
+		}
+		if at := [2]string{d.File, d.Field}; !named[at] {
+			named[at] = true
+			v.Differences = append(v.Differences, d)
+		}
+	}
+	v.Error = v.Differences.Error()
+}
+
+// parsePerf reads the perf JSON at path. With an ErrVerify there is a file.
+func parsePerf(path string) (perf.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return perf.File{}, err
 	}
-	if info.Size() > perf.MaxBytes {
-		return fmt.Errorf("%s has %d bytes (at most %d)", path, info.Size(), perf.MaxBytes)
+	if !info.Mode().IsRegular() || info.Size() > perf.MaxBytes {
+		return perf.File{}, fmt.Errorf("it has %d bytes and mode %v (expected a plain file of at most %d bytes)", info.Size(), info.Mode(), perf.MaxBytes)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return perf.File{}, err
 	}
-	f, err := perf.ParseVerified(b)
-	trades := ""
-	if err == nil {
-		trades, err = export.VerifyTrades(path, f)
+	return perf.ParseVerified(b)
+}
+
+func (p Program) sayVerified(v verified) error {
+	enc := json.NewEncoder(p.Stdout)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(v)
+	if err == nil && !v.OK {
+		return exitCode{code: exitUsage}
 	}
-	c := f.Totals.Coverage
-	if asJSON {
-		v := verified{Path: path, OK: err == nil, RunID: string(f.Report.RunID), Outcome: f.Totals.Outcome, PlannedBars: c.PlannedBars, ReplayedBars: c.ReplayedBars}
-		if err != nil {
-			v.Error = err.Error()
+	return err
+}
+
+// tellVerified is for people. Every number is the one that was computed from the
+// file beside it.
+func (p Program) tellVerified(v verified, f perf.File) error {
+	if !v.OK {
+		for _, d := range v.Differences {
+			fmt.Fprintln(p.Stdout, printable.Line(d.String()))
 		}
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		if errOut := enc.Encode(v); errOut != nil {
-			return errOut
+		if len(v.Differences) == 0 {
+			return fmt.Errorf("%s: %s", v.Path, v.Error)
 		}
-		if err != nil {
-			return exitCode{code: exitUsage}
+		return exitCode{code: exitUsage, err: fmt.Errorf("%s: %s", v.Path, counted(len(v.Differences), "difference"))}
+	}
+	fmt.Fprintf(p.Stdout, "%s: run %s, %s, %d of %d bars in %d chunks; all totals agree with the chunks\n",
+		v.Path, v.RunID, v.Outcome, v.ReplayedBars, v.PlannedBars, f.Totals.ChunksTotal)
+	without := ""
+	if v.WithoutRows > 0 {
+		without = fmt.Sprintf("; %d further trades are counted, but their rows are lost", v.WithoutRows)
+	}
+	switch t := v.Trades; {
+	case t.File == "":
+		if without != "" {
+			fmt.Fprintf(p.Stdout, "%s: no trades file%s\n", v.Path, without)
 		}
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	fmt.Fprintf(p.Stdout, "%s: run %s, %s, %d of %d bars in %d chunks; everything that follows from them fits\n",
-		path, f.Report.RunID, f.Totals.Outcome, c.ReplayedBars, c.PlannedBars, f.Totals.ChunksTotal)
-	switch {
-	case trades == "":
 	case f.Report.Selection.Scope == perf.ScopeCommand:
-		fmt.Fprintf(p.Stdout, "%s: the command's own trades, as they were put together; what they are worth is not ours to say\n", trades)
+		fmt.Fprintf(p.Stdout, "%s: %d rows, the command's own trades, SHA-256 as recorded%s; their pnl is the command's and was not computed\n", t.File, t.Rows, without)
 	default:
-		fmt.Fprintf(p.Stdout, "%s: %d trades, %.2f bps, as the perf JSON says\n", trades, f.Totals.TotalTrades-f.Report.Selection.Trades.WithoutRows, f.Totals.TotalPnlBps)
+		fmt.Fprintf(p.Stdout, "%s: %d rows, %.2f bps, SHA-256 as recorded; rows and sums agree with the perf JSON%s\n", t.File, t.Rows, t.PnlBps, without)
+	}
+	for _, path := range v.Trades.Others {
+		fmt.Fprintf(p.Stdout, "%s: agrees with these rows\n", path)
 	}
 	return nil
 }

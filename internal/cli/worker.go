@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/worker"
 )
 
@@ -76,7 +78,7 @@ worker takes it at once.`,
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	fl.StringArrayVar(&f.coordinators, "coordinator-key", nil, "serve only runs whose manifest a coordinator with this public nkey signed (U…, repeatable)")
 	f.exec.bindCommand(fl)
-	fl.StringVar(&f.workDir, "work-dir", filepath.Join(os.TempDir(), "gx1-replay-work"), "where attempts are kept, and files that commands open")
+	fl.StringVar(&f.workDir, "work-dir", "", "directory of this user alone for attempts and files that commands open (default: gx1-replay-<uid>/work in the system's temporary directory)")
 	fl.DurationVar(&f.keepWork, "keep-work", 7*24*time.Hour, "for how long it keeps what was not touched; attempts of complete runs go at once (0: everything stays)")
 	fl.StringVar(&f.cacheDir, "cache-dir", "", "where fetched bars, models and files are kept for later runs (default: gx1-replay in the user's cache directory)")
 	f.cacheMax = defaultCache
@@ -107,10 +109,32 @@ func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error
 	if err != nil {
 		return nil, fmt.Errorf("--cache-dir: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		log.Warn("the cache of what is fetched has no place", "error", err)
 	}
 	return dataset.NewCache(dir, int64(f.cacheMax), log), nil
+}
+
+// workDirectory makes the work directory and makes sure that nobody else can
+// put files there. A local worker's is in its run's own directory.
+func (f *workerFlags) workDirectory(local bool) (string, error) {
+	switch {
+	case local:
+		return f.workDir, safefile.InnerDir(f.workDir)
+	case f.workDir == "":
+		// Beside the register, where that has no other place.
+		parent, err := safefile.TempDir(os.TempDir(), "gx1-replay-"+strconv.Itoa(os.Geteuid()))
+		if err != nil {
+			return "", &usageError{msg: fmt.Sprintf("the default work directory: %v", err), hint: "--work-dir DIR: a directory of your own"}
+		}
+		dir := filepath.Join(parent, "work")
+		return dir, safefile.InnerDir(dir)
+	}
+	dir, err := safefile.UserDir(f.workDir)
+	if err != nil {
+		return "", &usageError{msg: fmt.Sprintf("--work-dir: %v", err), hint: "--work-dir DIR: a directory of your own that others cannot write"}
+	}
+	return dir, nil
 }
 
 // keep is for how long the work directory keeps what was not touched. A local
@@ -192,7 +216,7 @@ const exitSecondSignal = 130
 func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	// Before anything else opens files: the lifeline's descriptor is fixed.
 	lifeline, local := process.InheritedLifeline(p.Getenv)
-	log := slog.New(slog.NewTextHandler(p.Stderr, nil))
+	log := logTo(p.Stderr, slog.LevelInfo)
 	slots, err := f.slots(local)
 	if err != nil {
 		return err
@@ -204,6 +228,14 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 			return fmt.Errorf("--run: %w", err)
 		}
 		only = id
+	}
+	if local {
+		if err := f.exec.takeVariables(p.Getenv(variablesVar)); err != nil {
+			return err
+		}
+	}
+	if f.workDir, err = f.workDirectory(local); err != nil {
+		return err
 	}
 	spec, err := f.exec.spec(argv, false)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"gx1replay/internal/printable"
 )
 
 // Schema is the version of the JSON report. Added fields do not raise it.
@@ -165,26 +167,16 @@ func whole(n int64) string { return grouped(strconv.FormatInt(n, 10)) }
 // mostText bounds one text of a file in a report, in characters.
 const mostText = 1000
 
-// Plain is text from a file, made fit for a terminal or one line of a report:
-// control characters and what does not print become a replacement character.
+// Plain is text from a file, made fit for a terminal or one line of a report.
 func Plain(text string) string {
-	var b strings.Builder
 	n := 0
-	for _, c := range text {
+	for i := range text {
 		if n++; n > mostText {
-			b.WriteString("…")
+			text = text[:i] + "…"
 			break
 		}
-		switch {
-		case c == '\n' || c == '\t':
-			b.WriteByte(' ')
-		case !unicode.IsPrint(c):
-			b.WriteRune(unicode.ReplacementChar)
-		default:
-			b.WriteRune(c)
-		}
 	}
-	return b.String()
+	return printable.Line(text)
 }
 
 // escaped is Plain text that Markdown shows as it is, in a table, too.

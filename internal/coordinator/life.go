@@ -56,6 +56,7 @@ type Life struct {
 	stopID   string // begins the message ids of the stops that this one stores
 	lines    *loglimit.Limiter
 	bad      chan bad
+	hints    chan struct{} // to read the stop
 }
 
 // Object is a content for the object store, made when it is missing there.
@@ -81,7 +82,13 @@ func (l *Life) Prepare() {
 	l.bad = make(chan bad, 1024)
 	l.stopID = bus.NewStopID()
 	l.lines = loglimit.New(l.Logger)
-	l.board.onStop = func(s run.Stop) { l.HeardStop(foreign(s)) }
+	l.hints = make(chan struct{}, 1)
+	l.board.onStop = func() {
+		select {
+		case l.hints <- struct{}{}:
+		default:
+		}
+	}
 	if l.Trouble != nil {
 		l.board.onTrouble = l.Trouble
 	}
@@ -201,7 +208,7 @@ func (l *Life) storeFirst(ctx context.Context) error {
 	if errors.Is(err, bus.ErrConflict) {
 		var stored run.Manifest
 		stored, rev, err = l.Bus.Manifest(ctx, l.Manifest.RunID)
-		if err == nil && (stored.Session != l.Manifest.Session || !sameProcess(stored.Coordinator, l.Manifest.Coordinator)) {
+		if err == nil && (stored.Ref() != l.Manifest.Ref() || stored.Session != l.Manifest.Session || !sameProcess(stored.Coordinator, l.Manifest.Coordinator)) {
 			err = fmt.Errorf("run %s: %w", l.Manifest.RunID, ErrTakenOver)
 		}
 	}

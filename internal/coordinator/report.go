@@ -37,6 +37,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 		RequestedWorkers: s.cfg.Workers, Workers: s.cfg.Workers,
 		Fill:           string(p.Replay.Fill),
 		Policy:         policyOf(p),
+		PolicyValues:   s.policyValues(),
 		BusUnreachable: s.lost.Load(),
 		Env:            envInfo(s.cfg.Version, host, s.cfg.Engine, p.Pregate.Enabled),
 		Command:        s.cfg.Command,
@@ -84,6 +85,15 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	r.Redeliveries, r.Releases, r.Failures = t.redeliveries, t.releases, t.failures
 	r.FootersRefused = b.refused.Load()
 	return r, chunks
+}
+
+// policyValues is what stands as policy.values in the run's file.
+func (s *Session) policyValues() []byte {
+	values, err := s.cfg.Policy.Values(s.cfg.Engine == footer.EngineExec)
+	if err != nil { // numbers and names always have a JSON
+		s.cfg.Logger.Warn("the values of the policy are left out of the perf JSON", "error", err)
+	}
+	return values
 }
 
 func envInfo(v Version, host, engine string, pregate bool) perf.EnvInfo {

@@ -15,10 +15,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gx1replay/internal/safefile"
 )
 
 // Cache keeps what was fetched from the bus in a directory, at most so many
-// bytes of it. What it gives is verified by its digest each time. Any number
+// bytes of it. What it gives is verified by its digest each time, and is a plain
+// file: it does not matter who else can write there. Any number
 // of processes may share one: a file is written aside and renamed, and one that
 // another has removed is fetched again. A directory that cannot be written is
 // no error: there is no cache then.
@@ -57,7 +60,7 @@ func NewCache(dir string, max int64, log *slog.Logger) *Cache {
 // most limit bytes, from the directory or from store. A nil Cache keeps
 // nothing.
 func (c *Cache) Get(ctx context.Context, store Store, name, sha string, limit int64) ([]byte, error) {
-	if data := c.read(sha); data != nil {
+	if data := c.read(sha, limit); data != nil {
 		return data, nil
 	}
 	data, err := store.GetObject(ctx, name, limit)
@@ -79,17 +82,20 @@ func digest(b []byte) string {
 func (c *Cache) off() bool { return c == nil || c.dir == "" || c.max <= 0 }
 
 // read returns what the directory has, nil if that is nothing, or damaged.
-func (c *Cache) read(sha string) []byte {
+func (c *Cache) read(sha string, limit int64) []byte {
 	if c.off() {
 		return nil
 	}
 	path := filepath.Join(c.dir, sha)
-	data, err := os.ReadFile(path)
-	if err != nil {
+	data, err := safefile.Read(path, limit)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if digest(data) != sha {
-		c.log.Warn("a file of the cache is damaged; it is fetched again", "path", path)
+	if err == nil && digest(data) != sha {
+		err = errors.New("its content has another digest")
+	}
+	if err != nil {
+		c.log.Warn("a file of the cache is damaged; it is fetched again", "path", path, "error", err)
 		return nil
 	}
 	if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > touchEvery {
@@ -121,14 +127,17 @@ func (c *Cache) keep(sha string, data []byte) {
 func (c *Cache) write(sha string, data []byte) error {
 	// What it stands in is not made: that may be a run's output directory, which
 	// must not come back when it was deleted.
-	if err := os.Mkdir(c.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(c.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("making the cache: %w", err)
 	}
-	f, err := os.CreateTemp(c.dir, asidePrefix+"*")
+	f, err := os.CreateTemp(c.dir, asidePrefix+"*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("writing into the cache: %w", err)
 	}
 	_, err = bytes.NewReader(data).WriteTo(f)
+	if err == nil {
+		err = f.Sync() // a file that a crash cut short would be fetched again
+	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), filepath.Join(c.dir, sha))
 	}

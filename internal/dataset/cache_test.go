@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -86,6 +87,37 @@ func TestCacheVerifiesEachUse(t *testing.T) {
 	}
 	if n := store.slicesRead(); n != 4 || !strings.Contains(log.String(), "damaged") {
 		t.Errorf("%d objects were read (want 4); it said %q", n, log.String())
+	}
+}
+
+// Nor does what is no plain file, or too large, hold anybody up.
+func TestCacheTakesPlainFilesOnly(t *testing.T) {
+	store, names := storeOf(t, 4, 1000)
+	dir := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "outside")
+	must(t, os.WriteFile(outside, []byte("ours"), 0o600))
+	at := func(i int) string { return filepath.Join(dir, names[i]) }
+	must(t, syscall.Mkfifo(at(0), 0o600))
+	must(t, os.Symlink(outside, at(1)))
+	must(t, os.Mkdir(at(2), 0o700))
+	must(t, os.WriteFile(at(3), nil, 0o600))
+	must(t, os.Truncate(at(3), 1<<40))
+	c := NewCache(dir, 1<<20, nil)
+	for range 2 {
+		for _, sha := range names {
+			get(t, c, store, sha)
+		}
+	}
+	if n := store.slicesRead(); n != 5 { // the directory stays in its place
+		t.Errorf("%d objects were read (want 5)", n)
+	}
+	if b, err := os.ReadFile(outside); err != nil || string(b) != "ours" {
+		t.Errorf("the file that a link led to holds %q, %v", b, err)
+	}
+	info, err := os.Lstat(at(0))
+	must(t, err)
+	if info.Mode() != 0o600 {
+		t.Errorf("what it keeps has mode %v (want 0600)", info.Mode())
 	}
 }
 

@@ -50,8 +50,22 @@ func borders(n, sliceBars int64) int64 { return (n - 1) / sliceBars }
 // ComputeStates makes the object that StatesName names, in one pass over all,
 // the bars of d, by a set of features that has seen no bar yet.
 func ComputeStates(d run.Data, all []bars.Bar, fresh *feature.Set) ([]byte, error) {
+	s, err := NewStates(d, all, fresh)
+	if err != nil {
+		return nil, err
+	}
+	data, err := msgpack.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the states of data set %s: %w", d.SHA256, err)
+	}
+	return data, nil
+}
+
+// NewStates computes what is in the object that StatesName names, as
+// ComputeStates does.
+func NewStates(d run.Data, all []bars.Bar, fresh *feature.Set) (States, error) {
 	if n := int64(len(all)); n != d.Bars || d.SliceBars < 1 || fresh.Seen() != 0 {
-		return nil, fmt.Errorf("states of %d bars in slices of %d by a set that has seen %d (want %d bars, 1 or more a slice, 0 seen)",
+		return States{}, fmt.Errorf("states of %d bars in slices of %d by a set that has seen %d (want %d bars, 1 or more per slice, 0 seen)",
 			n, d.SliceBars, fresh.Seen(), d.Bars)
 	}
 	s := States{Schema: run.Schema, Data: d.SHA256, Bars: d.Bars, SliceBars: d.SliceBars}
@@ -62,11 +76,7 @@ func ComputeStates(d run.Data, all []bars.Bar, fresh *feature.Set) ([]byte, erro
 			s.States = append(s.States, fresh.AppendState(nil))
 		}
 	}
-	data, err := msgpack.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the states of data set %s: %w", d.SHA256, err)
-	}
-	return data, nil
+	return s, nil
 }
 
 // LoadStates reads the object name for data set d and checks that a set of

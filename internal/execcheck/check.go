@@ -156,7 +156,7 @@ func (c *checker) replay(ctx context.Context, p Piece) (left, error) {
 	if p.Pieces > 1 {
 		dir = filepath.Join(c.Dir, "cut_"+strconv.Itoa(p.Pieces), "chunk_"+strconv.Itoa(p.Idx))
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return left{}, fmt.Errorf("making a directory for the command: %w", err)
 	}
 	m := c.Manifest

@@ -29,10 +29,10 @@ func (a *attempt) alone(ctx context.Context, report func(footer.Footer)) ending 
 
 // reproduce leaves a script that runs the command again.
 func (a *attempt) reproduce() {
-	f, err := os.OpenFile(filepath.Join(a.paths.dir, reproduceSh), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o755)
+	f, err := os.OpenFile(filepath.Join(a.paths.dir, reproduceSh), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
 	if err == nil {
 		err = Reproduce(f, Reproduction{
-			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env, Argv: a.argv,
+			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env, Shown: a.shown, Argv: a.argv,
 			Task: a.paths.task, Serve: a.e.Spec.Serve,
 		})
 		if cerr := f.Close(); err == nil {

@@ -11,6 +11,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/safefile"
 )
 
@@ -42,6 +43,7 @@ type attempt struct {
 	argv     []string // nil in serve mode
 	env      []string
 	withheld []string
+	shown    map[string]bool // names in env whose values may be kept
 
 	tally      *tally
 	progressed bool // progress came by another way than the footer file
@@ -166,7 +168,7 @@ func (a *attempt) follow(ctx context.Context, c control, report func(footer.Foot
 	a.poll(report)
 	end.footer = a.footer()
 	end.bars = a.tally.bars
-	end.stderr = a.stderr.Tail(stderrTail)
+	end.stderr = lastLines(redact.Text(a.stderr.Tail(stderrTail)), stderrTail, false)
 	return end
 }
 
@@ -187,6 +189,7 @@ func (a *attempt) listen(report func(footer.Footer)) {
 }
 
 func (a *attempt) take(r Report, report func(footer.Footer)) {
+	r = r.redacted()
 	now := time.Now()
 	if a.tally.add(r, now) && report != nil {
 		report(a.tally.footer(a.tally.bars, now))
@@ -226,7 +229,11 @@ func (a *attempt) poll(report func(footer.Footer)) {
 // footer reads what the command left as its footer, or said in its last line.
 func (a *attempt) footer() *Report {
 	_, final := a.heard.take()
+	if final != nil {
+		*final = final.redacted()
+	}
 	r, ok, err := readFooter(a.paths.footer, a.opens(a.paths.footer), true)
+	r = r.redacted()
 	switch {
 	case a.e.Spec.NoFooter:
 		return final

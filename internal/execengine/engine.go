@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Engine replays chunks with the command of its Spec. Its methods may be
@@ -182,24 +183,36 @@ func (a *attempt) emitted(ctx context.Context, verdict error, bars int64) (Emiss
 		Kind: a.emit(), Chunk: a.job.Chunk.Bars, Data: a.job.Manifest.Data, Policy: a.job.Policy, Source: a.job.Source,
 		Times: a.slice, FirstRow: a.task.FirstBar - a.task.WarmupBars, Partial: verdict != nil, Bars: bars,
 	}
-	out, err := a.emittedInOut(ctx, e)
+	out, err := a.emittedIn(ctx, a.paths.out, e)
 	if err == nil && e.Kind == run.EmitsTrades && len(out.Artifacts) == 0 && a.e.Spec.Footer != "" {
 		// A command with a place of its own for its footer may have its trades
 		// beside it, as the original's runner.
-		e.Dir = filepath.Dir(a.paths.footer)
-		out, err = Emitted(ctx, e)
+		out, err = a.emittedIn(ctx, filepath.Dir(a.paths.footer), e)
 	}
 	return out, err
 }
 
-// emittedInOut reads what is in the attempt's own output directory.
-func (a *attempt) emittedInOut(ctx context.Context, e Emit) (Emission, error) {
-	dir, err := a.dir.Dir(outDir)
+// emittedIn reads what is in the directory at path.
+func (a *attempt) emittedIn(ctx context.Context, path string, e Emit) (Emission, error) {
+	dir, err := a.openDir(path)
 	if err != nil {
 		return Emission{}, err
 	}
 	defer dir.Close() // it was read only
 	return e.in(ctx, dir)
+}
+
+// openDir opens a directory in which the command may have left something: one
+// in the attempt's, or one that the user has named, by a link perhaps.
+func (a *attempt) openDir(path string) (*safefile.Dir, error) {
+	if name, ok := a.dir.Name(path); ok {
+		return a.dir.Dir(name)
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	return safefile.OpenDir(path)
 }
 
 // located says where the log of an attempt that failed is.

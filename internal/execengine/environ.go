@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gx1replay/internal/redact"
 )
 
 // passedOn are what a command inherits of the worker's environment without
@@ -47,7 +49,7 @@ type envEntry struct {
 // parseEnv reads one --exec-env.
 func parseEnv(text string) (envEntry, error) {
 	bad := func(what string) (envEntry, error) {
-		return envEntry{}, fmt.Errorf("--exec-env %.80q: %s (want NAME, GLOB or NAME=VALUE)", text, what)
+		return envEntry{}, fmt.Errorf("--exec-env %.80q: %s (want NAME, GLOB or NAME=VALUE)", redact.Var(text), what)
 	}
 	name, value, set := strings.Cut(text, "=")
 	switch {
@@ -98,7 +100,7 @@ func CheckEnv(list []string) error {
 			return "", unknown(name, append(slices.Clone(placeholders), paramPrefix+"NAME", filePrefix+"NAME"))
 		})
 		if err != nil {
-			return fmt.Errorf("--exec-env %.80q: %w", text, err)
+			return fmt.Errorf("--exec-env %.80q: %w", redact.Var(text), err)
 		}
 	}
 	return nil
@@ -146,7 +148,7 @@ func Environ(list []string, slotEnv map[string][]string, slot int, inherited []s
 			continue
 		}
 		if out[e.pattern], err = Expand(e.value, v); err != nil {
-			return nil, nil, fmt.Errorf("--exec-env %.80q: %w", text, err)
+			return nil, nil, fmt.Errorf("--exec-env %.80q: %w", redact.Var(text), err)
 		}
 		chosen[e.pattern], set[e.pattern] = true, true
 	}
@@ -169,6 +171,33 @@ func Environ(list []string, slotEnv map[string][]string, slot int, inherited []s
 		env = append(env, name+"="+out[name])
 	}
 	return env, withheld, nil
+}
+
+// shownVars are the names of those variables of Environ whose values are no
+// secrets of the user, and may be kept: the protocol's, the defaults, and what
+// the command line sets to a harmless value. All else has come from the
+// environment or may be a secret.
+func shownVars(list []string, slotEnv map[string][]string, own map[string]string, env []string) map[string]bool {
+	shown := map[string]bool{}
+	for name, value := range envDefaults {
+		shown[name] = valueOf(env, name) == value
+	}
+	set := map[string]bool{}
+	for _, text := range list {
+		if e, err := parseEnv(text); err == nil && e.set {
+			set[e.pattern], shown[e.pattern] = true, redact.Var(text) == text
+		}
+	}
+	for name, values := range slotEnv {
+		text := name + "=" + strings.Join(values, ",")
+		shown[name] = redact.Var(text) == text
+	}
+	for name := range own {
+		if name != checkpointVar || !set[name] {
+			shown[name] = true
+		}
+	}
+	return shown
 }
 
 // setSlot gives out the slot's values.

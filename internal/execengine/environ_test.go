@@ -101,7 +101,7 @@ func TestEnviron_Errors(t *testing.T) {
 		later   bool // only when the values are there
 	}{
 		{list: []string{""}, err: `--exec-env "": there is no name`},
-		{list: []string{"=x"}, err: `--exec-env "=x": there is no name`},
+		{list: []string{"=x"}, err: `--exec-env "=[removed]": there is no name`},
 		{list: []string{"A B"}, err: `--exec-env "A B": ' ' cannot stand`},
 		{list: []string{"1A"}, err: "neither a name nor a glob"},
 		{list: []string{"A["}, err: "neither a name nor a glob"},
@@ -110,7 +110,9 @@ func TestEnviron_Errors(t *testing.T) {
 		{list: []string{"A=\x00"}, err: "zero byte"},
 		{list: []string{"GX1_RUN_ID=x"}, err: "GX1_RUN_ID is the engine's own"},
 		{list: []string{"GX1R_STOP_FILE=x"}, err: "GX1R_STOP_FILE is the engine's own"},
-		{list: []string{"A={slise}"}, err: `--exec-env "A={slise}": "{slise}": {slise} is no placeholder`},
+		{list: []string{"A={slise}"}, err: `--exec-env "A={slise}": {slise} is no placeholder`},
+		{list: []string{"A=S3{slise}"}, err: `--exec-env "A=[removed]": {slise} is no placeholder`},
+		{list: []string{"A=S3\x00"}, err: `--exec-env "A=[removed]": the value holds a zero byte`},
 		{list: []string{"A={param.gone}"}, err: "{param.gone} is no placeholder", later: true},
 		{slotEnv: map[string][]string{"A": nil}, err: `--slot-env "A": there is no value`, later: true},
 		{slotEnv: map[string][]string{"A-": {"1"}}, err: `--slot-env "A-": that is no name`, later: true},

@@ -9,9 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Bounds of what --exec-digest names. A run's manifest, one message on the
@@ -189,7 +189,7 @@ func (w *digestWalk) digest(file string, size int64, relative bool) error {
 
 // digestFile returns the SHA-256 (hex) and size of a plain file.
 func digestFile(file string) (sha string, size int64, err error) {
-	f, err := openPlain(file)
+	f, _, err := safefile.OpenLinked(file)
 	if err != nil {
 		return "", 0, err
 	}
@@ -212,22 +212,4 @@ func ShipFile(path string) (run.CommandFile, error) {
 		return run.CommandFile{}, err
 	}
 	return run.CommandFile{Name: filepath.Base(abs), SHA256: sha, Bytes: size}, nil
-}
-
-// openPlain opens a plain file of the user's own, or a link to one, as
-// interpreters and modules often are. Opening anything else, a pipe that nobody
-// writes to, does not hang: it is an error.
-func openPlain(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no plain file (%s)", path, info.Mode().Type())
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

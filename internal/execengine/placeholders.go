@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"gx1replay/internal/redact"
 )
 
 // Values are what placeholders stand for in one attempt, by their names
@@ -36,12 +38,13 @@ func Expand(text string, v Values) (string, error) {
 		return value, nil
 	})
 	if err == nil && strings.ContainsRune(out, 0) {
-		err = fmt.Errorf("%.80q holds a zero byte", out)
+		err = errors.New("it holds a zero byte")
 	}
 	return out, err
 }
 
-// expand walks through text and calls value for each placeholder.
+// expand walks through text and calls value for each placeholder. Its error does
+// not hold the text, which may be a secret.
 func expand(text string, value func(name string) (string, error)) (string, error) {
 	var out strings.Builder
 	open := 0 // {{ without its }}
@@ -67,7 +70,7 @@ func expand(text string, value func(name string) (string, error)) (string, error
 		}
 		s, err := value(name)
 		if err != nil {
-			return "", fmt.Errorf("%.200q: %w", text, err)
+			return "", err
 		}
 		out.WriteString(s)
 		i += len(name) + 2
@@ -147,10 +150,10 @@ func CheckArgs(args []string, params, files []string) error {
 			return "", unknown(name, slices.Clone(known))
 		})
 		if err == nil && strings.ContainsRune(a, 0) {
-			err = fmt.Errorf("%.80q holds a zero byte", a)
+			err = errors.New("it holds a zero byte")
 		}
 		if err != nil {
-			return fmt.Errorf("argument %d of the command: %w", i, err)
+			return fmt.Errorf("argument %d of the command: %.200q: %w", i, redact.Args(args)[i], err)
 		}
 	}
 	return nil

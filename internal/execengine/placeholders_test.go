@@ -25,7 +25,7 @@ func TestExpand(t *testing.T) {
 		{text: "}} a }", want: "}} a }"},
 		{text: "{{ }} }}", want: "{ } }}"},
 		{text: "ø{slice}ø", want: "ø/w/s.parquetø"},
-		{text: "{Slice}", err: `"{Slice}": {Slice} is no placeholder (want one of {chunk_idx} {file.m.bin} {out_dir} {param.alpha-1} {slice}; {{Slice}} for the text itself)`},
+		{text: "{Slice}", err: `{Slice} is no placeholder (want one of {chunk_idx} {file.m.bin} {out_dir} {param.alpha-1} {slice}; {{Slice}} for the text itself)`},
 		{text: "${HOME}", err: "{HOME} is no placeholder"},
 		{text: "{param.beta}", err: "{param.beta} is no placeholder"},
 		{text: "a\x00", err: "zero byte"},
@@ -70,7 +70,8 @@ func TestCheckArgs(t *testing.T) {
 		{args: []string{"x", "{file.b}"}, err: "no --exec-file b=PATH"},
 		{args: []string{"x", "ok", "{slise}"}, err: "argument 2 of the command: \"{slise}\": {slise} is no placeholder (want one of {task} {run_id}"},
 		{args: []string{"x", "{slise}"}, err: "{load_start_ts} {param.a} {file.m}; {{slise}}"},
-		{args: []string{"x", "a\x00b"}, err: "argument 1 of the command: \"a\\x00b\" holds a zero byte"},
+		{args: []string{"x", "a\x00b"}, err: "argument 1 of the command: \"a\\x00b\": it holds a zero byte"},
+		{args: []string{"x", "--token", "S3{slise}"}, err: "argument 2 of the command: \"[removed]\": {slise} is no placeholder"},
 	} {
 		err := CheckArgs(c.args, []string{"a"}, []string{"m"})
 		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"gx1replay/internal/redact"
 	"gx1replay/internal/safefile"
 )
 
@@ -195,10 +196,10 @@ func (a *attempt) values() Values {
 // expand makes argument vector, environment and the footer's place.
 func (a *attempt) expand() error {
 	spec, v := a.e.Spec, a.values()
-	for _, text := range spec.Command.Argv {
+	for i, text := range spec.Command.Argv {
 		arg, err := Expand(text, v)
 		if err != nil {
-			return fmt.Errorf("the command's argument %.80q: %w", text, err)
+			return fmt.Errorf("the command's argument %.80q: %w", redact.Args(spec.Command.Argv)[i], err)
 		}
 		a.argv = append(a.argv, arg)
 	}
@@ -213,7 +214,9 @@ func (a *attempt) expand() error {
 		a.paths.footer = path
 	}
 	var err error
-	a.env, a.withheld, err = Environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, a.variables(), v)
+	own := a.variables()
+	a.env, a.withheld, err = Environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, own, v)
+	a.shown = shownVars(spec.Env, spec.SlotEnv, own, a.env)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/redact"
 )
 
 // Report is what a command has said of itself, in one of the forms of
@@ -75,6 +76,21 @@ func (r *Report) fields() []reported {
 		{"drop_reasons", &f.DropReasons},
 		{"n_signals", &f.NSignals},
 	}
+}
+
+// redacted is r without secrets: what a command reports is kept and printed.
+func (r Report) redacted() Report {
+	for _, text := range []*string{&r.Footer.Error, &r.Footer.ErrorTraceback} {
+		*text = redact.Text(*text)
+	}
+	if r.Raw == nil {
+		return r
+	}
+	if r.Raw = redact.JSON(r.Raw); len(r.Raw) > maxRawBytes {
+		r.Raw = nil
+		r.Ignored = append(slices.Clone(r.Ignored), "child")
+	}
+	return r
 }
 
 // Merge takes what a later report gives; what it does not give stays, also

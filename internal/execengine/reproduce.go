@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"gx1replay/internal/redact"
 	"gx1replay/internal/safefile"
 )
 
@@ -22,7 +23,10 @@ type Reproduction struct {
 	Dir     string // working directory
 	Out     string // the attempt's {out_dir}, absolute
 	Env     []string
-	Argv    []string
+	// Shown are the names of Env whose values the script may hold. It names the
+	// others and takes their values from where it is run.
+	Shown map[string]bool
+	Argv  []string
 	// Task is the path of the task file; empty: GX1R_TASK_FILE of Env, if that
 	// is there.
 	Task string
@@ -31,9 +35,11 @@ type Reproduction struct {
 }
 
 // Reproduce writes reproduce.sh, a script for sh that runs the attempt's
-// command again: in the same directory, with the same arguments and exactly
-// the same environment, except that it never touches what the attempt has
-// left. What it writes goes to a directory of its own: the script's first
+// command again: in the same directory, with the same arguments and variables of
+// the same names, except that it never touches what the attempt has left. It holds
+// no secrets: values of variables that are not shown, and arguments that are
+// redacted, are taken from the environment of whoever runs it, and it does not run
+// while one is missing. What it writes goes to a directory of its own: the script's first
 // argument, new or empty, or else "reproduced" beside the script, "reproduced-2"
 // and so on. So the attempt's out_dir becomes that directory wherever it
 // stands in arguments, environment and task file, and the task, footer,
@@ -46,13 +52,18 @@ func Reproduce(w io.Writer, r Reproduction) error {
 	if err != nil {
 		return fmt.Errorf("writing reproduce.sh: %w", err)
 	}
+	given, err := r.given()
+	if err != nil {
+		return fmt.Errorf("writing reproduce.sh: %w", err)
+	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `#!/bin/sh
 # The command of run %s, chunk %d, attempt %d, once more.
 # usage: reproduce.sh [DIR]
 # What it writes goes to DIR, new or empty (default: "reproduced" beside this
 # script). What the attempt has left stays as it is.
-set -eu
+# Values that may be secrets are not kept here. Set these variables before:
+%sset -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 if [ $# -gt 0 ]; then
 	mkdir -p -- "$1"
@@ -71,7 +82,7 @@ else
 	mkdir -- "$OUT"
 fi
 echo "reproduce.sh: it writes to $OUT" >&2
-`, oneLine(r.Run), r.Chunk, r.Attempt)
+`, oneLine(r.Run), r.Chunk, r.Attempt, given)
 	// OUT as it stands in a JSON text.
 	b.WriteString(`JSON_OUT=$(printf '%s' "$OUT" | sed 's/[\\"]/\\&/g')` + "\n")
 	taskPath := ""
@@ -90,10 +101,11 @@ echo "reproduce.sh: it writes to $OUT" >&2
 	b.WriteString("env -i")
 	for _, nv := range r.Env {
 		name, value, _ := strings.Cut(nv, "=")
-		if envName(name) {
+		switch {
+		case r.Shown[name]:
 			fmt.Fprintf(&b, " \\\n\t%s=%s", name, moves.quote(value))
-		} else {
-			fmt.Fprintf(&b, " \\\n\t%s", moves.quote(nv))
+		case envName(name):
+			fmt.Fprintf(&b, " \\\n\t%s=\"$%s\"", name, name)
 		}
 	}
 	b.WriteString(" \\\n\t")
@@ -101,11 +113,16 @@ echo "reproduce.sh: it writes to $OUT" >&2
 		// env would take the program's name for a variable.
 		b.WriteString(`/bin/sh -c 'exec "$@"' sh `)
 	}
+	shown := redact.Args(r.Argv)
 	for i, a := range r.Argv {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(moves.quote(a))
+		if shown[i] != a {
+			fmt.Fprintf(&b, `"$%s"`, argVar(i))
+		} else {
+			b.WriteString(moves.quote(a))
+		}
 	}
 	if !r.Serve {
 		b.WriteString(" </dev/null")
@@ -115,6 +132,43 @@ echo "reproduce.sh: it writes to $OUT" >&2
 		return fmt.Errorf("writing reproduce.sh: %w", err)
 	}
 	return nil
+}
+
+// argVar is the variable that holds argument i for the script.
+func argVar(i int) string { return fmt.Sprintf("GX1R_ARG_%d", i) }
+
+// given is the part of the script that asks for what it does not hold.
+func (r Reproduction) given() (string, error) {
+	var about, check strings.Builder
+	ask := func(name, what string) {
+		fmt.Fprintf(&about, "#   %s: %s\n", name, oneLine(what))
+		text := fmt.Sprintf("reproduce.sh: %s is not set (want %s)", name, what)
+		fmt.Fprintf(&check, "[ -n \"${%s+set}\" ] || { printf '%%s\\n' %s >&2; exit 1; }\n", name, shellQuote(oneLine(text)))
+	}
+	for _, nv := range r.Env {
+		name, _, _ := strings.Cut(nv, "=")
+		switch {
+		case r.Shown[name]:
+		case envName(name):
+			ask(name, "the variable as the attempt had it")
+		default:
+			fmt.Fprintf(&about, "#   left out, because sh has no such names: %s\n", oneLine(name))
+		}
+	}
+	shown := redact.Args(r.Argv)
+	for i, a := range r.Argv {
+		if shown[i] == a {
+			continue
+		}
+		if i == 0 {
+			return "", errors.New("the program's name holds a secret")
+		}
+		ask(argVar(i), fmt.Sprintf("argument %d of the command, %s, with its secret", i, shown[i]))
+	}
+	if about.Len() == 0 {
+		about.WriteString("#   (none)\n")
+	}
+	return about.String() + check.String(), nil
 }
 
 func (r Reproduction) taskPath() string {

@@ -42,6 +42,7 @@ func attemptDir(t *testing.T) (dir string, r Reproduction) {
 			"GX1R_FOOTER_FILE=" + out + "/chunk_footer.json", "GX1R_PROGRESS_FILE=" + dir + "/progress.jsonl", "GX1R_STOP_FILE=" + dir + "/stop",
 			"GX1R_TASK_FILE=" + dir + "/task.json", "ODD='\"$x`y`\\\n!", "BASH_FUNC_f%%=() { :; }", "EMPTY=", "PATH=" + os.Getenv("PATH"), "LIST=" + out + ":" + out + "2",
 		},
+		Shown: map[string]bool{"GX1R_FOOTER_FILE": true, "GX1R_PROGRESS_FILE": true, "GX1R_STOP_FILE": true, "GX1R_TASK_FILE": true, "LIST": true},
 		Argv: []string{"sh", "-c", `
 			printf '%s|' "$@" > "$1/args"
 			env > "$1/env"
@@ -94,7 +95,7 @@ func TestReproduce(t *testing.T) {
 		if want == "given here" {
 			cmd.Args = append(cmd.Args, given)
 		}
-		cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "LEAK=1", "CDPATH=/usr"}
+		cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "LEAK=1", "CDPATH=/usr", "ODD='\"$x`y`\\\n!", "EMPTY="}
 		cmd.Stdin = strings.NewReader("not for the command")
 		out, err := cmd.CombinedOutput()
 		var exit *exec.ExitError
@@ -150,8 +151,44 @@ func TestReproduce(t *testing.T) {
 		}
 	}
 	for _, taken := range []string{given, r.Out} {
-		if out, err := exec.Command(script, taken).CombinedOutput(); err == nil || !strings.Contains(string(out), "is not empty") {
+		cmd := exec.Command(script, taken)
+		cmd.Env = append(os.Environ(), "ODD=", "EMPTY=")
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "is not empty") {
 			t.Errorf("%s: %v, %s", taken, err, out)
+		}
+	}
+}
+
+// The script holds no value that came from the environment and no secret of the
+// arguments. It names what is missing, and runs with the values that it is given.
+func TestReproduce_Secrets(t *testing.T) {
+	dir, r := attemptDir(t)
+	r.Env = append(r.Env, "API=S3CR3T-env")
+	r.Argv = []string{"sh", "-c", `printf '%s|' "$API" "$@"`, "name", "--password=S3CR3T-arg", "--token", "S3CR3T token", "it's"}
+	script := writeScript(t, dir, r)
+	if text := contents(t, script); strings.Contains(text, "S3CR3T") || !strings.Contains(text, "API") {
+		t.Fatalf("the script:\n%s", text)
+	}
+	env := []string{"PATH=" + os.Getenv("PATH"), "ODD=", "EMPTY="}
+	for _, c := range []struct{ set, want string }{
+		{"", "reproduce.sh: API is not set (want the variable as the attempt had it)\n"},
+		{"API=S3CR3T-env", "reproduce.sh: GX1R_ARG_4 is not set (want argument 4 of the command, --password=[removed], with its secret)\n"},
+		{"GX1R_ARG_4=--password=S3CR3T-arg", "reproduce.sh: GX1R_ARG_6 is not set (want argument 6 of the command, [removed], with its secret)\n"},
+		{"GX1R_ARG_6=S3CR3T token", ""},
+	} {
+		if c.set != "" {
+			env = append(env, c.set)
+		}
+		cmd := exec.Command(script, filepath.Join(t.TempDir(), "new"))
+		cmd.Env = env
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if c.want != "" && (err == nil || stderr.String() != c.want) {
+			t.Errorf("%v: %v, %q (want %q)", env, err, stderr.String(), c.want)
+		}
+		if want := "S3CR3T-env|--password=S3CR3T-arg|--token|S3CR3T token|it's|"; c.want == "" && (err != nil || string(out) != want) {
+			t.Errorf("%v, %q, %q (want %q)", err, out, stderr.String(), want)
 		}
 	}
 }

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Formats of a slice (--slice-format).
@@ -43,35 +41,26 @@ func SliceRange(chunk run.BarRange, dataBars, warmup, tail int64) run.BarRange {
 // the opening times (ns) of the rows. format is SliceParquet, whose times are
 // UTC timestamps in ns, or SliceCSV, whose times are in tsFormat. r must not be
 // empty. The file is written aside and renamed: on an error there is none, or
-// the one that was there. It is not synced; a slice that a crash of the host
-// spoils belongs to an attempt that is gone.
+// the one that was there. Only its user can read it. It is not synced; a slice
+// that a crash of the host spoils belongs to an attempt that is gone.
 func WriteSlice(ctx context.Context, path, format, tsFormat string, src Source, r run.BarRange) (times []int64, err error) {
-	defer func() {
-		if err != nil {
-			times, err = nil, fmt.Errorf("writing bars [%d, %d) to %s: %w", r.First, r.End, path, err)
-		}
-	}()
+	err = safefile.Replace(path, false, func(w io.Writer) error {
+		times, err = RenderSlice(ctx, w, format, tsFormat, src, r)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing bars [%d, %d) to %s: %w", r.First, r.End, path, err)
+	}
+	return times, nil
+}
+
+// RenderSlice writes to w what WriteSlice writes to a file. Equal bars are equal
+// bytes.
+func RenderSlice(ctx context.Context, w io.Writer, format, tsFormat string, src Source, r run.BarRange) (times []int64, err error) {
 	if r.Len() < 1 {
 		return nil, errors.New("there are none (want at least one)")
 	}
-	dir, name := filepath.Split(path)
-	// Not os.CreateTemp: its files can be read by their owner alone.
-	aside := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", name, rand.Uint64()))
-	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	times, err = copySlice(ctx, f, format, tsFormat, src, r)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(aside, path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.Remove(aside))
-	}
-	return times, nil
+	return copySlice(ctx, w, format, tsFormat, src, r)
 }
 
 // sliceWriter is a file of a format under way.

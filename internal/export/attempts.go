@@ -198,7 +198,7 @@ func (p *attemptKeeper) file(idx, n int, name, to string) error {
 		if err := removeIfThere(aside); err != nil {
 			return err
 		}
-		if err := copyPlain(in, aside, info.Size()); err != nil {
+		if err := copyPlain(in, aside, info.Size(), info.Mode().Perm()&0o700); err != nil {
 			return errors.Join(err, removeIfThere(aside))
 		}
 	}
@@ -233,7 +233,7 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 	if err := p.mkdirs(filepath.Dir(dst)); err != nil {
 		return err
 	}
-	if err := writePlain(dst, slices.Concat(parts...)); err != nil {
+	if err := safefile.Replace(dst, false, safefile.Parts(parts...)); err != nil {
 		return err
 	}
 	p.kept(a.Bytes)
@@ -320,9 +320,10 @@ func linked(path, to string, info fs.FileInfo) bool {
 	return err == nil && os.SameFile(is, info)
 }
 
-// copyPlain copies size bytes of a file, or as many as it has.
-func copyPlain(in io.Reader, to string, size int64) error {
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// copyPlain copies size bytes of a file, or as many as it has. Its owner alone
+// may read what a command left: it may hold the command's secrets.
+func copyPlain(in io.Reader, to string, size int64, mode fs.FileMode) error {
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

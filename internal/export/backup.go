@@ -141,6 +141,7 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 			return err
 		}
 		b.slot.path, b.slot.id, b.slot.cfg, b.slot.unread = b.target.Backup(), b.target.RunID, b.Config, true
+		b.slot.cfg.private = true
 	}
 	r.Timestamp = time.Now().UTC()
 	if r.Mode == "" {

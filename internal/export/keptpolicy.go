@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"gx1replay/internal/footer"
+	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -39,9 +41,20 @@ func checkPolicy(p run.Policy, content []byte) error {
 	return nil
 }
 
+// policyValues is what stands as policy.values in the file of report, which is
+// without, or nil where the policy is not at hand. content is as readPolicy's.
+func policyValues(t Target, report perf.Report, content []byte) ([]byte, error) {
+	gateOnly := report.Env.Engine == footer.EngineExec
+	p, err := readPolicy(t, report.Policy, content, policy.Options{PregateFlag: &report.PregateEnabled, GateOnly: gateOnly})
+	if err != nil {
+		return nil, err
+	}
+	return p.Values(gateOnly)
+}
+
 // readPolicy reads the policy p of a run from content, or from where KeepPolicy
 // wrote it if that is nil.
-func readPolicy(t Target, p run.Policy, content []byte) (policy.Policy, error) {
+func readPolicy(t Target, p run.Policy, content []byte, opt policy.Options) (policy.Policy, error) {
 	if p.Content == "" {
 		return policy.Policy{}, errors.New("nobody knows the run's policy")
 	}
@@ -57,7 +70,7 @@ func readPolicy(t Target, p run.Policy, content []byte) (policy.Policy, error) {
 	if err := checkPolicy(p, content); err != nil {
 		return policy.Policy{}, err
 	}
-	return policy.Parse(p.Name, content, policy.Options{})
+	return policy.Parse(p.Name, content, opt)
 }
 
 // RemovePolicies removes what KeepPolicy wrote.

@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
@@ -186,24 +187,31 @@ func ended(b []byte) []byte {
 	return b
 }
 
-// verifyOwn holds the rows of a command's own trades, in the file name, against
-// f: their number, where every chunk is done and has counted its own.
-func verifyOwn(name string, b []byte, f perf.File) error {
-	rows, err := parseOwn(b)
+// OwnTrades cuts the trades file of a run, in which a command's own trades were
+// joined, into what each chunk left: the header, and as many bytes as its footer
+// lists, if they have its digest. A chunk that is not there was left out, or has
+// another header.
+func OwnTrades(t Target, chunks []perf.Chunk) map[int][]byte {
+	found := map[int][]byte{}
+	b, err := safefile.Read(t.TradesCSV(), maxVerified)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrTrades, name, err)
+		return found
 	}
-	for _, c := range f.Chunks {
-		if c.Line.IsZero() {
-			continue
+	r := csv.NewReader(bytes.NewReader(b))
+	if _, err := r.Read(); err != nil {
+		return found
+	}
+	header, rest := b[:r.InputOffset()], b[r.InputOffset():]
+	for i, c := range chunks {
+		for _, a := range c.Line.Footer().Artifacts {
+			n := a.Bytes - int64(len(header))
+			if a.Name != trade.OwnTradesName || n < 0 || n > int64(len(rest)) {
+				continue
+			}
+			if own := slices.Concat(header, rest[:n]); digest(own) == a.SHA256 {
+				found[i], rest = own, rest[n:]
+			}
 		}
-		if !c.Line.IsOK() || slices.Contains(c.Line.Footer().Unreported, "n_trades_closed") {
-			return nil
-		}
 	}
-	without := f.Report.Selection.Trades.WithoutRows
-	if n := rows.n + without; n != f.Totals.TotalTrades {
-		return fmt.Errorf("%w: %s has %d rows, with trades.without_rows %d these are %d (total_trades is %d)", ErrTrades, name, rows.n, without, n, f.Totals.TotalTrades)
-	}
-	return nil
+	return found
 }

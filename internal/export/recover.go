@@ -220,7 +220,7 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 	var p policy.Policy
 	if what != run.EmitsTrades {
 		var err error
-		if p, err = readPolicy(r.Target, report.Policy, r.Policy); err != nil {
+		if p, err = readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}); err != nil {
 			r.Logger.Warn("trades are not selected over the run: its policy is not at hand", "error", err)
 			return perf.Selection{}
 		}
@@ -242,6 +242,12 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 // write writes the recovery. dirs are attempts' directories, by the digests of
 // their artifacts.
 func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.Chunk, dirs map[string]string) (Result, error) {
+	if len(report.PolicyValues) == 0 && report.Policy.Content != "" {
+		var err error
+		if report.PolicyValues, err = policyValues(r.Target, report, r.Policy); err != nil {
+			r.Logger.Warn("policy.values is left empty: the run's policy is not at hand", "error", err)
+		}
+	}
 	if r.exporter == nil {
 		s := slot{path: r.Output, id: r.Target.RunID, cfg: r.Config}
 		report.Selection = r.selection(ctx, report, chunks, dirs)

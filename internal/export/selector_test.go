@@ -71,8 +71,8 @@ func TestVerifyTrades(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := read(t, w.target.Perf())
-	if name, err := export.VerifyTrades(w.target.Perf(), f); err != nil || name != w.target.TradesCSV() {
-		t.Fatalf("%s: %v", name, err)
+	if found, err := export.VerifyTrades(w.target.Perf(), f); err != nil || found.File != w.target.TradesCSV() || len(found.Others) != 3 {
+		t.Fatalf("%+v: %v", found, err)
 	}
 	if err := e.WriteCopy(); err != nil {
 		t.Fatal(err)
@@ -88,9 +88,9 @@ func TestVerifyTrades(t *testing.T) {
 		listed  bool
 		wantErr string
 	}{
-		"another digest": {append(bytes.Clone(b), '\n'), false, "SHA-256"},
+		"another digest": {append(bytes.Clone(b), '\n'), false, "sha256 is"},
 		"a row less":     {bytes.Join(lines[:len(lines)-2], nil), true, "total_trades"},
-		"another pnl":    {bytes.Join(append(append([][]byte{}, lines[:1]...), append([][]byte{[]byte("T1,x,x,1.5,0,0,0,0,0,0,0,long,EU,stop,1,1,1,1,1,1\n")}, lines[2:]...)...), nil), true, "pnl_bps"},
+		"another pnl":    {bytes.Join(append(append([][]byte{}, lines[:1]...), append([][]byte{[]byte("T000000001,2026-01-05T07:05:00Z,2026-01-05T07:10:00Z,1.5,0,0,0,0,0,0,0,long,EU,stop,1,1,1,1,1,1\n")}, lines[2:]...)...), nil), true, "pnl_bps"},
 		"no header":      {lines[1], true, "line 1"},
 		"a torn row":     {append(bytes.Clone(b), "T1,x"...), true, "line "},
 	} {
@@ -386,6 +386,10 @@ func TestRecoverSelects(t *testing.T) {
 	}
 	if _, err := export.VerifyTrades(w.target.Perf(), f); err != nil {
 		t.Error(err)
+	}
+	values, err := w.policy.Values(false)
+	if err != nil || !bytes.Equal(f.Report.PolicyValues, values) {
+		t.Errorf("policy.values %s, %v (want %s)", f.Report.PolicyValues, err, values)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"os"
@@ -90,60 +88,6 @@ func (p *pass) closed() iter.Seq[*trade.Signal] {
 			}
 		}
 	}
-}
-
-// ErrTrades: a trades file is not the one that its perf JSON names, or says
-// something else.
-var ErrTrades = errors.New("the trades file does not fit the perf JSON")
-
-// VerifyTrades holds the trades file that the perf JSON at path names against
-// it: its bytes by their digest, the number of rows and the sum of their pnl.
-// Of a command's own trades the pnl is not known, and their number only where
-// every chunk is done and has counted its own. It returns the file's path,
-// empty if f names none. Such an error, but for a
-// file that cannot be read, is an ErrTrades.
-func VerifyTrades(path string, f perf.File) (string, error) {
-	sel := f.Report.Selection
-	if sel.Trades.File == "" {
-		return "", nil
-	}
-	if !filepath.IsLocal(filepath.FromSlash(sel.Trades.File)) {
-		return "", fmt.Errorf("%w: trades.file is %.200q (want a path below the perf JSON's directory)", ErrTrades, sel.Trades.File)
-	}
-	// Beside the perf JSON stands the directory; beside its copy the file.
-	name := filepath.Join(filepath.Dir(path), filepath.FromSlash(sel.Trades.File))
-	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-		if near := filepath.Join(filepath.Dir(path), filepath.Base(name)); fileExists(near) {
-			name = near
-		}
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return name, fmt.Errorf("reading the trades file: %w", err)
-	}
-	if sum := digest(b); sum != sel.Trades.SHA256 {
-		return name, fmt.Errorf("%w: %s has SHA-256 %s (trades.sha256 is %s)", ErrTrades, name, sum, sel.Trades.SHA256)
-	}
-	if sel.Scope == perf.ScopeCommand {
-		return name, verifyOwn(name, b, f)
-	}
-	rows, total, err := trade.SumCSV(b)
-	if err != nil {
-		return name, fmt.Errorf("%w: %s: %w", ErrTrades, name, err)
-	}
-	without := 0.0
-	for i, c := range f.Chunks {
-		if t := f.ChunkTrades(i); !t.Known && !c.Line.IsZero() {
-			without += t.PnlBps
-		}
-	}
-	if n := rows + sel.Trades.WithoutRows; n != f.Totals.TotalTrades {
-		return name, fmt.Errorf("%w: %s has %d rows, with trades.without_rows %d these are %d (total_trades is %d)", ErrTrades, name, rows, sel.Trades.WithoutRows, n, f.Totals.TotalTrades)
-	}
-	if total+without != f.Totals.TotalPnlBps {
-		return name, fmt.Errorf("%w: pnl_bps of %s adds up to %v (total_pnl_bps is %v)", ErrTrades, name, total+without, f.Totals.TotalPnlBps)
-	}
-	return name, nil
 }
 
 func fileExists(path string) bool {

@@ -29,6 +29,16 @@ type Config struct {
 	// BeforeRename is called once a file that is named aside is synced, and
 	// before it gets its name; its error is taken for the rename's.
 	BeforeRename func(aside string) error
+
+	private bool // what is written is for this user alone
+}
+
+// mode is that of a new file. Reports are for whom the umask lets read.
+func (c Config) mode() os.FileMode {
+	if c.private {
+		return 0o600
+	}
+	return 0o644
 }
 
 // Steps says how long each step of an export took.
@@ -48,10 +58,10 @@ func asidePrefix(id run.ID) string { return ".perf_" + string(id) + "." }
 const asideSuffix = ".tmp"
 
 // createAside makes a new file beside path.
-func createAside(path string, id run.ID) (*os.File, error) {
+func createAside(path string, id run.ID, mode os.FileMode) (*os.File, error) {
 	for range 100 {
 		name := fmt.Sprintf("%s%d-%08x%s", asidePrefix(id), os.Getpid(), rand.Uint32(), asideSuffix)
-		f, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		f, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if !errors.Is(err, os.ErrExist) {
 			return f, err
 		}
@@ -87,7 +97,7 @@ func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *
 		*d += now.Sub(last)
 		last = now
 	}
-	f, err := createAside(path, id)
+	f, err := createAside(path, id, c.mode())
 	if err != nil {
 		return nil, err
 	}

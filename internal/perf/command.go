@@ -1,17 +1,16 @@
 package perf
 
 import (
-	"slices"
-	"strings"
-
 	"gx1replay/internal/run"
 )
 
-// commandJSON is the user's command in a file. Without one there are argv and
-// digests, which are empty.
+// commandJSON is the user's command in a file, its arguments without secrets.
+// Without one there are argv and digests, which are empty.
 type commandJSON struct {
 	Argv    []string          `json:"argv"`
 	Digests map[string]string `json:"digests"`
+	// ArgvSHA256 is there if argv is not the true one.
+	ArgvSHA256 string `json:"argv_sha256,omitzero"`
 
 	Params      map[string]string          `json:"params,omitzero"`
 	Files       map[string]run.CommandFile `json:"files,omitzero"`
@@ -24,14 +23,11 @@ type commandJSON struct {
 // newCommandJSON writes a command that could not be read back as none: it must
 // not spoil the file.
 func newCommandJSON(c run.Command) commandJSON {
-	c.Argv = slices.Clone(c.Argv)
-	for i := range c.Argv {
-		c.Argv[i] = strings.ToValidUTF8(c.Argv[i], "\uFFFD")
-	}
+	c = c.Redacted()
 	if c.IsZero() || c.Validate() != nil {
 		return commandJSON{Argv: []string{}, Digests: map[string]string{}}
 	}
-	j := commandJSON{Argv: c.Argv, Digests: orEmptyMap(c.Digests)}
+	j := commandJSON{Argv: c.Argv, Digests: orEmptyMap(c.Digests), ArgvSHA256: c.ArgvSHA256}
 	j.Params, j.Files = orEmptyMap(c.Params), orEmptyMap(c.Files)
 	j.Emits, j.SliceFormat, j.TSFormat, j.TailBars = c.Emits, c.SliceFormat, c.TSFormat, &c.TailBars
 	return j
@@ -49,7 +45,7 @@ func (j commandJSON) command() (run.Command, error) {
 	if len(j.Argv) == 0 {
 		return run.Command{}, nil
 	}
-	c := run.Command{Argv: j.Argv, Digests: j.Digests, Params: j.Params, Files: j.Files, Emits: j.Emits, SliceFormat: j.SliceFormat, TSFormat: j.TSFormat}
+	c := run.Command{Argv: j.Argv, ArgvSHA256: j.ArgvSHA256, Digests: j.Digests, Params: j.Params, Files: j.Files, Emits: j.Emits, SliceFormat: j.SliceFormat, TSFormat: j.TSFormat}
 	if j.TailBars != nil {
 		c.TailBars = *j.TailBars
 	}

@@ -66,8 +66,9 @@ func aReport(chunks int) perf.Report {
 		RequestedWorkers: 3, ActualWorkersStarted: 3, Workers: 3, Wall: 90 * time.Second, Fill: "next_open",
 		Data: run.Data{SHA256: "d1", Bars: int64(chunks) * chunkBars, FirstTS: "2024-01-02T00:00:00Z", LastTS: "2024-01-05T00:00:00Z",
 			Source: "synthetic:400,seed=7", BarLength: 5 * time.Minute, SliceBars: 65536},
-		Policy: run.Policy{SHA256: "p1", SHA256WithoutGate: "p2", Name: "example_gated", Content: "c1"},
-		Model:  perf.Model{Kind: "logistic", Latency: 150 * time.Microsecond},
+		Policy:       run.Policy{SHA256: "p1", SHA256WithoutGate: "p2", Name: "example_gated", Content: "c1"},
+		PolicyValues: []byte(`{"policy_name":"example_gated","replay_config":{"replay_pregate":{"enabled":true,"allow_sessions":["EU"],"max_spread_bps":3.5}},"features":[]}`),
+		Model:        perf.Model{Kind: "logistic", Latency: 150 * time.Microsecond},
 		Sessions: []run.SessionTimes{
 			{Session: 1, StartedAt: at, EndedAt: at.Add(30 * time.Second), WallSec: 30},
 			{Session: 2, StartedAt: at.Add(time.Minute), WallSec: 60},

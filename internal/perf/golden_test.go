@@ -121,6 +121,50 @@ func TestGoldenReadBack(t *testing.T) {
 	}
 }
 
+// A file of before there was policy.values is read: they are not known.
+func TestBeforePolicyValues(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("testdata", "v1", "before_policy_values.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := perf.ParseVerified(b)
+	if err != nil || f.Report.PolicyValues != nil || f.Report.Policy.SHA256 != "p1" {
+		t.Errorf("values %s, policy %+v, %v", f.Report.PolicyValues, f.Report.Policy, err)
+	}
+	if again := appended(t, f.Report, f.Chunks); !bytes.Contains(again, []byte(`"values": {}`)) {
+		t.Errorf("written again without an empty policy.values:\n%.3000s", again)
+	}
+}
+
+// Values that would spoil the file are left out, and those of an earlier file
+// of the same policy are kept.
+func TestPolicyValues(t *testing.T) {
+	r := aReport(1)
+	chunks := []perf.Chunk{aChunk(t, 0, chunkBars, footer.StatusOK)}
+	good := r.PolicyValues
+	for _, bad := range []string{"", "{", "null", "[1]", "{}", `{"a":null}`, "\xff"} {
+		r.PolicyValues = []byte(bad)
+		f, err := perf.ParseVerified(appended(t, r, chunks))
+		if err != nil || f.Report.PolicyValues != nil {
+			t.Errorf("%q: values %s, %v (want none)", bad, f.Report.PolicyValues, err)
+		}
+	}
+	r.PolicyValues = good
+	f, err := perf.ParseVerified(appended(t, r, chunks))
+	if err != nil || !bytes.Equal(f.Report.PolicyValues, good) {
+		t.Errorf("values %s, %v (want %s)", f.Report.PolicyValues, err, good)
+	}
+	later := r
+	later.PolicyValues = nil
+	if got := later.Inherit(r); !bytes.Equal(got.PolicyValues, good) {
+		t.Errorf("the later report has values %s, want those of the earlier one", got.PolicyValues)
+	}
+	later.Policy.SHA256 = "another"
+	if got := later.Inherit(r); got.PolicyValues != nil {
+		t.Errorf("the report of another policy has values %s", got.PolicyValues)
+	}
+}
+
 // The names and types that scripts and the original's comparison read.
 func TestContractFields(t *testing.T) {
 	r, chunks := stoppedRun(t)

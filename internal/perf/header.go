@@ -1,6 +1,8 @@
 package perf
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -53,7 +55,7 @@ type header struct {
 	BusUnreachable bool       `json:"bus_unreachable"`
 
 	Data            run.Data      `json:"data"`
-	Policy          run.Policy    `json:"policy"`
+	Policy          policyJSON    `json:"policy"`
 	Model           Model         `json:"model"`
 	Command         commandJSON   `json:"command"`
 	Sessions        []sessionJSON `json:"sessions"`
@@ -65,6 +67,33 @@ type header struct {
 type selection struct {
 	Scope     Scope `json:"scope"`
 	Stretches int   `json:"stretches"`
+}
+
+// policyJSON is the policy in a file. values is an empty object where they are
+// not known.
+type policyJSON struct {
+	run.Policy
+	Values json.RawMessage `json:"values"`
+}
+
+// newPolicyJSON leaves out values that are no object without nulls, so that they
+// never spoil a file.
+func newPolicyJSON(r Report) policyJSON {
+	p := policyJSON{Policy: r.Policy, Values: json.RawMessage("{}")}
+	if v := compactObject(r.PolicyValues); v != nil {
+		p.Values = v
+	}
+	return p
+}
+
+// compactObject is b without white space if it is a JSON object that has names
+// and no null, else nil.
+func compactObject(b []byte) json.RawMessage {
+	var out bytes.Buffer
+	if err := json.Compact(&out, b); err != nil || out.Len() < 3 || out.Bytes()[0] != '{' || nulls(out.Bytes()) > 0 {
+		return nil
+	}
+	return out.Bytes()
 }
 
 // stopJSON is a stop in a file; without a stop its texts are empty and its
@@ -102,7 +131,7 @@ func newHeader(r Report, t Totals) header {
 		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
 		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
-		Data: r.Data, Policy: r.Policy, Model: r.Model, Command: newCommandJSON(r.Command), EnvInfo: r.Env,
+		Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EnvInfo: r.Env,
 		Sessions: make([]sessionJSON, 0, len(r.Sessions)), NonfiniteFields: []string{},
 	}
 	if h.Model.Digests == nil {
@@ -149,7 +178,7 @@ func (h header) report() (Report, error) {
 		BusUnreachable: h.BusUnreachable,
 		Stop:           run.Stop{Source: h.Stop.Source, Reason: h.Stop.Reason, Seq: h.Stop.Seq},
 		Drain:          time.Duration(h.Stop.DrainMS) * time.Millisecond,
-		Data:           h.Data, Policy: h.Policy, Model: h.Model,
+		Data:           h.Data, Policy: h.Policy.Policy, PolicyValues: compactObject(h.Policy.Values), Model: h.Model,
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
 		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo,
 	}

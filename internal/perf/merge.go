@@ -94,10 +94,14 @@ func (r Report) Inherit(earlier Report) Report {
 		r.Wall = WallOf(r.Sessions)
 	}
 	if r.Data.SHA256 != "" {
+		if len(r.PolicyValues) == 0 && r.Policy == earlier.Policy {
+			r.PolicyValues = earlier.PolicyValues
+		}
 		return r
 	}
 	r.Incarnation = earlier.Incarnation
 	r.Data, r.Policy, r.Model, r.Command = earlier.Data, earlier.Policy, earlier.Model, earlier.Command
+	r.PolicyValues = earlier.PolicyValues
 	r.Fill = earlier.Fill
 	r.PregateEnabled, r.PregateEnabledSource = earlier.PregateEnabled, earlier.PregateEnabledSource
 	r.WorkersSeen, r.Hosts = max(r.WorkersSeen, earlier.WorkersSeen), union(r.Hosts, earlier.Hosts)

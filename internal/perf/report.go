@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"encoding/json"
 	"time"
 
 	"gx1replay/internal/run"
@@ -87,10 +88,13 @@ type Report struct {
 	Stop  run.Stop
 	Drain time.Duration // stop.drain_ms: from the stop to the end of the drain
 
-	Data    run.Data
-	Policy  run.Policy
-	Model   Model
-	Command run.Command // with exec, once it is known
+	Data   run.Data
+	Policy run.Policy
+	// PolicyValues (policy.values) is what the replay reads of the policy, as
+	// policy.Values writes it; empty: not known.
+	PolicyValues json.RawMessage
+	Model        Model
+	Command      run.Command // with exec, once it is known
 
 	Sessions       []run.SessionTimes
 	WorkersSeen    int // processes that were ever heard of

@@ -211,9 +211,9 @@ func DecodeLine(b []byte) (footer.Footer, ChunkTrades, error) {
 	return f, t, nil
 }
 
-// verify says whether the selection's own figures fit its chunks. The total is
-// a sum in another order, so its last digits may differ.
-func (s Selection) verify(chunks []Chunk) error {
+// verify says where the selection's own figures do not fit its chunks. The
+// total is a sum in another order, so its last digits may differ.
+func (s Selection) verify(chunks []Chunk) (diffs Differences) {
 	var without int64
 	sum, size := 0.0, 0.0
 	for i, c := range chunks {
@@ -228,35 +228,36 @@ func (s Selection) verify(chunks []Chunk) error {
 		return s.verifyOwn(chunks, without, sum)
 	}
 	if s.Trades.WithoutRows != without {
-		return mismatch("trades.without_rows", s.Trades.WithoutRows, without)
+		diffs.Add("trades.without_rows", s.Trades.WithoutRows, without)
 	}
 	if d := math.Abs(s.TotalPnlBps - sum); !(d <= 1e-6*(1+size)) {
-		return mismatch("total_pnl_bps", s.TotalPnlBps, fmt.Sprintf("about %v, the sum over the chunks", sum))
+		diffs.Add("total_pnl_bps", s.TotalPnlBps, fmt.Sprintf("about %v, the sum over the chunks", sum))
 	}
 	if s.Scope != ScopeRun && s.Scope != ScopeStretches {
-		return mismatch("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks have %s", ScopeRun, ScopeStretches, localKey))
+		diffs.Add("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks have %s", ScopeRun, ScopeStretches, localKey))
 	}
-	return nil
+	return diffs
 }
 
 // verifyOwn is verify for a command's own trades: closed are all of them, and
 // pnl is theirs, as the command says.
-func (s Selection) verifyOwn(chunks []Chunk, closed int64, pnl float64) error {
+func (s Selection) verifyOwn(chunks []Chunk, closed int64, pnl float64) (diffs Differences) {
 	for i := range chunks {
 		if s.Chunks[i].Known {
-			return mismatch("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks[%d] has %s", ScopeRun, ScopeStretches, i, localKey))
+			diffs.Add("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks[%d] has %s", ScopeRun, ScopeStretches, i, localKey))
+			break
 		}
 	}
 	if n := s.Trades.WithoutRows; n < 0 || n > closed {
-		return mismatch("trades.without_rows", n, fmt.Sprintf("0 to %d, the trades of all chunks", closed))
+		diffs.Add("trades.without_rows", n, fmt.Sprintf("0 to %d, the trades of all chunks", closed))
 	}
 	if s.TotalPnlBps != finite(pnl) {
-		return mismatch("total_pnl_bps", s.TotalPnlBps, finite(pnl))
+		diffs.Add("total_pnl_bps", s.TotalPnlBps, finite(pnl))
 	}
 	if s.Exact {
-		return mismatch("borders_exact", true, fmt.Sprintf("false: selection.scope is %s", ScopeCommand))
+		diffs.Add("borders_exact", true, fmt.Sprintf("false: selection.scope is %s", ScopeCommand))
 	}
-	return nil
+	return diffs
 }
 
 func orNoCounts(c footer.Counts) footer.Counts {

@@ -91,6 +91,30 @@ func TestOwnTradesAreReadBack(t *testing.T) {
 	}
 }
 
+// The file shows no secret of the command's arguments, and their digest comes
+// through one file after another.
+func TestCommandWithSecrets(t *testing.T) {
+	r, chunks := stoppedRun(t)
+	r.Env.Engine, r.Command = footer.EngineExec, aCommand(run.EmitsTrades)
+	r.Selection = ownTrades(chunks)
+	r.Command.Argv = []string{"replay.py", "--api-key", "S3CR3T"}
+	whole := r.Command
+	for range 2 {
+		b := appended(t, r, chunks)
+		f, err := perf.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), "S3CR3T") || !strings.Contains(string(b), `"argv_sha256"`) {
+			t.Fatalf("the file:\n%s", b)
+		}
+		if list := f.Report.Command.Differences(whole); len(list) > 0 {
+			t.Fatalf("%q", list)
+		}
+		r.Command = f.Report.Command
+	}
+}
+
 // A command that could not be read back is not written.
 func TestCommandsThatSpoilNothing(t *testing.T) {
 	for name, change := range map[string]func(c *run.Command){

@@ -39,5 +39,6 @@ func FuzzParse(f *testing.F) {
 		if !reflect.DeepEqual(p, again) {
 			t.Fatalf("got %+v\nwant %+v\n%s", again, p, p.Content)
 		}
+		checkValues(t, p, gateOnly)
 	})
 }

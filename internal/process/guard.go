@@ -220,7 +220,7 @@ func (c Command) order() (order, error) {
 	size := 0
 	for _, s := range slices.Concat([]string{c.Path, dir}, args, c.Env) {
 		if size += len(s) + 1; strings.ContainsRune(s, 0) {
-			return order{}, fmt.Errorf("starting %s: %.80q holds a zero byte", c.Path, s)
+			return order{}, fmt.Errorf("starting %s: an argument or a variable holds a zero byte", c.Path)
 		}
 	}
 	if size > maxCommandBytes {

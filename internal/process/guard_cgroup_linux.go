@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gx1replay/internal/safefile"
 )
 
 // cgroup is the cgroup (version 2) of one command. No process leaves it
@@ -209,6 +211,6 @@ func isDelegated(dir string, top bool) bool {
 	if err != nil {
 		return false
 	}
-	uid, ok := owner(info)
+	uid, ok := safefile.Owner(info)
 	return ok && uid != 0 && uid == os.Geteuid()
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Entry is what the register knows of one run: who coordinates it, and how
@@ -213,7 +214,7 @@ func (r *Register) read(path string, id run.ID) (Entry, error) {
 	if !info.Mode().IsRegular() {
 		return Entry{}, fmt.Errorf("is %s (want a regular file)", info.Mode().Type())
 	}
-	if uid, ok := owner(info); !ok || uid != os.Geteuid() {
+	if uid, ok := safefile.Owner(info); !ok || uid != os.Geteuid() {
 		return Entry{}, fmt.Errorf("belongs to user %d (want %d)", uid, os.Geteuid())
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxEntryBytes+1))

@@ -2,11 +2,11 @@ package process
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
+
+	"gx1replay/internal/safefile"
 )
 
 // OpenRegister opens the register in dir, which it makes if need be. An empty
@@ -38,7 +38,7 @@ func OpenRegister(dir string) (*Register, error) {
 // it.
 func openChain(dirs ...string) (*Register, error) {
 	for _, dir := range dirs {
-		if err := ownDir(dir); err != nil {
+		if err := safefile.PrivateDir(dir); err != nil {
 			return nil, fmt.Errorf("opening the register: %w", err)
 		}
 	}
@@ -51,54 +51,10 @@ func openChain(dirs ...string) (*Register, error) {
 func defaultParent(runtimeDir, tmp string, uid int) string {
 	if filepath.IsAbs(runtimeDir) { // the XDG specification has relative ones ignored
 		if info, err := os.Stat(runtimeDir); err == nil && info.IsDir() {
-			if have, ok := owner(info); ok && have == uid {
+			if have, ok := safefile.Owner(info); ok && have == uid {
 				return filepath.Join(runtimeDir, "gx1-replay")
 			}
 		}
 	}
 	return filepath.Join(tmp, "gx1-replay-"+strconv.Itoa(uid))
-}
-
-// ownDir makes dir if it is not there, and makes sure that it is a directory
-// of ours that only we can change or read.
-func ownDir(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
-		return err
-	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is %s (want a directory)", dir, describe(info.Mode()))
-	}
-	if uid, ok := owner(info); !ok || uid != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d (want %d): somebody else made it", dir, uid, os.Geteuid())
-	}
-	switch perm := info.Mode().Perm(); {
-	case perm&0o022 != 0:
-		return fmt.Errorf("%s has mode %04o and others can write there (want 0700: look at what is in it, then chmod 700)", dir, perm)
-	case perm != 0o700:
-		return os.Chmod(dir, 0o700)
-	}
-	return nil
-}
-
-func describe(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeSymlink != 0:
-		return "a symbolic link"
-	case mode.IsRegular():
-		return "a file"
-	}
-	return mode.Type().String()
-}
-
-// owner returns the user id that a file belongs to.
-func owner(info fs.FileInfo) (uid int, ok bool) {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return -1, false
-	}
-	return int(st.Uid), true
 }

@@ -5,9 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"maps"
 	"slices"
 	"strings"
+
+	"gx1replay/internal/redact"
 )
 
 // What a command leaves of trades (--exec-emits).
@@ -27,6 +30,10 @@ const (
 type Command struct {
 	// Argv is the argument vector, placeholders unexpanded.
 	Argv []string `msgpack:"argv" json:"argv"`
+	// ArgvSHA256 is the digest of the true argument vector where Argv is a
+	// redacted one (Redacted), else empty. It never travels on the bus: there Argv
+	// is the true one.
+	ArgvSHA256 string `msgpack:"-" json:"argv_sha256,omitzero"`
 	// Digests are the SHA-256 (hex) of the files that belong to the command, by
 	// the names under which they were given: arguments that are files, and
 	// what --exec-digest names.
@@ -60,13 +67,44 @@ const (
 	maxNamed    = 1024
 )
 
-// Identity is the digest (hex) of what a worker must have to serve a run of c:
-// argument vector and files. Parameters and shipped files come with the run.
-func (c Command) Identity() string {
+// Redacted is c as it may be printed and kept: its arguments are without secrets,
+// and what cannot be written as JSON. If that changes them, their digest says
+// which they were.
+func (c Command) Redacted() Command {
+	shown := redact.Args(c.Argv)
+	for i := range shown {
+		shown[i] = strings.ToValidUTF8(shown[i], "\uFFFD")
+	}
+	if c.ArgvSHA256 == "" && !slices.Equal(shown, c.Argv) {
+		c.ArgvSHA256 = c.argvDigest()
+	}
+	c.Argv = shown
+	return c
+}
+
+// argvDigest is the SHA-256 (hex) of the true argument vector.
+func (c Command) argvDigest() string {
+	if c.ArgvSHA256 != "" {
+		return c.ArgvSHA256
+	}
 	h := sha256.New()
-	for _, a := range c.Argv {
+	writeArgv(h, c.Argv)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// writeArgv writes an argument vector so that no other one is written alike.
+func writeArgv(h hash.Hash, argv []string) {
+	for _, a := range argv {
 		fmt.Fprintf(h, "arg %q\n", a)
 	}
+}
+
+// Identity is the digest (hex) of what a worker must have to serve a run of c:
+// argument vector and files. Parameters and shipped files come with the run. A
+// redacted command has none.
+func (c Command) Identity() string {
+	h := sha256.New()
+	writeArgv(h, c.Argv)
 	for _, name := range slices.Sorted(maps.Keys(c.Digests)) {
 		fmt.Fprintf(h, "file %q %s\n", name, c.Digests[name])
 	}
@@ -74,11 +112,16 @@ func (c Command) Identity() string {
 }
 
 // Differences names what c and the command of o differ in, each with both
-// values, o's last: files by their names.
+// values, o's last: files by their names, arguments without their secrets.
 func (c Command) Differences(o Command) []string {
 	var list []string
-	if !slices.Equal(c.Argv, o.Argv) {
-		list = append(list, fmt.Sprintf("command: %q, not %q", c.Argv, o.Argv))
+	if c.argvDigest() != o.argvDigest() {
+		mine, other := c.Redacted().Argv, o.Redacted().Argv
+		if slices.Equal(mine, other) {
+			list = append(list, fmt.Sprintf("command: %q, not %q with another secret", mine, other))
+		} else {
+			list = append(list, fmt.Sprintf("command: %q, not %q", mine, other))
+		}
 	}
 	list = append(list, differ("file", c.Digests, o.Digests, func(sha string) string { return fmt.Sprintf("SHA-256 %.12s", sha) })...)
 	list = append(list, differ("--param", c.Params, o.Params, func(v string) string { return fmt.Sprintf("%q", v) })...)
@@ -139,6 +182,11 @@ func (c Command) Validate() error {
 	}
 	if total > maxArgBytes {
 		return fmt.Errorf("command: its arguments have %d bytes (at most %d)", total, maxArgBytes)
+	}
+	if c.ArgvSHA256 != "" {
+		if err := checkSHA(c.ArgvSHA256); err != nil {
+			return fmt.Errorf("command: its arguments: %w", err)
+		}
 	}
 	for name, sha := range c.Digests {
 		if err := checkSHA(sha); err != nil {

@@ -142,6 +142,9 @@ func (d *Dir) WriteNew(name string, content []byte) error {
 // Mkdir makes a new directory in d. What is there already is an fs.ErrExist.
 func (d *Dir) Mkdir(name string) error { return d.root.Mkdir(name, dirMode) }
 
+// Remove removes a file, a link, or an empty directory.
+func (d *Dir) Remove(name string) error { return d.root.Remove(name) }
+
 // RemoveAll removes what is at name, a link and not what it points to, with all
 // that is in it.
 func (d *Dir) RemoveAll(name string) error { return d.root.RemoveAll(name) }

@@ -74,14 +74,14 @@ func openOwn(dir string) (*os.File, fs.FileInfo, error) {
 }
 
 func ownedByUs(dir string, info fs.FileInfo) error {
-	if uid, ok := owner(info); !ok || uid != os.Geteuid() {
+	if uid, ok := Owner(info); !ok || uid != os.Geteuid() {
 		return fmt.Errorf("%s belongs to user %d, with mode %04o (want user %d and mode 0700): another user made it", dir, uid, info.Mode().Perm(), os.Geteuid())
 	}
 	return nil
 }
 
-// owner is the user id that a file belongs to.
-func owner(info fs.FileInfo) (uid int, ok bool) {
+// Owner is the user id that a file belongs to.
+func Owner(info fs.FileInfo) (uid int, ok bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return -1, false
@@ -123,7 +123,7 @@ func TempDir(parent, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	uid, _ := owner(info)
+	uid, _ := Owner(info)
 	if uid != os.Geteuid() && uid != 0 || info.Mode().Perm()&othersWrite != 0 && info.Mode()&fs.ModeSticky == 0 {
 		return "", fmt.Errorf("%s belongs to user %d, with mode %04o: others can exchange what is in it (want a directory of root or of user %d, with the sticky bit if others write there)", parent, uid, unixMode(info), os.Geteuid())
 	}

@@ -2,7 +2,6 @@ package trade
 
 import (
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"iter"
@@ -104,33 +103,3 @@ func appendText(b []byte, s string) []byte {
 	b = append(b, strings.ReplaceAll(s, `"`, `""`)...)
 	return append(b, '"')
 }
-
-// SumCSV reads what WriteCSV wrote and returns the number of its rows and the
-// sum of their pnl_bps, added up row after row. An error names the line.
-func SumCSV(b []byte) (rows int64, pnlBps float64, err error) {
-	text, ok := strings.CutPrefix(string(b), csvHeader)
-	if !ok {
-		return 0, 0, fmt.Errorf("line 1: %.80q (want the names of the columns, as WriteCSV writes them)", text)
-	}
-	r := csv.NewReader(strings.NewReader(text))
-	r.FieldsPerRecord = strings.Count(csvHeader, ",") + 1
-	r.ReuseRecord = true
-	for {
-		row, err := r.Read()
-		if err == io.EOF {
-			return rows, pnlBps, nil
-		}
-		rows++
-		if err == nil {
-			var x float64
-			if x, err = strconv.ParseFloat(row[pnlColumn], 64); err == nil {
-				pnlBps += x
-				continue
-			}
-		}
-		return rows, pnlBps, fmt.Errorf("line %d: %w", rows+1, err)
-	}
-}
-
-// pnlColumn is the place of pnl_bps in a row.
-const pnlColumn = 3

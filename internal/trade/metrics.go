@@ -81,7 +81,7 @@ func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable) Metrics {
 		all = append(all, o)
 		k := sessions.At(s.TimeNS)
 		parts[k] = append(parts[k], o)
-		month := time.Unix(0, s.EntryTimeNS).UTC().Format("2006-01")
+		month := time.Unix(0, s.EntryTimeNS).UTC().Format(monthFormat)
 		months[month] = append(months[month], o)
 	}
 	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
@@ -93,6 +93,30 @@ func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable) Metrics {
 	}
 	return m
 }
+
+// MeasureRows is Measure of the rows of a trades file. A market session without
+// trades is not in it, since no row names one.
+func MeasureRows(rows []Row) Metrics {
+	all := make([]outcome, len(rows))
+	parts, months := map[string][]outcome{}, map[string][]outcome{}
+	for i := range rows {
+		r := &rows[i]
+		all[i] = outcome{pnl: r.PnlBps, mae: r.MAEBps, mfe: r.MFEBps, entryBar: r.EntryBar, exitBar: r.ExitBar}
+		parts[r.Session] = append(parts[r.Session], all[i])
+		month := time.Unix(0, r.EntryTimeNS).UTC().Format(monthFormat)
+		months[month] = append(months[month], all[i])
+	}
+	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
+	for name, o := range parts {
+		m.BySession[name] = figures(o)
+	}
+	for month, o := range months {
+		m.ByMonth[month] = figures(o)
+	}
+	return m
+}
+
+const monthFormat = "2006-01"
 
 // figures computes all figures of trades in the order of their signals.
 // Products are rounded before they are added, so that no machine fuses them.

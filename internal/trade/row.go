@@ -60,7 +60,7 @@ func NewRow(s *Signal, sessions feature.SessionTable) (Row, error) {
 		return Row{}, fmt.Errorf("the signal of bar %d has no exit (want a closed trade)", s.Bar)
 	}
 	r := Row{
-		TradeID:     fmt.Sprintf("T%09d", s.Bar),
+		TradeID:     tradeID(s.Bar),
 		EntryTimeNS: s.EntryTimeNS, ExitTimeNS: s.ExitTimeNS,
 		PnlBps: plus(s.PnlBps()), MAEBps: plus(-s.MAEBps), MFEBps: plus(s.MFEBps),
 		TimeToMAEBars: barsAfterEntry(s, s.MAEBars), TimeToMFEBars: barsAfterEntry(s, s.MFEBars),
@@ -77,6 +77,8 @@ func NewRow(s *Signal, sessions feature.SessionTable) (Row, error) {
 	}
 	return r, nil
 }
+
+func tradeID(bar int64) string { return fmt.Sprintf("T%09d", bar) }
 
 // closeToMFE is how far below its best excursion a trade left, in bps.
 func closeToMFE(s *Signal) float64 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
 )
 
@@ -146,7 +147,7 @@ func escape(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
-		case r < ' ' || r == 0x7f:
+		case !printable.Is(r):
 			r = ' '
 		case r == '_' && i > 0 && i < len(s)-1 && wordByte(s[i-1]) && wordByte(s[i+1]):
 		case strings.ContainsRune("\\`*_{}[]<>()#!|&~$", r):

@@ -78,13 +78,8 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 		}
 		return Result{}, err
 	}
-	r := replay.Job{
-		Bars: job.Chunk.Bars, DataBars: job.Manifest.Data.Bars, BarLength: job.Manifest.Data.BarLength,
-		Policy: in.policy, Model: in.model, States: in.states.States, StateEvery: in.states.SliceBars,
-		Decisions:       job.Manifest.Decisions,
-		CheckpointEvery: checkpointEvery, ReportEvery: reportEvery,
-		MaxCheckpoints: min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks),
-	}
+	r := NewJob(job.Manifest, job.Chunk, in.policy)
+	r.Model, r.States, r.StateEvery = in.model, in.states.States, in.states.SliceBars
 	if e.Usage != nil {
 		// Checkpoints are cumulative, whatever the kernel says.
 		var last time.Duration
@@ -100,6 +95,24 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 		r.OnBar = e.OnBar(job)
 	}
 	res, err := replay.Run(ctx, r, in.data, report)
+	return NewResult(res), err
+}
+
+// NewJob is the replay of a chunk of the run m, as every worker does it: an
+// audit that replays the same job finds the same counters. The model and the
+// features' states are the caller's to fill.
+func NewJob(m run.Manifest, c run.Chunk, p policy.Policy) replay.Job {
+	return replay.Job{
+		Bars: c.Bars, DataBars: m.Data.Bars, BarLength: m.Data.BarLength,
+		Policy: p, Decisions: m.Decisions,
+		CheckpointEvery: checkpointEvery, ReportEvery: reportEvery,
+		MaxCheckpoints: min(chunkCheckpoints, runCheckpoints/m.Plan.Chunks),
+	}
+}
+
+// NewResult is what a replay ends with: its footer, and as artifacts its signals
+// and what became of its bars.
+func NewResult(res replay.Result) Result {
 	out := Result{Footer: res.Footer}
 	if len(res.Signals) > 0 {
 		out.leave(trade.EncodeSignals(trade.ArtifactName, res.Signals))
@@ -107,7 +120,7 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 	if res.Decisions.Len() > 0 {
 		out.leave(trade.EncodeDecisions(trade.DecisionsName, &res.Decisions))
 	}
-	return out, err
+	return out
 }
 
 // leave adds an artifact, or the reason why it is not there.

@@ -2,14 +2,9 @@ package worker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +28,8 @@ type Exec struct {
 	// is no such moment.
 	Hurry <-chan struct{}
 
+	checked fileCheck
+
 	mu   sync.Mutex
 	runs map[string]*execInputs // by what they replay
 }
@@ -50,8 +47,9 @@ type execInputs struct {
 	content []byte
 	files   map[string]string
 
-	mu   sync.Mutex
-	data string // the whole data set's file, once it was asked for
+	mu      sync.Mutex
+	data    string // the whole data set's file, once it was asked for
+	dataSHA string // of that file
 }
 
 // execSource gives bars and extra columns.
@@ -112,6 +110,7 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 		Manifest: job.Manifest, Chunk: job.Chunk, Slot: job.Slot, Attempt: job.Attempt, Dir: job.Dir,
 		Policy: in.policy, PolicyContent: in.content, Source: in.source, Files: in.files,
 		DataFile: func(ctx context.Context) (string, error) { return e.dataFile(ctx, job.Manifest, in) },
+		Recheck:  func() error { return e.recheck(job.Manifest, in) },
 		Grace: func(why error) time.Duration {
 			if errors.Is(why, ErrOrphaned) {
 				return LocalGrace
@@ -138,7 +137,7 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	key := m.Inputs()
-	if in := e.runs[key]; in != nil && e.has(in) {
+	if in := e.runs[key]; in != nil && e.has(m, in) {
 		return in, nil
 	}
 	in := &execInputs{files: map[string]string{}}
@@ -170,115 +169,4 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 	}
 	e.runs[key] = in
 	return in, nil
-}
-
-// has reports whether the files of in that are in the work directory are still
-// there, and marks them as used.
-func (e *Exec) has(in *execInputs) bool {
-	own, err := filepath.Abs(filepath.Join(e.WorkDir, filesDir))
-	for _, path := range in.files {
-		if strings.HasPrefix(path, own+string(filepath.Separator)) && !touch(path) {
-			return false
-		}
-	}
-	return err == nil
-}
-
-// dataFile writes the whole data set, once a run and process.
-func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (string, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.data != "" && touch(in.data) {
-		return in.data, nil
-	}
-	dir := filepath.Join(e.WorkDir, dataDir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	// Other processes write the same file: aside and renamed, each its own.
-	name := m.Data.SHA256 + m.Data.Extra + "." + m.Command.TSFormat + "." + m.Command.SliceFormat
-	path := filepath.Join(dir, name)
-	if !touch(path) {
-		aside, err := os.MkdirTemp(dir, ".data-*")
-		if err != nil {
-			return "", err
-		}
-		defer os.RemoveAll(aside)
-		fresh := filepath.Join(aside, name)
-		_, err = execengine.WriteSlice(ctx, fresh, m.Command.SliceFormat, m.Command.TSFormat, in.source, run.BarRange{End: m.Data.Bars})
-		if err != nil {
-			return "", err
-		}
-		if err := os.Rename(fresh, path); err != nil {
-			return "", err
-		}
-	}
-	path, err := filepath.Abs(path)
-	if err == nil {
-		in.data = path
-	}
-	return path, err
-}
-
-// file finds a shipped file by its digest: in the directory of large files, in
-// the worker's own, in the cache, or on the bus. It has its own name in a directory named by the
-// digest, since a command may go by the extension.
-func (e *Exec) file(ctx context.Context, f run.CommandFile) (string, error) {
-	for _, path := range []string{
-		filepath.Join(e.Engine.Spec.FilesDir, f.SHA256), filepath.Join(e.Engine.Spec.FilesDir, f.Name),
-	} {
-		if e.Engine.Spec.FilesDir != "" && hasDigest(path, f) {
-			return filepath.Abs(path)
-		}
-	}
-	if f.Bytes > execengine.MaxShipped {
-		return "", fmt.Errorf("%s has %d bytes, more than travels (%d): a worker finds it under --files DIR by its SHA-256, %s", f.Name, f.Bytes, execengine.MaxShipped, f.SHA256)
-	}
-	dir := filepath.Join(e.WorkDir, filesDir, f.SHA256)
-	path := filepath.Join(dir, f.Name)
-	if hasDigest(path, f) && touch(path) {
-		return filepath.Abs(path)
-	}
-	content, err := e.Cache.Get(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, execengine.MaxShipped)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	if err := place(path, content); err != nil {
-		return "", fmt.Errorf("keeping %s: %w", f.Name, err)
-	}
-	return filepath.Abs(path)
-}
-
-// place puts a file where other processes put the same one.
-func place(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".file-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// hasDigest says whether path is the file f.
-func hasDigest(path string, f run.CommandFile) bool {
-	file, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() != f.Bytes {
-		return false
-	}
-	h := sha256.New()
-	_, err = io.Copy(h, file)
-	return err == nil && hex.EncodeToString(h.Sum(nil)) == f.SHA256
 }

@@ -11,6 +11,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // tidyEvery is how often a worker looks for what is old.
@@ -24,6 +25,7 @@ var tidyable = []struct {
 }{
 	{"*/chunk_*/attempt_*", regexp.MustCompile(`^[^/]+/chunk_[0-9]+/attempt_[0-9]+$`)},
 	{filesDir + "/*", regexp.MustCompile(`^files/[0-9a-f]{64}$`)},
+	{dataDir + "/.*", regexp.MustCompile(`^data/\.[0-9a-f]{64}[0-9a-z._]*\.tmp$`)}, // of a process that died
 	{dataDir + "/*", regexp.MustCompile(`^data/[0-9a-f]{64}[0-9a-z._]*$`)},
 }
 
@@ -69,19 +71,24 @@ func (w *Worker) worksOn(id run.ID) bool {
 // removeAttempts removes a run's attempts, and its directory if nothing else
 // is in it.
 func removeAttempts(dir string) {
-	chunks, err := fs.Glob(os.DirFS(dir), "chunk_*")
+	d, err := safefile.OpenDir(dir)
+	if err != nil {
+		return // there are none
+	}
+	defer d.Close() // it was read only
+	chunks, err := fs.Glob(d.FS(), "chunk_*")
 	if err != nil {
 		return // the pattern is fine
 	}
 	for _, name := range chunks {
-		attempts, err := fs.Glob(os.DirFS(dir), name+"/attempt_*")
+		attempts, err := fs.Glob(d.FS(), name+"/attempt_*")
 		if err != nil {
 			return
 		}
 		for _, a := range attempts {
-			_ = os.RemoveAll(filepath.Join(dir, a)) // what stays is old one day
+			_ = d.RemoveAll(a) // what stays is old one day
 		}
-		_ = os.Remove(filepath.Join(dir, name))
+		_ = d.Remove(name)
 	}
 	_ = os.Remove(dir)
 }
@@ -89,19 +96,24 @@ func removeAttempts(dir string) {
 // removeOld removes from a work directory what was last changed before limit,
 // and says how much that was.
 func removeOld(dir string, limit time.Time) (removed int) {
+	d, err := safefile.OpenDir(dir)
+	if err != nil {
+		return 0 // there is nothing
+	}
+	defer d.Close() // it was read only
 	for _, t := range tidyable {
-		found, err := fs.Glob(os.DirFS(dir), t.glob)
+		found, err := fs.Glob(d.FS(), t.glob)
 		if err != nil {
 			return removed // the pattern is fine
 		}
 		for _, name := range found {
 			full := filepath.Join(dir, filepath.FromSlash(name))
-			if !t.is.MatchString(name) || !changedBefore(full, limit) || os.RemoveAll(full) != nil {
+			if !t.is.MatchString(name) || !changedBefore(full, limit) || d.RemoveAll(name) != nil {
 				continue
 			}
 			removed++
 			for up := path.Dir(name); up != "."; up = path.Dir(up) {
-				if os.Remove(filepath.Join(dir, filepath.FromSlash(up))) != nil {
+				if d.Remove(up) != nil {
 					break // something else is in it
 				}
 			}
@@ -132,9 +144,14 @@ func changedBefore(path string, limit time.Time) bool {
 	return true
 }
 
-// touch marks what is used in a work directory, and reports whether it is
-// there.
-func touch(path string) bool {
+// touchEvery is how exactly it is known when something was used last.
+const touchEvery = time.Minute
+
+// touch marks what is used in a work directory. What is not there any more is
+// no error.
+func touch(path string) {
 	now := time.Now()
-	return os.Chtimes(path, now, now) == nil
+	if info, err := os.Lstat(path); err == nil && now.Sub(info.ModTime()) > touchEvery {
+		_ = os.Chtimes(path, now, now)
+	}
 }

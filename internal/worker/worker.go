@@ -174,7 +174,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.giveUp, w.idleSince = cancel, time.Now()
-	if err := os.MkdirAll(w.cfg.WorkDir, 0o755); err != nil {
+	if err := os.MkdirAll(w.cfg.WorkDir, 0o700); err != nil {
 		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
 	}
 	cancelStops, err := w.cfg.Bus.ListenStops(w.cfg.Run, func(ctx context.Context, h bus.HeardStop) { w.hintStop(ctx, h.RunID) })

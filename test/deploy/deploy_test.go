@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,10 +88,12 @@ func TestCompose(t *testing.T) {
 	}
 	var file struct {
 		Services map[string]struct {
-			Image    string   `yaml:"image"`
-			ReadOnly bool     `yaml:"read_only"`
-			User     string   `yaml:"user"`
-			CapDrop  []string `yaml:"cap_drop"`
+			Image    string            `yaml:"image"`
+			ReadOnly bool              `yaml:"read_only"`
+			User     string            `yaml:"user"`
+			CapDrop  []string          `yaml:"cap_drop"`
+			Volumes  []string          `yaml:"volumes"`
+			Env      map[string]string `yaml:"environment"`
 		} `yaml:"services"`
 	}
 	if err := yaml.Unmarshal(text, &file); err != nil {
@@ -103,6 +106,24 @@ func TestCompose(t *testing.T) {
 		}
 		if name != "bus" && (!s.ReadOnly || s.User != "65532:65532" || len(s.CapDrop) != 1 || s.Image != "gx1-replay") {
 			t.Errorf("service %s: %+v", name, s)
+		}
+		// A host of one role sees no key of another.
+		var keys []string
+		for _, v := range s.Volumes {
+			if strings.HasPrefix(v, "./auth") {
+				keys = append(keys, v)
+			}
+		}
+		want := map[string][]string{
+			"bus":         {"./auth/server.conf:/auth/server.conf:ro", "./auth/users.conf:/auth/users.conf:ro"},
+			"coordinator": {"./auth/keys/coordinator.nk:/keys/coordinator.nk:ro"},
+			"worker":      {"./auth/keys/worker.nk:/keys/worker.nk:ro"},
+		}[name]
+		if !slices.Equal(keys, want) {
+			t.Errorf("service %s mounts %q of auth (want %q)", name, keys, want)
+		}
+		if key := s.Env["NATS_NKEY"]; name != "bus" && key != "/keys/"+name+".nk" {
+			t.Errorf("service %s: NATS_NKEY is %q", name, key)
 		}
 	}
 }

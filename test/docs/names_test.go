@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/cli"
 	"gx1replay/internal/policy"
@@ -32,7 +33,7 @@ func help(t *testing.T, program string, verb ...string) string {
 }
 
 // verbs are the verbs of `coordinator`; a test holds them against its help.
-var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "policy check", "exec check", "auth init", "auth permissions", "doctor", "bundle", "version"}
+var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "policy check", "exec check", "auth init", "auth accounts", "auth permissions", "doctor", "bundle", "audit", "version"}
 
 // commands maps each command to its help.
 func commands(t *testing.T) map[string]string {
@@ -133,7 +134,7 @@ func has(help, flag string) bool {
 func TestVariablesExist(t *testing.T) {
 	known := map[string]bool{
 		policy.PregateEnv: true,
-		bus.StreamTasks:   true, bus.StreamProgress: true, bus.StreamFooters: true, bus.StreamArtifacts: true, bus.StreamStop: true,
+		bus.StreamTasks:   true, bus.StreamProgress: true, bus.StreamFooters: true, bus.StreamArtifacts: true, bus.StreamStop: true, bus.StreamNotes: true,
 		bus.BucketRuns: true, bus.StoreData: true,
 		"GX1R_SCHEDULES": true, "GX1R_SEED": true, // of TestRandomSchedules
 		"GX1R_NATS_CLI": true, // of test/natscli
@@ -147,6 +148,9 @@ func TestVariablesExist(t *testing.T) {
 		for _, v := range name.FindAllString(text, -1) {
 			known[v] = true
 		}
+	}
+	for _, a := range access.Accounts() {
+		known[string(a)] = true
 	}
 	checked := 0
 	for _, d := range documents(t) {

@@ -146,7 +146,11 @@ func (b *Bus) imported(a access.Account, i access.Import) *jwt.Import {
 	activation.ImportSubject, activation.ImportType = jwt.Subject(i.Subject), kind(i.Kind)
 	token, err := activation.Encode(b.accounts[access.Main])
 	must(b.t, err)
-	return &jwt.Import{Name: i.Subject, Subject: jwt.Subject(i.Subject), Type: kind(i.Kind), Account: b.accounts[access.Main].public, Token: token}
+	x := &jwt.Import{Name: i.Subject, Subject: jwt.Subject(i.Subject), Type: kind(i.Kind), Account: b.accounts[access.Main].public, Token: token}
+	if i.Kind == access.Service {
+		x.LocalSubject = jwt.RenamingSubject(i.Subject) // as nsc writes it
+	}
+	return x
 }
 
 func kind(k access.Kind) jwt.ExportType {

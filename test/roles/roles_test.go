@@ -3,6 +3,7 @@ package roles
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -313,4 +314,33 @@ func TestRoomBesideTheCoordinatorsJWT(t *testing.T) {
 		t.Fatal(err)
 	}
 	nc.Close()
+}
+
+// What a worker can still do to other workers: have the server publish its
+// answers in their account, as hints that are false, and into an inbox whose
+// random name it knows. Nothing of it comes to the main account.
+func TestAWorkerReachesOtherWorkersOnly(t *testing.T) {
+	other := newUser(t)
+	k := keybus.Start(t, keybus.Config{Users: func(w io.Writer, users []access.User) error {
+		return access.WriteUsers(w, append(users, access.User{Role: access.Worker, Public: other.public}))
+	}})
+	spy, err := k.ConnectRoot(0).SubscribeSync("gx1.>")
+	must(t, err)
+	must(t, spy.SetPendingLimits(-1, -1))
+	nc, err := nats.Connect(k.URL(0), other.key, nats.CustomInboxPrefix(access.Inbox(other.public)))
+	must(t, err)
+	defer nc.Close()
+	worker := k.Connect(0, access.Worker)
+	for _, to := range []string{"gx1.stop.r1", "gx1.wake.r1", "$KV.GX1_RUNS.r1", nc.NewInbox()} {
+		sub, err := nc.SubscribeSync(to)
+		must(t, err)
+		must(t, nc.FlushTimeout(patience))
+		must(t, worker.PublishRequest("$JS.API.STREAM.INFO.GX1_STOP", to, nil))
+		if _, err := sub.NextMsg(patience); err != nil {
+			t.Errorf("an answer to %s: %v (docs/security.md says that it comes)", to, err)
+		}
+	}
+	if n, _, err := spy.Pending(); n != 0 || err != nil {
+		t.Errorf("the main account has heard %d messages, %v", n, err)
+	}
 }

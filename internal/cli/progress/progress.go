@@ -11,6 +11,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"gx1replay/internal/printable"
 )
 
 // State is how far a run is.
@@ -143,7 +145,7 @@ func (s State) parts() []part {
 		add(part{text: plural(s.Trades, "trade"), style: plain, weight: 5})
 	}
 	if s.StopCommand != "" && !s.Stopping {
-		add(part{text: "stop: " + oneLine(s.StopCommand), style: dim, weight: 6})
+		add(part{text: "stop: " + printable.Line(s.StopCommand), style: dim, weight: 6})
 	}
 	return parts
 }

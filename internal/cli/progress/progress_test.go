@@ -17,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"gx1replay/internal/printable"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -124,7 +126,7 @@ func TestRenderNeverExceedsItsWidth(t *testing.T) {
 		if colored := Render(s, width, true); escapes.ReplaceAllString(colored, "") != line {
 			t.Errorf("colour changes the text: %q, %q", colored, line)
 		}
-		if s.StopCommand != "" && strings.Contains(line, "stop: ") && !strings.HasSuffix(line, oneLine(s.StopCommand)) {
+		if s.StopCommand != "" && strings.Contains(line, "stop: ") && !strings.HasSuffix(line, printable.Line(s.StopCommand)) {
 			t.Errorf("half a stop command: %q", line)
 		}
 		// Nothing but the room decides what is left out.

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"gx1replay/internal/printable"
 )
 
 // SummaryState is what is said at the end of a run. Empty texts and zero
@@ -72,19 +74,19 @@ func Summary(w io.Writer, s SummaryState, color bool) error {
 	row("speed", s.speed())
 	row("time", s.shares())
 	row("chunks", s.chunks(color))
-	row("error", paint(oneLine(s.LastError), red, color))
+	row("error", paint(printable.Line(s.LastError), red, color))
 	row("trades", s.trades())
 	row("covered", s.covered(color))
 	if s.ExportError != "" {
-		row("export", paint("failed: "+oneLine(s.ExportError), red, color))
-		row("stub", oneLine(s.File))
+		row("export", paint("failed: "+printable.Line(s.ExportError), red, color))
+		row("stub", printable.Line(s.File))
 	} else {
-		row("file", paint(oneLine(s.File), bold, color))
+		row("file", paint(printable.Line(s.File), bold, color))
 	}
 	if s.Next != "" {
-		next := oneLine(s.Next)
+		next := printable.Line(s.Next)
 		if s.NextWhy != "" {
-			next += paint("   # "+oneLine(s.NextWhy), dim, color)
+			next += paint("   # "+printable.Line(s.NextWhy), dim, color)
 		}
 		row("next", next)
 	}
@@ -96,11 +98,11 @@ func Summary(w io.Writer, s SummaryState, color bool) error {
 
 func (s SummaryState) headline(color bool) string {
 	mark := map[string]style{"complete": green, "stopped": yellow, "failed": red}[s.Outcome]
-	line := "run " + oneLine(s.RunID) + " " + paint(oneLine(s.Outcome), mark, color) + " after " + Duration(s.Wall)
+	line := "run " + printable.Line(s.RunID) + " " + paint(printable.Line(s.Outcome), mark, color) + " after " + Duration(s.Wall)
 	if s.StopSource != "" {
-		line += " (" + oneLine(s.StopSource)
+		line += " (" + printable.Line(s.StopSource)
 		if s.StopReason != "" {
-			line += ": " + oneLine(s.StopReason)
+			line += ": " + printable.Line(s.StopReason)
 		}
 		line += ")"
 	}
@@ -131,7 +133,7 @@ func (s SummaryState) shares() string {
 	var shares []string
 	for _, p := range s.Phases {
 		if share := int(math.Round(counted(p.Sec) / sum * 100)); share > 0 {
-			shares = append(shares, fmt.Sprintf("%s %d%%", oneLine(p.Name), share))
+			shares = append(shares, fmt.Sprintf("%s %d%%", printable.Line(p.Name), share))
 		}
 	}
 	return strings.Join(shares, ", ")
@@ -154,7 +156,7 @@ func (s SummaryState) chunks(color bool) string {
 		if c.N == 0 {
 			continue
 		}
-		text := Count(int64(c.N)) + " " + oneLine(c.Status)
+		text := Count(int64(c.N)) + " " + printable.Line(c.Status)
 		if c.Status == "failed" || c.Status == "parse_error" {
 			text = paint(text, red, color)
 		}

@@ -1,9 +1,6 @@
 package progress
 
-import (
-	"strings"
-	"unicode"
-)
+import "unicode"
 
 // style is an SGR sequence; plain is none.
 type style string
@@ -56,15 +53,4 @@ func cells(r rune) int {
 		return 2
 	}
 	return 1
-}
-
-// oneLine makes control characters, which would move the cursor or colour
-// the rest, visible as spaces.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
 }

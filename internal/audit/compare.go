@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"gx1replay/internal/footer"
+)
+
+// Difference is one value of a chunk that was reported otherwise than it was
+// replayed.
+type Difference struct {
+	Field    string `json:"field"`
+	Recorded string `json:"recorded"`
+	Replayed string `json:"replayed"`
+}
+
+func (d Difference) String() string {
+	return fmt.Sprintf("%s: recorded %s, replayed %s", d.Field, d.Recorded, d.Replayed)
+}
+
+// none stands for what one side has not.
+const none = "nothing"
+
+// maxDifferences bounds those of one chunk.
+const maxDifferences = 50
+
+type differences []Difference
+
+func (d *differences) add(field string, recorded, replayed any) {
+	if len(*d) < maxDifferences {
+		*d = append(*d, Difference{field, fmt.Sprint(recorded), fmt.Sprint(replayed)})
+	}
+}
+
+// Compare says in which counters a chunk was recorded otherwise than it was
+// replayed. Times are not compared, nor who replayed it. Of a command, what one
+// side did not report is compared by its name alone.
+func Compare(recorded, replayed footer.Footer) []Difference {
+	replayed = replayed.Normalize()
+	var d differences
+	names := union(recorded.Unreported, replayed.Unreported)
+	unreported := func(f footer.Footer, name string) bool { return slices.Contains(f.Unreported, name) }
+	for _, name := range names {
+		if was, is := unreported(recorded, name), unreported(replayed, name); was != is {
+			d.add(name, reported(!was), reported(!is))
+		}
+	}
+	for _, c := range counters(&recorded, &replayed) {
+		if c.recorded != c.replayed && !slices.Contains(names, c.name) {
+			d.add(c.name, c.recorded, c.replayed)
+		}
+	}
+	for _, c := range []struct {
+		name               string
+		recorded, replayed footer.Counts
+	}{
+		{"skip_reasons", recorded.SkipReasons, replayed.SkipReasons},
+		{"drop_reasons", recorded.DropReasons, replayed.DropReasons},
+	} {
+		if slices.Contains(names, c.name) {
+			continue
+		}
+		for _, reason := range slices.Sorted(maps.Keys(merged(c.recorded, c.replayed))) {
+			if was, is := c.recorded[reason], c.replayed[reason]; was != is {
+				d.add(c.name+"."+reason, was, is)
+			}
+		}
+	}
+	if recorded.Engine == footer.EngineBuiltin {
+		d.checkpoints(recorded.Checkpoints, replayed.Checkpoints)
+	}
+	return d
+}
+
+type counter struct {
+	name               string
+	recorded, replayed any
+}
+
+// counters are the fields that follow from bars, policy and models alone. A
+// command's feature_timeout_count depends on how fast its machine is.
+func counters(a, b *footer.Footer) []counter {
+	list := []counter{
+		{"engine", a.Engine, b.Engine},
+		{"planned_bars", a.PlannedBars, b.PlannedBars},
+		{"first_bar", a.FirstBar, b.FirstBar},
+		{"end_bar", a.EndBar, b.EndBar},
+		{"total_bars", a.TotalBars, b.TotalBars},
+		{"bars_processed", a.BarsProcessed, b.BarsProcessed},
+		{"start_ts", a.StartTS, b.StartTS},
+		{"end_ts", a.EndTS, b.EndTS},
+		{"bars_skipped_warmup", a.BarsSkippedWarmup, b.BarsSkippedWarmup},
+		{"pregate_skips", a.PregateSkips, b.PregateSkips},
+		{"pregate_passes", a.PregatePasses, b.PregatePasses},
+		{"pregate_missing_inputs", a.PregateMissingInputs, b.PregateMissingInputs},
+		{"n_model_calls", a.NModelCalls, b.NModelCalls},
+		{"n_signals", a.NSignals, b.NSignals},
+		{"n_trades_closed", a.NTradesClosed, b.NTradesClosed},
+		{"pnl_bps", a.PnlBps, b.PnlBps},
+		{"trades_open", a.TradesOpen, b.TradesOpen},
+		{"open_pnl_bps", a.OpenPnlBps, b.OpenPnlBps},
+		{"htf_align_warn_count", a.HTFAlignWarnCount, b.HTFAlignWarnCount},
+	}
+	if a.Engine == footer.EngineBuiltin {
+		list = append(list, counter{"feature_timeout_count", a.FeatureTimeoutCount, b.FeatureTimeoutCount})
+	}
+	return list
+}
+
+// timeColumns are the columns of a checkpoint that hold times: wall and CPU.
+var timeColumns = [...]int{1, 2}
+
+// checkpoints compares what rows say besides times.
+func (d *differences) checkpoints(recorded, replayed []footer.Checkpoint) {
+	if len(recorded) != len(replayed) {
+		d.add("checkpoints", fmt.Sprintf("%d rows", len(recorded)), fmt.Sprintf("%d rows", len(replayed)))
+		return
+	}
+	for i := range recorded {
+		for k := range recorded[i] {
+			if was, is := recorded[i][k], replayed[i][k]; was != is && !slices.Contains(timeColumns[:], k) {
+				d.add(fmt.Sprintf("checkpoints[%d][%d]", i, k), was, is)
+			}
+		}
+	}
+}
+
+// Artifact compares what both sides list under a name, by size and SHA-256.
+func Artifact(name string, recorded, replayed []footer.Artifact) []Difference {
+	was, is := artifact(name, recorded), artifact(name, replayed)
+	if was == is {
+		return nil
+	}
+	return []Difference{{Field: name, Recorded: was, Replayed: is}}
+}
+
+// artifact shows what is listed under a name.
+func artifact(name string, list []footer.Artifact) string {
+	i := slices.IndexFunc(list, func(a footer.Artifact) bool { return a.Name == name })
+	if i < 0 {
+		return none
+	}
+	return fmt.Sprintf("%d bytes with SHA-256 %s", list[i].Bytes, list[i].SHA256)
+}
+
+func reported(is bool) string {
+	if is {
+		return "reported"
+	}
+	return "not reported"
+}
+
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func merged(a, b footer.Counts) footer.Counts {
+	all := footer.Counts{}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}

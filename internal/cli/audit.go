@@ -1,0 +1,309 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/audit"
+	"gx1replay/internal/bus"
+	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/run"
+)
+
+// Exit codes of audit. 1 says that chunks differ, so everything else that goes
+// wrong is 2.
+const (
+	exitAuditDiffers = 1
+	exitNotAudited   = 2
+)
+
+type auditFlags struct {
+	chunks, parallel                     int
+	fraction                             float64
+	seed                                 uint64
+	seeded                               bool
+	workers, hosts                       []string
+	policy, data, models, outputDir, dir string
+	ignore                               []string
+	connect                              connectFlags
+	exec                                 execFlags
+	asJSON                               bool
+}
+
+func (p Program) auditCommand() *cobra.Command {
+	f := auditFlags{}
+	const hint = "coordinator audit pilot_on"
+	cmd := &cobra.Command{
+		Use:   "audit RUN [flags] [-- CMD ARGS…]",
+		Short: "Replay a random sample of a run's chunks here and compare what the workers reported",
+		Long: `audit replays a random sample of a run's chunks on this machine and compares
+every counter, and the signals by their digest, with what the workers reported.
+Times are not compared. RUN is a run id or the path of a perf JSON. Call audit on
+a machine that you trust: it needs the perf JSON, the bars and the policy, and no
+worker. The run stays as it is.
+
+The bars are read from --data, else from where the run found them, else from the
+run's bus; their SHA-256 must be the run's. The policy is --policy, else
+policy.values of the perf JSON, else the policy that was kept with the run. Model
+files are found by path (--models DIR) and checked by digest.
+
+Chunks that did not end as ok have partial footers and are not audited. A run
+with --engine exec is replayed by its command, or by the one behind --. Its rows
+are compared as ` + "`exec check`" + ` does it: columns that number rows are left out.
+Flags that a worker has on its own (--exec-env, --exec-dir, …) must be given again.
+
+The default sample is 59 chunks: if 5 % of the chunks were forged, it misses all
+of them with a probability of at most 5 %. The output says what the sample proves
+for this run, and the seed that repeats it.
+
+exit codes: 0 all sampled chunks are equal; 1 some differ; 2 the run could not be
+audited.`,
+		Example: `  coordinator audit pilot_on
+  coordinator audit perf_pilot_on.json --data XAUUSD_M5.parquet --chunks 200
+  coordinator audit pilot_on --fraction 0.1 --seed 7 --json
+  coordinator audit pilot_on --worker-host rented7
+  coordinator audit pilot_on --exec-env 'MYLIB_*' -- python3 replay.py {task}`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			n := len(args)
+			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+				n = dash
+			}
+			if n != 1 {
+				return notAudited(&usageError{msg: fmt.Sprintf("audit takes one RUN, got %d arguments (a command stands behind --)", n), hint: hint})
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.seeded = cmd.Flags().Changed("seed")
+			return p.audit(cmd.Context(), f, args[0], args[1:])
+		},
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.IntVar(&f.chunks, "chunks", audit.DefaultChunks, "how many chunks to sample (all, if there are no more)")
+	fl.Float64Var(&f.fraction, "fraction", 0, "sample this part of the chunks instead, 0 to 1")
+	fl.Uint64Var(&f.seed, "seed", 0, "seed of the sample, to repeat an audit (default: random)")
+	fl.StringArrayVar(&f.workers, "worker", nil, "sample only chunks that this worker_id reported; may be repeated")
+	fl.StringArrayVar(&f.hosts, "worker-host", nil, "sample only chunks that workers on this host reported; may be repeated")
+	fl.StringVar(&f.policy, "policy", "", "the policy file (default: the policy.values of the perf JSON)")
+	fl.StringVar(&f.data, "data", "", "the bars (default: where the run found them)")
+	fl.StringVar(&f.models, "models", "", "directory of the model files (default: as the policy names them)")
+	fl.IntVar(&f.parallel, "workers", runtime.NumCPU(), "chunks to replay at the same time")
+	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
+	fl.StringVar(&f.dir, "dir", "", "exec: keep what the command writes in this directory, new or empty (default: a temporary one that is removed)")
+	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "exec: a column of the trades that is not compared; may be repeated")
+	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	f.exec.bindCommand(fl)
+	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "NAME=PATH: a file that went with the run, if it is not found by its digest; may be repeated")
+	onlyExec(cmd, &f.exec)
+	p.bindEnv(cmd, natsEnv)
+	fromEnv := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error { return notAudited(fromEnv(cmd, args)) }
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return notAudited(fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
+	})
+	return cmd
+}
+
+// notAudited gives an error, if there is one, the exit code 2.
+func notAudited(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitCode{code: exitNotAudited, err: err}
+}
+
+func (p Program) audit(ctx context.Context, f auditFlags, arg string, argv []string) error {
+	if err := f.check(); err != nil {
+		return notAudited(err)
+	}
+	found, done, err := p.findAudited(ctx, f, arg)
+	if err != nil {
+		return notAudited(err)
+	}
+	defer done()
+	a := &auditing{
+		rerun: rerun{p: p, found: found, hint: "coordinator audit " + arg, f: chunkFlags{
+			policy: f.policy, data: f.data, outputDir: f.outputDir, dir: f.dir, connect: f.connect, exec: f.exec,
+		}},
+		f: f,
+	}
+	if err := a.choose(); err != nil {
+		return notAudited(err)
+	}
+	ctx, kill, release := untilSignal(ctx)
+	defer release()
+	a.kill = kill
+	finish, err := a.ready(ctx, argv)
+	if err != nil {
+		return notAudited(err)
+	}
+	defer finish()
+	a.run(ctx)
+	if ctx.Err() != nil {
+		return notAudited(fmt.Errorf("audit of run %s: %w after %d of %d chunks", found.m.RunID, context.Cause(ctx), a.done(), len(a.sample)))
+	}
+	report := a.report(arg)
+	if err := report.write(p.Stdout, f.asJSON); err != nil {
+		return notAudited(err)
+	}
+	switch {
+	case report.Different > 0:
+		return exitCode{code: exitAuditDiffers}
+	case report.NotReplayed > 0:
+		return notAudited(fmt.Errorf("%s could not be replayed: %s", counted(report.NotReplayed, "chunk"), a.firstError()))
+	}
+	return nil
+}
+
+func (f *auditFlags) check() error {
+	switch {
+	case f.chunks < 1:
+		return &usageError{msg: fmt.Sprintf("--chunks %d (want 1 or more)", f.chunks)}
+	case math.IsNaN(f.fraction) || f.fraction < 0 || f.fraction > 1:
+		return &usageError{msg: fmt.Sprintf("--fraction %v (want more than 0, at most 1)", f.fraction)}
+	case f.parallel < 1 || f.parallel > 1024:
+		return &usageError{msg: fmt.Sprintf("--workers %d (want 1 to 1024)", f.parallel)}
+	}
+	return nil
+}
+
+// findAudited finds the run that arg names by its id or by a perf JSON. A file
+// that contradicts itself is not audited: which of its numbers would be?
+func (p Program) findAudited(ctx context.Context, f auditFlags, arg string) (*foundRun, func(), error) {
+	path := arg
+	found, done := &foundRun{}, func() {}
+	if id, err := run.ParseID(arg); err == nil {
+		if found, done, err = p.findManifest(ctx, id, f.outputDir, f.connect); err != nil {
+			return nil, nil, err
+		}
+		if path = found.path; path == "" {
+			return found, done, nil
+		}
+	} else if !strings.HasSuffix(arg, ".json") {
+		return nil, nil, &usageError{msg: fmt.Sprintf("RUN is %.80q (want a run id or the path of a perf JSON)", arg), hint: "coordinator audit pilot_on"}
+	}
+	file, err := parsePerf(path)
+	if err != nil {
+		done()
+		return nil, nil, fmt.Errorf("%s: %w", relative(path), err)
+	}
+	if found.path != "" {
+		return found, done, nil
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, nil, err
+	}
+	found.target = export.Target{Dir: dir, RunID: file.Report.RunID}
+	found.fromFile(file)
+	found.path, found.from = path, "the run as "+relative(path)+" has it"
+	if !f.connect.external() {
+		return found, done, nil
+	}
+	access, err := f.connect.access()
+	if err != nil {
+		return nil, nil, err
+	}
+	if found.bus, err = bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 audit", Logger: discard()}); err != nil {
+		return nil, nil, err
+	}
+	return found, found.bus.Close, nil
+}
+
+// choose draws the sample.
+func (a *auditing) choose() error {
+	m := a.found.m
+	if m.Data.SHA256 == "" || len(a.found.chunks) == 0 {
+		return fmt.Errorf("run %s: its file names no data set and no plan, so no chunk can be replayed", m.RunID)
+	}
+	if m.Engine != footer.EngineBuiltin && m.Engine != footer.EngineExec {
+		return fmt.Errorf("run %s has the engine %.40q (expected %s or %s)", m.RunID, m.Engine, footer.EngineBuiltin, footer.EngineExec)
+	}
+	for i, c := range a.found.chunks {
+		if !c.Line.IsOK() {
+			a.notOK++
+			continue
+		}
+		a.ok++
+		w := c.Line.Footer()
+		if len(a.f.workers) > 0 && !slices.Contains(a.f.workers, w.WorkerID) || len(a.f.hosts) > 0 && !slices.Contains(a.f.hosts, w.Host) {
+			continue
+		}
+		a.eligible = append(a.eligible, i)
+	}
+	if len(a.eligible) == 0 {
+		return fmt.Errorf("run %s has %s that ended as ok, none of them of the workers that were asked for: nothing can be audited", m.RunID, counted(a.ok, "chunk"))
+	}
+	n := a.f.chunks
+	if a.f.fraction > 0 {
+		n = max(1, int(math.Ceil(a.f.fraction*float64(len(a.eligible)))))
+	}
+	if !a.f.seeded {
+		seed, err := rand.Int(rand.Reader, big.NewInt(1<<48)) // short enough to type, and exact in every JSON reader
+		if err != nil {
+			return fmt.Errorf("drawing a seed: %w", err)
+		}
+		a.f.seed = seed.Uint64()
+	}
+	a.sample = audit.Sample(a.eligible, n, a.f.seed)
+	first, next := int64(0), 0
+	for i, c := range a.found.chunks {
+		if next < len(a.sample) && a.sample[next] == i {
+			a.places = append(a.places, run.Chunk{Idx: i, Bars: run.BarRange{First: first, End: first + c.Planned}})
+			next++
+		}
+		first += c.Planned
+	}
+	return nil
+}
+
+// ready opens what the replay needs; finish gives it up.
+func (a *auditing) ready(ctx context.Context, argv []string) (finish func(), err error) {
+	if a.found.m.Engine == footer.EngineExec {
+		return a.readyExec(ctx, argv)
+	}
+	if len(argv) > 0 {
+		return nil, &usageError{msg: fmt.Sprintf("a command (%s) for a run of the engine %s", argv[0], a.found.m.Engine)}
+	}
+	return func() {}, a.readyBuiltin(ctx)
+}
+
+// readyExec readies the command in a directory of its own.
+func (a *auditing) readyExec(ctx context.Context, argv []string) (func(), error) {
+	if err := a.openData(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openPolicy(ctx); err != nil {
+		return nil, err
+	}
+	keep := a.f.dir != ""
+	e, err := a.execution(ctx, argv, fmt.Sprintf("gx1-audit-%s-", a.found.m.RunID))
+	tidy := func() {
+		if !keep && a.dir != "" {
+			_ = os.RemoveAll(a.dir) // what is left there is the system's to clean
+		}
+	}
+	if err != nil {
+		tidy()
+		return nil, err
+	}
+	a.replay = newExecAudit(a, e, keep).replay
+	return func() { e.engine.Close(); tidy() }, nil
+}
+
+// errNotKept: what a chunk left beside its footer is not to be had any more.
+var errNotKept = errors.New("it is not kept any more")

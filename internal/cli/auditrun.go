@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+
+	"gx1replay/internal/audit"
+	"gx1replay/internal/footer"
+	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
+	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
+)
+
+// auditing is one audit under way.
+type auditing struct {
+	rerun
+	f        auditFlags
+	ok       int   // chunks that ended as ok
+	notOK    int   // others
+	eligible []int // ok chunks of the workers that were asked for
+	sample   []int
+	places   []run.Chunk // of the sample
+	// replay replays a chunk, in slot of those at work, and says in what it
+	// differs from what was recorded.
+	replay func(ctx context.Context, slot int, c run.Chunk, was footer.Footer) ([]audit.Difference, error)
+
+	mu      sync.Mutex
+	results []auditedChunk // by place in sample
+	ended   int
+	differ  int
+	notes   map[string]bool // said once
+}
+
+// auditedChunk is what became of one sampled chunk.
+type auditedChunk struct {
+	was   footer.Footer
+	diffs []audit.Difference
+	err   error
+	done  bool
+}
+
+// run replays the sample, a few chunks at the same time. It ends early with ctx.
+func (a *auditing) run(ctx context.Context) {
+	a.results = make([]auditedChunk, len(a.sample))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for slot := range min(a.f.parallel, len(a.sample)) {
+		wg.Go(func() {
+			for i := range next {
+				a.one(ctx, slot, i)
+			}
+		})
+	}
+	a.progress()
+	for i := range a.sample {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	if a.onTerminal() {
+		fmt.Fprintf(a.p.Stderr, "\r%s\r", strings.Repeat(" ", progressWidth))
+	}
+}
+
+// one replays the chunk at place i of the sample.
+func (a *auditing) one(ctx context.Context, slot, i int) {
+	was := a.found.chunks[a.sample[i]].Line.Footer()
+	diffs, err := a.replay(ctx, slot, a.places[i], was)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.results[i] = auditedChunk{was: was, diffs: diffs, err: err, done: true}
+	a.ended++
+	if len(diffs) > 0 {
+		a.differ++
+	}
+	a.progress()
+}
+
+const progressWidth = 60
+
+// progress shows on a terminal how far the audit is.
+func (a *auditing) progress() {
+	if a.onTerminal() {
+		fmt.Fprintf(a.p.Stderr, "\r%-*s", progressWidth, fmt.Sprintf("%d of %d chunks replayed, %d differ", a.ended, len(a.sample), a.differ))
+	}
+}
+
+func (a *auditing) onTerminal() bool {
+	f, ok := a.p.Stderr.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (a *auditing) done() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ended
+}
+
+// say writes a note once, whichever chunk it is about first.
+func (a *auditing) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.notes == nil {
+		a.notes = map[string]bool{}
+	}
+	if !a.notes[text] {
+		a.notes[text] = true
+		a.note("%s", printable.Line(text))
+	}
+}
+
+// firstError is why a chunk could not be replayed.
+func (a *auditing) firstError() string {
+	for i, r := range a.results {
+		if r.err != nil {
+			return fmt.Sprintf("chunk %d: %s", a.sample[i], printable.Line(r.err.Error()))
+		}
+	}
+	return ""
+}
+
+func sha256Hex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// readModel reads a plain file of the size of a model.
+func readModel(path string) ([]byte, error) {
+	f, info, err := safefile.OpenLinked(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // it is only read
+	if info.Size() > policy.MaxModelBytes {
+		return nil, fmt.Errorf("%s has %d bytes (expected at most %d)", path, info.Size(), int64(policy.MaxModelBytes))
+	}
+	return io.ReadAll(io.LimitReader(f, policy.MaxModelBytes))
+}

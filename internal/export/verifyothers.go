@@ -1,0 +1,167 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
+	"gx1replay/internal/trade"
+)
+
+// others holds what lies beside the CSV in dir against its rows: the parquet,
+// the metrics and the attribution.
+func (v *tradesVerifier) others(dir string) error {
+	id := string(v.f.Report.RunID)
+	for _, o := range []struct {
+		name   string
+		verify func(path string) error
+	}{
+		{"trades_" + id + ".parquet", v.parquet},
+		{"metrics_" + id + ".json", v.metrics},
+		{"attribution_" + id + ".json", v.attribution},
+	} {
+		path := filepath.Join(dir, o.name)
+		err := o.verify(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		v.found.Others = append(v.found.Others, path)
+	}
+	return nil
+}
+
+// parquet holds the rows of the parquet file against those of the CSV.
+func (v *tradesVerifier) parquet(path string) error {
+	f, info, err := safefile.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // it is only read
+	rows, n, err := trade.ReadParquet(f, info.Size(), v.found.Rows)
+	v.in(path, func(d *perf.Differences) {
+		switch {
+		case errors.Is(err, trade.ErrRows):
+			d.Add("rows", n, fmt.Sprintf("%d, as in the CSV", v.found.Rows))
+		case err != nil:
+			addError(d, err)
+		}
+		wrong := 0
+		for i := range rows {
+			list := rows[i].Differences(&v.rows[i])
+			if len(list) == 0 {
+				continue
+			}
+			if wrong++; wrong > shownRows {
+				continue
+			}
+			for _, c := range list {
+				addCell(d, fmt.Sprintf("row %d: ", i+1), c)
+			}
+		}
+		moreRows(d, wrong)
+	})
+	return nil
+}
+
+// metrics computes the run's metrics from the rows.
+func (v *tradesVerifier) metrics(path string) error {
+	return v.figures(path, trade.MeasureRows(v.rows))
+}
+
+// attribution computes where bars and signals went from footers and rows. What
+// was dropped is the selection's word.
+func (v *tradesVerifier) attribution(path string) error {
+	a := trade.NewAttribution()
+	for i, c := range v.f.Chunks {
+		if c.Line.IsZero() {
+			continue
+		}
+		f, t := c.Line.Footer(), v.f.ChunkTrades(i)
+		a.Count(f)
+		if !t.Known {
+			continue
+		}
+		a.Add(trade.Attribution{NSignals: f.NSignals, TradesOpen: t.Open, DropReasons: t.DropReasons})
+	}
+	a.NTrades = v.found.Rows
+	for i := range v.rows {
+		a.ExitReasons[v.rows[i].ExitReason]++
+	}
+	return v.figures(path, a)
+}
+
+// figures holds the numbers of a JSON file against those of want. What want has
+// not is 0 in the file, as a market session without trades is, or of a later
+// version.
+func (v *tradesVerifier) figures(path string, want any) error {
+	b, err := safefile.Read(path, maxVerified)
+	if err != nil {
+		return err
+	}
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		return err
+	}
+	wanted, err := numbersOf(encoded)
+	if err != nil {
+		return err
+	}
+	got, err := numbersOf(b)
+	v.in(path, func(d *perf.Differences) {
+		if err != nil {
+			d.Add("content", err, "a JSON object of numbers")
+			return
+		}
+		for _, field := range slices.Sorted(maps.Keys(wanted)) {
+			x, there := got[field]
+			switch {
+			case !there:
+				d.Add(field, "missing", wanted[field])
+			case x != wanted[field]:
+				d.Add(field, x, wanted[field])
+			}
+		}
+		for _, field := range slices.Sorted(maps.Keys(got)) {
+			if _, known := wanted[field]; !known && got[field] != 0 && strings.Contains(field, ".") {
+				d.Add(field, got[field], "0: no trade of the CSV is part of it")
+			}
+		}
+	})
+	return nil
+}
+
+// numbersOf lists the numbers of a JSON object by their dotted names.
+func numbersOf(b []byte) (map[string]float64, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	var object map[string]any
+	if err := d.Decode(&object); err != nil {
+		return nil, fmt.Errorf("not a JSON object: %w", err)
+	}
+	list := map[string]float64{}
+	var walk func(prefix string, v any)
+	walk = func(prefix string, v any) {
+		switch v := v.(type) {
+		case float64:
+			list[prefix] = v
+		case map[string]any:
+			for name, inner := range v {
+				walk(prefix+"."+name, inner)
+			}
+		}
+	}
+	for name, v := range object {
+		walk(name, v)
+	}
+	return list, nil
+}

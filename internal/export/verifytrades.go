@@ -1,0 +1,223 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
+	"gx1replay/internal/trade"
+)
+
+// ErrTrades: the files about a run's trades are not what follows from its perf
+// JSON, or from each other.
+var ErrTrades = errors.New("the files about the trades do not fit the perf JSON")
+
+// maxVerified bounds a file that is read to be verified: ten million trades.
+const maxVerified = 4 << 30
+
+// VerifiedTrades is what was computed from the files about a run's trades.
+type VerifiedTrades struct {
+	File   string  `json:"file"` // the CSV's path; empty: the perf JSON names none
+	SHA256 string  `json:"sha256"`
+	Rows   int64   `json:"rows"`
+	PnlBps float64 `json:"pnl_bps"` // of the rows; 0 of a command's own trades
+	// Others are further files that were there and were compared.
+	Others []string `json:"others"`
+}
+
+// VerifyTrades computes digest, rows and sums from the trades file that the perf
+// JSON at path names, and holds them against f, run and chunk by chunk; and, if
+// they lie beside it, the parquet's rows, the metrics and the attribution
+// against its rows. Of a command's own trades the pnl is not known, and their
+// number only where every chunk is done and has counted its own. An ErrTrades
+// holds perf.Differences, one for each value that does not fit. Another error
+// is that of a file that cannot be read.
+func VerifyTrades(path string, f perf.File) (VerifiedTrades, error) {
+	v := tradesVerifier{perf: path, f: f, found: VerifiedTrades{Others: []string{}}}
+	if f.Report.Selection.Trades.File == "" {
+		return v.found, nil
+	}
+	err := v.verify()
+	if err == nil {
+		if err = v.diffs.Err(); err != nil {
+			err = fmt.Errorf("%w: %w", ErrTrades, err)
+		}
+	}
+	return v.found, err
+}
+
+type tradesVerifier struct {
+	perf  string
+	f     perf.File
+	rows  []trade.Row
+	found VerifiedTrades
+	diffs perf.Differences
+}
+
+func (v *tradesVerifier) verify() error {
+	t := v.f.Report.Selection.Trades
+	if !filepath.IsLocal(filepath.FromSlash(t.File)) {
+		v.diffs.Add("trades.file", fmt.Sprintf("%.200q", t.File), "a path below the perf JSON's directory")
+		return nil
+	}
+	// Beside the perf JSON stands the directory; beside its copy the file.
+	path := filepath.Join(filepath.Dir(v.perf), filepath.FromSlash(t.File))
+	if !fileExists(path) {
+		if near := filepath.Join(filepath.Dir(v.perf), filepath.Base(path)); fileExists(near) {
+			path = near
+		}
+	}
+	v.found.File = path
+	b, err := safefile.Read(path, maxVerified)
+	if err != nil {
+		return fmt.Errorf("reading the trades file: %w", err)
+	}
+	if v.found.SHA256 = digest(b); v.found.SHA256 != t.SHA256 {
+		v.in(path, func(d *perf.Differences) {
+			d.Add("sha256", v.found.SHA256, t.SHA256+", trades.sha256 of the perf JSON")
+		})
+	}
+	if v.f.Report.Selection.Scope == perf.ScopeCommand {
+		v.own(path, b)
+		return nil
+	}
+	v.rows, err = trade.ReadCSV(b)
+	v.found.Rows = int64(len(v.rows))
+	if err != nil {
+		v.in(path, func(d *perf.Differences) { addError(d, err) })
+		return nil
+	}
+	v.csv(path)
+	return v.others(filepath.Dir(path))
+}
+
+// in adds what is found in the file at path.
+func (v *tradesVerifier) in(path string, find func(*perf.Differences)) {
+	var d perf.Differences
+	find(&d)
+	v.diffs = append(v.diffs, d.In(path)...)
+}
+
+// addError adds the error of reading a file.
+func addError(d *perf.Differences, err error) {
+	if cell := (*trade.CellError)(nil); errors.As(err, &cell) {
+		addCell(d, fmt.Sprintf("line %d: ", cell.Line), cell)
+		return
+	}
+	d.Add("content", strings.Join(strings.Fields(err.Error()), " "), "rows as the run writes them")
+}
+
+func addCell(d *perf.Differences, where string, c *trade.CellError) {
+	d.Add(where+c.Column, c.Value, c.Want)
+}
+
+// shownRows is how many rows of a file are named that differ.
+const shownRows = 20
+
+// csv holds the rows of the CSV against each other and against the perf JSON.
+func (v *tradesVerifier) csv(path string) {
+	v.in(path, func(d *perf.Differences) {
+		wrong := 0
+		for i := range v.rows {
+			r := &v.rows[i]
+			v.found.PnlBps += r.PnlBps
+			list := r.Check(i + 2)
+			if i > 0 && r.SignalBar < v.rows[i-1].SignalBar {
+				list = append(list, &trade.CellError{Line: i + 2, Column: "signal_bar", Value: fmt.Sprint(r.SignalBar),
+					Want: fmt.Sprintf("%d, that of the row before, or later", v.rows[i-1].SignalBar)})
+			}
+			if len(list) == 0 {
+				continue
+			}
+			if wrong++; wrong > shownRows {
+				continue
+			}
+			for _, c := range list {
+				addCell(d, fmt.Sprintf("line %d: ", c.Line), c)
+			}
+		}
+		moreRows(d, wrong)
+		sel := v.f.Report.Selection
+		if want := v.f.Totals.TotalTrades - sel.Trades.WithoutRows; v.found.Rows != want {
+			d.Add("rows", v.found.Rows, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, v.f.Totals.TotalTrades, sel.Trades.WithoutRows))
+		}
+	})
+	v.chunks()
+}
+
+func moreRows(d *perf.Differences, wrong int) {
+	if wrong > shownRows {
+		d.Add("rows that differ", wrong, 0)
+	}
+}
+
+// chunks holds the perf JSON's counts against the rows: those of each chunk
+// whose rows are in the file, and the totals.
+func (v *tradesVerifier) chunks() {
+	var rows, withoutRows int64
+	sum, without := 0.0, 0.0
+	at, first := 0, int64(0)
+	for i, c := range v.f.Chunks {
+		end := first + c.Planned
+		var n int64
+		pnl := 0.0
+		for ; at < len(v.rows) && v.rows[at].SignalBar < end; at++ {
+			n++
+			pnl += v.rows[at].PnlBps
+			sum += v.rows[at].PnlBps
+		}
+		first = end
+		rows += n
+		t := v.f.ChunkTrades(i)
+		field := func(name string) string { return fmt.Sprintf("chunks[%d].%s", i, name) }
+		switch {
+		case t.Known && t.Closed != n:
+			v.diffs.Add(field("n_trades_closed"), t.Closed, fmt.Sprintf("%d, its rows in the trades file", n))
+		case t.Known && t.PnlBps != pnl:
+			v.diffs.Add(field("pnl_bps"), t.PnlBps, fmt.Sprintf("%v, the sum of its rows", pnl))
+		case !t.Known && n > 0:
+			v.diffs.Add(field("n_trades_closed"), t.Closed, fmt.Sprintf("trades without rows; the trades file has %d", n))
+		}
+		if !t.Known && !c.Line.IsZero() {
+			withoutRows += t.Closed
+			without += t.PnlBps
+		}
+	}
+	if left := len(v.rows) - at; left > 0 {
+		v.diffs.Add("data.bars", first, fmt.Sprintf("more: %d trades have signals behind the last chunk", left))
+	}
+	if want := rows + withoutRows; v.f.Totals.TotalTrades != want {
+		v.diffs.Add("total_trades", v.f.Totals.TotalTrades, fmt.Sprintf("%d: %d rows and %d trades without rows", want, rows, withoutRows))
+	}
+	if want := sum + without; v.f.Totals.TotalPnlBps != want {
+		v.diffs.Add("total_pnl_bps", v.f.Totals.TotalPnlBps, fmt.Sprintf("%v, the sum of rows and of trades without rows", want))
+	}
+}
+
+// own holds the rows of a command's own trades against f.
+func (v *tradesVerifier) own(path string, b []byte) {
+	rows, err := parseOwn(b)
+	if err != nil {
+		v.in(path, func(d *perf.Differences) { addError(d, err) })
+		return
+	}
+	v.found.Rows = rows.n
+	for _, c := range v.f.Chunks {
+		if c.Line.IsZero() {
+			continue
+		}
+		if !c.Line.IsOK() || slices.Contains(c.Line.Footer().Unreported, "n_trades_closed") {
+			return
+		}
+	}
+	total, without := v.f.Totals.TotalTrades, v.f.Report.Selection.Trades.WithoutRows
+	if want := total - without; rows.n != want {
+		v.in(path, func(d *perf.Differences) {
+			d.Add("rows", rows.n, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, total, without))
+		})
+	}
+}

@@ -1,0 +1,136 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"gx1replay/internal/execengine"
+	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
+)
+
+// has reports whether the files of in are still those of the run, and marks
+// those in the work directory as used.
+func (e *Exec) has(m run.Manifest, in *execInputs) bool {
+	own, err := filepath.Abs(filepath.Join(e.WorkDir, filesDir))
+	if err != nil {
+		return false
+	}
+	for name, path := range in.files {
+		if !e.checked.is(path, m.Command.Files[name].SHA256) {
+			return false
+		}
+		if dir := filepath.Dir(path); strings.HasPrefix(dir, own+string(filepath.Separator)) {
+			touch(dir)
+		}
+	}
+	return true
+}
+
+// recheck says whether what a command is about to open is still what it has to
+// be: another process of this user, a command of an earlier chunk most likely,
+// may have written to it. What is left is the moment until the command opens
+// it, and this user alone can use that.
+func (e *Exec) recheck(m run.Manifest, in *execInputs) error {
+	for name, path := range in.files {
+		if err := e.checked.check(path, m.Command.Files[name].SHA256); err != nil {
+			return fmt.Errorf("--exec-file %s: %w", name, err)
+		}
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.data == "" {
+		return nil
+	}
+	return e.checked.check(in.data, in.dataSHA)
+}
+
+// inner makes a directory of this user's in the work directory.
+func (e *Exec) inner(names ...string) (dir string, err error) {
+	dir, err = filepath.Abs(e.WorkDir)
+	for _, name := range names {
+		if err == nil {
+			dir = filepath.Join(dir, name)
+			err = safefile.InnerDir(dir)
+		}
+	}
+	return dir, err
+}
+
+// dataFile writes the whole data set to a file that the run's processes on this
+// host share, and finds it there again. What the file has to be is known from
+// the bars alone, whose slices are checked by their digests: they are rendered
+// once a run and process. The file's name has that digest in it, so builds that
+// render differently do not replace each other's files.
+func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (string, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.data != "" && e.checked.is(in.data, in.dataSHA) {
+		touch(in.data)
+		return in.data, nil
+	}
+	render := func(w io.Writer) error {
+		_, err := execengine.RenderSlice(ctx, w, m.Command.SliceFormat, m.Command.TSFormat, in.source, run.BarRange{End: m.Data.Bars})
+		return err
+	}
+	h := sha256.New()
+	if err := render(h); err != nil {
+		return "", fmt.Errorf("rendering the data set: %w", err)
+	}
+	sha := hex.EncodeToString(h.Sum(nil))
+	dir, err := e.inner(dataDir)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, m.Data.SHA256+m.Data.Extra+"."+m.Command.TSFormat+"."+sha[:16]+"."+m.Command.SliceFormat)
+	if !e.checked.is(path, sha) {
+		// Other processes write the same file: aside and renamed, each its own.
+		if err := safefile.Replace(path, true, render); err != nil {
+			return "", err
+		}
+		if err := e.checked.check(path, sha); err != nil {
+			return "", err
+		}
+	}
+	touch(path)
+	in.data, in.dataSHA = path, sha
+	return path, nil
+}
+
+// file finds a shipped file by its digest: in the directory of large files, in
+// the worker's own, in the cache, or on the bus. It has its own name in a
+// directory named by the digest, since a command may go by the extension.
+func (e *Exec) file(ctx context.Context, f run.CommandFile) (string, error) {
+	if large := e.Engine.Spec.FilesDir; large != "" {
+		for _, name := range []string{f.SHA256, f.Name} {
+			if path := filepath.Join(large, name); e.checked.has(path, f) {
+				return filepath.Abs(path)
+			}
+		}
+	}
+	if f.Bytes > execengine.MaxShipped {
+		return "", fmt.Errorf("%s has %d bytes, more than travels (%d): a worker finds it under --files DIR by its SHA-256, %s", f.Name, f.Bytes, execengine.MaxShipped, f.SHA256)
+	}
+	dir, err := e.inner(filesDir, f.SHA256)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, f.Name)
+	if e.checked.has(path, f) {
+		touch(dir)
+		return path, nil
+	}
+	content, err := e.Cache.Get(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, execengine.MaxShipped)
+	if err != nil {
+		return "", err
+	}
+	if err := safefile.Replace(path, true, safefile.Parts(content)); err != nil {
+		return "", fmt.Errorf("keeping %s: %w", f.Name, err)
+	}
+	return path, nil
+}
