@@ -69,14 +69,24 @@ func (b *Bus) HasObject(ctx context.Context, name string) (bool, error) {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	_, err = s.GetInfo(ctx, name)
+	info, err := s.GetInfo(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("asking for object %s: %w", name, err)
 	}
-	return true, nil
+	// Its name is stored after its content, but a disk may lose what it likes.
+	stream, err := b.stream(ctx, "OBJ_"+StoreData)
+	if err != nil {
+		return false, fmt.Errorf("asking for object %s: %w", name, err)
+	}
+	subject := "$O." + StoreData + ".C." + info.NUID
+	parts, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return false, fmt.Errorf("asking for the content of object %s: %w", name, err)
+	}
+	return parts.State.Subjects[subject] == uint64(info.Chunks), nil
 }
 
 // PutObject stores an object.

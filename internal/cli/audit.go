@@ -260,6 +260,14 @@ func (a *auditing) choose() error {
 		a.f.seed = seed.Uint64()
 	}
 	a.sample = audit.Sample(a.eligible, n, a.f.seed)
+	first, next := int64(0), 0
+	for i, c := range a.found.chunks {
+		if next < len(a.sample) && a.sample[next] == i {
+			a.places = append(a.places, run.Chunk{Idx: i, Bars: run.BarRange{First: first, End: first + c.Planned}})
+			next++
+		}
+		first += c.Planned
+	}
 	return nil
 }
 

@@ -24,6 +24,16 @@ import (
 
 // openData reads the bars from a file, or else from the run's bus.
 func (a *auditing) openData(ctx context.Context) error {
+	if err := a.anyBars(ctx); err != nil {
+		return err
+	}
+	if n := int64(len(a.set.Bars)); n != a.found.m.Data.Bars {
+		return fmt.Errorf("the data set has %d bars (expected %d, data.bars of run %s)", n, a.found.m.Data.Bars, a.found.m.RunID)
+	}
+	return nil
+}
+
+func (a *auditing) anyBars(ctx context.Context) error {
 	err := a.openBars()
 	if err == nil || a.f.data != "" || a.found.bus == nil || a.found.m.Data.Extra != "" {
 		return err
@@ -48,7 +58,7 @@ func (a *auditing) openData(ctx context.Context) error {
 }
 
 // openValues finds the policy of a run of the built-in engine: in the file that
-// was named, in policy.values, or where it was kept.
+// was named, in policy.values, or where it was kept. It needs the run's digest.
 func (a *auditing) openValues(ctx context.Context) error {
 	m := a.found.m
 	opt := policy.Options{NeedModel: true, PregateFlag: &m.PregateEnabled}

@@ -28,6 +28,7 @@ type auditing struct {
 	notOK    int   // others
 	eligible []int // ok chunks of the workers that were asked for
 	sample   []int
+	places   []run.Chunk // of the sample
 	// replay replays a chunk, in slot of those at work, and says in what it
 	// differs from what was recorded.
 	replay func(ctx context.Context, slot int, c run.Chunk, was footer.Footer) ([]audit.Difference, error)
@@ -75,9 +76,8 @@ func (a *auditing) run(ctx context.Context) {
 
 // one replays the chunk at place i of the sample.
 func (a *auditing) one(ctx context.Context, slot, i int) {
-	idx := a.sample[i]
-	was := a.found.chunks[idx].Line.Footer()
-	diffs, err := a.replay(ctx, slot, a.found.chunk(idx), was)
+	was := a.found.chunks[a.sample[i]].Line.Footer()
+	diffs, err := a.replay(ctx, slot, a.places[i], was)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.results[i] = auditedChunk{was: was, diffs: diffs, err: err, done: true}

@@ -39,7 +39,7 @@ func (p Program) authInitCommand() *cobra.Command {
 		Short: "Write the configuration of NATS servers, keys and contexts, a role each",
 		Long: `init writes into --dir, which must not hold any of it yet:
 
-  users.conf            what each role may do; public keys only
+  users.conf            the account of each role and what it may do; public keys only
   server.conf           a server's configuration, or, with --cluster, server-1.conf …
   keys/ROLE.nk          the key of a role, for --nkey: keep it where that role is at work
   nats/context/gx1-ROLE.json   a context of the nats command, for --context

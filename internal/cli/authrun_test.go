@@ -107,3 +107,33 @@ func TestStopByAnOperator(t *testing.T) {
 		t.Errorf("the run: %s", said)
 	}
 }
+
+// A run that was stopped on a bus of an earlier version resumes when each role
+// has got its account: streams, keys and files are the same.
+func TestMovingAnOlderBus(t *testing.T) {
+	k := keybus.Start(t, keybus.Config{Users: keybus.Flat})
+	out := t.TempDir()
+	run := func(more ...string) string {
+		t.Helper()
+		code, stdout, stderr := program(t, t.Context(), false, append([]string{"run", "--run-id", "moved", "--data", "synthetic:12000", "--chunks", "4",
+			"--workers", "0", "--policy", gatedPolicy(), "--output-dir", out, "--no-guardian", "--quiet", "--drain-timeout", "1s",
+			"--nats", k.URL(0), "--nkey", k.SeedFile(access.Coordinator)}, more...)...)
+		return strconv.Itoa(code) + " " + stdout + stderr
+	}
+	if said := run("--timeout", "0.5"); !strings.HasPrefix(said, "0 ") || !strings.Contains(said, "stopped") {
+		t.Fatalf("the run on the older bus: %s", said)
+	}
+	k.Restart(keybus.Config{})
+	worked := make(chan string, 1)
+	go func() {
+		code, _, stderr := program(t, t.Context(), true, "--concurrency", "2", "--work-dir", t.TempDir(), "--cache-dir", t.TempDir(), "--exit-when-idle=2s",
+			"--nats", k.URL(0), "--nkey", k.SeedFile(access.Worker))
+		worked <- strconv.Itoa(code) + " " + stderr
+	}()
+	if said := run(); !strings.HasPrefix(said, "0 ") || !strings.Contains(said, "100% of the data") {
+		t.Errorf("the run on the bus with accounts: %s", said)
+	}
+	if said := <-worked; !strings.HasPrefix(said, "0 ") {
+		t.Errorf("the worker: %s", said)
+	}
+}

@@ -43,7 +43,7 @@ end it says how the counters compare with those of the run.
 A command behind -- takes the place of the run's, as with a debugger or a
 changed script; in what it differs is said. Flags that a worker has on its own
 (--exec-env, --exec-dir, --exec-footer, …) are not kept with a run: give them
-again. Once a run is complete and cleaned it may need --policy, too.
+again. Once a run of a command is complete and cleaned it may need --policy, too.
 
 A chunk of the built-in engine is replayed by that.
 
@@ -196,10 +196,14 @@ func (r *rerun) openPolicy(ctx context.Context) error {
 		return nil
 	}
 	const hint = "--policy P: the run's policy"
-	if r.content, err = r.found.policy(ctx); err != nil {
+	name := m.Policy.Name
+	if r.content, err = r.found.policy(ctx); err != nil && m.Engine != footer.EngineExec && len(r.found.values) > 0 {
+		r.content, name, err = r.found.values, "policy.values", nil
+	}
+	if err != nil {
 		return &usageError{msg: err.Error(), hint: hint}
 	}
-	if r.policy, err = policy.Parse(m.Policy.Name, r.content, opt); err != nil {
+	if r.policy, err = policy.Parse(name, r.content, opt); err != nil {
 		return &usageError{msg: fmt.Sprintf("reading the run's policy: %v", err), hint: hint}
 	}
 	return nil

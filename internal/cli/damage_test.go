@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"gx1replay/internal/process"
 )
 
 // damageBars is the data set of the runs here, damageChunks their plan.
@@ -285,4 +289,79 @@ func TestDamagedBusAtRandom(t *testing.T) {
 			c.resumes(t)
 		})
 	}
+}
+
+// A damaged bus is put aside as it is, and said so; the stops of the new one
+// count, though its sequences begin again.
+func TestDamagedBusIsSetAside(t *testing.T) {
+	r := aStoppedRun(t)
+	streams := filepath.Join(r.bus(), "jetstream", "$G", "streams")
+	if err := os.Remove(filepath.Join(streams, "GX1_STOP", "meta.sum")); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(streams, "GX1_FOOTERS", "msgs", "1.blk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan said, 1)
+	args := slices.DeleteFunc(slices.Clone(r.args), func(s string) bool { return s == "--quiet" })
+	go func() { ended <- coordinates(t, append(args, "--timeout", "60s", "--output-dir", r.dir)...) }()
+	l := &live{t: t, id: "r1", dir: r.dir, ended: ended}
+	waitFor(t, "the run is under way again", func() bool {
+		reg, err := process.OpenRegister("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.entry, err = reg.Get("r1")
+		return err == nil && l.entry.Alive
+	})
+	if _, err := l.stranger().Request("gx1.stop.r1", []byte("again"), patience); err != nil {
+		t.Fatal(err)
+	}
+	var got said
+	select {
+	case got = <-ended:
+	case <-time.After(patience):
+		t.Fatal("the stop on the new bus is not obeyed")
+	}
+	aside, err := filepath.Glob(r.bus() + ".damaged-*")
+	if err != nil || len(aside) != 1 {
+		t.Fatalf("set aside: %q, %v (want one)", aside, err)
+	}
+	holds(t, "the terminal", got.stderr+got.stdout, "warning: the bus does not open whole", "meta.sum", "set aside as "+aside[0])
+	after, err := os.ReadFile(filepath.Join(aside[0], "jetstream", "$G", "streams", "GX1_FOOTERS", "msgs", "1.blk"))
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the footers' block has %d bytes, %v (want the %d that it had)", len(after), err, len(before))
+	}
+	log, err := os.ReadFile(filepath.Join(r.dir, "r1", "run.log"))
+	if err != nil || !strings.Contains(string(log), "the bus does not open whole and is set aside") {
+		t.Errorf("the run's log does not say so: %v", err)
+	}
+	if f := r.file(t); f.Outcome != "stopped" || got.code != 0 {
+		t.Errorf("code %d, outcome %s (want 0, stopped)", got.code, f.Outcome)
+	}
+	// The bus that took its place is whole.
+	r.look(t)
+	r.resumes(t)
+	if now, _ := filepath.Glob(r.bus() + ".damaged-*"); !slices.Equal(now, aside) {
+		t.Errorf("set aside: %q (want what there was)", now)
+	}
+}
+
+// Footers of other data are not taken for this run's, though nothing but them is
+// left.
+func TestFootersOfOtherDataAreRefused(t *testing.T) {
+	r := aStoppedRun(t)
+	r.forget(t)
+	if err := os.RemoveAll(r.bus()); err != nil {
+		t.Fatal(err)
+	}
+	other := slices.Clone(r.args)
+	k := slices.Index(other, "--data")
+	other[k+1] = "synthetic:2990"
+	got := coordinates(t, append(other, "--timeout", "60s", "--output-dir", r.dir)...)
+	if got.code != 1 || !strings.Contains(got.stderr, "data set") {
+		t.Errorf("code %d, %s%s (want 1 and what differs)", got.code, got.stdout, got.stderr)
+	}
+	r.resumes(t)
 }

@@ -200,6 +200,19 @@ func TestRerunOfTheBuiltinEngine(t *testing.T) {
 	if got.code != 0 {
 		t.Fatalf("the run ended with exit code %d\n%s", got.code, got.stderr)
 	}
+	// The policy is not kept, and its values are in the perf JSON.
+	got = coordinates(t, "chunk", "r1", "2", "--rerun", "--output-dir", dir)
+	if got.code != 0 || strings.Count(got.stderr, "(the same in the run)") != 4 {
+		t.Errorf("by policy.values: exit code %d\n%s", got.code, got.stderr)
+	}
+	path := filepath.Join(dir, "perf_r1.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, edited(t, b, `(?s)"values": (\{.*?\n    \})`, "{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	got = coordinates(t, "chunk", "r1", "2", "--rerun", "--output-dir", dir)
 	if got.code != 1 || !strings.Contains(got.stderr, "--policy P") {
 		t.Errorf("without the policy: exit code %d, %s", got.code, got.stderr)

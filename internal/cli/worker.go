@@ -229,13 +229,13 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		}
 		only = id
 	}
-	if f.workDir, err = f.workDirectory(local); err != nil {
-		return err
-	}
 	if local {
 		if err := f.exec.takeVariables(p.Getenv(variablesVar)); err != nil {
 			return err
 		}
+	}
+	if f.workDir, err = f.workDirectory(local); err != nil {
+		return err
 	}
 	spec, err := f.exec.spec(argv, false)
 	if err != nil {

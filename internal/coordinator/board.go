@@ -40,8 +40,11 @@ type board struct {
 	leases  uint64 // sequences followed so far
 	footers uint64
 	changed chan struct{} // closed and replaced at every change
-	onStop  func(run.Stop)
-	onBad   func(bad) // a stored final footer that must go
+	// onStop is called when a record says that its attempt was stopped: a hint to
+	// read the stop. The record itself stops nothing, since every worker may
+	// write one.
+	onStop func()
+	onBad  func(bad) // a stored final footer that must go
 	// unproven are final footers on the bus, by their chunks, whose claims were
 	// not seen so far: the two streams are followed side by side.
 	unproven map[int]unproven
@@ -89,7 +92,7 @@ type crew struct {
 func newBoard(m run.Manifest, retryFailed bool, known []perf.Chunk) *board {
 	b := &board{
 		m: m, retryFailed: retryFailed, chunks: make([]atomic.Pointer[chunkState], m.Plan.Chunks), changed: make(chan struct{}),
-		onStop: func(run.Stop) {}, onBad: func(bad) {}, onTrouble: func(Trouble) {}, unproven: map[int]unproven{},
+		onStop: func() {}, onBad: func(bad) {}, onTrouble: func(Trouble) {}, unproven: map[int]unproven{},
 	}
 	b.crew.Store(&crew{})
 	nothing := &chunkState{}
@@ -134,7 +137,7 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 		b.claims.Add(1)
 	}
 	if r.State == lease.StateStopped {
-		b.onStop(r.Stop)
+		b.onStop()
 	}
 	if r.Identity != "" && b.m.Engine == footer.EngineExec {
 		b.identity.CompareAndSwap(nil, &r.Identity)
@@ -346,17 +349,24 @@ func (b *board) hasEnd(c *chunkState) bool {
 	return false
 }
 
-// lapsing lists the claims of earlier sessions, chunk by chunk with the
-// sequences of their records. If one does not change for a whole lease,
+// lapsing lists the claims of earlier sessions, and the attempts of this one
+// that say that they were stopped, chunk by chunk with the sequences of their
+// records. If one does not change for a whole lease, and the run is not stopped,
 // nobody is left behind it.
 func (b *board) lapsing() map[int]uint64 {
 	list := map[int]uint64{}
 	for i := range b.chunks {
-		if c := b.chunks[i].Load(); !b.hasEnd(c) && c.rec != nil && c.rec.Lapsing(b.m.Session) {
+		if c := b.chunks[i].Load(); !b.hasEnd(c) && c.rec != nil && idle(*c.rec, b.m.Session) {
 			list[i] = c.seq
 		}
 	}
 	return list
+}
+
+// idle reports whether nobody works on a chunk with the record r, as long as the
+// run is not stopped.
+func idle(r lease.Record, session int) bool {
+	return r.Lapsing(session) || r.State == lease.StateStopped && r.Session == session
 }
 
 // verdict is the chunk's status and what went wrong with it.

@@ -162,8 +162,11 @@ func TestRecordsThatCannotBe(t *testing.T) {
 		"an attempt of 2^53":       func(r *lease.Record) { r.Attempt = 1 << 53 },
 		"failures of 2^29":         func(r *lease.Record) { r.Failures = 1 << 29 },
 		"exhausted, never claimed": func(r *lease.Record) { r.State, r.Failures = lease.StateExhausted, 3 },
-		"another incarnation":      func(r *lease.Record) { r.Incarnation = run.NewIncarnation([16]byte{7}) },
-		"no incarnation":           func(r *lease.Record) { r.Incarnation = "" },
+		"stopped by no stop": func(r *lease.Record) {
+			r.State, r.Stop = lease.StateStopped, run.Stop{Source: run.SourceSubject, Reason: "evil", Seq: 1, RequestedAt: time.Now()}
+		},
+		"another incarnation": func(r *lease.Record) { r.Incarnation = run.NewIncarnation([16]byte{7}) },
+		"no incarnation":      func(r *lease.Record) { r.Incarnation = "" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, newRun func(int) *world) {

@@ -56,6 +56,7 @@ type Life struct {
 	stopID   string // begins the message ids of the stops that this one stores
 	lines    *loglimit.Limiter
 	bad      chan bad
+	hints    chan struct{} // to read the stop
 }
 
 // Object is a content for the object store, made when it is missing there.
@@ -81,7 +82,13 @@ func (l *Life) Prepare() {
 	l.bad = make(chan bad, 1024)
 	l.stopID = bus.NewStopID()
 	l.lines = loglimit.New(l.Logger)
-	l.board.onStop = func(s run.Stop) { l.HeardStop(foreign(s)) }
+	l.hints = make(chan struct{}, 1)
+	l.board.onStop = func() {
+		select {
+		case l.hints <- struct{}{}:
+		default:
+		}
+	}
 	if l.Trouble != nil {
 		l.board.onTrouble = l.Trouble
 	}

@@ -39,6 +39,8 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			l.deleteFooter(ctx, b)
 		case <-reconnected:
 			l.readStop(ctx)
+		case <-l.hints:
+			l.readStop(ctx)
 		case <-soon.C:
 			l.readStop(ctx)
 		case <-t.C:
@@ -92,12 +94,13 @@ func (l *Life) settle(ctx context.Context, waited map[int]unproven) {
 
 // release writes the release of claims of earlier sessions whose records have
 // not changed for a whole lease, so that no worker has to spend one on finding
-// that out. The sequences are those of a lease ago; a record that has changed
+// that out; and of attempts that were stopped by a stop that is not stored, which
+// would keep their chunks from everybody. The sequences are those of a lease ago; a record that has changed
 // since wins.
 func (l *Life) release(ctx context.Context, lapsed map[int]uint64) {
 	for idx, seq := range lapsed {
 		rec, now, err := l.Bus.Lease(ctx, l.Manifest.RunID, idx)
-		if err == nil && rec != nil && now == seq && rec.Lapsing(l.Manifest.Session) {
+		if err == nil && rec != nil && now == seq && idle(*rec, l.Manifest.Session) {
 			_, err = l.Bus.StoreLease(ctx, rec.Released(nil), seq)
 		}
 		if err != nil && !errors.Is(err, bus.ErrConflict) && ctx.Err() == nil {

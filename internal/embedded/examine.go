@@ -15,36 +15,46 @@ import (
 
 // A server that finds a stream damaged says so in its log, if at all, and goes
 // on without the stream, or without what it could not read of it. So who opens
-// a store again compares what is there afterwards with what was there before.
+// a store again looks at its files first, and compares the streams that are there
+// afterwards with those that were there before.
 
 // streamsDir is where the streams of the global account stand in a store.
 var streamsDir = filepath.Join("jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams")
 
-// prepareStore lists the streams of a store that is to be examined, and makes
-// the server read them whole: without its index it checks every message. The
-// consumers are removed, since those of a server that is gone are of no use to
-// the next one, and one that is damaged takes its stream with it.
-func prepareStore(store string) (streams []string, err error) {
+// prepareStore lists the streams of a store that is to be examined, and says what
+// of their files is damaged. If nothing is, the consumers are removed: those of a
+// server that is gone are of no use to the next one, and one that is damaged takes
+// its stream with it.
+func prepareStore(store string) (streams, damage []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(store, streamsDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking at the bus's store: %w", err)
+		return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue // being deleted
 		}
-		dir := filepath.Join(store, streamsDir, e.Name())
-		for _, path := range []string{filepath.Join(dir, "obs"), filepath.Join(dir, "msgs", "index.db")} {
-			if err := os.RemoveAll(path); err != nil {
-				return nil, fmt.Errorf("looking at the bus's store: %w", err)
-			}
+		what, err := verifyStream(filepath.Join(store, streamsDir, e.Name()), e.Name())
+		if err != nil {
+			return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
+		}
+		if what != "" {
+			damage = append(damage, what)
 		}
 		streams = append(streams, e.Name())
 	}
-	return streams, nil
+	if len(damage) > 0 {
+		return streams, damage, nil
+	}
+	for _, name := range streams {
+		if err := os.RemoveAll(filepath.Join(store, streamsDir, name, "obs")); err != nil {
+			return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
+		}
+	}
+	return streams, nil, nil
 }
 
 // compare says what of the streams that were there the server has not opened
@@ -57,23 +67,19 @@ func (s *Server) compare(streams []string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at the bus's streams: %w", err)
 	}
-	states := map[string]server.StreamState{}
+	open := map[string]bool{}
 	for _, account := range info.AccountDetails {
 		if account.Name != server.DEFAULT_GLOBAL_ACCOUNT {
 			continue
 		}
 		for _, d := range account.Streams {
-			states[d.Name] = d.State
+			open[d.Name] = true
 		}
 	}
 	var list []string
 	for _, name := range streams {
-		state, ok := states[name]
-		switch {
-		case !ok:
+		if !open[name] {
 			list = append(list, "stream "+name+" does not open")
-		case state.Lost != nil && len(state.Lost.Msgs) > 0:
-			list = append(list, fmt.Sprintf("stream %s has lost %d messages", name, len(state.Lost.Msgs)))
 		}
 	}
 	slices.Sort(list)

@@ -43,7 +43,8 @@ type Config struct {
 	// SyncAlways has every write synced before it is answered: a power cut
 	// then loses nothing that was acknowledged, and each write costs a sync.
 	SyncAlways bool
-	// Examine has what is in the store read whole and compared: see Damage.
+	// Examine has what an earlier server left in the store looked at before it is
+	// used: see Damage.
 	Examine bool
 	// Prepare, if not nil, is called with a server that has no port yet, and
 	// the port opens after it has returned: whoever finds the port open finds
@@ -134,19 +135,21 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	store := filepath.Join(cfg.Dir, storeDir)
 	var streams []string
 	if cfg.Examine {
-		if streams, err = prepareStore(store); err != nil {
+		if streams, s.damage, err = prepareStore(store); err != nil {
 			return err
 		}
 	}
 	if err := s.serve(ctx, store, host, port, who); err != nil {
 		return err
 	}
+	var missing []string
 	switch err = who.enable(s.srv); {
 	case err == nil:
-		s.damage, err = s.compare(streams)
+		missing, err = s.compare(streams)
 	case len(streams) > 0:
-		s.damage, err = []string{err.Error()}, nil
+		missing, err = []string{err.Error()}, nil
 	}
+	s.damage = append(s.damage, missing...)
 	if err == nil && cfg.Prepare != nil {
 		err = cfg.Prepare(ctx, s)
 	}

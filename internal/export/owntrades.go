@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
@@ -235,7 +236,7 @@ func ended(b []byte) []byte {
 // another header.
 func OwnTrades(t Target, chunks []perf.Chunk) map[int][]byte {
 	found := map[int][]byte{}
-	b, err := readBounded(t.TradesCSV())
+	b, err := safefile.Read(t.TradesCSV(), maxVerified)
 	if err != nil {
 		return found
 	}

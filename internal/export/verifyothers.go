@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
@@ -42,15 +43,11 @@ func (v *tradesVerifier) others(dir string) error {
 
 // parquet holds the rows of the parquet file against those of the CSV.
 func (v *tradesVerifier) parquet(path string) error {
-	f, err := openBounded(path)
+	f, info, err := safefile.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close() // it is only read
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
 	rows, n, err := trade.ReadParquet(f, info.Size(), v.found.Rows)
 	v.in(path, func(d *perf.Differences) {
 		switch {
@@ -108,7 +105,7 @@ func (v *tradesVerifier) attribution(path string) error {
 // not is 0 in the file, as a market session without trades is, or of a later
 // version.
 func (v *tradesVerifier) figures(path string, want any) error {
-	b, err := readBounded(path)
+	b, err := safefile.Read(path, maxVerified)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package export
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,7 +72,7 @@ func (v *tradesVerifier) verify() error {
 		}
 	}
 	v.found.File = path
-	b, err := readBounded(path)
+	b, err := safefile.Read(path, maxVerified)
 	if err != nil {
 		return fmt.Errorf("reading the trades file: %w", err)
 	}
@@ -222,26 +220,4 @@ func (v *tradesVerifier) own(path string, b []byte) {
 			d.Add("rows", rows.n, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, total, without))
 		})
 	}
-}
-
-// readBounded reads a plain file that is not too large.
-func readBounded(path string) ([]byte, error) {
-	f, err := openBounded(path)
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxVerified))
-	return b, errors.Join(err, f.Close())
-}
-
-// openBounded opens a plain file that is not too large.
-func openBounded(path string) (*os.File, error) {
-	f, info, err := safefile.OpenLinked(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxVerified {
-		return nil, errors.Join(fmt.Errorf("%s has %d bytes (expected at most %d)", path, info.Size(), int64(maxVerified)), f.Close())
-	}
-	return f, nil
 }

@@ -41,6 +41,7 @@ type Bus struct {
 
 	t     testing.TB
 	dir   string
+	confs []string // of the servers
 	keys  map[access.Role]nkeys.KeyPair
 	users []access.User
 	root  nkeys.KeyPair
@@ -58,13 +59,14 @@ func Start(t testing.TB, cfg Config) *Bus {
 	}
 	for i := range n {
 		s := access.Server{Name: fmt.Sprintf("key-%d", i+1), Listen: "127.0.0.1:-1", StoreDir: filepath.Join(b.dir, fmt.Sprintf("store-%d", i+1)), Users: "users.conf"}
+		path := filepath.Join(b.dir, s.Name+".conf")
 		if n > 1 {
 			s.Cluster, s.ClusterListen, s.Routes = "key", routes[i], routes
 		}
 		var text bytes.Buffer
 		must(t, access.WriteServer(&text, s))
-		path := filepath.Join(b.dir, s.Name+".conf")
 		must(t, os.WriteFile(path, text.Bytes(), 0o600))
+		b.confs = append(b.confs, path)
 		b.Servers = append(b.Servers, natsserver.FromFile(t, path))
 	}
 	if n > 1 {
@@ -98,6 +100,23 @@ func (b *Bus) Configure(cfg Config) {
 		conf = cfg.Change(conf)
 	}
 	must(b.t, os.WriteFile(filepath.Join(b.dir, "users.conf"), []byte(conf), 0o600))
+}
+
+// Restart ends the servers and starts them again on their files, with other
+// users. They get other ports.
+func (b *Bus) Restart(cfg Config) {
+	b.t.Helper()
+	b.Configure(cfg)
+	for _, s := range b.Servers {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+	for i, path := range b.confs {
+		b.Servers[i] = natsserver.FromFile(b.t, path)
+	}
+	if len(b.Servers) > 1 {
+		b.waitForLeader()
+	}
 }
 
 // waitForLeader returns when a server leads and knows all of them.

@@ -15,8 +15,8 @@ import (
 	"gx1replay/test/keybus"
 )
 
-// rounds is how often each layout is measured, in alternation. The figures are
-// medians of the rounds.
+// rounds is how often each layout is measured in one iteration, in alternation.
+// The figures are medians of all rounds.
 const rounds = 5
 
 // costSide is one layout under measurement, with a worker and an operator.
@@ -178,33 +178,34 @@ func median[T ~int64 | ~float64](list []T) T {
 // BenchmarkAccounts measures one account and an account for each role, in
 // alternation:
 //
-//	go test -run '^$' -bench Accounts -benchtime 1x ./test/roles
+//	go test -run '^$' -bench Accounts -benchtime 5x ./test/roles
 //
 // ratio is the median of the rounds' ratios.
 func BenchmarkAccounts(b *testing.B) {
 	for _, c := range costs {
 		b.Run(c.name, func(b *testing.B) {
 			one, apart := newCostSide(b, keybus.Config{Users: keybus.Flat}), newCostSide(b, keybus.Config{})
+			var x, y []time.Duration
+			var ratios []float64
 			for b.Loop() {
-				var x, y []time.Duration
-				var ratios []float64
-				for r := range rounds {
+				for range rounds {
 					sides, times := []*costSide{one, apart}, make([]time.Duration, 2)
 					for k := range sides {
-						k = (k + r) % 2 // each goes first in turn
-						sides[k].round = r
+						k = (k + len(ratios)) % 2 // each goes first in turn
+						sides[k].round = len(ratios)
 						times[k] = c.do(sides[k], c.n)
 					}
 					x, y = append(x, times[0]), append(y, times[1])
 					ratios = append(ratios, float64(times[1])/float64(times[0]))
 				}
-				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(float64(median(x).Microseconds()), "µs/one")
-				b.ReportMetric(float64(median(y).Microseconds()), "µs/apart")
-				b.ReportMetric(median(ratios), "ratio")
-				b.ReportMetric(slices.Min(ratios), "ratio-least")
-				b.ReportMetric(slices.Max(ratios), "ratio-most")
 			}
+			slices.Sort(ratios)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(median(x).Nanoseconds())/1000, "µs/one")
+			b.ReportMetric(float64(median(y).Nanoseconds())/1000, "µs/apart")
+			b.ReportMetric(median(ratios), "ratio")
+			b.ReportMetric(ratios[len(ratios)/4], "ratio-p25")
+			b.ReportMetric(ratios[len(ratios)*3/4], "ratio-p75")
 		})
 	}
 }

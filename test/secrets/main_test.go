@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	_ "gx1replay/internal/cli" // so that no cached result stands once the programs are others
 )
 
 // built is the directory of both programs.

@@ -1,0 +1,150 @@
+package embedded
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/minio/highwayhash"
+)
+
+// What follows knows how the server writes its files (TestFact_…): it reads them
+// before the server does, which cuts a block off at the first message that it
+// finds damaged, and goes on.
+
+const (
+	recordHeader = 22 // length, sequence, time, length of the subject
+	recordHash   = 8
+	// headersBit in a record's length says that the message has headers.
+	headersBit = 1 << 31
+	// maxBlock bounds what is read of a block: the server's have 8 MiB, and one
+	// message at most more.
+	maxBlock = 64 << 20
+	// sealed is how a block begins that is compressed, as ours never are.
+	sealed = "cmp"
+)
+
+// verifyStream says what of the files of a stream is damaged; "" if nothing is.
+func verifyStream(dir, name string) (string, error) {
+	if err := verifyMeta(dir, name); err != nil {
+		return readError(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "msgs"))
+	if err != nil {
+		return readError(err)
+	}
+	var blocks []int
+	for _, e := range entries {
+		if text, ok := strings.CutSuffix(e.Name(), ".blk"); ok {
+			if n, err := strconv.Atoi(text); err == nil {
+				blocks = append(blocks, n)
+			}
+		}
+	}
+	slices.Sort(blocks)
+	for i, n := range blocks {
+		path := filepath.Join(dir, "msgs", strconv.Itoa(n)+".blk")
+		if err := verifyBlock(path, name, n, i == len(blocks)-1); err != nil {
+			return readError(err)
+		}
+	}
+	return "", nil
+}
+
+// errDamaged: the content of a file is not what was written.
+var errDamaged = errors.New("is damaged")
+
+// readError tells damage from a file that cannot be looked at now, of which
+// nothing may be concluded. One that is gone is damage.
+func readError(err error) (string, error) {
+	if errors.Is(err, errDamaged) || errors.Is(err, os.ErrNotExist) {
+		return err.Error(), nil
+	}
+	return "", err
+}
+
+// verifyMeta compares a stream's configuration with its checksum.
+func verifyMeta(dir, name string) error {
+	path := filepath.Join(dir, "meta.inf")
+	meta, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	sum, err := os.ReadFile(filepath.Join(dir, "meta.sum"))
+	if err != nil {
+		return err
+	}
+	key := sha256.Sum256([]byte(name))
+	want := highwayhash.Sum64(meta, key[:])
+	if have := hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, want)); have != string(sum) {
+		return fmt.Errorf("%s %w: its checksum is another than in meta.sum", path, errDamaged)
+	}
+	return nil
+}
+
+// verifyBlock checks every message of a block. The last block of a stream may
+// end within a message: its server was killed while it wrote.
+func verifyBlock(path, stream string, index int, last bool) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxBlock {
+		return fmt.Errorf("%s %w: %d bytes, %v (want a file of at most %d bytes)", path, errDamaged, info.Size(), info.Mode(), int64(maxBlock))
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if bytes.HasPrefix(b, []byte(sealed)) {
+		return nil
+	}
+	key := sha256.Sum256([]byte(stream + "-" + strconv.Itoa(index)))
+	for at := 0; at < len(b); {
+		rest := b[at:]
+		bad := func(what string) error {
+			return fmt.Errorf("%s %w at byte %d: %s", path, errDamaged, at, what)
+		}
+		if len(rest) < recordHeader {
+			if last {
+				return nil
+			}
+			return bad("it ends within a message")
+		}
+		word := binary.LittleEndian.Uint32(rest)
+		size, subject := int(word&^headersBit), int(binary.LittleEndian.Uint16(rest[20:]))
+		fixed := recordHeader + subject + recordHash
+		if word&headersBit != 0 {
+			fixed += 4
+		}
+		switch {
+		case size < fixed || size > maxBlock:
+			return bad(fmt.Sprintf("a message of %d bytes", size))
+		case size > len(rest) && last:
+			return nil
+		case size > len(rest):
+			return bad("it ends within a message")
+		}
+		// The length of headers is not summed.
+		body := rest[recordHeader : size-recordHash]
+		summed := append(slices.Clone(rest[4:20]), body[:subject]...)
+		if word&headersBit != 0 {
+			summed = append(summed, body[subject+4:]...)
+		} else {
+			summed = append(summed, body[subject:]...)
+		}
+		if highwayhash.Sum64(summed, key[:]) != binary.LittleEndian.Uint64(rest[size-recordHash:]) {
+			return bad("a message's checksum is wrong")
+		}
+		at += size
+	}
+	return nil
+}
