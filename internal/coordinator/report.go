@@ -185,7 +185,7 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 	if complete {
 		m.State = run.StateExported
 	}
-	m.ExportSHA256, m.ExportFile = out.Result.SHA256, out.Result.Path
+	m.ExportSHA256, m.ExportFile, m.ExportHost = out.Result.SHA256, out.Result.Path, m.Coordinator.Host
 	m.Sessions[len(m.Sessions)-1].EndedAt = now.UTC()
 	m.Sessions[len(m.Sessions)-1].WallSec = now.Sub(s.started).Seconds()
 	if stop := life.stop.Load(); stop != nil && out.Code != 2 {

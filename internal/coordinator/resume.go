@@ -60,14 +60,10 @@ func (e *Differs) Error() string {
 
 // Cleaned says that the bus knows the run as exported, and that its perf JSON
 // is not in this output directory.
-type Cleaned struct {
-	RunID  run.ID
-	File   string
-	SHA256 string
-}
+type Cleaned struct{ Exported }
 
 func (e *Cleaned) Error() string {
-	return fmt.Sprintf("run %s is complete: it was exported to %s (SHA-256 %s) and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.File, e.SHA256, e.RunID)
+	return fmt.Sprintf("run %s is complete: it was exported to %s and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.Where(), e.RunID)
 }
 
 // ErrTakenOver: another coordinator has begun a later session of the run.
@@ -340,7 +336,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		}
 		m.Incarnation = stored.Incarnation
 		if stored.State == run.StateExported {
-			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
+			return m, &Cleaned{exportedBy(*stored)}
 		}
 		if err := s.refuseDecisions(stored.Decisions); err != nil {
 			return m, err
@@ -353,7 +349,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			m.FeatureStates = stored.FeatureStates
 		}
 		m.StopSeq = max(m.StopSeq, stored.StopSeq)
-		m.ExportSHA256, m.ExportFile = stored.ExportSHA256, stored.ExportFile
+		m.ExportSHA256, m.ExportFile, m.ExportHost = stored.ExportSHA256, stored.ExportFile, exportHost(*stored)
 		earlier = perf.MergeSessions(stored.Sessions, earlier)
 		heard = latest(heard, stored.Coordinator.HeardAt)
 	}

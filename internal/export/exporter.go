@@ -83,6 +83,10 @@ func (e *Exporter) Last() (perf.File, bool) {
 	return perf.File{}, false
 }
 
+// SHA256 is the digest (hex) of the perf file as it was last read or written;
+// empty if there is none.
+func (e *Exporter) SHA256() string { return e.slot.state.Load().sha256 }
+
 // Merged is chunks as an export of r would hold them, merged with what earlier
 // exports do. It waits for nobody.
 func (e *Exporter) Merged(r perf.Report, chunks []perf.Chunk) ([]perf.Chunk, error) {
