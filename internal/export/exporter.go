@@ -136,7 +136,7 @@ func (e *Exporter) export(ctx context.Context, r perf.Report, chunks []perf.Chun
 	}
 	// The stub of an export that failed before is no longer true. Should it
 	// stay all the same, its time says that it is the older one.
-	if info, err := os.Lstat(e.target.Stub()); err == nil && info.Mode().IsRegular() {
+	if isStub(e.target.Stub(), e.target.RunID) {
 		_ = os.Remove(e.target.Stub())
 	}
 	return res, nil

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 )
 
 // Failure is an export that did not succeed, with what it would have written.
@@ -86,13 +87,38 @@ func WriteFallback(t Target, cfg Config, f Failure) ([]string, error) {
 	return paths, nil
 }
 
-// writeStub writes a stub over an older one.
+// isStub reports whether the file at path is a stub of run id. A perf JSON of a
+// run whose name ends as a stub's file does is none.
+func isStub(path string, id run.ID) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, perf.StubHead))
+	return err == nil && perf.IsStub(head, id)
+}
+
+// writeStub writes a stub over an older one. Another file that is there is set
+// aside.
 func (c Config) writeStub(t Target, path string, stub []byte) error {
 	write := func(w io.Writer) error {
 		_, err := w.Write(stub)
 		return err
 	}
-	if _, err := c.replace(path, t.RunID, write, &Steps{}, nil); err != nil {
+	keep := func() error {
+		info, err := os.Lstat(path)
+		if err != nil || !info.Mode().IsRegular() || isStub(path, t.RunID) {
+			return nil
+		}
+		_, err = setAside(path)
+		return err
+	}
+	if _, err := c.replace(path, t.RunID, write, &Steps{}, keep); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
