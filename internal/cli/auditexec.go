@@ -51,7 +51,7 @@ func newExecAudit(a *auditing, e *execution, keep bool) *execAudit {
 
 func (x *execAudit) replay(ctx context.Context, slot int, c run.Chunk, was footer.Footer) ([]audit.Difference, error) {
 	dir := filepath.Join(x.a.dir, fmt.Sprintf("chunk_%d", c.Idx))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making a directory for the command: %w", err)
 	}
 	res, err := x.e.engine.Replay(ctx, x.e.job(c, was, slot, dir), nil)

@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // auditing is one audit under way.
@@ -25,7 +26,7 @@ type auditing struct {
 	f        auditFlags
 	ok       int   // chunks that ended as ok
 	notOK    int   // others
-	eligible []int // ok chunks of the workers that were asked for
+	eligible []int // ok chunks of the named workers and hosts
 	sample   []int
 	places   []run.Chunk // of the sample
 	// replay replays a chunk, in slot of those at work, and says in what it
@@ -138,17 +139,13 @@ func sha256Hex(b []byte) string {
 
 // readModel reads a plain file of the size of a model.
 func readModel(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > policy.MaxModelBytes {
-		return nil, fmt.Errorf("%s has %d bytes and mode %v (expected a plain file of at most %d bytes)", path, info.Size(), info.Mode(), int64(policy.MaxModelBytes))
-	}
-	f, err := os.Open(path)
+	f, info, err := safefile.OpenLinked(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // it is only read
+	if info.Size() > policy.MaxModelBytes {
+		return nil, fmt.Errorf("%s has %d bytes (expected at most %d)", path, info.Size(), int64(policy.MaxModelBytes))
+	}
 	return io.ReadAll(io.LimitReader(f, policy.MaxModelBytes))
 }

@@ -41,7 +41,7 @@ func (b authBus) key(role string) string { return filepath.Join(b.dir, "keys", r
 
 // program runs a command line of this package and returns its exit code and
 // what it printed.
-func program(t *testing.T, ctx context.Context, worker bool, args ...string) (code int, stdout, stderr string) {
+func program(t testing.TB, ctx context.Context, worker bool, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	p := Program{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }}

@@ -122,7 +122,11 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 				return err
 			}
 		}
-		if err := t.bus.MakeStreams(ctx, t.replicas); err != nil || !srv.HasStrangers() {
+		if err := t.bus.MakeStreams(ctx, t.replicas); err != nil {
+			return err
+		}
+		stop, err := t.bus.LastStop(ctx, s.cfg.RunID)
+		if s.stopBefore = stop.Seq; err != nil || !srv.HasStrangers() {
 			return err
 		}
 		end, err := s.serveStrangers(ctx, srv, t.bus, others)

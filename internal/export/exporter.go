@@ -151,7 +151,7 @@ func (e *Exporter) WriteCopy() error {
 		err = mkdir(e.target.RunDir())
 	}
 	if err == nil {
-		err = writePlain(e.target.Copy(), b, 0o644)
+		err = writePlain(e.target.Copy(), b)
 	}
 	if err != nil {
 		return fmt.Errorf("copying the export of run %s: %w", e.target.RunID, err)

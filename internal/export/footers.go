@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -43,7 +42,7 @@ func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk, sel p
 		// is not made again.
 		err := errors.Join(mkdir(t.RunDir()), mkdir(filepath.Dir(path)))
 		if err == nil {
-			err = writePlain(path, line, 0o644)
+			err = writePlain(path, line)
 		}
 		if err != nil {
 			return written, fmt.Errorf("writing the footer of chunk %d of run %s: %w", i, t.RunID, err)
@@ -62,12 +61,12 @@ func mkdir(dir string) error {
 
 // writePlain writes b aside and renames it, without a sync. The name aside is
 // always the same, so that what a crash leaves is replaced.
-func writePlain(path string, b []byte, mode fs.FileMode) error {
+func writePlain(path string, b []byte) error {
 	aside := path + asideSuffix
 	if err := removeIfThere(aside); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
