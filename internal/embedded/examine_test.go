@@ -129,8 +129,8 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// The server goes on without a stream whose checksum is wrong, and says so in
-// its log alone.
+// The server leaves out a stream whose checksum is wrong, and only its log reports
+// that.
 func TestFact_ADamagedStreamIsLeftOutSilently(t *testing.T) {
 	dir, stream := leftStore(t)
 	change(t, filepath.Join(stream, "meta.sum"), flipAt(0))
