@@ -91,7 +91,8 @@ func verifyMeta(dir, name string) error {
 }
 
 // verifyBlock checks every message of a block. The last block of a stream may
-// end within a message: its server was killed while it wrote.
+// end within a message, since its server was killed while it wrote, or in zeros,
+// which a power cut leaves. The server cuts both off.
 func verifyBlock(path, stream string, index int, last bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -117,10 +118,10 @@ func verifyBlock(path, stream string, index int, last bool) error {
 		bad := func(what string) error {
 			return fmt.Errorf("%s %w at byte %d: %s", path, errDamaged, at, what)
 		}
+		if last && (len(rest) < recordHeader || len(bytes.Trim(rest, "\x00")) == 0) {
+			return nil
+		}
 		if len(rest) < recordHeader {
-			if last {
-				return nil
-			}
 			return bad("it ends within a message")
 		}
 		word := binary.LittleEndian.Uint32(rest)
