@@ -399,7 +399,7 @@ func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) er
 	if m.Session > 1 {
 		return nil
 	}
-	if s.cfg.NATS == nil { // whoever finds the port open may stop this one
+	if s.cfg.NATS == nil { // a stop that came when the port was open is for this one
 		m.StopSeq = max(m.StopSeq, s.stopBefore)
 		return nil
 	}
