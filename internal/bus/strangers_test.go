@@ -91,11 +91,10 @@ func TestStrangersIDs(t *testing.T) {
 		}
 		seen[one] = id
 	}
-	if strangersID("r1", "") == strangersID("r1", "") {
-		t.Error("two stops without an id have the same one")
-	}
-	if NewStopID() == NewStopID() {
-		t.Error("two new ids are the same")
+	for name, draw := range map[string]func() string{"a stop without an id": func() string { return strangersID("r1", "") }, "a coordinator's": NewStopID} {
+		if one, other := draw(), draw(); one == other {
+			t.Errorf("%s: two ids are the same, %q", name, one)
+		}
 	}
 }
 

@@ -403,6 +403,10 @@ func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) er
 	if m.Session > 1 {
 		return nil
 	}
+	if s.cfg.NATS == nil { // whoever finds the port open may stop this one
+		m.StopSeq = max(m.StopSeq, s.stopBefore)
+		return nil
+	}
 	stop, err := b.LastStop(ctx, m.RunID)
 	if err != nil {
 		return err

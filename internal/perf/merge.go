@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,6 +97,7 @@ func (r Report) Inherit(earlier Report) Report {
 	if r.Data.SHA256 != "" {
 		if len(r.PolicyValues) == 0 && r.Policy == earlier.Policy {
 			r.PolicyValues = earlier.PolicyValues
+			r.Fill = cmp.Or(r.Fill, earlier.Fill)
 		}
 		return r
 	}

@@ -12,6 +12,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
+	"gx1replay/internal/process"
 	"gx1replay/test/keybus"
 )
 
@@ -72,20 +73,29 @@ func (s *costSide) tasks(n int) {
 	}
 }
 
-// take takes a task and acknowledges it, as a slot does.
-func (s *costSide) take() error {
+// next takes a task, as a slot does.
+func (s *costSide) next() (jetstream.Msg, error) {
 	for {
 		batch, err := s.consumer.FetchNoWait(1)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for m := range batch.Messages() {
-			return m.DoubleAck(s.b.Context())
+			return m, nil
 		}
 		if err := batch.Error(); err != nil {
-			return err
+			return nil, err
 		}
 	}
+}
+
+// take takes a task and acknowledges it.
+func (s *costSide) take() error {
+	m, err := s.next()
+	if err != nil {
+		return err
+	}
+	return m.DoubleAck(s.b.Context())
 }
 
 // costs are the operations of a run that cross the accounts, each done n times.
@@ -130,12 +140,8 @@ var costs = []struct {
 	}},
 	{"in-progress", 3000, func(s *costSide, n int) time.Duration {
 		s.tasks(1)
-		batch, err := s.consumer.FetchNoWait(1)
+		m, err := s.next()
 		s.must(err)
-		m := <-batch.Messages()
-		if m == nil {
-			s.b.Fatal("no task")
-		}
 		took := each(n, func() {
 			_, err := s.nc.Request(m.Reply(), []byte("+WPI"), patience)
 			s.must(err)
@@ -159,6 +165,11 @@ var costs = []struct {
 	}},
 }
 
+func cpuSeconds() float64 {
+	user, sys, _ := process.SelfCPU()
+	return user + sys
+}
+
 // each does f n times and returns the median of their times.
 func each(n int, f func()) time.Duration {
 	times := make([]time.Duration, n)
@@ -180,23 +191,27 @@ func median[T ~int64 | ~float64](list []T) T {
 //
 //	go test -run '^$' -bench Accounts -benchtime 5x ./test/roles
 //
-// ratio is the median of the rounds' ratios.
+// ratio is the median of the rounds' ratios of time, and cpu-ratio that of
+// processor time, of server and clients together and with what is not measured.
 func BenchmarkAccounts(b *testing.B) {
 	for _, c := range costs {
 		b.Run(c.name, func(b *testing.B) {
 			one, apart := newCostSide(b, keybus.Config{Users: keybus.Flat}), newCostSide(b, keybus.Config{})
 			var x, y []time.Duration
-			var ratios []float64
+			var ratios, cpuRatios []float64
 			for b.Loop() {
 				for range rounds {
-					sides, times := []*costSide{one, apart}, make([]time.Duration, 2)
+					sides, times, cpu := []*costSide{one, apart}, make([]time.Duration, 2), make([]float64, 2)
 					for k := range sides {
 						k = (k + len(ratios)) % 2 // each goes first in turn
 						sides[k].round = len(ratios)
+						begun := cpuSeconds()
 						times[k] = c.do(sides[k], c.n)
+						cpu[k] = cpuSeconds() - begun
 					}
 					x, y = append(x, times[0]), append(y, times[1])
 					ratios = append(ratios, float64(times[1])/float64(times[0]))
+					cpuRatios = append(cpuRatios, cpu[1]/cpu[0])
 				}
 			}
 			slices.Sort(ratios)
@@ -204,6 +219,7 @@ func BenchmarkAccounts(b *testing.B) {
 			b.ReportMetric(float64(median(x).Nanoseconds())/1000, "µs/one")
 			b.ReportMetric(float64(median(y).Nanoseconds())/1000, "µs/apart")
 			b.ReportMetric(median(ratios), "ratio")
+			b.ReportMetric(median(cpuRatios), "cpu-ratio")
 			b.ReportMetric(ratios[len(ratios)/4], "ratio-p25")
 			b.ReportMetric(ratios[len(ratios)*3/4], "ratio-p75")
 		})
