@@ -83,14 +83,19 @@ func (a *auditing) report(arg string) auditReport {
 		Statistics: auditStatistics{
 			ForgedChunks: forged, Missed: audit.Misses(total, forged, replayed), OneFound: 1 - audit.Misses(total, 1, replayed), FoundFrom: audit.Found(total, replayed, missed),
 		},
-		again: fmt.Sprintf("coordinator audit %s --chunks %d --seed %d", arg, n, a.f.seed),
+		again: fmt.Sprintf("coordinator audit %s --chunks %d --seed %d", quoted(arg), n, a.f.seed),
 	}
 	for _, list := range []struct {
 		flag   string
 		values []string
-	}{{"--worker", a.f.workers}, {"--worker-host", a.f.hosts}} {
+	}{
+		{"--worker", a.f.workers}, {"--worker-host", a.f.hosts},
+		{"--output-dir", []string{a.f.outputDir}}, {"--data", []string{a.f.data}}, {"--policy", []string{a.f.policy}}, {"--models", []string{a.f.models}},
+	} {
 		for _, v := range list.values {
-			r.again += " " + list.flag + " " + v
+			if v != "" {
+				r.again += " " + list.flag + " " + quoted(v)
+			}
 		}
 	}
 	for _, c := range a.found.chunks {
