@@ -83,6 +83,41 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+// A stream of artifacts as earlier versions made it works, is named with what it
+// allows and the command that changes it, and is changed by that while it holds
+// artifacts.
+func TestOldArtifactsCanBeOverwritten(t *testing.T) {
+	b := newRig(t, "").bus()
+	ctx := t.Context()
+	must(t, b.js.DeleteStream(ctx, StreamArtifacts))
+	old := streamConfigs(1)[3]
+	old.Discard, old.DiscardNewPerSubject = jetstream.DiscardOld, false
+	_, err := b.js.CreateStream(ctx, old)
+	must(t, err)
+	subject := artifactSubject("r1", 1, 7, 0)
+	for _, text := range []string{"true", "false"} {
+		_, err := b.js.Publish(ctx, subject, []byte(text))
+		must(t, err)
+	}
+	_, list, err := b.Ready(ctx, 0)
+	if err != nil || len(list) != 1 || list[0].Field != "discard" || !list[0].Harmless || list[0].Do != "nats stream edit GX1_ARTIFACTS --discard new --discard-per-subject" ||
+		!strings.Contains(list[0].String(), "stream GX1_ARTIFACTS: discard is DiscardOld (want DiscardNew, per subject): a worker can overwrite") {
+		t.Errorf("%+v, %v (want one difference with what to do)", list, err)
+	}
+	// What the command does.
+	_, err = b.js.UpdateStream(ctx, streamConfigs(1)[3])
+	must(t, err)
+	if list, err := b.CheckStreams(ctx, 0); err != nil || len(list) > 0 {
+		t.Errorf("after it: %v, %v", list, err)
+	}
+	if _, err := b.js.Publish(ctx, subject, []byte("later")); err == nil {
+		t.Error("after it an artifact is still overwritten")
+	}
+	if n := messages(t, b, StreamArtifacts); n != 1 {
+		t.Errorf("after it there are %d artifacts (want the 1 that was there)", n)
+	}
+}
+
 // A stream that is there with other settings is reported, and left alone.
 func TestReadyReportsAndChangesNothing(t *testing.T) {
 	b := newRig(t, "").bus()

@@ -48,13 +48,20 @@ type Difference struct {
 	Wanted string
 	// Harmless: nothing that is promised depends on it.
 	Harmless bool
+	// Why says what the difference allows, and Do is the command that takes it away;
+	// empty: nothing has to be done, or more than a command.
+	Why, Do string
 }
 
 func (d Difference) String() string {
 	if d.Field == "" {
 		return fmt.Sprintf("stream %s: %s (want %s)", d.Stream, d.Found, d.Wanted)
 	}
-	return fmt.Sprintf("stream %s: %s is %s (want %s)", d.Stream, d.Field, d.Found, d.Wanted)
+	text := fmt.Sprintf("stream %s: %s is %s (want %s)", d.Stream, d.Field, d.Found, d.Wanted)
+	if d.Why != "" {
+		text += ": " + d.Why
+	}
+	return text
 }
 
 // CheckStreams compares the streams of the bus with those that MakeStreams
@@ -111,11 +118,17 @@ func differences(found, want jetstream.StreamConfig) []Difference {
 	unless(slices.Equal(subjects, slices.Sorted(slices.Values(want.Subjects))), false, "subjects", strings.Join(subjects, " "), strings.Join(want.Subjects, " "))
 	unless(found.Retention == want.Retention, false, "retention", found.Retention, want.Retention)
 	unless(found.Storage == want.Storage, false, "storage", found.Storage, want.Storage)
-	// Artifacts of an earlier version's stream can be written over, by a worker
-	// that lies. Footers hold their digests, so the lie is found out.
-	overwrites := want.Name == StreamArtifacts
-	unless(found.Discard == want.Discard, overwrites, "discard", found.Discard, want.Discard)
-	unless(found.DiscardNewPerSubject == want.DiscardNewPerSubject, overwrites, "discard_new_per_subject", found.DiscardNewPerSubject, want.DiscardNewPerSubject)
+	overwrites := found.Discard != want.Discard || found.DiscardNewPerSubject != want.DiscardNewPerSubject
+	if want.Name == StreamArtifacts && overwrites {
+		// Footers hold the digests of artifacts, so the lie is found out.
+		list = append(list, Difference{
+			Stream: want.Name, Field: "discard", Found: fmt.Sprint(found.Discard), Wanted: fmt.Sprint(want.Discard) + ", per subject", Harmless: true,
+			Why: "a worker can overwrite what another worker stored; an earlier version made the stream so", Do: "nats stream edit " + want.Name + " --discard new --discard-per-subject",
+		})
+	} else {
+		unless(found.Discard == want.Discard, false, "discard", found.Discard, want.Discard)
+		unless(found.DiscardNewPerSubject == want.DiscardNewPerSubject, false, "discard_new_per_subject", found.DiscardNewPerSubject, want.DiscardNewPerSubject)
+	}
 	unless(unlimited(found.MaxMsgsPerSubject) == unlimited(want.MaxMsgsPerSubject), false, "max_msgs_per_subject", found.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
 	unless(found.AllowDirect || !want.AllowDirect, false, "allow_direct", found.AllowDirect, want.AllowDirect)
 	unless(found.AllowRollup || !want.AllowRollup, false, "allow_rollup_hdrs", found.AllowRollup, want.AllowRollup)

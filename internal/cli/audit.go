@@ -2,24 +2,16 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
-	"math/big"
 	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/audit"
-	"gx1replay/internal/bus"
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
-	"gx1replay/internal/run"
 )
 
 // Exit codes of audit. 1 says that chunks differ, so everything else that goes
@@ -100,7 +92,7 @@ audited.`,
 	fl.StringVar(&f.policy, "policy", "", "the policy file (default: the policy.values of the perf JSON)")
 	fl.StringVar(&f.data, "data", "", "the bars (default: where the run found them)")
 	fl.StringVar(&f.models, "models", "", "directory of the model files (default: as the policy names them)")
-	fl.IntVar(&f.parallel, "workers", runtime.NumCPU(), "chunks to replay at the same time")
+	fl.IntVar(&f.parallel, "workers", 0, "chunks to replay at the same time (0: one per CPU; with a command 1)")
 	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
 	fl.StringVar(&f.dir, "dir", "", "exec: keep what the command writes in this directory, new or empty (default: a temporary one that is removed)")
 	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "exec: a column of the trades that is not compared; may be repeated")
@@ -169,111 +161,32 @@ func (p Program) audit(ctx context.Context, f auditFlags, arg string, argv []str
 	return nil
 }
 
+// maxParallel is more than any machine has use for.
+const maxParallel = 1024
+
 func (f *auditFlags) check() error {
 	switch {
 	case f.chunks < 1:
 		return &usageError{msg: fmt.Sprintf("--chunks %d (want 1 or more)", f.chunks)}
 	case math.IsNaN(f.fraction) || f.fraction < 0 || f.fraction > 1:
 		return &usageError{msg: fmt.Sprintf("--fraction %v (want more than 0, at most 1)", f.fraction)}
-	case f.parallel < 1 || f.parallel > 1024:
-		return &usageError{msg: fmt.Sprintf("--workers %d (want 1 to 1024)", f.parallel)}
-	}
-	return nil
-}
-
-// findAudited finds the run that arg names by its id or by a perf JSON. A file
-// that contradicts itself is not audited: which of its numbers would be?
-func (p Program) findAudited(ctx context.Context, f auditFlags, arg string) (*foundRun, func(), error) {
-	path := arg
-	found, done := &foundRun{}, func() {}
-	if id, err := run.ParseID(arg); err == nil {
-		if found, done, err = p.findManifest(ctx, id, f.outputDir, f.connect); err != nil {
-			return nil, nil, err
-		}
-		if path = found.path; path == "" {
-			return found, done, nil
-		}
-	} else if !strings.HasSuffix(arg, ".json") {
-		return nil, nil, &usageError{msg: fmt.Sprintf("RUN is %.80q (want a run id or the path of a perf JSON)", arg), hint: "coordinator audit pilot_on"}
-	}
-	file, err := parsePerf(path)
-	if err != nil {
-		done()
-		return nil, nil, fmt.Errorf("%s: %w", relative(path), err)
-	}
-	if found.path != "" {
-		return found, done, nil
-	}
-	dir, err := filepath.Abs(filepath.Dir(path))
-	if err != nil {
-		return nil, nil, err
-	}
-	found.target = export.Target{Dir: dir, RunID: file.Report.RunID}
-	found.fromFile(file)
-	found.path, found.from = path, "the run as "+relative(path)+" has it"
-	if !f.connect.external() {
-		return found, done, nil
-	}
-	access, err := f.connect.access()
-	if err != nil {
-		return nil, nil, err
-	}
-	if found.bus, err = bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 audit", Logger: discard()}); err != nil {
-		return nil, nil, err
-	}
-	return found, found.bus.Close, nil
-}
-
-// choose draws the sample.
-func (a *auditing) choose() error {
-	m := a.found.m
-	if m.Data.SHA256 == "" || len(a.found.chunks) == 0 {
-		return fmt.Errorf("run %s: its file names no data set and no plan, so no chunk can be replayed", m.RunID)
-	}
-	if m.Engine != footer.EngineBuiltin && m.Engine != footer.EngineExec {
-		return fmt.Errorf("run %s has the engine %.40q (expected %s or %s)", m.RunID, m.Engine, footer.EngineBuiltin, footer.EngineExec)
-	}
-	for i, c := range a.found.chunks {
-		if !c.Line.IsOK() {
-			a.notOK++
-			continue
-		}
-		a.ok++
-		w := c.Line.Footer()
-		if len(a.f.workers) > 0 && !slices.Contains(a.f.workers, w.WorkerID) || len(a.f.hosts) > 0 && !slices.Contains(a.f.hosts, w.Host) {
-			continue
-		}
-		a.eligible = append(a.eligible, i)
-	}
-	if len(a.eligible) == 0 {
-		return fmt.Errorf("run %s has %s that ended as ok, none of them of the workers that were asked for: nothing can be audited", m.RunID, counted(a.ok, "chunk"))
-	}
-	n := a.f.chunks
-	if a.f.fraction > 0 {
-		n = max(1, int(math.Ceil(a.f.fraction*float64(len(a.eligible)))))
-	}
-	if !a.f.seeded {
-		seed, err := rand.Int(rand.Reader, big.NewInt(1<<48)) // short enough to type, and exact in every JSON reader
-		if err != nil {
-			return fmt.Errorf("drawing a seed: %w", err)
-		}
-		a.f.seed = seed.Uint64()
-	}
-	a.sample = audit.Sample(a.eligible, n, a.f.seed)
-	first, next := int64(0), 0
-	for i, c := range a.found.chunks {
-		if next < len(a.sample) && a.sample[next] == i {
-			a.places = append(a.places, run.Chunk{Idx: i, Bars: run.BarRange{First: first, End: first + c.Planned}})
-			next++
-		}
-		first += c.Planned
+	case f.parallel < 0 || f.parallel > maxParallel:
+		return &usageError{msg: fmt.Sprintf("--workers %d (want 0 to %d)", f.parallel, maxParallel)}
 	}
 	return nil
 }
 
 // ready opens what the replay needs; finish gives it up.
 func (a *auditing) ready(ctx context.Context, argv []string) (finish func(), err error) {
-	if a.found.m.Engine == footer.EngineExec {
+	exec := a.found.m.Engine == footer.EngineExec
+	switch {
+	case a.f.parallel > 0:
+	case exec: // as a worker does: how much a command needs is not known
+		a.f.parallel = 1
+	default:
+		a.f.parallel = runtime.NumCPU()
+	}
+	if exec {
 		return a.readyExec(ctx, argv)
 	}
 	if len(argv) > 0 {

@@ -77,7 +77,7 @@ func TestAuditOfAnHonestRun(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	got := coordinates(t, "audit", path, "--fraction", "0.1")
-	holds(t, "audit", got.stdout, "run r1: 3 chunks of 30 replayed here, seed", ": 3 equal, 0 differ", "if 2 chunks of the 30 were forged (5 %), a sample of 3 would miss all of them with a probability of 80.7 %",
+	holds(t, "audit", got.stdout, "run r1: 3 chunks of 30 replayed here, seed", ": 3 equal, 0 differ", "if 5 % of the 30 chunks were forged (2), a sample of 3 would miss all of them with a probability of 80.7 %",
 		"repeat with: coordinator audit "+path+" --chunks 3 --seed")
 
 	// A bus that is gone, bars and a policy that are others.
@@ -87,7 +87,7 @@ func TestAuditOfAnHonestRun(t *testing.T) {
 	}{
 		{"have SHA-256", []string{path, "--data", "synthetic:9000,seed=2"}},
 		{"policy ../../examples/policies/minimal.yaml has SHA-256", []string{path, "--policy", "../../examples/policies/minimal.yaml"}},
-		{"none of them of the workers that were asked for", []string{path, "--worker-host", "nobody"}},
+		{"run r1: none of its 30 ok chunks was reported by the workers or hosts that were named", []string{path, "--worker-host", "nobody"}},
 		{"--fraction 2 (want more than 0, at most 1)", []string{path, "--fraction", "2"}},
 		{"--chunks 0 (want 1 or more)", []string{path, "--chunks", "0"}},
 		{"audit takes one RUN, got 0 arguments", nil},
@@ -321,6 +321,15 @@ func TestAuditFindsALyingWorker(t *testing.T) {
 		}
 	}
 	if r.Different != 2 || r.Equal != 6 {
+		t.Errorf("%+v", r)
+	}
+	// On another host the bus is enough, and so are a perf JSON and the bus.
+	elsewhere := t.TempDir()
+	if r := audited(t, 1, "r1", "--output-dir", elsewhere, "--nats", srv.ClientURL(), "--chunks", "8"); r.Different != 2 || r.Equal != 6 {
+		t.Errorf("%+v", r)
+	}
+	copyFile(t, path, filepath.Join(elsewhere, "perf_r1.json"))
+	if r := audited(t, 1, filepath.Join(elsewhere, "perf_r1.json"), "--nats", srv.ClientURL()); r.Different != 2 || r.Equal != 6 {
 		t.Errorf("%+v", r)
 	}
 }

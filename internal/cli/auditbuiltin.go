@@ -113,8 +113,8 @@ func (a *auditing) readyBuiltin(ctx context.Context) error {
 			return nil, err
 		}
 		now := worker.NewResult(res)
-		if now.Unkept != nil {
-			return nil, now.Unkept
+		if now.Unkept != nil { // the worker could not list it either
+			a.say("%v", now.Unkept)
 		}
 		var listed []footer.Artifact
 		for _, l := range now.Artifacts {

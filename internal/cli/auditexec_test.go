@@ -15,6 +15,10 @@ import (
 func TestAuditOfACommand(t *testing.T) {
 	dir, policy := aRun(t, "mean", 0)
 	path := filepath.Join(dir, "perf_r1.json")
+	// The command counts 3 trades per chunk, however many it leaves.
+	if got := coordinates(t, "verify", path); got.code != 1 || !strings.Contains(got.stdout, "trades_r1.csv: rows is 26 (expected 6: total_trades 6 less trades.without_rows 0)") {
+		t.Errorf("verify: exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
 	before := treeOf(t, dir)
 	if r := audited(t, 0, "r1", "--output-dir", dir); r.Equal != 2 || r.Engine != "exec" {
 		t.Errorf("%+v", r)

@@ -30,7 +30,7 @@ type auditReport struct {
 	Seed     uint64 `json:"seed"`
 	Chunks   int    `json:"chunks"`    // of the run
 	ChunksOK int    `json:"chunks_ok"` // only they are audited
-	Eligible int    `json:"eligible"`  // of the workers that were asked for: the sample is drawn from them
+	Eligible int    `json:"eligible"`  // of the named workers and hosts: the sample is drawn from them
 	Sampled  int    `json:"sampled"`
 
 	Equal       int             `json:"equal"`
@@ -83,14 +83,19 @@ func (a *auditing) report(arg string) auditReport {
 		Statistics: auditStatistics{
 			ForgedChunks: forged, Missed: audit.Misses(total, forged, replayed), OneFound: 1 - audit.Misses(total, 1, replayed), FoundFrom: audit.Found(total, replayed, missed),
 		},
-		again: fmt.Sprintf("coordinator audit %s --chunks %d --seed %d", arg, n, a.f.seed),
+		again: fmt.Sprintf("coordinator audit %s --chunks %d --seed %d", quoted(arg), n, a.f.seed),
 	}
 	for _, list := range []struct {
 		flag   string
 		values []string
-	}{{"--worker", a.f.workers}, {"--worker-host", a.f.hosts}} {
+	}{
+		{"--worker", a.f.workers}, {"--worker-host", a.f.hosts},
+		{"--output-dir", []string{a.f.outputDir}}, {"--data", []string{a.f.data}}, {"--policy", []string{a.f.policy}}, {"--models", []string{a.f.models}},
+	} {
 		for _, v := range list.values {
-			r.again += " " + list.flag + " " + v
+			if v != "" {
+				r.again += " " + list.flag + " " + quoted(v)
+			}
 		}
 	}
 	for _, c := range a.found.chunks {
@@ -166,7 +171,7 @@ func (r *auditReport) writeText(b *bytes.Buffer) {
 		fmt.Fprintf(b, "not audited: chunks that are not ok (%s); a partial footer cannot be repeated\n", strings.Join(parts, ", "))
 	}
 	if r.Eligible < r.ChunksOK {
-		fmt.Fprintf(b, "the sample was drawn from %d of %d ok chunks, those of the workers asked for\n", r.Eligible, r.ChunksOK)
+		fmt.Fprintf(b, "the sample was drawn from %d of %d ok chunks, those of the named workers and hosts\n", r.Eligible, r.ChunksOK)
 	}
 	r.writeStatistics(b)
 	fmt.Fprintf(b, "repeat with: %s\n", r.again)
@@ -182,8 +187,8 @@ func (r *auditReport) writeStatistics(b *bytes.Buffer) {
 		fmt.Fprintf(b, "every one of them was replayed, so no forged chunk was missed\n")
 		return
 	}
-	fmt.Fprintf(b, "if %s of the %s were forged (5 %%), a sample of %d would miss all of them with a probability of %s\n",
-		counted(s.ForgedChunks, "chunk"), progress.Count(int64(r.Eligible)), replayed, percent(s.Missed))
+	fmt.Fprintf(b, "if 5 %% of the %s chunks were forged (%d), a sample of %d would miss all of them with a probability of %s\n",
+		progress.Count(int64(r.Eligible)), s.ForgedChunks, replayed, percent(s.Missed))
 	fmt.Fprintf(b, "%s or more would be found with at least 95 %%; a single one with %s\n", counted(s.FoundFrom, "forged chunk"), percent(s.OneFound))
 }
 

@@ -26,7 +26,7 @@ type auditing struct {
 	f        auditFlags
 	ok       int   // chunks that ended as ok
 	notOK    int   // others
-	eligible []int // ok chunks of the workers that were asked for
+	eligible []int // ok chunks of the named workers and hosts
 	sample   []int
 	places   []run.Chunk // of the sample
 	// replay replays a chunk, in slot of those at work, and says in what it

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"gx1replay/internal/access"
 	"gx1replay/test/keybus"
 	"gx1replay/test/natsserver"
@@ -244,6 +246,45 @@ func TestRolesInOneAccountAreNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stream that an earlier version made, and in which artifacts can be overwritten,
+// is named by the doctor and when a run starts, with the command that changes it.
+func TestOldArtifactsStreamIsNamed(t *testing.T) {
+	k := keybus.Start(t, keybus.Config{})
+	root := k.ConnectRoot(0)
+	defer root.Close()
+	js, err := jetstream.New(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const stream = "GX1_ARTIFACTS"
+	old := jetstream.StreamConfig{
+		Name: stream, Subjects: []string{"gx1.artifact.*.*.*.*"}, Storage: jetstream.FileStorage, MaxMsgsPerSubject: 1, MaxConsumers: 100_000, AllowDirect: true,
+	}
+	if _, err := js.CreateStream(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	const command = "nats stream edit " + stream + " --discard new --discard-per-subject"
+	look := func(id string, want bool) {
+		t.Helper()
+		out := t.TempDir()
+		code, stdout, stderr := program(t, t.Context(), false, "run", "--run-id", id, "--policy", gatedPolicy(), "--data", "synthetic:2000", "--workers", "1",
+			"--output-dir", out, "--no-guardian", "--nats", k.URL(0), "--nkey", k.SeedFile(access.Coordinator))
+		if code != 0 || strings.Contains(stderr, "a worker can overwrite") != want || strings.Contains(stderr, command) != want {
+			t.Errorf("the run: %d %s%s (want a warning: %v)", code, stdout, stderr, want)
+		}
+		_, stdout, stderr = program(t, t.Context(), false, "doctor", "--output-dir", t.TempDir(), "--nats", k.URL(0), "--nkey", k.SeedFile(access.Operator))
+		if strings.Contains(stdout, "a worker can overwrite") != want || strings.Contains(stdout, "→ "+command+", by a user who may edit streams") != want {
+			t.Errorf("the doctor: %s%s (want a warning: %v)", stdout, stderr, want)
+		}
+	}
+	look("before", true)
+	old.Discard, old.DiscardNewPerSubject = jetstream.DiscardNew, true // what the command does
+	if _, err := js.UpdateStream(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	look("after", false)
 }
 
 // What auth accounts prints is what package access exports and imports.

@@ -350,6 +350,8 @@ func streamFindings(differences []bus.Difference) []finding {
 		switch {
 		case d.Field == "":
 			missing++
+		case d.Harmless && d.Do != "":
+			list = append(list, warn(d.Do+`, by a user who may edit streams: docs/security.md, "Moving an older bus"`, "%s", d))
 		case d.Harmless:
 			list = append(list, warn("nothing has to be done", "%s", d))
 		default:

@@ -129,7 +129,7 @@ func waitFor(t *testing.T, what string, f func() bool) {
 			return
 		}
 	}
-	t.Fatalf("waited in vain: %s", what)
+	t.Fatalf("it did not happen in time: %s", what)
 }
 
 // spy hears everything in the account of the run's streams.
@@ -340,5 +340,40 @@ func TestARunThatOtherHostsReach(t *testing.T) {
 	case <-worker:
 	case <-time.After(patience):
 		t.Error("the worker does not end")
+	}
+}
+
+// What a stranger sends as often as it likes is counted in the log, and not
+// written there.
+func TestAStrangersFloodDoesNotFillTheLog(t *testing.T) {
+	ownPlaces(t)
+	l := aLiveRun(t, "r1")
+	nc := l.stranger()
+	for _, subject := range []string{"gx1.stop.not~a~run", "gx1.stop.nobody", "gx1.stop.r", "gx1.task.r1.0", "$JS.API.STREAM.DELETE.GX1_STOP"} {
+		for range 3000 {
+			if err := nc.PublishRequest(subject, "_INBOX.x", []byte("flood")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := nc.FlushTimeout(patience); err != nil {
+		t.Fatal(err)
+	}
+	l.going()
+	if _, err := l.stranger().Request("gx1.stop.r1", []byte("enough"), patience); err != nil {
+		t.Error(err)
+	}
+	if s := l.end(); s.Reason != "enough" {
+		t.Errorf("the stop is %+v", s)
+	}
+	text, err := os.ReadFile(filepath.Join(l.dir, "r1", "run.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n > 200 {
+		t.Errorf("the log has %d lines (want at most 200)", n)
+	}
+	if !strings.Contains(string(text), "suppressed=") {
+		t.Error("the log does not say how many lines are missing")
 	}
 }

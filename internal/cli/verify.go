@@ -148,7 +148,7 @@ func (p Program) tellVerified(v verified, f perf.File) error {
 		v.Path, v.RunID, v.Outcome, v.ReplayedBars, v.PlannedBars, f.Totals.ChunksTotal)
 	without := ""
 	if v.WithoutRows > 0 {
-		without = fmt.Sprintf("; %d further trades are counted, but their rows are lost", v.WithoutRows)
+		without = fmt.Sprintf("; %s without rows, which are lost", counted(int(v.WithoutRows), "further trade"))
 	}
 	switch t := v.Trades; {
 	case t.File == "":

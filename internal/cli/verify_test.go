@@ -5,12 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"gx1replay/internal/perf"
 )
 
 // verifiable is a complete run of the built-in engine, as it lies on the disk.
@@ -207,5 +211,69 @@ func TestVerifyPrintsWhatItComputed(t *testing.T) {
 	}
 	if !out.OK || out.Trades.Rows != rows || out.Trades.SHA256 != hex.EncodeToString(sum[:]) || out.Trades.PnlBps == 0 {
 		t.Errorf("%+v (want %d rows)", out, rows)
+	}
+}
+
+// Trades whose rows were lost are counted apart. What verify prints of rows and
+// of lost ones is computed, and a wrong number of lost ones is named.
+func TestVerifyOfLostRows(t *testing.T) {
+	v := newVerifiable(t)
+	for _, path := range []string{v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := perf.Parse(v.good[v.perf])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The signals of chunk 1 are lost: its own counts stand, without rows.
+	lost := f.Chunks[1].Line.Footer()
+	sel := &f.Report.Selection
+	sel.Chunks[1] = perf.ChunkTrades{}
+	sel.Scope, sel.Exact, sel.TotalPnlBps = perf.ScopeStretches, false, 0
+	sel.Trades.WithoutRows = lost.NTradesClosed
+	first, end := lost.FirstBar, lost.EndBar
+	kept := 0
+	v.rows(func(rows []string) []string {
+		return slices.DeleteFunc(rows, func(row string) bool {
+			cells := strings.Split(row, ",")
+			bar, errBar := strconv.ParseInt(cells[17], 10, 64)
+			pnl, errPnl := strconv.ParseFloat(cells[3], 64)
+			if errBar != nil || errPnl != nil {
+				t.Fatal(errBar, errPnl)
+			}
+			if bar >= first && bar < end {
+				return true
+			}
+			sel.TotalPnlBps += pnl
+			kept++
+			return false
+		})
+	})
+	sel.TotalPnlBps += lost.PnlBps
+	b, err := perf.Append(nil, f.Report, f.Chunks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.write(v.perf, b)
+	v.sign()
+	if lost.NTradesClosed < 1 || kept < 1 {
+		t.Fatalf("%d rows are kept and %d lost: too few for this test", kept, lost.NTradesClosed)
+	}
+	got := coordinates(t, "verify", v.perf)
+	if got.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	holds(t, "verify", got.stdout, "trades_v1.csv: "+strconv.Itoa(kept)+" rows, ", counted(int(lost.NTradesClosed), "further trade")+" without rows")
+	for _, wrong := range []int64{0, lost.NTradesClosed - 1, lost.NTradesClosed + 1} {
+		v.write(v.perf, b)
+		v.sign()
+		v.replace(v.perf, `"without_rows": ([0-9]+)`, strconv.FormatInt(wrong, 10))
+		got := coordinates(t, "verify", v.perf)
+		if got.code != 1 {
+			t.Errorf("without_rows %d: exit code %d\n%s", wrong, got.code, got.stdout)
+		}
+		holds(t, "verify", got.stdout, fmt.Sprintf("trades.without_rows is %d (expected %d)", wrong, lost.NTradesClosed), "trades_v1.csv: rows is "+strconv.Itoa(kept))
 	}
 }

@@ -133,6 +133,9 @@ type Version struct {
 	Module, Commit string
 }
 
+// String names the build: version and commit.
+func (v Version) String() string { return v.Module + " " + v.Commit }
+
 // Info says how a running session is reached.
 type Info struct {
 	RunID   run.ID
@@ -166,7 +169,10 @@ type Session struct {
 	server atomic.Pointer[string] // its version
 	lost   atomic.Bool            // the bus cannot be reached
 
-	salvaged bool // the bus was made anew, and left may hold more than before
+	// stopBefore is the sequence of the last stop of the run's name that the
+	// embedded bus had before its port opened.
+	stopBefore uint64
+	salvaged   bool // the bus was made anew, and left may hold more than before
 
 	stopping atomic.Bool
 	silent   atomic.Bool       // the external bus does not answer now

@@ -50,7 +50,11 @@ func (s *Session) openBus(ctx context.Context, others *passer) (*transport, erro
 		t := &transport{bus: b, url: x.URL, replicas: replicas, close: b.Close}
 		for _, d := range differences {
 			log.Warn("a setting of the bus is another than ours; it is left", "difference", d.String())
-			t.warnings = append(t.warnings, d.String())
+			text := d.String()
+			if d.Do != "" {
+				text += ` (docs/security.md, "Moving an older bus": ` + d.Do + ")"
+			}
+			t.warnings = append(t.warnings, text)
 		}
 		if sign, err := b.SharedAccount(ctx); err != nil {
 			log.Info("not known whether each role has an account of its own", "error", err)
@@ -118,7 +122,11 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 				return err
 			}
 		}
-		if err := t.bus.MakeStreams(ctx, t.replicas); err != nil || !srv.HasStrangers() {
+		if err := t.bus.MakeStreams(ctx, t.replicas); err != nil {
+			return err
+		}
+		stop, err := t.bus.LastStop(ctx, s.cfg.RunID)
+		if s.stopBefore = stop.Seq; err != nil || !srv.HasStrangers() {
 			return err
 		}
 		end, err := s.serveStrangers(ctx, srv, t.bus, others)

@@ -168,7 +168,7 @@ func (a *attempt) follow(ctx context.Context, c control, report func(footer.Foot
 	a.poll(report)
 	end.footer = a.footer()
 	end.bars = a.tally.bars
-	end.stderr = lastLines(redact.Text(a.stderr.Tail(stderrTail)), stderrTail, false)
+	end.stderr = lastLines(redact.Text(a.stderr.Tail(stderrTail)), stderrTail, true)
 	return end
 }
 

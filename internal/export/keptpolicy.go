@@ -43,13 +43,17 @@ func checkPolicy(p run.Policy, content []byte) error {
 
 // policyValues is what stands as policy.values in the file of report, which is
 // without, or nil where the policy is not at hand. content is as readPolicy's.
-func policyValues(t Target, report perf.Report, content []byte) ([]byte, error) {
+func policyValues(t Target, report perf.Report, content []byte) (values []byte, fill string, err error) {
 	gateOnly := report.Env.Engine == footer.EngineExec
 	p, err := readPolicy(t, report.Policy, content, policy.Options{PregateFlag: &report.PregateEnabled, GateOnly: gateOnly})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return p.Values(gateOnly)
+	if !gateOnly {
+		fill = string(p.Replay.Fill)
+	}
+	values, err = p.Values(gateOnly)
+	return values, fill, err
 }
 
 // readPolicy reads the policy p of a run from content, or from where KeepPolicy

@@ -158,25 +158,68 @@ func decodeOwn(a footer.Artifact, parts [][]byte) (*ownRows, error) {
 	return parseOwn(content)
 }
 
+// parseOwn reads a command's trades. What a spreadsheet would take for a formula
+// in them is made harmless; all other rows stay byte for byte.
 func parseOwn(content []byte) (*ownRows, error) {
 	r := csv.NewReader(bytes.NewReader(content))
 	header, err := r.Read()
 	if err != nil {
 		return nil, fmt.Errorf("the trades have no header: %w", err)
 	}
+	rows := &ownRows{header: slices.Clone(header)}
 	at := r.InputOffset()
-	rows := &ownRows{header: slices.Clone(header), first: ended(content[:at]), rest: ended(content[at:])}
+	if rows.first, err = harmless(content[:at], header); err != nil {
+		return nil, err
+	}
 	r.ReuseRecord = true
+	same := at // from here on rows are not copied yet
 	for {
-		_, err := r.Read()
+		row, err := r.Read()
 		if err == io.EOF {
-			return rows, nil
+			break
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the trades: %w", err)
 		}
 		rows.n++
+		from := at
+		at = r.InputOffset()
+		if !slices.ContainsFunc(row, isFormula) {
+			continue
+		}
+		text, err := harmless(content[from:at], row)
+		if err != nil {
+			return nil, err
+		}
+		rows.rest = append(append(rows.rest, content[same:from]...), text...)
+		same = at
 	}
+	if rows.rest == nil {
+		rows.rest = content[same:]
+	} else {
+		rows.rest = append(rows.rest, content[same:]...)
+	}
+	rows.rest = ended(rows.rest)
+	return rows, nil
+}
+
+func isFormula(cell string) bool { return trade.SpreadsheetCell(cell) != cell }
+
+// harmless is the line of the cells in row, which is text as it came, for a
+// spreadsheet.
+func harmless(text []byte, row []string) ([]byte, error) {
+	if !slices.ContainsFunc(row, isFormula) {
+		return ended(text), nil
+	}
+	row = slices.Clone(row)
+	for i := range row {
+		row[i] = trade.SpreadsheetCell(row[i])
+	}
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	err := w.Write(row)
+	w.Flush()
+	return b.Bytes(), errors.Join(err, w.Error())
 }
 
 // ended is b with the end of its last line.

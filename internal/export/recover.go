@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -243,10 +244,11 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 // their artifacts.
 func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.Chunk, dirs map[string]string) (Result, error) {
 	if len(report.PolicyValues) == 0 && report.Policy.Content != "" {
-		var err error
-		if report.PolicyValues, err = policyValues(r.Target, report, r.Policy); err != nil {
+		values, fill, err := policyValues(r.Target, report, r.Policy)
+		if err != nil {
 			r.Logger.Warn("policy.values is left empty: the run's policy is not at hand", "error", err)
 		}
+		report.PolicyValues, report.Fill = values, cmp.Or(report.Fill, fill)
 	}
 	if r.exporter == nil {
 		s := slot{path: r.Output, id: r.Target.RunID, cfg: r.Config}

@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,6 +97,7 @@ func (r Report) Inherit(earlier Report) Report {
 	if r.Data.SHA256 != "" {
 		if len(r.PolicyValues) == 0 && r.Policy == earlier.Policy {
 			r.PolicyValues = earlier.PolicyValues
+			r.Fill = cmp.Or(r.Fill, earlier.Fill)
 		}
 		return r
 	}
@@ -104,6 +106,7 @@ func (r Report) Inherit(earlier Report) Report {
 	r.PolicyValues = earlier.PolicyValues
 	r.Fill = earlier.Fill
 	r.PregateEnabled, r.PregateEnabledSource = earlier.PregateEnabled, earlier.PregateEnabledSource
+	r.EngineVersion = earlier.EngineVersion
 	r.WorkersSeen, r.Hosts = max(r.WorkersSeen, earlier.WorkersSeen), union(r.Hosts, earlier.Hosts)
 	r.Redeliveries = max(r.Redeliveries, earlier.Redeliveries)
 	r.Releases, r.Failures = max(r.Releases, earlier.Releases), max(r.Failures, earlier.Failures)

@@ -101,15 +101,19 @@ func (d decoded) verifyChunks(chunks []Chunk) (diffs Differences) {
 	first := int64(0)
 	for i, f := range d.footers {
 		id := strconv.Itoa(i)
-		diffs.compare(fmt.Sprintf("chunks[%d].", i),
-			compared{"run_id", f.RunID, string(d.header.RunID)},
-			compared{"chunk_id", f.ChunkID, id},
-			compared{"first_bar", f.FirstBar, first},
-			compared{"end_bar", f.EndBar, first + f.PlannedBars},
+		for _, c := range [...]compared{
+			{"run_id", f.RunID, string(d.header.RunID)},
+			{"chunk_id", f.ChunkID, id},
+			{"first_bar", f.FirstBar, first},
+			{"end_bar", f.EndBar, first + f.PlannedBars},
 			// An ok chunk has an ok footer, and no other has.
-			compared{"status", f.Status, chunks[i].settled(first).Status},
-			compared{"bars_processed", f.BarsProcessed, chunks[i].Line.Bars()}, // of attempt 0: 0
-		)
+			{"status", f.Status, chunks[i].settled(first).Status},
+			{"bars_processed", f.BarsProcessed, chunks[i].Line.Bars()}, // of attempt 0: 0
+		} {
+			if c.got != c.want {
+				diffs.Add(fmt.Sprintf("chunks[%d].%s", i, c.field), c.got, c.want)
+			}
+		}
 		if d.statuses[id] != f.Status {
 			diffs.Add(fmt.Sprintf("chunks_statuses[%q]", id), d.statuses[id], f.Status)
 		}

@@ -94,8 +94,9 @@ func appendFloat(b []byte, x float64) []byte {
 }
 
 // appendText quotes what RFC 4180 asks to be quoted; a policy's own exit
-// reason may hold a comma.
+// reason may hold a comma. It may also look like a formula.
 func appendText(b []byte, s string) []byte {
+	s = SpreadsheetCell(s)
 	if !strings.ContainsAny(s, ",\"\r\n") && s != "" && s[0] != ' ' {
 		return append(b, s...)
 	}

@@ -63,10 +63,10 @@ type csvCells struct {
 
 func (c *csvCells) row() Row {
 	return Row{
-		TradeID: c.text(), EntryTimeNS: c.time(), ExitTimeNS: c.time(),
+		TradeID: c.words(), EntryTimeNS: c.time(), ExitTimeNS: c.time(),
 		PnlBps: c.number(), MAEBps: c.number(), MFEBps: c.number(),
 		TimeToMAEBars: c.count(), TimeToMFEBars: c.count(), CloseToMFEBps: c.number(), ExitEfficiency: c.number(),
-		DurationBars: c.count(), Side: c.text(), Session: c.text(), ExitReason: c.text(),
+		DurationBars: c.count(), Side: c.words(), Session: c.words(), ExitReason: c.words(),
 		EntryPrice: c.number(), ExitPrice: c.number(), Score: c.number(),
 		SignalBar: c.count(), EntryBar: c.count(), ExitBar: c.count(),
 	}
@@ -76,6 +76,8 @@ func (c *csvCells) text() string {
 	c.next++
 	return strings.Clone(c.cells[c.next-1])
 }
+
+func (c *csvCells) words() string { return CellText(c.text()) }
 
 func (c *csvCells) bad(want string) {
 	if c.err == nil {

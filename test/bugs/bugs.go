@@ -70,8 +70,8 @@ func bugs() []bug {
 			name: "old-stop-obeyed", what: "a resume obeys the stop that the session before it has obeyed",
 			file: "internal/coordinator/life.go",
 			subs: []substitution{{
-				"s.Seq > l.Manifest.StopSeq {",
-				"s.Seq > 0 {",
+				"if s.IsZero() || s.Seq <= l.Manifest.StopSeq {",
+				"if s.IsZero() {",
 			}},
 			command: []string{"go", "test", "-count=1", "-run", "TestResumeUnderAKeptStop", "./test/crash"},
 			says:    "bars are done: the program has ended",

@@ -134,6 +134,7 @@ func TestNothingLeaks(t *testing.T) {
 		{[]int{0}, []string{"status", "--context", natsContext}},
 		{[]int{0, 1}, []string{"doctor", "--output-dir", "out"}},
 		{[]int{0}, []string{"logs", "r1", "0", "--output-dir", "out"}},
+		{[]int{0}, []string{"logs", "r1", "1", "--output-dir", "out"}},
 		{[]int{0}, []string{"verify", "out/perf_r1.json"}},
 		{[]int{0, 1, 2}, []string{"compare", "out/perf_r1.json", "out/perf_r2.json"}},
 		{[]int{0, 3}, []string{"export", "r1", "--output-dir", "out"}},
@@ -152,12 +153,18 @@ func TestNothingLeaks(t *testing.T) {
 		{[]int{1}, []string{"status", "--nats", "u:" + marker + "@127.0.0.1:1"}},
 		{[]int{1}, []string{"doctor", "--nats", "nats://u:" + marker + "/x@127.0.0.1:1"}},
 		{[]int{1}, []string{"run", "--nats", "nats://[removed]@127.0.0.1:1"}},
+		{[]int{1}, []string{"status", "--nats", srv.ClientURL(), "--creds", p.write("bad.creds", "-----BEGIN NATS USER JWT-----\n"+marker+"\n------END NATS USER JWT------\n", 0o600)}},
+		{[]int{1}, []string{"status", "--nats", srv.ClientURL(), "--nkey", p.write("bad.nk", "SU"+marker+"\n", 0o600)}},
+		{[]int{1}, []string{"status", "--context", p.write("bad.json", `{"url":"`+srv.ClientURL()+`","password":"`+marker+`",}`, 0o600)}},
+		{[]int{0, 1, 3}, slices.Concat([]string{"audit", "r1", "--output-dir", "out", "--exec-footer", "none"}, u.variables)},
+		{[]int{0, 1}, []string{"gc", "--output-dir", "out", "--nats", url}},
 		{[]int{3}, slices.Concat([]string{"exec", "check", "--dir", "checked", "--policy", "policy.yaml", "--data", "synthetic:2000", "--exec-footer", "none"}, u.variables, []string{"--"}, u.command)},
 	} {
 		p.coordinator(c.codes, c.args...)
 	}
 	p.quiet()
 	if list := p.leaks(
+		"bad.creds", "bad.nk", "bad.json", // the user's own
 		"policy.yaml", // the user's own, and its copies, which travel with the run
 		"out/*/chunk_*/attempt_*/policy.yaml", "work/*/chunk_*/attempt_*/policy.yaml", "again/policy.yaml", "checked/*/policy.yaml", "home/.cache/gx1-replay/*",
 		"home/.config/nats/context/named.json", // the user's own

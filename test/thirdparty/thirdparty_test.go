@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -45,7 +44,7 @@ func TestThirdParty(t *testing.T) {
 	list := linked(t)
 	std, ok := goItself(t)
 	if !ok {
-		t.Skipf("%s has no LICENSE: this Go is a distribution's", runtime.GOROOT())
+		t.Skipf("%s has no LICENSE: this Go is a distribution's", std.dir)
 	}
 	list = append([]module{std}, list...)
 	for _, m := range list {
