@@ -1,9 +1,6 @@
 package coordinator
 
 import (
-	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -62,12 +59,6 @@ type bad struct {
 	why error
 }
 
-// unproven is a final footer that is held back until its claim is seen.
-type unproven struct {
-	f   footer.Footer
-	seq uint64
-}
-
 // chunkState is immutable.
 type chunkState struct {
 	line perf.Encoded
@@ -85,6 +76,7 @@ type chunkState struct {
 type crew struct {
 	workers []string
 	hosts   []string
+	builds  []string // of their programs
 }
 
 // newBoard makes the board of a session; known is what files of earlier
@@ -102,7 +94,7 @@ func newBoard(m run.Manifest, retryFailed bool, known []perf.Chunk) *board {
 	for i := range known {
 		b.store(i, nothing, &chunkState{line: known[i].Line, left: &known[i]})
 		if f := known[i].Line.Footer(); f.WorkerID != "" {
-			b.meet(f.WorkerID, f.Host)
+			b.meet(f.WorkerID, f.Host, f.WorkerBuild)
 		}
 	}
 	return b
@@ -129,7 +121,7 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	if u, waits := b.unproven[r.ChunkIdx]; waits && next.held(lease.TokenOf(u.f)) {
 		b.accept(u.f)
 	}
-	b.meet(r.Holder.WorkerID, r.Holder.Host)
+	b.meet(r.Holder.WorkerID, r.Holder.Host, r.Build)
 	if r.Session != b.m.Session {
 		return
 	}
@@ -145,94 +137,6 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	if t, ok := troubleOf(r, old.rec); ok {
 		b.onTrouble(t)
 	}
-}
-
-// TakeFooter notes an ok footer; package bus calls it. One whose claim the bus
-// has not held, as far as is known, is held back: see Life.settle.
-func (b *board) TakeFooter(f *footer.Footer, seq uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.announce()
-	b.footers = max(b.footers, seq)
-	idx := int(f.ChunkIdx)
-	if c := b.chunks[idx].Load(); c.held(lease.TokenOf(*f)) || c.knows(*f) {
-		b.accept(*f)
-		return
-	}
-	b.unproven[idx] = unproven{*f, seq}
-}
-
-// show tells that the bus holds a record of claim t of chunk idx.
-func (b *board) show(t lease.Token, idx int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if u, waits := b.unproven[idx]; waits && lease.TokenOf(u.f) == t {
-		defer b.announce()
-		b.accept(u.f)
-	}
-}
-
-// accept lets a footer of the bus count. The caller holds b.mu.
-func (b *board) accept(f footer.Footer) {
-	idx := int(f.ChunkIdx)
-	delete(b.unproven, idx)
-	old := b.chunks[idx].Load()
-	next := *old
-	next.line = b.better(old.line, f)
-	next.onBus = true
-	b.store(idx, old, &next)
-	b.meet(f.WorkerID, f.Host)
-}
-
-// maxPast bounds the claims that are remembered of a chunk. Nobody but a chunk
-// that fails or is released again and again has more, and of those the latest
-// are the ones whose footers may still come.
-const maxPast = 16
-
-func remember(past []lease.Token, t lease.Token) []lease.Token {
-	if len(past) >= maxPast {
-		past = past[len(past)-maxPast+1:]
-	}
-	return append(slices.Clip(past), t)
-}
-
-// held reports whether a record of claim t was seen.
-func (c *chunkState) held(t lease.Token) bool {
-	return c.rec != nil && c.rec.Token() == t || slices.Contains(c.past, t)
-}
-
-// knows reports whether f is the ok footer that is known already, from this
-// user's own files or from before the bus lost its records.
-func (c *chunkState) knows(f footer.Footer) bool {
-	f.Error, f.ErrorTraceback = "", ""
-	return c.line.IsOK() && reflect.DeepEqual(c.line.Footer(), f.Normalize())
-}
-
-// waiting lists the final footers whose claims were not seen.
-func (b *board) waiting() map[int]unproven {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return maps.Clone(b.unproven)
-}
-
-// refuse takes a final footer for forged: u was held back, and its claim is on
-// the bus no more.
-func (b *board) refuse(idx int, u unproven) {
-	err := fmt.Errorf("footer of chunk %d: no lease record shows claim %d by worker %.80q, attempt %d", idx, u.f.Claim, u.f.WorkerID, u.f.Attempt)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.announce()
-	if b.unproven[idx].seq != u.seq {
-		return // accepted meanwhile, or another came
-	}
-	delete(b.unproven, idx)
-	b.refused.Add(1)
-	old := b.chunks[idx].Load()
-	next := *old
-	next.refused++
-	next.lastErr = err.Error()
-	b.store(idx, old, &next)
-	b.onBad(bad{u.seq, idx, err})
 }
 
 // Rewound forgets how far a stream was followed and what stood in it, not
@@ -392,12 +296,16 @@ func (c *chunkState) claimed(session int) bool {
 	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.LastWord()
 }
 
-func (b *board) meet(worker, host string) {
+func (b *board) meet(worker, host, build string) {
 	old := b.crew.Load()
 	if slices.Contains(old.workers, worker) || len(old.workers) >= maxCrew {
 		return
 	}
-	next := &crew{workers: append(slices.Clone(old.workers), worker), hosts: old.hosts}
+	next := &crew{workers: append(slices.Clone(old.workers), worker), hosts: old.hosts, builds: old.builds}
+	if build != "" && !slices.Contains(old.builds, build) {
+		next.builds = append(slices.Clone(old.builds), build)
+		slices.Sort(next.builds)
+	}
 	if !slices.Contains(old.hosts, host) {
 		next.hosts = append(slices.Clone(old.hosts), host)
 		slices.Sort(next.hosts)
