@@ -149,6 +149,21 @@ func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 	}
 }
 
+// hearOn passes on stops until ctx ends: those that come while the run, which
+// has ended, is exported. What came since Run stopped listening is stored.
+func (l *Life) hearOn(ctx context.Context) {
+	cancel, err := l.listen(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.Logger.Warn("listening for stops during the last export", "error", err)
+		}
+		return
+	}
+	defer cancel()
+	l.readStop(ctx)
+	<-ctx.Done()
+}
+
 // beginWhenPossible begins, and tries again for as long as the run lasts while
 // the bus is lost: all that begin does can be done twice.
 func (l *Life) beginWhenPossible(ctx context.Context) error {

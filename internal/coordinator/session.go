@@ -427,6 +427,9 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		s.lost.Store(!b.Connected())
 	}
 	s.dog.Ended(err)
+	if err == nil {
+		owned.Go(func() { life.hearOn(poolCtx) })
+	}
 	out := <-verdict
 	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
 	s.publishFiles(exporter)
