@@ -104,6 +104,9 @@ type Config struct {
 	// Trouble, if not nil, is told of attempts that went wrong; it must not
 	// block.
 	Trouble func(Trouble)
+	// Notice, if not nil, is called with a line about what holds the run up. It
+	// must not block.
+	Notice func(string)
 	// Hold, if not nil, is called by the session's own goroutine before it
 	// goes to work; a test blocks it there.
 	Hold func()
@@ -269,6 +272,13 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	return out, nil
 }
 
+// notice shows a line on the coordinator's terminal.
+func (s *Session) notice(format string, args ...any) {
+	if s.cfg.Notice != nil {
+		s.cfg.Notice(fmt.Sprintf(format, args...))
+	}
+}
+
 var errOver = errors.New("the session is over")
 
 // work is everything but the watchdog: data, bus, workers, the life of the
@@ -415,8 +425,19 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
 		})
 	}
+	beatCtx, stopBeat := context.WithCancel(poolCtx)
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		life.beat(beatCtx)
+	}()
+	endBeats := func() { stopBeat(); <-beating }
+	defer endBeats()
 	err = life.Run(ctx, over)
 	endBackup()
+	if errors.Is(err, ErrTakenOver) {
+		endBeats() // the key is the other's
+	}
 	if err != nil {
 		if over.Err() == nil {
 			log.Error("the run ended by itself", "error", err)
@@ -427,6 +448,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	out := <-verdict
 	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
 	s.publishFiles(exporter)
+	endBeats()
 	if s.closeRun(life, out) && !s.cfg.KeepBus {
 		clean = true
 		s.cleanBus(b)
@@ -458,7 +480,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	m := life.Manifest
 	if err == nil {
 		if s.cfg.NATS != nil {
-			if err := s.alone(ctx, b, stored, rev); err != nil {
+			if err := s.alone(ctx, b, stored); err != nil {
 				return false, err
 			}
 		}
