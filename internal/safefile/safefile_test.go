@@ -43,9 +43,6 @@ func TestOnlyPlainFilesAreOpened(t *testing.T) {
 		if b, err := d.Read(name, 100); !errors.Is(err, ErrNotPlain) {
 			t.Errorf("%s in a Dir: %q, %v", name, b, err)
 		}
-		if name == "dir" {
-			continue
-		}
 		if f, err := Rewrite(filepath.Join(dir, name)); !errors.Is(err, ErrNotPlain) {
 			t.Errorf("%s is written: %v, %v", name, f, err)
 		}
@@ -121,6 +118,19 @@ func TestReplace(t *testing.T) {
 		if b, errRead := Read(path, 10); err != nil || errRead != nil || string(b) != "ab" {
 			t.Errorf("%s: %v, then %q, %v", name, err, b, errRead)
 		}
+	}
+	d, err := OpenDir(dir)
+	must(t, err)
+	defer d.Close()
+	must(t, d.Put(true, func(w io.Writer) (string, error) {
+		_, err := w.Write([]byte("content"))
+		return "named later", err
+	}))
+	if b, err := d.Read("named later", 10); err != nil || string(b) != "content" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := d.Put(false, func(io.Writer) (string, error) { return "../out", nil }); err == nil {
+		t.Error("a name outside the directory was taken")
 	}
 	full := errors.New("the disk is full")
 	if err := Replace(filepath.Join(dir, "plain"), false, func(w io.Writer) error {
