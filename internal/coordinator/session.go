@@ -378,7 +378,8 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		// Who is refused, or whose key cannot be read, has run nothing. A bus
 		// that is not there is the run's misfortune, and its file says so.
 		external := s.cfg.NATS != nil
-		return !external || bus.Unreachable(err) || bus.Transient(err), err
+		lacks := (*bus.LackError)(nil)
+		return !external || bus.Unreachable(err) || bus.Transient(err) || errors.As(err, &lacks), err
 	}
 	life.Replicas = transport.replicas
 	clean := false
