@@ -54,6 +54,10 @@ func cannotBegin(t *testing.T, config, url string, want ...string) {
 	if err := json.Unmarshal(b, &found); err != nil {
 		t.Fatal(err)
 	}
+	doctor, err := r.Command(t.Context(), "doctor", "--output-dir", r.Out, "--nats", r.Args[len(r.Args)-1])
+	if err != nil || doctor.Code != 1 || !strings.Contains(doctor.Stdout, want[0]) {
+		t.Errorf("doctor ended with %d, %v, and printed (want %q):\n%s", doctor.Code, err, want[0], doctor.Stdout)
+	}
 	out, err := os.ReadFile(r.Stdout())
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +82,8 @@ func TestARunThatTheAccountDoesNotLetBegin(t *testing.T) {
 		limits string
 		want   []string
 	}{
-		"storage":   {"max_file: 24MB", []string{"GX1_STOP", "reserve"}},
-		"streams":   {"max_file: 1GB, max_streams: 4", []string{"maximum number of streams", "8 streams"}},
+		"storage":   {"max_file: 24MB", []string{"the streams reserve 80 MiB", "GX1_STOP"}},
+		"streams":   {"max_file: 1GB, max_streams: 4", []string{"8 streams"}},
 		"consumers": {"max_file: 1GB, max_consumers: 2", []string{"consumers"}},
 		"bytes":     {"max_file: 1GB, max_bytes_required: true", []string{"max_bytes_required"}},
 	} {
