@@ -73,25 +73,6 @@ func (l *Life) deleteFooter(ctx context.Context, b bad) {
 	}
 }
 
-// settle decides about final footers that were held back for a whole lease,
-// connected without a break: their claims are not to be seen any more.
-func (l *Life) settle(ctx context.Context, waited map[int]unproven) {
-	if len(waited) == 0 {
-		return
-	}
-	if err := l.prove(ctx); err != nil {
-		if ctx.Err() == nil {
-			l.Logger.Warn("proving final footers failed", "error", err)
-		}
-		return
-	}
-	for idx, u := range l.board.waiting() {
-		if waited[idx].seq == u.seq {
-			l.board.refuse(idx, u)
-		}
-	}
-}
-
 // release writes the release of claims of earlier sessions whose records have
 // not changed for a whole lease, so that no worker has to spend one on finding
 // that out; and of attempts that were stopped by a stop that is not stored, which
