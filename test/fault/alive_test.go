@@ -39,15 +39,19 @@ func apart(ctx context.Context, t *testing.T, env []string, name string, line ..
 	return drive.Said{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: said.String()}
 }
 
-// onBus starts a slow run on a server of the test.
-func onBus(t *testing.T) (*drive.Run, context.Context, string) {
+func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("namespaces of its own take root")
 	}
+}
+
+// onBus starts a slow run on a server of the test.
+func onBus(t *testing.T, args ...string) (*drive.Run, context.Context, string) {
+	t.Helper()
 	t.Parallel()
 	srv := natsserver.Start(t, &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})
-	s := slow.with("--nats", srv.ClientURL(), "--lease-duration", "1s")
+	s := slow.with(append([]string{"--nats", srv.ClientURL(), "--lease-duration", "1s"}, args...)...)
 	dir := t.TempDir()
 	policy := filepath.Join(dir, "policy.yaml")
 	if err := drive.WritePolicy(policy, s.latency); err != nil {
@@ -66,14 +70,15 @@ func onBus(t *testing.T) (*drive.Run, context.Context, string) {
 			t.Logf("its log ends with:\n%s", drive.Tail(r.Log(), 20))
 		}
 	})
-	moving(ctx, t, r)
 	return r, ctx, srv.ClientURL()
 }
 
 // Two containers share the host's name and have PIDs of their own: the second
 // coordinator does not take the first one's run over.
 func TestNoCoordinatorTakesOverALivingRunOfAnotherContainer(t *testing.T) {
+	asRoot(t)
 	r, ctx, _ := onBus(t)
+	moving(ctx, t, r)
 	again := r.Config
 	again.Dir, again.Out, again.Runtime = filepath.Join(t.TempDir(), "other"), "", ""
 	other, err := drive.Prepare(again)
@@ -94,7 +99,9 @@ func TestNoCoordinatorTakesOverALivingRunOfAnotherContainer(t *testing.T) {
 // gc removes nothing, and export writes no file, of a run whose coordinator lives
 // where they cannot see it.
 func TestGCElsewhereLeavesALivingRunAlone(t *testing.T) {
+	asRoot(t)
 	r, ctx, url := onBus(t)
+	moving(ctx, t, r)
 	for _, host := range []string{"", "elsewhere"} { // a container of this name, and another host
 		said := apart(ctx, t, r.Environ(), host, binary, "gc", r.RunID, "--nats", url, "--output-dir", t.TempDir())
 		if said.Code != 0 || !strings.Contains(said.Stdout, "it is at work") {

@@ -8,8 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
@@ -99,4 +103,70 @@ func TestARunOverTLSToAPlainServer(t *testing.T) {
 
 func TestARunOnAServerWithoutJetStream(t *testing.T) {
 	cannotBegin(t, "", "nats://HOST", "JetStream", "jetstream {")
+}
+
+// Somebody pauses the run's consumer: the coordinator says so, and goes on when
+// it is resumed.
+func TestAPausedConsumerIsReported(t *testing.T) {
+	r, ctx, url := onBus(t)
+	moving(ctx, t, r)
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(ctx, "GX1_TASKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range s.ConsumerNames(ctx).Name() {
+		if _, err := s.PauseConsumer(ctx, name, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says := func(text string) {
+		t.Helper()
+		if err := r.Until(ctx, text, func() bool { return strings.Contains(drive.Tail(r.Stderr(), 100), text) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says("has paused the run's consumer")
+	for name := range s.ConsumerNames(ctx).Name() {
+		if _, err := s.ResumeConsumer(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says("is not paused any more")
+	if log := drive.Tail(r.Log(), 100); strings.Contains(log, "mending what the bus") {
+		t.Errorf("the pause is taken for an error:\n%s", log)
+	}
+}
+
+// A worker with another command is named on the coordinator's terminal.
+func TestAnIncompatibleWorkerIsNamed(t *testing.T) {
+	r, ctx, url := onBus(t, "--workers", "0", "--engine", "exec", "--", "sh", "-c", "sleep 600")
+	if err := r.Announced(ctx); err != nil {
+		t.Fatal(err)
+	}
+	working, leave := context.WithCancel(ctx)
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		_, _ = r.Command(working, "worker", "--nats", url, "--work-dir", t.TempDir(), "--engine", "exec", "--", "sh", "-c", "sleep 601") // it is killed
+	}()
+	t.Cleanup(func() { leave(); <-worked })
+	const text = "does not serve this run"
+	if err := r.Until(ctx, text, func() bool { return strings.Contains(drive.Tail(r.Stderr(), 100), text) }); err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	<-worked
+	if err := r.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ends(ctx, t, r, 0)
 }
