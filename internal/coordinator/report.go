@@ -193,16 +193,22 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 		m.StopSeq = max(m.StopSeq, stop.Seq)
 	}
 	m.Coordinator.HeardAt = now.UTC()
-	if life.revision == 0 {
-		return false // stopped before the manifest was stored
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patienceStopped/2)
 	defer cancel()
-	if err := life.write(ctx, m); err != nil {
-		s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
+	stored := life.revision != 0 // else stopped before the manifest was
+	if stored {
+		if err := life.write(ctx, m); err != nil {
+			s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
+			return false
+		}
+		s.cfg.Step("manifest")
+	}
+	if err := life.Bus.EndBeats(ctx, m.RunID); err != nil {
+		s.cfg.Logger.Warn("ending the heartbeats", "error", err)
+	}
+	if !stored {
 		return false
 	}
-	s.cfg.Step("manifest")
 	return complete
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -233,7 +234,7 @@ func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 		r.Outcome = perf.OutcomeStopped
 		r.Drain = time.Since(s.stopAt)
 	case lifeErr != nil:
-		r.Outcome = perf.OutcomeFailed
+		r.Outcome, r.Error = perf.OutcomeFailed, redact.Text(lifeErr.Error())
 	}
 	return r, chunks
 }
