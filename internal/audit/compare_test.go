@@ -16,7 +16,8 @@ import (
 var notCompared = []string{
 	"run_id", "chunk_id", "status", "error", "error_traceback", "wall_clock_sec", "bars_per_sec", "feature_time_mean_ms",
 	"t_pregate_total_sec", "t_feature_build_total_sec", "t_model_total_sec", "t_policy_total_sec", "t_io_total_sec",
-	"worker_time_sec", "pid", "timestamp", "schema", "chunk_idx", "attempt", "claim", "seq", "final", "worker_id", "host", "incarnation",
+	"worker_time_sec", "pid", "timestamp", "schema", "chunk_idx", "attempt", "claim", "seq", "final", "worker_id", "host", "incarnation", "worker_build",
+	"engine_version", "chunks_total", "data_bars",
 	"cpu_user_sec", "cpu_sys_sec", "max_rss_bytes", "t_startup_sec", "t_warmup_sec", "phase", "slot",
 	"nonfinite_fields", "child", "child_status",
 	"artifacts", // by Artifact: which ones, the caller says

@@ -41,7 +41,7 @@ func gated(t *testing.T) (gate *Bus, stranger *nats.Conn) {
 }
 
 // Stops of the one run and of others come with what may be believed of them,
-// and answers reach who asked.
+// and the answer reaches the client that asked.
 func TestServeStops(t *testing.T) {
 	gate, stranger := gated(t)
 	taken := make(chan StrangerStop, 16)
@@ -98,7 +98,7 @@ func TestStrangersIDs(t *testing.T) {
 	}
 }
 
-// Stops for all and sundry do not hold up those of the own run.
+// Stops of other runs do not delay those of the own run.
 func TestAFloodOfOtherStopsDoesNotHoldUpTheOwn(t *testing.T) {
 	gate, stranger := gated(t)
 	own, stuck := make(chan struct{}, 1), make(chan struct{})
@@ -107,7 +107,7 @@ func TestAFloodOfOtherStopsDoesNotHoldUpTheOwn(t *testing.T) {
 			own <- struct{}{}
 			return
 		}
-		select { // as if a look into the register took for ever
+		select { // a look into the register that does not end
 		case <-stuck:
 		case <-ctx.Done():
 		}

@@ -23,6 +23,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // maxBundled is how much of one file goes into a bundle: of a log its end.
@@ -200,15 +201,11 @@ func packFiles(box *parcel, t export.Target) {
 
 // tail reads the last bytes of a file, and says so where it has more.
 func tail(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, info, err := safefile.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
+	defer f.Close() // it was read only
 	if info.Size() <= most {
 		return io.ReadAll(io.LimitReader(f, most))
 	}

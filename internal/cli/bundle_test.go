@@ -63,7 +63,9 @@ func TestBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.WriteString("connecting to nats://u:" + secret + "@h password=" + secret + "\n"); err != nil {
+	lines := "connecting to nats://u:" + secret + "@h password=" + secret + "\n" +
+		"AKIAIOSFODNN7EXAMPLE ghp_16C7e42F292c6912E7710c838347Ae178B4a\nAuthorization: Bearer abc.def\nGET https://h/x?X-Amz-Signature=0af1\n"
+	if _, err := log.WriteString(lines); err != nil {
 		t.Fatal(err)
 	}
 	if err := log.Close(); err != nil {
@@ -86,6 +88,9 @@ func TestBundle(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s has a secret:\n%s", name, text)
 		}
+	}
+	if text := files["run.log"]; !strings.HasSuffix(text, "[removed] [removed]\nAuthorization: [removed]\nGET https://h/x?X-Amz-Signature=[removed]\n") {
+		t.Errorf("run.log:\n%s", text)
 	}
 	if text := files["README.txt"]; !strings.Contains(text, "failed_export.json: there is none") || strings.Contains(text, "policy.yaml") {
 		t.Errorf("README.txt:\n%s", text)

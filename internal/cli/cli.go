@@ -38,6 +38,8 @@ type Hooks struct {
 	OnBar func(job worker.Job) func(bar int64) error
 	// Engine wraps the engine of a worker.
 	Engine func(worker.Engine) worker.Engine
+	// EngineVersion is what a worker says of its engine; 0: what it has.
+	EngineVersion int
 	// Export is given to every export.
 	Export export.Config
 	// Hold is called by the session's goroutine before it goes to work.

@@ -22,6 +22,7 @@ import (
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -50,7 +51,7 @@ func (p Program) logsCommand() *cobra.Command {
 with the number of a chunk, shows what the command of its last attempt has
 written to its standard error. It finds them in the run's output directory,
 with its local workers, and on its bus as long as that is up. Control characters
-are shown as \u001b and the like, unless --raw is given.`,
+are shown as \u001b and the like, and secrets as [removed], unless --raw is given.`,
 		Example: `  coordinator logs pilot_on
   coordinator logs pilot_on 3
   coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
@@ -69,7 +70,7 @@ are shown as \u001b and the like, unless --raw is given.`,
 	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
 	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
 	fl.BoolVar(&f.asJSON, "json", false, "print the list as JSON")
-	fl.BoolVar(&f.raw, "raw", false, "print a log's bytes as they are, with colours and other control characters")
+	fl.BoolVar(&f.raw, "raw", false, "print a log's bytes as they are, with colours, other control characters and secrets")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -321,7 +322,7 @@ func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttemp
 		return nil
 	}
 	if !f.raw {
-		text = []byte(printable.Text(string(text)))
+		text = []byte(redact.Text(printable.Text(string(text))))
 	}
 	_, err = raw(p.Stdout).Write(text)
 	return err

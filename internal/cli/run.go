@@ -29,6 +29,7 @@ import (
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // defaultOutputDir is the original's.
@@ -412,12 +413,11 @@ func openLog(t export.Target) (f *os.File, fresh bool, err error) {
 	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
 		return nil, false, fmt.Errorf("making the run's directory: %w", err)
 	}
-	const flags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
 	path := filepath.Join(t.RunDir(), "run.log")
-	if f, err = os.OpenFile(path, flags|os.O_EXCL, 0o600); err == nil {
+	if f, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|os.O_EXCL, 0o600); err == nil {
 		return f, true, nil
 	}
-	if f, err = os.OpenFile(path, flags, 0o600); err != nil {
+	if f, err = safefile.Append(path); err != nil {
 		return nil, false, fmt.Errorf("opening the run's log: %w", err)
 	}
 	return f, false, nil

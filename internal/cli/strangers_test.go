@@ -129,7 +129,7 @@ func waitFor(t *testing.T, what string, f func() bool) {
 			return
 		}
 	}
-	t.Fatalf("waited in vain: %s", what)
+	t.Fatalf("it did not happen in time: %s", what)
 }
 
 // spy hears everything in the account of the run's streams.

@@ -9,6 +9,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 )
 
 // compareRuns says what keeps two runs from being compared, and what a reader
@@ -155,6 +156,15 @@ func (r *Result) compareEngines(off, on perf.File) {
 	a, b := off.Report.Env, on.Report.Env
 	if a.Engine != "" && b.Engine != "" && a.Engine != b.Engine {
 		r.problem(fmt.Sprintf("the engines differ: env_info.engine is %q in OFF, %q in ON", a.Engine, b.Engine))
+	}
+	if x, y := off.Report.EngineVersion, on.Report.EngineVersion; !run.SameEngine(x, y) {
+		r.problem(fmt.Sprintf("the engines differ: engine_version is %d in OFF, %d in ON, so results may differ for that reason alone", run.EngineOf(x), run.EngineOf(y)))
+		return
+	}
+	// Files of before builds were listed have none.
+	if x, y := off.Report.WorkerBuilds, on.Report.WorkerBuilds; len(x) > 0 && len(y) > 0 && !slices.Equal(x, y) {
+		r.problem(fmt.Sprintf("the workers were of other builds of the program: env_info.worker_builds is %q in OFF, %q in ON", x, y))
+		return
 	}
 	if a.ModuleVersion != b.ModuleVersion || a.GitCommit != b.GitCommit {
 		r.problem(fmt.Sprintf("the runs are of two builds of the program: %q, commit %q in OFF, %q, commit %q in ON",

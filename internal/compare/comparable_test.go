@@ -47,6 +47,10 @@ func TestInvariant1_NothingPassesUncompared(t *testing.T) {
 		}},
 		{"mixed engines", `ON mixes engines: env_info.engine is "builtin", that of chunk 2 is "exec"`, nil, func(_, on *aRun) { on.footers[2].Engine = "exec" }},
 		{"other version", "two builds of the program", nil, func(_, on *aRun) { on.report.Env.ModuleVersion = "v0.2.0" }},
+		{"other engine version", "engine_version is 1 in OFF, 2 in ON", nil, func(_, on *aRun) { on.report.EngineVersion = 2 }},
+		{"workers of another build", "env_info.worker_builds is", nil, func(off, on *aRun) {
+			off.report.WorkerBuilds, on.report.WorkerBuilds = []string{"v1 a"}, []string{"v1 a", "v1 b"}
+		}},
 		{"other commit", "two builds of the program", nil, func(_, on *aRun) { on.report.Env.GitCommit += "+changes" }},
 		{"other model kind", "the models differ", nil, func(_, on *aRun) { on.report.Model.Kind = "xgboost" }},
 		{"other latency", "the models differ", nil, func(_, on *aRun) { on.report.Model.Latency = time.Millisecond }},

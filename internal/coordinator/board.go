@@ -85,6 +85,7 @@ type chunkState struct {
 type crew struct {
 	workers []string
 	hosts   []string
+	builds  []string // of their programs
 }
 
 // newBoard makes the board of a session; known is what files of earlier
@@ -102,7 +103,7 @@ func newBoard(m run.Manifest, retryFailed bool, known []perf.Chunk) *board {
 	for i := range known {
 		b.store(i, nothing, &chunkState{line: known[i].Line, left: &known[i]})
 		if f := known[i].Line.Footer(); f.WorkerID != "" {
-			b.meet(f.WorkerID, f.Host)
+			b.meet(f.WorkerID, f.Host, f.WorkerBuild)
 		}
 	}
 	return b
@@ -129,7 +130,7 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	if u, waits := b.unproven[r.ChunkIdx]; waits && next.held(lease.TokenOf(u.f)) {
 		b.accept(u.f)
 	}
-	b.meet(r.Holder.WorkerID, r.Holder.Host)
+	b.meet(r.Holder.WorkerID, r.Holder.Host, r.Build)
 	if r.Session != b.m.Session {
 		return
 	}
@@ -181,7 +182,7 @@ func (b *board) accept(f footer.Footer) {
 	next.line = b.better(old.line, f)
 	next.onBus = true
 	b.store(idx, old, &next)
-	b.meet(f.WorkerID, f.Host)
+	b.meet(f.WorkerID, f.Host, f.WorkerBuild)
 }
 
 // maxPast bounds the claims that are remembered of a chunk. Nobody but a chunk
@@ -392,12 +393,16 @@ func (c *chunkState) claimed(session int) bool {
 	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.LastWord()
 }
 
-func (b *board) meet(worker, host string) {
+func (b *board) meet(worker, host, build string) {
 	old := b.crew.Load()
 	if slices.Contains(old.workers, worker) || len(old.workers) >= maxCrew {
 		return
 	}
-	next := &crew{workers: append(slices.Clone(old.workers), worker), hosts: old.hosts}
+	next := &crew{workers: append(slices.Clone(old.workers), worker), hosts: old.hosts, builds: old.builds}
+	if build != "" && !slices.Contains(old.builds, build) {
+		next.builds = append(slices.Clone(old.builds), build)
+		slices.Sort(next.builds)
+	}
 	if !slices.Contains(old.hosts, host) {
 		next.hosts = append(slices.Clone(old.hosts), host)
 		slices.Sort(next.hosts)

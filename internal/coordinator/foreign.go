@@ -41,9 +41,9 @@ var ErrNotPassed = errors.New("no run of this name is under way here that takes 
 // for another run of this machine: a plain `nats pub` reaches whichever run
 // has the default port.
 //
-// It does so with the other run's key, for whoever asks. So it passes on only
-// what the sender could have done without it: whoever reaches a port of loopback
-// can also reach that of a run which takes stops from everybody on this machine.
+// It does so with the other run's key. So it passes on only what the sender could
+// have done without that key: a process that reaches a port of loopback can also
+// reach the port of a run which takes stops from everybody on this machine.
 type passer struct {
 	register *process.Register
 	lines    *loglimit.Limiter

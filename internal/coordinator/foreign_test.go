@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"gx1replay/internal/bus"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/process"
@@ -83,4 +85,33 @@ func TestPassingOnIsBounded(t *testing.T) {
 		t.Error("a stop was stored where no server is")
 	}
 	p.wait()
+}
+
+// A stop that says that it is the coordinator's own signal says so of itself:
+// the coordinator would know.
+func TestASourceThatIsNotTheSendersOwn(t *testing.T) {
+	for name, session := range map[string]string{"no session": "", "this session": "1", "a later session": "7"} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, newRun func(int) *world) {
+				w := newRun(5)
+				defer w.close()
+				r := attack(w, func() {
+					nc, _ := w.attacker()
+					defer nc.Close()
+					m := nats.NewMsg(bus.StopSubject(w.m.RunID))
+					m.Data = []byte("mine")
+					m.Header.Set("Gx1-Stop-Source", "sigterm")
+					if session != "" {
+						m.Header.Set("Gx1-Stop-Session", session)
+					}
+					if err := errors.Join(nc.PublishMsg(m), nc.Flush()); err != nil {
+						t.Fatal(err)
+					}
+				})
+				if !r.stopped || r.stop.Source != run.SourceSubject || r.stop.Reason != "mine" {
+					t.Errorf("stopped %v by %+v (want by the subject)", r.stopped, r.stop)
+				}
+			})
+		})
+	}
 }

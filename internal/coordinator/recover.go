@@ -155,7 +155,7 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 		Partial: t.partial, PregateEnabled: m.PregateEnabled, PregateEnabledSource: m.PregateEnabledSource,
 		Stop: run.Stop{Seq: m.StopSeq}, Data: m.Data, Policy: m.Policy, Command: m.Command,
 		Sessions: m.Sessions, Wall: perf.WallOf(m.Sessions),
-		WorkersSeen: len(crew.workers), Hosts: crew.hosts,
+		WorkersSeen: len(crew.workers), Hosts: crew.hosts, WorkerBuilds: crew.builds, EngineVersion: m.EngineVersion,
 		Redeliveries: t.redeliveries, Releases: t.releases, Failures: t.failures, FootersRefused: board.refused.Load(),
 		Env: envInfo(cfg.Version, host, m.Engine, m.PregateEnabled),
 	}

@@ -81,7 +81,8 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	r.Sessions = s.sessions(b.m.Sessions[:len(b.m.Sessions)-1], b.m.Session, now)
 	r.Wall = perf.WallOf(r.Sessions)
 	r.Partial = t.partial
-	r.WorkersSeen, r.Hosts = len(crew.workers), crew.hosts
+	r.WorkersSeen, r.Hosts, r.WorkerBuilds = len(crew.workers), crew.hosts, crew.builds
+	r.EngineVersion = b.m.EngineVersion
 	r.Redeliveries, r.Releases, r.Failures = t.redeliveries, t.releases, t.failures
 	r.FootersRefused = b.refused.Load()
 	return r, chunks

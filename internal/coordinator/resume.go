@@ -19,6 +19,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
@@ -78,7 +79,7 @@ var ErrAlive = errors.New("a coordinator of this run is at work")
 
 // refuse compares what earlier sessions have written with what this one is
 // told to do. What was never written down cannot differ.
-func (s *Session) refuse(d run.Data, engine string, p run.Policy, models map[string]string, plan *run.Plan) error {
+func (s *Session) refuse(d run.Data, engine string, version int, p run.Policy, models map[string]string, plan *run.Plan) error {
 	e := &Differs{RunID: s.cfg.RunID}
 	add := func(name, stored, given string) {
 		e.Fields = append(e.Fields, Difference{name, stored, given})
@@ -99,6 +100,9 @@ func (s *Session) refuse(d run.Data, engine string, p run.Policy, models map[str
 	}
 	if engine != "" && engine != s.cfg.Engine {
 		add("engine", engine, s.cfg.Engine)
+	}
+	if d.SHA256 != "" && !run.SameEngine(version, mine.EngineVersion) {
+		add("engine version (resume it with the release that began it)", fmt.Sprint(run.EngineOf(version)), fmt.Sprint(mine.EngineVersion))
 	}
 	// The stored plan holds; only what was asked for by a flag can differ.
 	if plan != nil && d.SHA256 == mine.Data.SHA256 {
@@ -261,7 +265,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
 		Decisions:      s.cfg.Decisions,
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
-		Engine: s.cfg.Engine, LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
+		Engine: s.cfg.Engine, EngineVersion: replay.Version, LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
 		Sessions:    []run.SessionTimes{{Session: 1, StartedAt: s.started.UTC()}},
 		Coordinator: run.Coordinator{Host: host, PID: pid, StartTime: start, HeardAt: s.started.UTC()},
 		CreatedAt:   s.started.UTC(),
@@ -300,7 +304,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 	var earlier []run.SessionTimes
 	if left.known {
 		r := left.file.Report
-		if err := s.refuse(r.Data, r.Env.Engine, r.Policy, r.Model.Digests, nil); err != nil {
+		if err := s.refuse(r.Data, r.Env.Engine, r.EngineVersion, r.Policy, r.Model.Digests, nil); err != nil {
 			return m, err
 		}
 		if err := s.refuseCommand(r.Command, r.Data.Extra); err != nil {
@@ -316,7 +320,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			if err != nil {
 				return m, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 			}
-			if err := s.refuse(r.Data, "", run.Policy{}, nil, &plan); err != nil && stored == nil {
+			if err := s.refuse(r.Data, "", r.EngineVersion, run.Policy{}, nil, &plan); err != nil && stored == nil {
 				return m, err
 			}
 			m.Plan = plan
@@ -329,7 +333,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		}
 	}
 	if stored != nil {
-		if err := s.refuse(stored.Data, stored.Engine, stored.Policy, stored.Models, &stored.Plan); err != nil {
+		if err := s.refuse(stored.Data, stored.Engine, stored.EngineVersion, stored.Policy, stored.Models, &stored.Plan); err != nil {
 			return m, err
 		}
 		if err := s.refuseCommand(stored.Command, stored.Data.Extra); err != nil {
@@ -399,7 +403,7 @@ func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) er
 	if m.Session > 1 {
 		return nil
 	}
-	if s.cfg.NATS == nil { // whoever finds the port open may stop this one
+	if s.cfg.NATS == nil { // a stop that came when the port was open is for this one
 		m.StopSeq = max(m.StopSeq, s.stopBefore)
 		return nil
 	}

@@ -133,6 +133,9 @@ type Version struct {
 	Module, Commit string
 }
 
+// String names the build: version and commit.
+func (v Version) String() string { return v.Module + " " + v.Commit }
+
 // Info says how a running session is reached.
 type Info struct {
 	RunID   run.ID

@@ -12,10 +12,10 @@ import (
 	"gx1replay/internal/access"
 )
 
-// Whoever holds the run's key is in the global account, where the streams are,
-// as they were before there were others: stores of earlier versions are found
-// there. On loopback that is this user's own processes. A server that other
-// hosts reach also has the accounts of the roles.
+// A client with the run's key is in the global account, where the streams are.
+// They were there before other accounts existed, so stores of earlier versions are
+// found. On loopback these clients are this user's own processes. A server that
+// other hosts reach also has the accounts of the roles.
 
 // admitted is who may connect.
 type admitted struct {

@@ -65,7 +65,19 @@ func TestExamine(t *testing.T) {
 		"no meta": {func(t *testing.T, s string) {
 			change(t, filepath.Join(s, "meta.inf"), func([]byte) []byte { return nil })
 		}, "stream S does not open"},
-		"a message":  {func(t *testing.T, s string) { change(t, filepath.Join(s, "msgs", "1.blk"), flipAt(1000)) }, "1.blk is damaged"},
+		"a message": {func(t *testing.T, s string) { change(t, filepath.Join(s, "msgs", "1.blk"), flipAt(1000)) }, "1.blk is damaged"},
+		"zeros at the end": {do: func(t *testing.T, s string) {
+			change(t, filepath.Join(s, "msgs", "1.blk"), func(b []byte) []byte { return append(b, make([]byte, 100)...) })
+		}},
+		"half a message at the end": {do: func(t *testing.T, s string) {
+			change(t, filepath.Join(s, "msgs", "1.blk"), func(b []byte) []byte { return append(b, b[:300]...) })
+		}},
+		"zeros within": {func(t *testing.T, s string) {
+			change(t, filepath.Join(s, "msgs", "1.blk"), func(b []byte) []byte {
+				clear(b[900:1000])
+				return b
+			})
+		}, "1.blk is damaged"},
 		"its index":  {do: func(t *testing.T, s string) { change(t, filepath.Join(s, "msgs", "index.db"), flipAt(5)) }},
 		"a consumer": {do: func(t *testing.T, s string) { change(t, filepath.Join(s, "obs", "c", "meta.inf"), flipAt(9)) }},
 		"its state": {do: func(t *testing.T, s string) {
@@ -129,8 +141,8 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// The server goes on without a stream whose checksum is wrong, and says so in
-// its log alone.
+// The server leaves out a stream whose checksum is wrong, and only its log reports
+// that.
 func TestFact_ADamagedStreamIsLeftOutSilently(t *testing.T) {
 	dir, stream := leftStore(t)
 	change(t, filepath.Join(stream, "meta.sum"), flipAt(0))

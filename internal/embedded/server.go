@@ -47,8 +47,8 @@ type Config struct {
 	// used: see Damage.
 	Examine bool
 	// Prepare, if not nil, is called with a server that has no port yet, and
-	// the port opens after it has returned: whoever finds the port open finds
-	// what Prepare made. Connections that it opened stay.
+	// the port opens after it has returned: a client that finds the port open
+	// finds what Prepare made. Connections that it opened stay.
 	Prepare func(ctx context.Context, s *Server) error
 	Logger  *slog.Logger
 }

@@ -298,11 +298,15 @@ func (c *collector) fits(f footer.Footer, p place) error {
 	}
 	// The rest does not depend on where the chunk lies, so it is held against
 	// a run of this chunk alone. The footer says whether the gate was on.
+	if f.ChunksTotal != 0 && c.planned && (f.ChunksTotal != int64(len(c.places)) || f.DataBars != c.places[len(c.places)-1].end) {
+		return fmt.Errorf("chunk %d of %d chunks and %d bars is not of the plan", p.idx, f.ChunksTotal, f.DataBars)
+	}
 	alone := run.Manifest{
-		RunID: c.id, Incarnation: run.Incarnation(f.Incarnation), Plan: run.Plan{Bars: p.end - p.first, Chunks: 1}, Engine: f.Engine,
+		EngineVersion: int(f.EngineVersion),
+		RunID:         c.id, Incarnation: run.Incarnation(f.Incarnation), Plan: run.Plan{Bars: p.end - p.first, Chunks: 1}, Engine: f.Engine,
 		PregateEnabled: f.PregateSkips+f.PregatePasses > 0,
 	}
-	f.ChunkIdx, f.ChunkID, f.FirstBar, f.EndBar = 0, "0", 0, p.end-p.first
+	f.ChunkIdx, f.ChunkID, f.FirstBar, f.EndBar, f.ChunksTotal = 0, "0", 0, p.end-p.first, 0
 	return f.Check(alone)
 }
 

@@ -35,8 +35,14 @@ func (f Footer) Check(m run.Manifest) error {
 	if err := f.checkPlan(m.Plan.Chunk(int(f.ChunkIdx)).Bars); err != nil {
 		return fmt.Errorf("footer of chunk %d: %w", f.ChunkIdx, err)
 	}
+	if f.ChunksTotal != 0 && (f.ChunksTotal != int64(m.Plan.Chunks) || f.DataBars != m.Plan.Bars) {
+		return fmt.Errorf("footer of chunk %d: of a plan of %d bars in %d chunks (want %d in %d)", f.ChunkIdx, f.DataBars, f.ChunksTotal, m.Plan.Bars, m.Plan.Chunks)
+	}
 	if f.Engine != m.Engine {
 		return fmt.Errorf("footer of chunk %d: engine %.40q (want %s)", f.ChunkIdx, f.Engine, m.Engine)
+	}
+	if !run.SameEngine(int(f.EngineVersion), m.EngineVersion) {
+		return fmt.Errorf("footer of chunk %d: engine_version %d (want %d)", f.ChunkIdx, f.EngineVersion, run.EngineOf(m.EngineVersion))
 	}
 	if err := f.checkCounters(m.PregateEnabled); err != nil {
 		return fmt.Errorf("footer of chunk %d: %w", f.ChunkIdx, err)

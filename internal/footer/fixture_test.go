@@ -20,6 +20,7 @@ func fullFooter() Footer {
 		TPregateTotalSec: 112.125, TFeatureBuildSec: 113.5, TModelTotalSec: 1e-7, TPolicyTotalSec: 115.75, TIOTotalSec: 1e21,
 		BarsProcessed: 117, StartTS: "2025-01-01T23:00:00Z", EndTS: "2025-02-01T10:05:00Z", WorkerTimeSec: 120.5, PID: 121, Timestamp: "2026-11-24T10:37:05.123456789Z",
 		Schema: Schema, ChunkIdx: 3, Attempt: 126, Claim: 1<<64 - 1, Seq: 128, Final: true, WorkerID: "w-1", Host: "box", Engine: "exec", Incarnation: "00112233445566778899aabbccddeeff",
+		WorkerBuild: "v1.2.3 0123abc", EngineVersion: 1, ChunksTotal: 153, DataBars: 1 << 41,
 		PlannedBars: 1 << 40, FirstBar: 70000, EndBar: 1<<40 + 70000, BarsSkippedWarmup: 136, CPUUserSec: 137.5, CPUSysSec: 138.5, MaxRSSBytes: 1 << 33,
 		TStartupSec: 140.5, TWarmupSec: 141.5, Phase: PhaseReplay, Slot: 143, PnlBps: -144.5, TradesOpen: 145, OpenPnlBps: -146.25,
 		SkipReasons: Counts{"spread": 100, "session": 9, "atr": 0}, DropReasons: Counts{"slots": 3}, NSignals: 149,

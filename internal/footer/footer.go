@@ -97,7 +97,11 @@ type Footer struct {
 	WorkerID          string          `msgpack:"worker_id" json:"worker_id"`
 	Host              string          `msgpack:"host" json:"host"`
 	Engine            string          `msgpack:"engine" json:"engine"`
-	Incarnation       string          `msgpack:"incarnation" json:"incarnation"` // the run's; empty for runs of earlier versions
+	Incarnation       string          `msgpack:"incarnation" json:"incarnation"`       // the run's; empty for runs of earlier versions
+	WorkerBuild       string          `msgpack:"worker_build" json:"worker_build"`     // version and commit of the worker's program
+	EngineVersion     int64           `msgpack:"engine_version" json:"engine_version"` // 0: a worker of before versions were counted
+	ChunksTotal       int64           `msgpack:"chunks_total" json:"chunks_total"`     // of the plan; 0: as above
+	DataBars          int64           `msgpack:"data_bars" json:"data_bars"`           // of the data set; 0: as above
 	PlannedBars       int64           `msgpack:"planned_bars" json:"planned_bars"`
 	FirstBar          int64           `msgpack:"first_bar" json:"first_bar"`
 	EndBar            int64           `msgpack:"end_bar" json:"end_bar"`

@@ -41,13 +41,16 @@ type Record struct {
 	Attempt     int
 	// Claim is the sequence at which this attempt's claim was stored, its
 	// token; 0 in the claim itself, whose sequence is not known yet.
-	Claim     uint64
-	Failures  int
-	Releases  int
-	Identity  string // exec: digest of what the worker would run
-	Stop      run.Stop
-	Error     string
-	Traceback string
+	Claim    uint64
+	Failures int
+	Releases int
+	Identity string // exec: digest of what the worker would run
+	// Build and EngineVersion are those of the worker's program.
+	Build         string
+	EngineVersion int
+	Stop          run.Stop
+	Error         string
+	Traceback     string
 	// Own is the attempt's latest footer, nil before the first one. Best is
 	// the better of Own and all that the records before held; nil if nothing
 	// was ever measured.
@@ -68,25 +71,27 @@ const MaxRecordBytes = 2*footer.MaxEncodedBytes + 64<<10
 
 // wire is a Record as it travels. Best is left out where it is Own.
 type wire struct {
-	Schema      int             `msgpack:"schema"`
-	State       State           `msgpack:"state"`
-	RunID       run.ID          `msgpack:"run_id"`
-	Incarnation run.Incarnation `msgpack:"incarnation"`
-	ChunkIdx    int             `msgpack:"chunk_idx"`
-	Session     int             `msgpack:"session"`
-	WorkerID    string          `msgpack:"worker_id"`
-	Slot        int             `msgpack:"slot"`
-	Host        string          `msgpack:"host"`
-	Attempt     int             `msgpack:"attempt"`
-	Claim       uint64          `msgpack:"claim"`
-	Failures    int             `msgpack:"failures"`
-	Releases    int             `msgpack:"releases"`
-	Identity    string          `msgpack:"identity"`
-	Stop        run.Stop        `msgpack:"stop"`
-	Error       string          `msgpack:"error"`
-	Traceback   string          `msgpack:"error_traceback"`
-	Footer      []byte          `msgpack:"footer"`
-	Best        []byte          `msgpack:"best"`
+	Schema        int             `msgpack:"schema"`
+	State         State           `msgpack:"state"`
+	RunID         run.ID          `msgpack:"run_id"`
+	Incarnation   run.Incarnation `msgpack:"incarnation"`
+	ChunkIdx      int             `msgpack:"chunk_idx"`
+	Session       int             `msgpack:"session"`
+	WorkerID      string          `msgpack:"worker_id"`
+	Slot          int             `msgpack:"slot"`
+	Host          string          `msgpack:"host"`
+	Attempt       int             `msgpack:"attempt"`
+	Claim         uint64          `msgpack:"claim"`
+	Failures      int             `msgpack:"failures"`
+	Releases      int             `msgpack:"releases"`
+	Identity      string          `msgpack:"identity"`
+	Build         string          `msgpack:"worker_build"`
+	EngineVersion int             `msgpack:"engine_version"`
+	Stop          run.Stop        `msgpack:"stop"`
+	Error         string          `msgpack:"error"`
+	Traceback     string          `msgpack:"error_traceback"`
+	Footer        []byte          `msgpack:"footer"`
+	Best          []byte          `msgpack:"best"`
 }
 
 // Encode returns r as msgpack. Error and Traceback are shortened as a
@@ -97,7 +102,7 @@ func (r Record) Encode() ([]byte, error) {
 	w := wire{
 		Schema: run.Schema, State: r.State, RunID: r.RunID, Incarnation: r.Incarnation, ChunkIdx: r.ChunkIdx, Session: r.Session,
 		WorkerID: r.Holder.WorkerID, Slot: r.Holder.Slot, Host: r.Holder.Host, Attempt: r.Attempt, Claim: r.Claim,
-		Failures: r.Failures, Releases: r.Releases, Identity: r.Identity, Stop: r.Stop,
+		Failures: r.Failures, Releases: r.Releases, Identity: r.Identity, Build: r.Build, EngineVersion: r.EngineVersion, Stop: r.Stop,
 		Error: texts.Error, Traceback: texts.ErrorTraceback,
 	}
 	if err := w.check(); err != nil {
@@ -135,7 +140,7 @@ func Decode(b []byte) (Record, error) {
 		State: w.State, RunID: w.RunID, Incarnation: w.Incarnation, ChunkIdx: w.ChunkIdx, Session: w.Session,
 		Holder:  Holder{WorkerID: w.WorkerID, Slot: w.Slot, Host: w.Host},
 		Attempt: w.Attempt, Claim: w.Claim, Failures: w.Failures, Releases: w.Releases,
-		Identity: w.Identity, Stop: w.Stop, Error: w.Error, Traceback: w.Traceback,
+		Identity: w.Identity, Build: w.Build, EngineVersion: w.EngineVersion, Stop: w.Stop, Error: w.Error, Traceback: w.Traceback,
 	}
 	if err := w.check(); err != nil {
 		return Record{}, fmt.Errorf("lease record: %w", err)
@@ -188,7 +193,7 @@ func (w wire) check() error {
 		is, least int
 	}{
 		{"session", w.Session, 1}, {"attempt", w.Attempt, 1}, {"slot", w.Slot, 0},
-		{"failures", w.Failures, 0}, {"releases", w.Releases, 0},
+		{"failures", w.Failures, 0}, {"releases", w.Releases, 0}, {"engine_version", w.EngineVersion, 0},
 	} {
 		if n.is < n.least || n.is > maxCount {
 			return fmt.Errorf("%s %d is out of range (want %d to %d)", n.field, n.is, n.least, maxCount)
@@ -197,7 +202,7 @@ func (w wire) check() error {
 	if w.WorkerID == "" {
 		return errors.New("worker_id is empty")
 	}
-	for _, s := range []string{w.WorkerID, w.Host, w.Identity, w.Error, w.Traceback, string(w.Stop.Source), w.Stop.Reason} {
+	for _, s := range []string{w.WorkerID, w.Host, w.Identity, w.Build, w.Error, w.Traceback, string(w.Stop.Source), w.Stop.Reason} {
 		if len(s) > maxText {
 			return fmt.Errorf("a text of %d bytes (at most %d)", len(s), maxText)
 		}

@@ -49,6 +49,9 @@ type Delivery struct {
 	Deferred    bool
 	MaxFailures int
 	Identity    string
+	// Build and EngineVersion are those of this program.
+	Build         string
+	EngineVersion int
 }
 
 // Decide answers a delivery.
@@ -127,7 +130,7 @@ func AfterWatch(d Delivery) Decision {
 func (d Delivery) claim() Record {
 	next := Record{
 		State: StateClaimed, RunID: d.Run.ID, Incarnation: d.Run.Incarnation, ChunkIdx: d.ChunkIdx, Session: d.Session,
-		Holder: d.Me, Attempt: 1, Identity: d.Identity,
+		Holder: d.Me, Attempt: 1, Identity: d.Identity, Build: d.Build, EngineVersion: d.EngineVersion,
 	}
 	if p := d.Prev; p != nil {
 		next.Attempt = p.Attempt + 1

@@ -179,7 +179,7 @@ func TestContractFields(t *testing.T) {
 		export_partial=b schema_version=s writer_pid=n export_seq=n schema=n outcome=s coverage=o pregate_enabled_source=s
 		total_trades=n total_pnl_bps=n trades_open=n selection=o trades=o fill=s bus_unreachable=b stop=o data=o policy=o model=o
 		command=o sessions=a workers_seen=n hosts=a redeliveries=n releases=n failures=n footers_refused=n borders_exact=b
-		nonfinite_fields=a incarnation=s`) {
+		nonfinite_fields=a incarnation=s engine_version=n`) {
 		name, kind, _ := strings.Cut(f, "=")
 		kinds[name] = kind
 		v, there := m[name]
@@ -200,7 +200,7 @@ func TestContractFields(t *testing.T) {
 	for name, fields := range map[string]string{
 		"coverage": "planned_bars replayed_bars missing_bars by_status", "stop": "source reason seq requested_at drain_ms",
 		"selection": "scope stretches", "trades": "file sha256 without_rows", "command": "argv digests",
-		"env_info": "go_version module_version git_commit nats_server_version os arch cpus gomaxprocs host engine pregate_enabled quiet_mode",
+		"env_info": "go_version module_version git_commit nats_server_version os arch cpus gomaxprocs host engine pregate_enabled quiet_mode worker_builds",
 	} {
 		want := strings.Fields(fields)
 		slices.Sort(want)

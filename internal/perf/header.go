@@ -60,7 +60,14 @@ type header struct {
 	Command         commandJSON   `json:"command"`
 	Sessions        []sessionJSON `json:"sessions"`
 	NonfiniteFields []string      `json:"nonfinite_fields"`
-	EnvInfo         EnvInfo       `json:"env_info"`
+	EngineVersion   int           `json:"engine_version"`
+	EnvInfo         envJSON       `json:"env_info"`
+}
+
+// envJSON is env_info in a file.
+type envJSON struct {
+	EnvInfo
+	WorkerBuilds []string `json:"worker_builds"`
 }
 
 // selection says how trades were selected from signals.
@@ -131,7 +138,7 @@ func newHeader(r Report, t Totals) header {
 		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
 		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
-		Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EnvInfo: r.Env,
+		Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EngineVersion: r.EngineVersion, EnvInfo: envJSON{r.Env, orEmpty(r.WorkerBuilds)},
 		Sessions: make([]sessionJSON, 0, len(r.Sessions)), NonfiniteFields: []string{},
 	}
 	if h.Model.Digests == nil {
@@ -180,7 +187,7 @@ func (h header) report() (Report, error) {
 		Drain:          time.Duration(h.Stop.DrainMS) * time.Millisecond,
 		Data:           h.Data, Policy: h.Policy.Policy, PolicyValues: compactObject(h.Policy.Values), Model: h.Model,
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
-		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo,
+		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo.EnvInfo, WorkerBuilds: h.EnvInfo.WorkerBuilds, EngineVersion: h.EngineVersion,
 	}
 	err := h.Incarnation.Validate()
 	if err != nil {

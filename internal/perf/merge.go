@@ -106,6 +106,7 @@ func (r Report) Inherit(earlier Report) Report {
 	r.PolicyValues = earlier.PolicyValues
 	r.Fill = earlier.Fill
 	r.PregateEnabled, r.PregateEnabledSource = earlier.PregateEnabled, earlier.PregateEnabledSource
+	r.EngineVersion = earlier.EngineVersion
 	r.WorkersSeen, r.Hosts = max(r.WorkersSeen, earlier.WorkersSeen), union(r.Hosts, earlier.Hosts)
 	r.Redeliveries = max(r.Redeliveries, earlier.Redeliveries)
 	r.Releases, r.Failures = max(r.Releases, earlier.Releases), max(r.Failures, earlier.Failures)

@@ -105,6 +105,11 @@ type Report struct {
 	FootersRefused int64
 
 	Env EnvInfo // env_info
+	// WorkerBuilds (env_info.worker_builds) are the builds of the workers that
+	// were heard of, in order.
+	WorkerBuilds []string
+	// EngineVersion is that of the run's engine; 0: a version that named none.
+	EngineVersion int
 }
 
 // TradesFile names the CSV of the run's trades. Without one File is empty.

@@ -33,6 +33,9 @@ func secretName(name string) bool {
 	if len(list) == 0 || noSecret[list[len(list)-1]] {
 		return false
 	}
+	if list[len(list)-1] == "auth" {
+		return true
+	}
 	for i, word := range list {
 		if secretWords[word] || i > 0 && word == "key" && keyOf[list[i-1]] {
 			return true

@@ -147,6 +147,7 @@ func TestArgs(t *testing.T) {
 		{"run|--exec-env|FOO=S3|--exec-env|BAR|--exec-env|OMP_NUM_THREADS=4|--exec-env|A={slice}", "run|--exec-env|FOO=[removed]|--exec-env|BAR|--exec-env|OMP_NUM_THREADS=4|--exec-env|A={slice}"},
 		{"run|--exec-env=FOO=S3|--slot-env|GPU=0,1", "run|--exec-env=FOO=[removed]|--slot-env|GPU=0,1"},
 		{"sh|-c|curl -H \"Authorization: Bearer S3\" h", "sh|-c|curl -H \"Authorization: [removed]\" h"},
+		{"x|--basic-auth|u:S3|--auth=S3|--stop-auth=true|--auth-url|h", "x|--basic-auth|[removed]|--auth=[removed]|--stop-auth=true|--auth-url|h"},
 		{"x|--db|postgres://u:S3@h/d", "x|--db|postgres://[removed]@h/d"},
 		{"x|u:S3@h", "x|[removed]@h"},
 		{"x|--password|--verbose", "x|--password|--verbose"},

@@ -68,7 +68,7 @@ func (m Manifest) Inputs() string {
 	for _, name := range slices.Sorted(maps.Keys(m.Models)) {
 		fmt.Fprintf(h, "model %q %q\n", name, m.Models[name])
 	}
-	fmt.Fprintf(h, "engine %q %v\n", m.Engine, m.Decisions)
+	fmt.Fprintf(h, "engine %q %d %v\n", m.Engine, EngineOf(m.EngineVersion), m.Decisions)
 	c := m.Command
 	for _, name := range slices.Sorted(maps.Keys(c.Params)) {
 		fmt.Fprintf(h, "param %q %q\n", name, c.Params[name])
@@ -106,6 +106,8 @@ func (m Manifest) KeepsInputs(next Manifest) error {
 		return changed("the object of feature states", m.FeatureStates, next.FeatureStates)
 	case !maps.Equal(m.Models, next.Models):
 		return changed("the models", fmt.Sprint(m.Models), fmt.Sprint(next.Models))
+	case !SameEngine(m.EngineVersion, next.EngineVersion):
+		return changed("the engine's version", fmt.Sprint(m.EngineVersion), fmt.Sprint(next.EngineVersion))
 	case m.Engine != next.Engine:
 		return changed("the engine", m.Engine, next.Engine)
 	}

@@ -104,8 +104,10 @@ type Manifest struct {
 	// Decisions: workers keep what became of each bar.
 	Decisions bool `msgpack:"decisions" json:"decisions"`
 
-	Engine   string `msgpack:"engine" json:"engine"`     // builtin | exec
-	Identity string `msgpack:"identity" json:"identity"` // exec's; empty for builtin
+	Engine string `msgpack:"engine" json:"engine"` // builtin | exec
+	// EngineVersion is that of the run's engine; see SameEngine.
+	EngineVersion int    `msgpack:"engine_version" json:"engine_version"`
+	Identity      string `msgpack:"identity" json:"identity"` // exec's; empty for builtin
 	// Command is the user's command of a run by exec.
 	Command Command `msgpack:"command" json:"command"`
 
@@ -213,6 +215,9 @@ func (m Manifest) Validate() error {
 	}
 	if m.LeaseDuration < 100*time.Millisecond || m.LeaseDuration > 24*time.Hour {
 		return fmt.Errorf("lease duration %v (want 100ms to 24h)", m.LeaseDuration)
+	}
+	if m.EngineVersion < 0 || m.EngineVersion > maxEngineVersion {
+		return fmt.Errorf("engine_version %d (want 0 to %d)", m.EngineVersion, maxEngineVersion)
 	}
 	if m.MaxFailures < 1 {
 		return fmt.Errorf("max_failures %d (want 1 or more)", m.MaxFailures)

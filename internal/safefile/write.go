@@ -77,14 +77,23 @@ func Parts(parts ...[]byte) func(io.Writer) error {
 	}
 }
 
-// Rewrite opens the file at path for writing and reading, emptied, or makes it.
-// It appends. What is there and is no plain file is an ErrNotPlain.
-func Rewrite(path string) (*os.File, error) {
+// Append opens the file at path for reading and for writing at its end, or makes
+// it. What is there and is no plain file is an ErrNotPlain.
+func Append(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, fileMode)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, notPlain(path, os.ModeSymlink)
 	}
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, notPlain(path, os.ModeDir)
+	}
 	f, _, err = plain(path, f, err)
+	return f, err
+}
+
+// Rewrite is Append to a file that is emptied before.
+func Rewrite(path string) (*os.File, error) {
+	f, err := Append(path)
 	if err != nil {
 		return nil, err
 	}

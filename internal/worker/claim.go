@@ -80,6 +80,7 @@ func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error)
 		Me:  lease.Holder{WorkerID: a.w.cfg.ID, Slot: a.slot, Host: a.w.cfg.Host},
 		Run: a.s.m.Ref(), ChunkIdx: a.chunk.Idx, Session: a.s.m.Session,
 		MaxFailures: a.s.m.MaxFailures, Identity: a.w.cfg.Engine.Identity(),
+		Build: a.w.cfg.Build, EngineVersion: a.w.cfg.EngineVersion,
 	}
 	var refused *bus.RefusedError
 	rec, seq, err := a.w.cfg.Bus.Lease(ctx, a.s.m.RunID, a.chunk.Idx)

@@ -84,7 +84,7 @@ func (c *fileCheck) check(path, sha string) error {
 	if c.is(path, sha) {
 		return nil
 	}
-	return fmt.Errorf("%s is not the file with SHA-256 %s any more: somebody has changed it", path, sha)
+	return fmt.Errorf("%s has been changed (expected the file with SHA-256 %s)", path, sha)
 }
 
 func stampOf(info fs.FileInfo) (s fileStamp, ok bool) {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -216,14 +217,20 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 // fits reports whether the engine can serve m; a reason why not is said once.
 // The caller holds w.mu.
 func (w *Worker) fits(m run.Manifest) bool {
-	err := w.cfg.Engine.Fits(m)
+	var err error
+	if !run.SameEngine(m.EngineVersion, w.cfg.EngineVersion) {
+		err = fmt.Errorf("the run's engine has version %d, this worker's version %d (build %s): run a chunkworker of the coordinator's release",
+			run.EngineOf(m.EngineVersion), w.cfg.EngineVersion, w.cfg.Build)
+	} else {
+		err = w.cfg.Engine.Fits(m)
+	}
 	if err == nil {
 		delete(w.unfit, m.RunID)
 		return true
 	}
 	if text := err.Error(); w.unfit[m.RunID].text != text {
 		w.unfit[m.RunID] = unfit{text: text}
-		w.log.Error("run not served: this worker has another command", "run_id", m.RunID, "error", err)
+		w.log.Error("run not served", "run_id", m.RunID, "error", err)
 	}
 	return false
 }

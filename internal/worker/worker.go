@@ -17,6 +17,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
 
@@ -114,6 +115,11 @@ type Config struct {
 	WorkDir string
 	Engine  Engine
 	Logger  *slog.Logger
+	// Build names this program's build, for records and footers.
+	Build string
+	// EngineVersion is the version of the engines of this program; 0:
+	// replay.Version.
+	EngineVersion int
 	// CoordinatorKeys are the public nkeys of the coordinators whose runs are
 	// served; empty: all runs are.
 	CoordinatorKeys []string
@@ -158,6 +164,9 @@ type chunkKey struct {
 func New(cfg Config) *Worker {
 	if cfg.Slots < 1 {
 		cfg.Slots = 1
+	}
+	if cfg.EngineVersion == 0 {
+		cfg.EngineVersion = replay.Version
 	}
 	return &Worker{
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),

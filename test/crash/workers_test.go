@@ -29,8 +29,8 @@ type hand struct {
 }
 
 // hire starts a worker that steps over so many bars and waits then, for as long
-// as the run's gate is closed.
-func hire(v *victim, srv *drive.Server, n, bars int) *hand {
+// as the run's gate is closed. more is added to its environment.
+func hire(v *victim, srv *drive.Server, n, bars int, more ...string) *hand {
 	v.t.Helper()
 	dir := filepath.Join(filepath.Dir(v.Dir), fmt.Sprintf("hand%d", n))
 	v.must(os.Mkdir(dir, 0o700))
@@ -41,7 +41,7 @@ func hire(v *victim, srv *drive.Server, n, bars int) *hand {
 	h.cmd = exec.Command(built.binary, "worker", "--nats", srv.URL(), "--run", v.RunID, "--concurrency", "1", "--work-dir", h.work, "--cache-dir", dir)
 	// It is none of the coordinator's own, which end with it.
 	env := slices.DeleteFunc(v.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GX1TEST_RUN=") })
-	h.cmd.Env = append(env, fmt.Sprintf("GX1TEST_GATE=%d,%s", bars, gate(filepath.Dir(v.Dir))))
+	h.cmd.Env = append(append(env, more...), fmt.Sprintf("GX1TEST_GATE=%d,%s", bars, gate(filepath.Dir(v.Dir))))
 	h.cmd.Stdout, h.cmd.Stderr = log, log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	v.must(h.cmd.Start())

@@ -5,6 +5,7 @@ package execrun
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -117,6 +118,33 @@ func TestWhatACommandLeavesInPlaceOfAFile(t *testing.T) {
 			if b, err := os.ReadFile(logs[0]); err != nil || !strings.Contains(string(b), "this is what it printed") {
 				t.Errorf("%s holds %q, %v", logs[0], b, err)
 			}
+		})
+	}
+}
+
+// Nor does a pipe or a link in place of the run's own log hold up a resume, or
+// have a file written.
+func TestARunLogThatIsNone(t *testing.T) {
+	t.Parallel()
+	dir, unchanged := secrets(t)
+	for what, make := range map[string]func(path string) error{
+		"a named pipe":    func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a symbolic link": func(path string) error { return os.Symlink(filepath.Join(dir, "stderr.log"), path) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := small(t)
+			in := filepath.Join(p.Dir, "out", strings.NewReplacer(" ", "_").Replace(p.RunID))
+			p.RunID = filepath.Base(in)
+			if err := errors.Join(os.MkdirAll(in, 0o700), make(filepath.Join(in, "run.log"))); err != nil {
+				t.Fatal(err)
+			}
+			v := command(t, p, "true")
+			v.ends(1)
+			if !all(v.said(), []string{"run.log", what}) {
+				t.Errorf("it said %q", v.said())
+			}
+			unchanged()
 		})
 	}
 }

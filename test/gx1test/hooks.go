@@ -78,6 +78,13 @@ func hooks(getenv func(string) string, pid int, args []string) (cli.Hooks, error
 			return nil
 		}
 	}
+	if text := getenv("GX1TEST_ENGINE_VERSION"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return h, fmt.Errorf("GX1TEST_ENGINE_VERSION=%q (want 1 or more)", text)
+		}
+		h.EngineVersion = n
+	}
 	switch {
 	case len(args) > 0 && args[0] == "worker":
 	case len(args) > 0 && args[0] == "guardian":

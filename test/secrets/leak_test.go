@@ -134,6 +134,7 @@ func TestNothingLeaks(t *testing.T) {
 		{[]int{0}, []string{"status", "--context", natsContext}},
 		{[]int{0, 1}, []string{"doctor", "--output-dir", "out"}},
 		{[]int{0}, []string{"logs", "r1", "0", "--output-dir", "out"}},
+		{[]int{0}, []string{"logs", "r1", "1", "--output-dir", "out"}},
 		{[]int{0}, []string{"verify", "out/perf_r1.json"}},
 		{[]int{0, 1, 2}, []string{"compare", "out/perf_r1.json", "out/perf_r2.json"}},
 		{[]int{0, 3}, []string{"export", "r1", "--output-dir", "out"}},
