@@ -178,7 +178,11 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			old.missed = 0
 			continue
 		case old != nil:
-			old.cancel(errSessionOver)
+			over := errSessionOver
+			if ours && !mine && old.m.Ref() == m.Ref() && old.m.Session == m.Session {
+				over = fmt.Errorf("%w: %s", ErrChanged, w.unfit[m.RunID].text)
+			}
+			old.cancel(over)
 			delete(w.sessions, m.RunID)
 			changed = true
 		}
@@ -228,10 +232,7 @@ func (w *Worker) fits(m run.Manifest) bool {
 		delete(w.unfit, m.RunID)
 		return true
 	}
-	if text := err.Error(); w.unfit[m.RunID].text != text {
-		w.unfit[m.RunID] = unfit{text: text}
-		w.log.Error("run not served", "run_id", m.RunID, "error", err)
-	}
+	w.sayUnfit(m.RunID, err.Error())
 	return false
 }
 
