@@ -429,6 +429,8 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
 		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.Ref(), m.Session) }},
 		{"collecting last words", func() error { return l.lastWords(drain) }},
+		// One that was given again meanwhile belongs to this session, too.
+		{"reading the stop again", func() error { l.readStop(drain); return nil }},
 	}
 	for _, step := range steps {
 		for {

@@ -398,9 +398,15 @@ func latest(a, b time.Time) time.Time {
 }
 
 // stampStop gives a run that begins now the last stop of its name: that one was
-// for another run.
-func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
+// for another run. On an embedded bus the stops that were stored before its port
+// opened were for the session before this one, if that has seen its end: one may
+// have come between its last look and the closing of the port. stored is the
+// manifest on the bus, the zero one if there is none.
+func (s *Session) stampStop(ctx context.Context, b *bus.Bus, stored, m *run.Manifest) error {
 	if m.Session > 1 {
+		if s.cfg.NATS == nil && saysEnd(*stored) {
+			m.StopSeq = max(m.StopSeq, s.stopBefore)
+		}
 		return nil
 	}
 	if s.cfg.NATS == nil { // a stop that came when the port was open is for this one
@@ -413,6 +419,13 @@ func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) er
 	}
 	m.StopSeq = max(m.StopSeq, stop.Seq)
 	return nil
+}
+
+// saysEnd reports whether the last session of m has written its end, after its
+// last export.
+func saysEnd(m run.Manifest) bool {
+	n := len(m.Sessions)
+	return n > 0 && !m.Sessions[n-1].EndedAt.IsZero() && m.ExportSHA256 != ""
 }
 
 // passOwnStop raises the session's stop_seq past a stop that an earlier

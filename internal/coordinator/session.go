@@ -500,7 +500,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 			return false, err
 		}
 	}
-	if err := s.stampStop(ctx, b, &m); err != nil {
+	if err := s.stampStop(ctx, b, &stored, &m); err != nil {
 		return true, err
 	}
 	if err := s.passOwnStop(ctx, b, &m); err != nil {
