@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -178,8 +179,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			old.missed = 0
 			continue
 		case old != nil:
-			old.cancel(errSessionOver)
-			delete(w.sessions, m.RunID)
+			w.endSession(old)
 			changed = true
 		}
 		if mine {
@@ -197,8 +197,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			if s.missed++; s.missed < 2 {
 				continue
 			}
-			s.cancel(errSessionOver)
-			delete(w.sessions, id)
+			w.endSession(s)
 			changed = true
 		}
 	}
@@ -242,6 +241,14 @@ func (w *Worker) noteRefused(id run.ID, err error) {
 		w.unfit[id] = unfit{text: text}
 		w.log.Error("manifest refused", "run_id", id, "manifests_refused", w.accepted.count, "error", err)
 	}
+}
+
+// endSession ends s and forgets what is known of its chunks. The caller holds
+// w.mu.
+func (w *Worker) endSession(s *session) {
+	s.cancel(errSessionOver)
+	delete(w.sessions, s.m.RunID)
+	maps.DeleteFunc(w.deferred, func(key chunkKey, _ int) bool { return key.id == s.m.RunID })
 }
 
 func (w *Worker) endSessions() {
