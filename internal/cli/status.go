@@ -221,8 +221,8 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	return list, nil
 }
 
-// runsOn looks at the runs of a bus. Whether a coordinator lives cannot be
-// seen there; a run whose manifest says that it is at work counts as alive.
+// runsOn looks at the runs of a bus. A run whose manifest says that it is at
+// work counts as alive, unless its coordinator's heartbeat is too old.
 func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]runStatus, error) {
 	all, err := b.Manifests(ctx)
 	if err != nil {
@@ -236,6 +236,11 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		s := runStatus{
 			Entry: process.Entry{RunID: m.RunID, URL: redact.URLs(where.URL), Context: where.Context, Session: m.Session, State: string(m.State)},
 			Alive: m.State == run.StateRunning, BusAnswers: true, onBus: string(m.State),
+		}
+		if s.Alive {
+			if dead, err := coordinator.Dead(ctx, b, m.Manifest); err == nil && dead {
+				s.Alive, s.onBus = false, "its coordinator is gone"
+			}
 		}
 		if n := len(m.Sessions); n > 0 {
 			s.StartedAt = m.Sessions[n-1].StartedAt

@@ -149,21 +149,6 @@ func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 	}
 }
 
-// hearOn passes on stops until ctx ends: those that come while the run, which
-// has ended, is exported. What came since Run stopped listening is stored.
-func (l *Life) hearOn(ctx context.Context) {
-	cancel, err := l.listen(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			l.Logger.Warn("listening for stops during the last export", "error", err)
-		}
-		return
-	}
-	defer cancel()
-	l.readStop(ctx)
-	<-ctx.Done()
-}
-
 // beginWhenPossible begins, and tries again for as long as the run lasts while
 // the bus is lost: all that begin does can be done twice.
 func (l *Life) beginWhenPossible(ctx context.Context) error {
@@ -444,6 +429,8 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
 		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.Ref(), m.Session) }},
 		{"collecting last words", func() error { return l.lastWords(drain) }},
+		// One that was given again meanwhile belongs to this session, too.
+		{"reading the stop again", func() error { l.readStop(drain); return nil }},
 	}
 	for _, step := range steps {
 		for {

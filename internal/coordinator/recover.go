@@ -45,7 +45,14 @@ var ErrNoBus = errors.New("no bus of this run is left")
 // that is exported already is an *Exported, unless its file is in the target's
 // directory.
 func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
-	if cfg.Live && (cfg.Output == "" || samePath(cfg.Output, cfg.Target.Perf())) {
+	own := cfg.Output == "" || samePath(cfg.Output, cfg.Target.Perf())
+	if own && !cfg.Live && cfg.Bus != nil {
+		var err error
+		if cfg.Live, err = livesOn(ctx, cfg.Bus, cfg); err != nil {
+			return export.Result{}, err
+		}
+	}
+	if cfg.Live && own {
 		return export.Result{}, fmt.Errorf("run %s: %w", cfg.Target.RunID, ErrLive)
 	}
 	if cfg.Bus != nil { // before anything is written
@@ -97,6 +104,17 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	}
 	files.Dirs = workDirs(cfg.Target)
 	return export.Recover(ctx, files)
+}
+
+// livesOn reports whether the run's coordinator lives, as b has it.
+func livesOn(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (bool, error) {
+	m, _, err := b.Manifest(ctx, cfg.Target.RunID)
+	if err != nil {
+		return false, err
+	}
+	return Alive(ctx, b, m, func(d time.Duration) {
+		cfg.Logger.Warn("watching whether the run's coordinator lives", "host", m.Coordinator.Host, "for", d)
+	})
 }
 
 // recoverFiles is Recover without a bus: found is what could be read of one that

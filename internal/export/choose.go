@@ -40,7 +40,6 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	defer over.Stop()
 	quick := time.NewTimer(selectQuick)
 	defer quick.Stop()
-	signals := 0
 	done := s.startSelecting(ctx, lifeErr)
 	// A stop of a run that ended by itself: its trades have as long as those of
 	// a run that was stopped.
@@ -79,11 +78,14 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 		case e := <-s.running:
 			s.settle(e)
 		case <-s.cfg.Signals:
-			if signals++; signals > 1 || !s.stop.IsZero() {
+			first := s.signal.IsZero()
+			switch {
+			case s.hurries(), first && !s.stop.IsZero():
 				s.cfg.Logger.Warn("the selection of trades is given up by a signal")
 				return
+			case first:
+				over.Reset(s.cfg.Drain / selectShare)
 			}
-			over.Reset(s.cfg.Drain / selectShare)
 		case <-over.C:
 			s.cfg.Logger.Warn("there was no time for the selection of trades", "limit", limit)
 			return
