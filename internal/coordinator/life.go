@@ -44,6 +44,9 @@ type Life struct {
 	// Trouble, if not nil, is called for each attempt that went wrong; it must
 	// not block.
 	Trouble func(Trouble)
+	// Broken, if not nil, gives an error when the bus can store nothing more: a
+	// life that has not begun ends with it.
+	Broken <-chan error
 	// Foreign is called for stops of other runs that come over this bus; it
 	// must not block. Nil: they are nobody's business.
 	Foreign func(bus.HeardStop)
@@ -152,8 +155,24 @@ func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 // beginWhenPossible begins, and tries again for as long as the run lasts while
 // the bus is lost: all that begin does can be done twice.
 func (l *Life) beginWhenPossible(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var owned sync.WaitGroup
+	defer owned.Wait()
+	defer cancel(nil)
+	var broken atomic.Pointer[error]
+	owned.Go(func() {
+		select {
+		case err := <-l.Broken:
+			broken.Store(&err)
+			cancel(err)
+		case <-ctx.Done():
+		}
+	})
 	for {
 		err := l.begin(ctx)
+		if why := broken.Load(); why != nil && err != nil {
+			return *why
+		}
 		if err == nil || !bus.Transient(err) {
 			return err
 		}

@@ -19,6 +19,7 @@ func (s *Session) watchObstacles(ctx context.Context, b *bus.Bus, m run.Manifest
 	type source struct{ host, why string }
 	told := map[source]bool{}
 	paused := false
+	var stored, still int // objects of the data set; looks without another one
 	for pause(ctx, obstaclesEvery) {
 		list, err := unfits(ctx, b, m)
 		if err != nil && ctx.Err() == nil {
@@ -30,6 +31,13 @@ func (s *Session) watchObstacles(ctx context.Context, b *bus.Bus, m run.Manifest
 				s.cfg.Logger.Warn("a worker does not serve the run", "worker_id", u.WorkerID, "host", u.Host, "why", u.Why)
 				s.notice("worker %s on %s does not serve this run: %s", u.WorkerID, u.Host, u.Why)
 			}
+		}
+		still++
+		if p := s.Progress(); p.Uploads == 0 || p.Uploaded != stored {
+			stored, still = p.Uploaded, 0
+		} else if still == stalledLooks {
+			s.cfg.Logger.Warn("the upload of the data set stands still", "objects", p.Uploaded, "of", p.Uploads)
+			s.notice("the upload of the data set stands still at %d of %d objects; the bus may be slow, or out of space (its log says so)", p.Uploaded, p.Uploads)
 		}
 		name, now, err := b.QueuePaused(ctx, m.Ref(), m.Session)
 		if err != nil || now == paused {
@@ -43,6 +51,9 @@ func (s *Session) watchObstacles(ctx context.Context, b *bus.Bus, m run.Manifest
 		}
 	}
 }
+
+// stalledLooks without a further object are a standstill.
+const stalledLooks = 2
 
 // mostObstacles bounds how many workers are named: anyone with a worker's key
 // leaves notes.

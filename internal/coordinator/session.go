@@ -178,6 +178,7 @@ type Session struct {
 	salvaged   bool // the bus was made anew, and left may hold more than before
 
 	stopping atomic.Bool
+	broken   chan error        // why the embedded bus cannot write; the first one stays
 	silent   atomic.Bool       // the external bus does not answer now
 	lines    *loglimit.Limiter // of what others can cause
 	upload   atomic.Pointer[upload]
@@ -192,7 +193,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	s := &Session{
 		cfg: cfg, started: time.Now(),
 		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
-		lines:  loglimit.New(cfg.Logger),
+		lines:  loglimit.New(cfg.Logger), broken: make(chan error, 1),
 	}
 	defer s.lines.Close()
 	if s.cfg.Step == nil {
@@ -334,7 +335,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	}
 	life := &Life{
 		Bars: set.Bars, Extra: set.Extra, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
-		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble,
+		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble, Broken: s.broken,
 	}
 	life.Prepare()
 	s.board.Store(life.board)
