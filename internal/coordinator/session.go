@@ -417,7 +417,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
-	owned.Go(func() { s.watchObstacles(poolCtx, b, life.Manifest) })
+	owned.Go(func() { s.watchObstacles(poolCtx, transport, life.Manifest) })
 	if s.cfg.NATS != nil {
 		owned.Go(func() { s.watchBus(poolCtx, b) })
 	}

@@ -185,6 +185,27 @@ func TestAnEmbeddedBusThatCannotStoreTheBars(t *testing.T) {
 	}
 }
 
+// The loopback interface is down, as in a network namespace of its own that
+// nobody has set up: no local worker can connect, and the run ends.
+func TestNoLocalWorkerCanConnect(t *testing.T) {
+	asRoot(t)
+	s := setup{bars: 4000, args: []string{"--chunks", "4", "--workers", "2"}, binary: filepath.Join(t.TempDir(), "alone")}
+	if err := os.WriteFile(s.binary, fmt.Appendf(nil, "#!/bin/sh\nexec unshare --net %s \"$@\"\n", binary), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r, ctx := start(t, s)
+	ctx, cancel := context.WithTimeout(ctx, 2*soon)
+	defer cancel()
+	ends(ctx, t, r, 3)
+	valid(t, r, r.Perf(), check.Options{Outcome: "failed"})
+	const text = "no local worker can connect"
+	for _, file := range []string{r.Perf(), r.Stdout()} {
+		if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), text) {
+			t.Errorf("%s: %v (want %q in it):\n%s", file, err, text, b)
+		}
+	}
+}
+
 // A worker with another command is named on the coordinator's terminal.
 func TestAnIncompatibleWorkerIsNamed(t *testing.T) {
 	r, ctx, url := onBus(t, "--workers", "0", "--engine", "exec", "--", "sh", "-c", "sleep 600")
