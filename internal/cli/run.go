@@ -330,7 +330,7 @@ func localEnv(environ []string) []string {
 
 func (f runFlags) id() (run.ID, error) {
 	if f.runID != "" {
-		return run.ParseID(f.runID)
+		return run.ParseNewID(f.runID)
 	}
 	var random [2]byte
 	if _, err := rand.Read(random[:]); err != nil {

@@ -152,40 +152,6 @@ func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 	}
 }
 
-// beginWhenPossible begins, and tries again for as long as the run lasts while
-// the bus is lost: all that begin does can be done twice.
-func (l *Life) beginWhenPossible(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var owned sync.WaitGroup
-	defer owned.Wait()
-	defer cancel(nil)
-	var broken atomic.Pointer[error]
-	owned.Go(func() {
-		select {
-		case err := <-l.Broken:
-			broken.Store(&err)
-			cancel(err)
-		case <-ctx.Done():
-		}
-	})
-	for {
-		err := l.begin(ctx)
-		if why := broken.Load(); why != nil && err != nil {
-			return *why
-		}
-		if err == nil || !bus.Transient(err) {
-			return err
-		}
-		l.Logger.Warn("the run cannot begin yet; trying again", "error", err)
-		if !pause(ctx, beginEvery) {
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// beginEvery is how often a beginning is tried.
-const beginEvery = time.Second
-
 // begin stores what workers need and the session, reads what the bus knows of
 // the run, publishes what is unfinished, and makes the consumer, whose
 // creation commits the plan.
@@ -448,6 +414,8 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
 		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.Ref(), m.Session) }},
 		{"collecting last words", func() error { return l.lastWords(drain) }},
+		// One that was given again meanwhile belongs to this session, too.
+		{"reading the stop again", func() error { l.readStop(drain); return nil }},
 	}
 	for _, step := range steps {
 		for {

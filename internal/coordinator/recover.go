@@ -41,7 +41,9 @@ var ErrLive = errors.New("the run's coordinator is at work and writes this file 
 var ErrNoBus = errors.New("no bus of this run is left")
 
 // Recover exports a run, with export mode recovered, from what its bus holds
-// and from what its coordinator and its local workers have left in files.
+// and from what its coordinator and its local workers have left in files. A run
+// that is exported already is an *Exported, unless its file is in the target's
+// directory.
 func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	own := cfg.Output == "" || samePath(cfg.Output, cfg.Target.Perf())
 	if own && !cfg.Live && cfg.Bus != nil {
@@ -52,6 +54,15 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	}
 	if cfg.Live && own {
 		return export.Result{}, fmt.Errorf("run %s: %w", cfg.Target.RunID, ErrLive)
+	}
+	if cfg.Bus != nil { // before anything is written
+		m, _, err := cfg.Bus.Manifest(ctx, cfg.Target.RunID)
+		if err == nil {
+			err = refuseExported(cfg.Target, m)
+		}
+		if err != nil {
+			return export.Result{}, err
+		}
 	}
 	var lock *export.Lock
 	if !cfg.Live {
@@ -155,13 +166,17 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 	if err != nil {
 		return perf.File{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
 	}
+	// What was cleaned while it was read is not missing.
+	now, _, err := b.Manifest(ctx, id)
+	if err == nil {
+		err = refuseExported(cfg.Target, now)
+	}
+	if err != nil {
+		return perf.File{}, err
+	}
 	chunks, t := board.snapshot()
 	crew := board.crew.Load()
 	heard = latest(heard, m.Coordinator.HeardAt)
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
 	for i := range m.Sessions {
 		if t := &m.Sessions[i]; t.EndedAt.IsZero() {
 			t.EndedAt = latest(t.StartedAt, heard)
@@ -175,7 +190,7 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 		Sessions: m.Sessions, Wall: perf.WallOf(m.Sessions),
 		WorkersSeen: len(crew.workers), Hosts: crew.hosts, WorkerBuilds: crew.builds, EngineVersion: m.EngineVersion,
 		Redeliveries: t.redeliveries, Releases: t.releases, Failures: t.failures, FootersRefused: board.refused.Load(),
-		Env: envInfo(cfg.Version, host, m.Engine, m.PregateEnabled),
+		Env: envInfo(cfg.Version, hostName(), m.Engine, m.PregateEnabled),
 	}
 	if stop.Seq > m.StopSeq { // came, and no session has said that it is done with
 		r.Stop = stop.Stop

@@ -61,14 +61,10 @@ func (e *Differs) Error() string {
 
 // Cleaned says that the bus knows the run as exported, and that its perf JSON
 // is not in this output directory.
-type Cleaned struct {
-	RunID  run.ID
-	File   string
-	SHA256 string
-}
+type Cleaned struct{ Exported }
 
 func (e *Cleaned) Error() string {
-	return fmt.Sprintf("run %s is complete: it was exported to %s (SHA-256 %s) and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.File, e.SHA256, e.RunID)
+	return fmt.Sprintf("run %s is complete: it was exported to %s and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.Where(), e.RunID)
 }
 
 // ErrTakenOver: another coordinator has begun a later session of the run.
@@ -348,7 +344,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		}
 		m.Incarnation = stored.Incarnation
 		if stored.State == run.StateExported {
-			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
+			return m, &Cleaned{exportedBy(*stored)}
 		}
 		if err := s.refuseDecisions(stored.Decisions); err != nil {
 			return m, err
@@ -361,7 +357,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			m.FeatureStates = stored.FeatureStates
 		}
 		m.StopSeq = max(m.StopSeq, stored.StopSeq)
-		m.ExportSHA256, m.ExportFile = stored.ExportSHA256, stored.ExportFile
+		m.ExportSHA256, m.ExportFile, m.ExportHost = stored.ExportSHA256, stored.ExportFile, exportHost(*stored)
 		earlier = perf.MergeSessions(stored.Sessions, earlier)
 		heard = latest(heard, stored.Coordinator.HeardAt)
 	}
@@ -402,9 +398,15 @@ func latest(a, b time.Time) time.Time {
 }
 
 // stampStop gives a run that begins now the last stop of its name: that one was
-// for another run.
-func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
+// for another run. On an embedded bus the stops that were stored before its port
+// opened were for the session before this one, if that has seen its end: one may
+// have come between its last look and the closing of the port. stored is the
+// manifest on the bus, the zero one if there is none.
+func (s *Session) stampStop(ctx context.Context, b *bus.Bus, stored, m *run.Manifest) error {
 	if m.Session > 1 {
+		if s.cfg.NATS == nil && saysEnd(*stored) {
+			m.StopSeq = max(m.StopSeq, s.stopBefore)
+		}
 		return nil
 	}
 	if s.cfg.NATS == nil { // a stop that came when the port was open is for this one
@@ -417,6 +419,13 @@ func (s *Session) stampStop(ctx context.Context, b *bus.Bus, m *run.Manifest) er
 	}
 	m.StopSeq = max(m.StopSeq, stop.Seq)
 	return nil
+}
+
+// saysEnd reports whether the last session of m has written its end, after its
+// last export.
+func saysEnd(m run.Manifest) bool {
+	n := len(m.Sessions)
+	return n > 0 && !m.Sessions[n-1].EndedAt.IsZero() && m.ExportSHA256 != ""
 }
 
 // passOwnStop raises the session's stop_seq past a stop that an earlier

@@ -276,13 +276,6 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	return out, nil
 }
 
-// notice shows a line on the coordinator's terminal.
-func (s *Session) notice(format string, args ...any) {
-	if s.cfg.Notice != nil {
-		s.cfg.Notice(fmt.Sprintf(format, args...))
-	}
-}
-
 var errOver = errors.New("the session is over")
 
 // work is everything but the watchdog: data, bus, workers, the life of the
@@ -431,13 +424,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
 		})
 	}
-	beatCtx, stopBeat := context.WithCancel(poolCtx)
-	beating := make(chan struct{})
-	go func() {
-		defer close(beating)
-		life.beat(beatCtx)
-	}()
-	endBeats := func() { stopBeat(); <-beating }
+	endBeats := life.startBeats(poolCtx)
 	defer endBeats()
 	err = life.Run(ctx, over)
 	endBackup()
@@ -501,7 +488,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 			return false, err
 		}
 	}
-	if err := s.stampStop(ctx, b, &m); err != nil {
+	if err := s.stampStop(ctx, b, &stored, &m); err != nil {
 		return true, err
 	}
 	if err := s.passOwnStop(ctx, b, &m); err != nil {

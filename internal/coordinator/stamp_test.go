@@ -44,7 +44,7 @@ func TestAStopBeforeTheFirstSessionCounts(t *testing.T) {
 		}
 		nc.Close()
 		m := run.Manifest{RunID: "r1", Session: 1}
-		if err := s.stampStop(t.Context(), tr.bus, &m); err != nil {
+		if err := s.stampStop(t.Context(), tr.bus, &run.Manifest{}, &m); err != nil {
 			t.Fatal(err)
 		}
 		stop, err := tr.bus.LastStop(t.Context(), "r1")

@@ -240,7 +240,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 		return
 	}
 	if err == nil && m.State != run.StateExported {
-		m.State, m.ExportFile = run.StateExported, s.target.Perf()
+		m.State, m.ExportFile, m.ExportSHA256, m.ExportHost = run.StateExported, s.target.Perf(), exporter.SHA256(), hostName()
 		_, err = t.bus.StoreManifest(ctx, m, rev)
 	}
 	if err != nil && !errors.Is(err, bus.ErrNoRun) {

@@ -124,6 +124,9 @@ type Manifest struct {
 
 	ExportSHA256 string `msgpack:"export_sha256" json:"export_sha256"` // of the last verified export
 	ExportFile   string `msgpack:"export_file" json:"export_file"`
+	// ExportHost is the host that has ExportFile; empty: written by a version
+	// that did not say, and Coordinator.Host is the one that exported.
+	ExportHost string `msgpack:"export_host" json:"export_host"`
 
 	// Signature is the coordinator's, over SignedText; empty where it connects
 	// without a key.

@@ -44,11 +44,12 @@ func (e *Exec) recheck(m run.Manifest, in *execInputs) error {
 		}
 	}
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.data == "" {
+	data := in.data
+	in.mu.Unlock()
+	if data.path == "" {
 		return nil
 	}
-	return e.checked.check(in.data, in.dataSHA)
+	return e.checked.check(data.path, data.sha)
 }
 
 // inner makes a directory of this user's in the work directory.
@@ -70,19 +71,33 @@ func (e *Exec) inner(names ...string) (dir string, err error) {
 // name has that digest in it, so builds that render differently do not replace
 // each other's files.
 func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (string, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.data != "" && e.checked.is(in.data, in.dataSHA) {
-		touch(in.data)
-		return in.data, nil
+	const key = "data"
+	for again := false; ; again = true {
+		data, err := in.render.Get(ctx, key, func(ctx context.Context) (written, int64, error) { return e.writeData(ctx, m, in) })
+		if err != nil {
+			return "", err
+		}
+		if !again && !e.checked.is(data.path, data.sha) {
+			in.render.Forget(key)
+			continue
+		}
+		touch(data.path)
+		in.mu.Lock()
+		in.data = data
+		in.mu.Unlock()
+		return data.path, nil
 	}
+}
+
+// writeData is dataFile, without looking at what was written before.
+func (e *Exec) writeData(ctx context.Context, m run.Manifest, in *execInputs) (written, int64, error) {
 	dir, err := e.inner(dataDir)
 	if err != nil {
-		return "", err
+		return written{}, 0, err
 	}
 	d, err := safefile.OpenDir(dir)
 	if err != nil {
-		return "", err
+		return written{}, 0, err
 	}
 	defer d.Close() // nothing is lost by it
 	prefix, suffix := m.Data.SHA256+m.Data.Extra+"."+m.Command.TSFormat+".", "."+m.Command.SliceFormat
@@ -99,17 +114,15 @@ func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (st
 	}
 	names, err := d.Names()
 	if err != nil {
-		return "", err
+		return written{}, 0, err
 	}
 	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, prefix) && strings.HasSuffix(n, suffix) }) {
 		name, err := render(io.Discard)
 		if err != nil {
-			return "", err
+			return written{}, 0, err
 		}
 		if path := filepath.Join(dir, name); e.checked.is(path, sha) {
-			touch(path)
-			in.data, in.dataSHA = path, sha
-			return path, nil
+			return written{path, sha}, 0, nil
 		}
 	}
 	// Other processes write the same file: aside and renamed, each its own.
@@ -120,13 +133,12 @@ func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (st
 		return name, err
 	})
 	if err != nil {
-		return "", err
+		return written{}, 0, err
 	}
 	if err := e.checked.check(path, sha); err != nil {
-		return "", err
+		return written{}, 0, err
 	}
-	in.data, in.dataSHA = path, sha
-	return path, nil
+	return written{path, sha}, 0, nil
 }
 
 // file finds a shipped file by its digest: in the directory of large files, in
