@@ -244,8 +244,8 @@ func (w *Worker) noteRefused(id run.ID, err error) {
 	}
 }
 
-// endSession ends s and forgets what is known of its chunks. The caller holds
-// w.mu.
+// endSession ends s, with why as the cause, and forgets what is known of its
+// chunks. The caller holds w.mu.
 func (w *Worker) endSession(s *session, why error) {
 	s.cancel(why)
 	delete(w.sessions, s.m.RunID)
