@@ -43,7 +43,10 @@ than what was there, and a complete file stays as it is.`,
   coordinator export pilot_on --output so_far.json
   coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
 		Args: oneArg("RUN_ID", "coordinator status"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.export(cmd, args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			outliveReaders()
+			return p.export(cmd, args[0], f)
+		},
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
