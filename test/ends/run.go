@@ -256,6 +256,27 @@ func (r *Run) Judge(ctx context.Context, o check.Options) (*check.Report, []stri
 	return rep, append(wrong, bad...)
 }
 
+// Cut lists the commands that were ended before they had ended in order, by the
+// names of their logs.
+func (r *Run) Cut() (list []string) {
+	if !r.plan.Exec {
+		return nil
+	}
+	logs, err := filepath.Glob(filepath.Join(r.BarLog(), "*.log"))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, path := range logs {
+		if st, err := os.Stat(path); err == nil && st.Size() == 0 {
+			continue // of a process that replays nothing
+		}
+		if _, err := os.Stat(strings.TrimSuffix(path, ".log") + ".ended"); err != nil {
+			list = append(list, filepath.Base(path))
+		}
+	}
+	return list
+}
+
 // Close ends all that is left of the run.
 func (r *Run) Close() error {
 	r.End()
