@@ -4,6 +4,7 @@ package ends
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -194,5 +195,44 @@ func TestLocalWorkersThatAreEnded(t *testing.T) {
 			t.Error("no chunk was released")
 		}
 		v.inOrder(rep)
+	})
+}
+
+// What has no test of its own above.
+func TestOtherWays(t *testing.T) {
+	for _, way := range Ways() {
+		if !way.Killed && !strings.HasPrefix(way.Name, "parallel") && !strings.HasPrefix(way.Name, "Slurm") {
+			continue
+		}
+		t.Run(way.Name, func(t *testing.T) {
+			engines(t, func(t *testing.T, p Plan) {
+				p.RunID = "other"
+				v := begin(t, p)
+				v.must(way.End(v.Run))
+				if !way.Killed {
+					v.inOrder(v.stopped(way.Sources[0]))
+					return
+				}
+				v.ends(128 + int(syscall.SIGKILL))
+				v.must(v.Gone(v.ctx))
+				v.judge(check.Options{Mode: []string{"recovered"}, MaxUnreported: -1, Early: true})
+			})
+		})
+	}
+}
+
+// As process 1 of a PID namespace, as in a container without an init.
+func TestAsProcessOne(t *testing.T) {
+	before := []string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}
+	if err := exec.Command(before[0], append(before[1:], "true")...).Run(); err != nil {
+		t.Skipf("no PID namespace can be made: %v", err)
+	}
+	engines(t, func(t *testing.T, p Plan) {
+		p.Before = before
+		v := begin(t, p)
+		v.must(v.Signal(syscall.SIGUSR1))
+		v.moves(20)
+		v.must(v.Signal(syscall.SIGTERM))
+		v.inOrder(v.stopped("sigterm"))
 	})
 }
