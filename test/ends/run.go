@@ -65,13 +65,17 @@ func (p Plan) config() (drive.Config, error) {
 			return c, err
 		}
 		c.Policy = filepath.Join(root, "examples", "python", "policy.yaml")
-		c.Args = append(c.Args, "--engine", "exec", "--exec-env", "GX1TEST_*", "--slice-format", "csv", "--",
-			p.Binary, "command", "--bar", p.Bar.String(), "--flush", p.Flush.String())
+		c.Args = append(append(c.Args, "--engine", "exec", "--exec-env", "GX1TEST_*", "--slice-format", "csv", "--"), p.command()...)
 		return c, nil
 	}
 	c.Policy = filepath.Join(p.Dir, "policy.yaml")
 	c.Env = []string{"GX1TEST_BAR_SLEEP=" + p.Bar.String()}
 	return c, drive.WritePolicy(c.Policy, 0)
+}
+
+// command is the command of the engine exec.
+func (p Plan) command() []string {
+	return []string{p.Binary, "command", "--bar", p.Bar.String(), "--flush", p.Flush.String()}
 }
 
 // Start starts a run.
