@@ -75,7 +75,7 @@ func TestAStopsSource(t *testing.T) {
 			t.Errorf("header %q: source %s (want %s)", header, s.Source, want)
 		}
 	}
-	for _, source := range []run.Source{run.SourceSIGTERM, run.SourceSIGINT, run.SourceTimeout, run.SourceWeb, run.SourceSubject} {
+	for _, source := range []run.Source{run.SourceSIGTERM, run.SourceSIGINT, run.SourceSIGHUP, run.SourceSIGQUIT, run.SourceTimeout, run.SourceWeb, run.SourceSubject} {
 		seq, err := b.StoreStop(t.Context(), "r1", run.Stop{Source: source, Reason: "why"}, 0, "id."+string(source))
 		must(t, err)
 		if s := storedStop(t, b, "r1"); s.Source != source || s.Reason != "why" || s.Seq != seq {

@@ -46,7 +46,10 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
   coordinator export pilot_on --output so_far.json
   coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
 		Args: oneArg("RUN_ID", "coordinator status"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.export(cmd, args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			outliveReaders()
+			return p.export(cmd, args[0], f)
+		},
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false

@@ -28,7 +28,7 @@ func (p Program) guard(ctx context.Context, args []string) int {
 	}
 	// It ends when its coordinator does, and by nothing else: whoever stops
 	// the run by its process group or session means the coordinator.
-	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	id, err := run.ParseID(args[0])
 	if err != nil {
 		return exitUsage

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -148,9 +147,11 @@ const (
 
 // run is the verb `run`.
 func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
-	// From here on a signal stops the run instead of the process.
+	// From here on a signal stops the run instead of the process, and a reader
+	// that goes away stops nothing.
+	outliveReaders()
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, stopSignals()...)
 	defer signal.Stop(signals)
 
 	id, err := f.id()
@@ -184,6 +185,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	logWriter := newPatientLog(logFile)
 	defer logWriter.Close()
 	log := logTo(logWriter, slog.LevelInfo).With("run_id", id)
+	defer dumpOnQuit(signals, logWriter, p.Stderr)()
 
 	chunks := f.chunks
 	if chunks == 0 {

@@ -8,11 +8,9 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -211,11 +209,14 @@ const (
 // exitSecondSignal is a shell's code for a program that a signal ended.
 const exitSecondSignal = 130
 
-// work is the life of a worker process. The first signal asks it to go, the
-// second means now.
+// work is the life of a worker process. The first signal asks it to go, one more
+// than sameSignal later means now.
 func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	// Before anything else opens files: the lifeline's descriptor is fixed.
 	lifeline, local := process.InheritedLifeline(p.Getenv)
+	// Whoever reads the log may die before this process: a write must fail
+	// then, and not end it with its footers unwritten.
+	outliveReaders()
 	log := logTo(p.Stderr, slog.LevelInfo)
 	slots, err := f.slots(local)
 	if err != nil {
@@ -256,62 +257,16 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// Whoever reads the log may die before this process: a write must fail
-	// then, and not end it with its footers unwritten.
-	signal.Ignore(syscall.SIGPIPE)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-	var gone <-chan struct{}
+	var end *farewell
 	if local {
-		gone = process.Lifeline(lifeline)
+		end = heed(lifeline, cancel)
 		if err := process.YieldToCoordinator(); err != nil {
 			log.Warn("working at the coordinator's own priority", "error", err)
 		}
+	} else {
+		end = heed(nil, cancel)
 	}
-	over := make(chan struct{})
-	heard := make(chan struct{})
-	hurry := make(chan struct{})
-	go func() {
-		defer close(heard)
-		told := false
-		var late, soon <-chan time.Time
-		for {
-			select {
-			case <-over:
-				return
-			case <-signals:
-				if told {
-					os.Exit(exitSecondSignal)
-				}
-				told = true
-				cancel(worker.ErrShutdown)
-				if local && soon == nil {
-					// The coordinator ends: it has waited for last words before,
-					// or was told not to. It shall leave no command behind.
-					soon = time.After(worker.LocalGrace)
-				}
-			case <-soon:
-				close(hurry)
-				soon = nil
-			case <-gone:
-				gone = nil
-				cancel(worker.ErrOrphaned)
-				if soon == nil && !told {
-					soon = time.After(worker.LocalGrace)
-				}
-				// Footers are written at once. What may take longer is the
-				// answer of a bus that has most likely died, too.
-				late = time.After(orphanLimit)
-			case <-late:
-				os.Exit(exitOrphaned)
-			}
-		}
-	}()
-	defer func() {
-		close(over)
-		<-heard
-	}()
+	defer end.end()
 
 	where, err := f.connect.access()
 	if err != nil {
@@ -344,7 +299,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		if err != nil {
 			return err
 		}
-		exec := &worker.Exec{Engine: inner, Objects: b, Cache: cache, WorkDir: f.workDir, Hurry: hurry}
+		exec := &worker.Exec{Engine: inner, Objects: b, Cache: cache, WorkDir: f.workDir, Hurry: end.hurry}
 		defer exec.Close()
 		engine, usage = exec, nil
 	} else {

@@ -24,6 +24,10 @@ const (
 	outputWait = time.Second
 	// stderrTail is how much of a failed command's last words is kept.
 	stderrTail = footer.MaxTraceLen
+	// stopAfter is how long after a command's end by a signal a stop still counts
+	// as its reason: who ends a service or a job signals everybody in it, and the
+	// command may be the first to hear of it.
+	stopAfter = time.Second
 	// maxLine bounds a line that is looked at.
 	maxLine = 64 << 10
 )
@@ -170,6 +174,10 @@ func (a *attempt) follow(ctx context.Context, c control, report func(footer.Foot
 	end.footer = a.footer()
 	end.bars = a.tally.bars
 	end.stderr = lastLines(redact.Text(a.stderr.Tail(stderrTail)), stderrTail, true)
+	if end.stop == nil && end.stalled == 0 && end.signalled() {
+		pause(stopAfter, ctx.Done())
+		end.stop = context.Cause(ctx)
+	}
 	return end
 }
 

@@ -34,6 +34,24 @@ const (
 	exitNotFound      = 127
 )
 
+// signalled reports whether the command was asked to end by somebody else than
+// its worker, as far as can be seen: it ended by such a signal, or by the code
+// that a shell makes of one, or says that it was stopped.
+func (e ending) signalled() bool {
+	if e.started != nil || e.footer != nil && e.footer.Status == "ok" {
+		return false
+	}
+	if e.footer != nil && e.footer.Status == "stopped" {
+		return true
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
+		if e.exit.Signal == sig || e.exit.Code == 128+int(sig) {
+			return true
+		}
+	}
+	return false
+}
+
 // verdict says how an attempt ended: nil is ok; the cause of a stop; an
 // *SetUpError; an error that matches ErrExhausted or ErrStalled; any other is
 // a failure to be tried again.

@@ -215,8 +215,13 @@ func (s *watch) hurries() bool {
 }
 
 func signalSource(sig os.Signal) run.Source {
-	if sig == syscall.SIGINT {
+	switch sig {
+	case syscall.SIGINT:
 		return run.SourceSIGINT
+	case syscall.SIGHUP:
+		return run.SourceSIGHUP
+	case syscall.SIGQUIT:
+		return run.SourceSIGQUIT
 	}
 	return run.SourceSIGTERM
 }
@@ -242,11 +247,11 @@ func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 	r.Stop.Seq = max(r.Stop.Seq, doneWith)
 	r.Selection = s.sel
 	r.Mode = perf.ModeNormal
-	switch s.stop.Source {
-	case "":
-	case run.SourceSIGTERM, run.SourceSIGINT:
+	switch source := s.stop.Source; {
+	case source == "":
+	case source.Signal():
 		r.Mode = perf.ModeSignal
-	case run.SourceTimeout:
+	case source == run.SourceTimeout:
 		r.Mode = perf.ModeTimeout
 	default:
 		r.Mode = perf.ModeStopSubject

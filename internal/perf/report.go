@@ -36,7 +36,7 @@ type Mode string
 
 const (
 	ModeNormal      Mode = "normal"
-	ModeSignal      Mode = "watchdog_sigterm" // SIGTERM or SIGINT; the original's word
+	ModeSignal      Mode = "watchdog_sigterm" // any signal; the original's word
 	ModeStopSubject Mode = "stop_subject"
 	ModeTimeout     Mode = "timeout"
 	ModeRecovered   Mode = "recovered" // by another process than the run's coordinator

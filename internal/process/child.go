@@ -127,6 +127,10 @@ func start(spec Spec, out *sink) (c *child, err error) {
 	return c, nil
 }
 
+// tell says over the lifeline that this process ends the child. A child that
+// does not listen, or that is gone, does not matter.
+func (c *child) tell() { _, _ = c.lifeline.Write([]byte{1}) }
+
 // childEnv is env, or this process's own, with the lifeline's descriptor. Of a
 // name that is there twice the last one counts, as with exec.Cmd: a program
 // would see the first, and append(os.Environ(), …) would change nothing.

@@ -37,24 +37,37 @@ func InheritedLifeline(env func(string) string) (*os.File, bool) {
 	return os.NewFile(uintptr(fd), "lifeline"), true
 }
 
-// Lifeline returns a channel that is closed when f ends: the coordinator is
-// gone, killed or not, or f was closed. Its goroutine ends then.
+// Line is a worker's end of its lifeline.
+type Line struct {
+	// Told is closed when the coordinator has said that it ends the worker: by
+	// that a worker knows the coordinator's own SIGTERM from somebody else's.
+	Told <-chan struct{}
+	// Gone is closed when the coordinator is gone, killed or not.
+	Gone <-chan struct{}
+}
+
+// Lifeline listens on f. Its goroutine ends when the coordinator is gone, or f
+// was closed.
 //
 // A worker that is stopped (SIGSTOP) at that moment cannot look. Linux then
 // sends SIGHUP and SIGCONT to its group, which is orphaned, provided that
 // whoever inherits it belongs to another session; in a container whose init
 // does not, it stays stopped until somebody ends it.
-func Lifeline(f *os.File) <-chan struct{} {
-	gone := make(chan struct{})
+func Lifeline(f *os.File) *Line {
+	told, gone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
 		buf := make([]byte, 64)
-		for {
-			// Nobody writes to a lifeline; should somebody, that is no end.
-			if _, err := f.Read(buf); err != nil {
+		for said := false; ; {
+			n, err := f.Read(buf)
+			if n > 0 && !said {
+				said = true
+				close(told)
+			}
+			if err != nil {
 				return
 			}
 		}
 	}()
-	return gone
+	return &Line{told, gone}
 }

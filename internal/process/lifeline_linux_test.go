@@ -74,23 +74,25 @@ func TestInheritedLifelineRefuses(t *testing.T) {
 	}
 }
 
-func TestLifelineEndsWhenItIsClosed(t *testing.T) {
+func TestLifelineTellsAndEndsWhenItIsClosed(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := Lifeline(r)
+	line := Lifeline(r)
 	if _, err := w.Write([]byte("noise")); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-gone:
+	case <-line.Told:
+	case <-line.Gone:
 		t.Error("bytes are taken for the end")
-	default:
+	case <-time.After(deadline):
+		t.Error("bytes are not taken for the coordinator's word")
 	}
 	r.Close()
 	select {
-	case <-gone:
+	case <-line.Gone:
 	case <-time.After(deadline):
 		t.Error("closing the file does not end it")
 	}

@@ -56,7 +56,7 @@ func play(role string) int {
 	f, ok := InheritedLifeline(os.Getenv)
 	var gone <-chan struct{}
 	if ok {
-		gone = Lifeline(f)
+		gone = Lifeline(f).Gone
 	}
 	switch name {
 	case "exit": // with the given code, at once

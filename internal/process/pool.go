@@ -172,7 +172,8 @@ func New(cfg Config) (*Pool, error) {
 // Run starts the workers and keeps them running until ctx ends or Kill is
 // called. It blocks until every process is gone and may be called once.
 //
-// When ctx ends, each group gets SIGTERM, after Grace SIGKILL; what is left
+// When ctx ends, each worker is told so over its lifeline, and its group gets
+// SIGTERM, after Grace SIGKILL; what is left
 // of a group when its leader has ended gets SIGKILL at once. Run then waits
 // at most 1 s for the rest of a group and 0.5 s for the end of its output,
 // which a process that left the group may hold open. A leader in an

@@ -112,7 +112,7 @@ func (s *slot) live(ctx context.Context, out *sink, restarts int) exit {
 	log := s.pool.cfg.Logger.With("slot", s.idx, "pid", pid)
 	exited := make(chan error, 1)
 	go func() { exited <- waitExited(pid) }()
-	waitErr := s.end(ctx, exited)
+	waitErr := s.end(ctx, c, exited)
 	lived := time.Since(started).Round(time.Millisecond)
 
 	// The leader is dead but not reaped, so its number still means this group
@@ -135,12 +135,13 @@ func (s *slot) live(ctx context.Context, out *sink, restarts int) exit {
 }
 
 // end waits for the leader's exit and, once ctx has ended, brings it about.
-func (s *slot) end(ctx context.Context, exited <-chan error) error {
+func (s *slot) end(ctx context.Context, c *child, exited <-chan error) error {
 	select {
 	case err := <-exited:
 		return err
 	case <-ctx.Done():
 	}
+	c.tell()
 	_ = s.group.signal(sigTerm)
 	grace := time.NewTimer(s.pool.cfg.Grace)
 	defer grace.Stop()

@@ -10,6 +10,8 @@ const (
 	SourceSubject Source = "subject"
 	SourceSIGTERM Source = "sigterm"
 	SourceSIGINT  Source = "sigint"
+	SourceSIGHUP  Source = "sighup"  // its terminal was closed, or its session ended
+	SourceSIGQUIT Source = "sigquit" // it was asked to show what it does, and to end
 	SourceTimeout Source = "timeout"
 	SourceWeb     Source = "web"
 )
@@ -33,7 +35,16 @@ func (s Stop) IsZero() bool { return s.Source == "" }
 // Known reports whether s is one of the sources of this version.
 func (s Source) Known() bool {
 	switch s {
-	case SourceSubject, SourceSIGTERM, SourceSIGINT, SourceTimeout, SourceWeb:
+	case SourceSubject, SourceTimeout, SourceWeb:
+		return true
+	}
+	return s.Signal()
+}
+
+// Signal reports whether s is a signal that a coordinator was sent.
+func (s Source) Signal() bool {
+	switch s {
+	case SourceSIGTERM, SourceSIGINT, SourceSIGHUP, SourceSIGQUIT:
 		return true
 	}
 	return false
@@ -42,5 +53,5 @@ func (s Source) Known() bool {
 // Own reports whether s is a coordinator's own: a signal that it was sent, or
 // its time-box.
 func (s Source) Own() bool {
-	return s == SourceSIGTERM || s == SourceSIGINT || s == SourceTimeout
+	return s.Signal() || s == SourceTimeout
 }

@@ -191,6 +191,7 @@ func judgeHeader(d *doc, o Options) {
 	}
 	modes := map[string][]string{
 		"": {"normal"}, "sigterm": {"watchdog_sigterm"}, "sigint": {"watchdog_sigterm"},
+		"sighup": {"watchdog_sigterm"}, "sigquit": {"watchdog_sigterm"},
 		"subject": {"stop_subject"}, "web": {"stop_subject"}, "timeout": {"timeout"},
 	}
 	if r.Mode != recovered && !slices.Contains(modes[r.StopSource], r.Mode) {

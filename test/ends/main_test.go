@@ -67,12 +67,19 @@ func plan(t *testing.T) Plan {
 // begin starts a run and returns when it has done some bars.
 func begin(t *testing.T, p Plan) *trial {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	r, err := Start(p)
 	if err != nil {
-		cancel()
 		t.Fatal(err)
 	}
+	v := watch(t, r)
+	v.moves(40)
+	return v
+}
+
+// watch makes a trial of a run, which cannot outlive the test.
+func watch(t *testing.T, r *Run) *trial {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	v := &trial{Run: r, t: t, ctx: ctx}
 	t.Cleanup(func() {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // it hangs
@@ -90,7 +97,6 @@ func begin(t *testing.T, p Plan) *trial {
 			t.Logf("it said:\n%s\nits log ends with:\n%s", v.Said(), drive.Tail(v.Log(), 40))
 		}
 	})
-	v.moves(40)
 	return v
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -17,6 +18,10 @@ import (
 // asked to stop it goes on for a while, and only then counts its last bars and
 // writes its footer. It logs its bars as workers do.
 const commandVerb = "command"
+
+// endedSuffix ends the name of the file, beside its log, that says that it ended
+// in order.
+const endedSuffix = ".ended"
 
 // lastBars are what it counts in its grace.
 const lastBars = 20
@@ -98,5 +103,8 @@ func replay(args []string, stdout io.Writer) error {
 	if err := os.WriteFile(t.FooterFile+".tmp", []byte(footer), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(t.FooterFile+".tmp", t.FooterFile)
+	if err := os.Rename(t.FooterFile+".tmp", t.FooterFile); err != nil {
+		return err
+	}
+	return os.WriteFile(strings.TrimSuffix(log.Name(), ".log")+endedSuffix, nil, 0o644)
 }
