@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/memo"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
@@ -31,8 +32,7 @@ type Exec struct {
 	checked fileCheck
 	now     commandNow
 
-	mu   sync.Mutex
-	runs map[string]*execInputs // by what they replay
+	shared shared[*execInputs]
 }
 
 // Directories in the work directory, beside those of runs.
@@ -49,10 +49,13 @@ type execInputs struct {
 	written []policy.File // the policy's files as they were written
 	files   map[string]string
 
-	mu      sync.Mutex
-	data    string // the whole data set's file, once it was asked for
-	dataSHA string // of that file
+	render memo.Memo[written]
+	mu     sync.Mutex
+	data   written // the whole data set's file, once it was asked for
 }
+
+// written is a file that was rendered, and its SHA-256 (hex).
+type written struct{ path, sha string }
 
 // execSource gives bars and extra columns.
 type execSource struct {
@@ -115,11 +118,12 @@ const LocalGrace = 300 * time.Millisecond
 
 // Replay has the command replay one chunk.
 func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
-	in, err := e.inputs(ctx, job.Manifest)
+	in, err := e.shared.get(ctx, job, e.inputs)
+	if err == nil && !e.has(job.Manifest, in) {
+		e.shared.forget(job)
+		in, err = e.shared.get(ctx, job, e.inputs)
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		return Result{}, err
 	}
 	res, err := e.Engine.Replay(ctx, execengine.Job{
@@ -159,14 +163,8 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 	return out, err
 }
 
-// inputs fetches what the run's chunks share, once.
+// inputs fetches what the run's chunks share.
 func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	key := m.Inputs()
-	if in := e.runs[key]; in != nil && e.has(m, in) {
-		return in, nil
-	}
 	in := &execInputs{files: map[string]string{}}
 	var err error
 	if in.content, err = fetchPolicy(ctx, e.Objects, m, e.Cache); err != nil {
@@ -198,9 +196,5 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 			return nil, fmt.Errorf("--exec-file %s: %w", name, err)
 		}
 	}
-	if e.runs == nil {
-		e.runs = map[string]*execInputs{}
-	}
-	e.runs[key] = in
 	return in, nil
 }
