@@ -18,8 +18,10 @@ func (a *attempt) writePolicy() (string, error) {
 		sum := sha256.Sum256(b)
 		return hex.EncodeToString(sum[:])
 	}
-	if len(a.job.PolicyFiles) == 0 { // a run of an earlier version
-		return digest(a.job.PolicyContent), a.dir.WriteNew(policyFile, a.job.PolicyContent)
+	// The one with all in it is kept with the attempt's logs: who replays the
+	// chunk again finds the run's policy by it.
+	if err := a.dir.WriteNew(policyFile, a.job.PolicyContent); err != nil || len(a.job.PolicyFiles) == 0 { // a run of an earlier version
+		return digest(a.job.PolicyContent), err
 	}
 	written := map[string]bool{}
 	for _, f := range a.job.PolicyFiles {

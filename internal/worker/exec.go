@@ -144,10 +144,10 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 		},
 		Kill: e.Hurry,
 	}, report)
-	if err == nil {
-		// What it has read late may have been another version.
-		if err = e.unchanged(job.Manifest); err != nil {
-			return Result{}, err
+	if err == nil || ctx.Err() == nil {
+		// What it has read late may have been another version, and what failed.
+		if changed := e.unchanged(job.Manifest); changed != nil {
+			return Result{}, changed
 		}
 	}
 	out := Result{Footer: res.Footer, Unkept: res.Unkept, Trace: res.Trace}
