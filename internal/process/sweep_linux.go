@@ -27,11 +27,34 @@ func takeName(name string) {
 
 // guardMark is this guard's mark.
 func guardMark() []string {
-	st, err := readStat(os.Getpid())
-	if err != nil {
+	name := ownName()
+	if name == "" {
 		return nil // no /proc: nothing could be found by it
 	}
-	return []string{fmt.Sprintf("%s=%d.%d.%s", guardVar, os.Getpid(), st.start, pidNamespace("self"))}
+	return []string{guardVar + "=" + name}
+}
+
+// ownName tells this process from every other: number, start time, and the
+// namespace in which the number counts.
+func ownName() string {
+	st, err := readStat(os.Getpid())
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%s", os.Getpid(), st.start, pidNamespace("self"))
+}
+
+// gone says whether the process of that name, as ownName gives it, has ended.
+// Of one in another namespace than ours that cannot be seen.
+func gone(name, ours string) bool {
+	var pid int
+	var start uint64
+	var where string
+	if n, err := fmt.Sscanf(name, "%d.%d.%s", &pid, &start, &where); n != 3 || err != nil || pid <= 1 || ours == "" || where != ours {
+		return false
+	}
+	st, err := readStat(pid)
+	return err != nil || st.start != start || st.dead()
 }
 
 // pidNamespace names the namespace of process numbers of a process, or is empty.
@@ -46,6 +69,7 @@ func pidNamespace(pid string) string {
 // SweepCommands ends the processes of this user that commands have left whose
 // guards were killed, and whose environment has mark ("NAME=value"): SIGTERM, a
 // second, SIGKILL. It returns how many there were, and how many still live.
+// Cgroups of commands whose guards are gone are ended with all that is in them.
 // Processes in another namespace of process numbers are left alone: whether
 // their guard lives cannot be seen from here.
 func SweepCommands(ctx context.Context, mark string) (found, alive int) {
@@ -65,6 +89,7 @@ func SweepCommands(ctx context.Context, mark string) (found, alive int) {
 			told[k] = true
 		}
 		if len(left) == 0 || time.Now().After(until) || ctx.Err() != nil {
+			sweepCgroups(ours)
 			return len(told), len(left)
 		}
 		time.Sleep(pause)
@@ -84,17 +109,9 @@ func strays(mark, namespace string) (list []kin) {
 		if !ok {
 			continue
 		}
-		var leader int
-		var start uint64
-		var where string
-		if n, err := fmt.Sscanf(guard, "%d.%d.%s", &leader, &start, &where); n != 3 || err != nil || leader <= 1 ||
-			where != namespace || pidNamespace(fmt.Sprint(pid)) != namespace {
-			continue
+		if gone(guard, namespace) && pidNamespace(fmt.Sprint(pid)) == namespace {
+			list = append(list, kin{pid, st.start})
 		}
-		if g, err := readStat(leader); err == nil && g.start == start && !g.dead() {
-			continue // it is under its guard
-		}
-		list = append(list, kin{pid, st.start})
 	}
 	return list
 }
