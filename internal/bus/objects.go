@@ -98,7 +98,7 @@ func (b *Bus) PutObject(ctx context.Context, name string, data []byte) error {
 		return err
 	}
 	if _, err := s.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(data)); err != nil {
-		return fmt.Errorf("storing object %s: %w", name, err)
+		return fmt.Errorf("storing object %s: %w", name, lack(err))
 	}
 	return nil
 }

@@ -113,6 +113,10 @@ func (f *doctorFlags) examine(ctx context.Context) ([]finding, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
 		list = append(list, openFiles(files.Cur))
 	}
+	var length unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &length); err == nil {
+		list = append(list, fileSize(length.Cur)...)
+	}
 	list = append(list, leftovers()...)
 	if !f.connect.external() {
 		return append(list, port(coordinator.DefaultListen)), nil
@@ -191,6 +195,18 @@ func openFiles(most uint64) finding {
 		return warn("ulimit -n 4096, or LimitNOFILE= in its unit", "a process may have %d files open", most)
 	}
 	return ok("a process may have %d files open", most)
+}
+
+// smallFiles is a size of files that an embedded bus and a perf JSON may need.
+const smallFiles = 1 << 30
+
+// fileSize says whether the files of a process are limited to fewer bytes than
+// a run may need.
+func fileSize(most uint64) []finding {
+	if most >= smallFiles {
+		return nil
+	}
+	return []finding{warn("ulimit -f unlimited, or LimitFSIZE= in its unit", "file size limit: %d bytes", most)}
 }
 
 // leftovers are runs of this machine whose coordinators are gone.

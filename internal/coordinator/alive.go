@@ -99,6 +99,21 @@ func livesHere(c run.Coordinator) (lives, known bool) {
 	return err == nil && start == c.StartTime, true
 }
 
+// startBeats stores heartbeats until end is called, which waits for the last one
+// and may be called again.
+func (l *Life) startBeats(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.beat(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
 // beat stores heartbeats until ctx ends. Life goes on without them: losses of
 // the bus are reported elsewhere.
 func (l *Life) beat(ctx context.Context) {

@@ -44,6 +44,9 @@ type Life struct {
 	// Trouble, if not nil, is called for each attempt that went wrong; it must
 	// not block.
 	Trouble func(Trouble)
+	// Broken, if not nil, gives an error when the bus can store nothing more: a
+	// life that has not begun ends with it.
+	Broken <-chan error
 	// Foreign is called for stops of other runs that come over this bus; it
 	// must not block. Nil: they are nobody's business.
 	Foreign func(bus.HeardStop)
@@ -148,24 +151,6 @@ func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 		}
 	}
 }
-
-// beginWhenPossible begins, and tries again for as long as the run lasts while
-// the bus is lost: all that begin does can be done twice.
-func (l *Life) beginWhenPossible(ctx context.Context) error {
-	for {
-		err := l.begin(ctx)
-		if err == nil || !bus.Transient(err) {
-			return err
-		}
-		l.Logger.Warn("the run cannot begin yet; trying again", "error", err)
-		if !pause(ctx, beginEvery) {
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// beginEvery is how often a beginning is tried.
-const beginEvery = time.Second
 
 // begin stores what workers need and the session, reads what the bus knows of
 // the run, publishes what is unfinished, and makes the consumer, whose

@@ -2,6 +2,9 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"net/url"
 	"time"
 
 	"gx1replay/internal/bus"
@@ -13,12 +16,15 @@ import (
 const obstaclesEvery = 3 * time.Second
 
 // watchObstacles shows on the terminal what keeps workers from the run's tasks
-// while nothing fails, until ctx ends: workers that do not serve the run, and a
-// consumer that somebody has paused.
-func (s *Session) watchObstacles(ctx context.Context, b *bus.Bus, m run.Manifest) {
+// while nothing fails, until ctx ends: workers that do not serve the run, an
+// upload that stands still, local workers that die, and a consumer that somebody
+// has paused. A run whose local workers cannot reach its embedded bus ends.
+func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manifest) {
+	b := t.bus
 	type source struct{ host, why string }
 	told := map[source]bool{}
-	paused := false
+	paused, dying := false, false
+	var stored, still int // objects of the data set; looks without another one
 	for pause(ctx, obstaclesEvery) {
 		list, err := unfits(ctx, b, m)
 		if err != nil && ctx.Err() == nil {
@@ -29,6 +35,21 @@ func (s *Session) watchObstacles(ctx context.Context, b *bus.Bus, m run.Manifest
 				told[at] = true
 				s.cfg.Logger.Warn("a worker does not serve the run", "worker_id", u.WorkerID, "host", u.Host, "why", u.Why)
 				s.notice("worker %s on %s does not serve this run: %s", u.WorkerID, u.Host, u.Why)
+			}
+		}
+		still++
+		if p := s.Progress(); p.Uploads == 0 || p.Uploaded != stored {
+			stored, still = p.Uploaded, 0
+		} else if still == stalledLooks {
+			s.cfg.Logger.Warn("the upload of the data set stands still", "objects", p.Uploaded, "of", p.Uploads)
+			s.notice("the upload of the data set stands still at %d of %d objects; the bus may be slow, or out of space (its log says so)", p.Uploaded, p.Uploads)
+		}
+		if exit := s.allDie(); exit != "" && !dying {
+			dying = true
+			s.cfg.Logger.Warn("local workers die as soon as they start", "exit", exit)
+			s.notice("local workers die as soon as they start (%s); the run's log has what they printed", exit)
+			if err := s.portAnswers(ctx, t.url); err != nil {
+				s.dog.Ended(fmt.Errorf("no local worker can connect to the embedded bus, and neither can its coordinator (is the loopback interface up?): %w", err))
 			}
 		}
 		name, now, err := b.QueuePaused(ctx, m.Ref(), m.Session)
@@ -43,6 +64,55 @@ func (s *Session) watchObstacles(ctx context.Context, b *bus.Bus, m run.Manifest
 		}
 	}
 }
+
+// notice shows a line on the coordinator's terminal.
+func (s *Session) notice(format string, args ...any) {
+	if s.cfg.Notice != nil {
+		s.cfg.Notice(fmt.Sprintf(format, args...))
+	}
+}
+
+// manyDeaths in a row, with back-off, take three seconds.
+const manyDeaths = 5
+
+// allDie returns how the local workers end if all of them have died again and
+// again and no chunk was ever claimed; else an empty text.
+func (s *Session) allDie() (exit string) {
+	pool, board := s.pool.Load(), s.board.Load()
+	if pool == nil || board == nil || board.claims.Load() > 0 {
+		return ""
+	}
+	for _, w := range pool.Status() {
+		if w.Restarts < manyDeaths {
+			return ""
+		}
+		exit = w.LastExit
+	}
+	return exit
+}
+
+// portAnswers connects to the port of an embedded bus that listens on loopback,
+// as local workers do. With another bus it returns nil.
+func (s *Session) portAnswers(ctx context.Context, address string) error {
+	if !s.onLoopback() {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// stalledLooks without a further object are a standstill.
+const stalledLooks = 2
 
 // mostObstacles bounds how many workers are named: anyone with a worker's key
 // leaves notes.

@@ -178,6 +178,7 @@ type Session struct {
 	salvaged   bool // the bus was made anew, and left may hold more than before
 
 	stopping atomic.Bool
+	broken   chan error        // why the embedded bus cannot write; the first one stays
 	silent   atomic.Bool       // the external bus does not answer now
 	lines    *loglimit.Limiter // of what others can cause
 	upload   atomic.Pointer[upload]
@@ -192,7 +193,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	s := &Session{
 		cfg: cfg, started: time.Now(),
 		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
-		lines:  loglimit.New(cfg.Logger),
+		lines:  loglimit.New(cfg.Logger), broken: make(chan error, 1),
 	}
 	defer s.lines.Close()
 	if s.cfg.Step == nil {
@@ -275,13 +276,6 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	return out, nil
 }
 
-// notice shows a line on the coordinator's terminal.
-func (s *Session) notice(format string, args ...any) {
-	if s.cfg.Notice != nil {
-		s.cfg.Notice(fmt.Sprintf(format, args...))
-	}
-}
-
 var errOver = errors.New("the session is over")
 
 // work is everything but the watchdog: data, bus, workers, the life of the
@@ -335,7 +329,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	s.sweepCommands(over, m)
 	life := &Life{
 		Bars: set.Bars, Extra: set.Extra, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
-		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble,
+		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble, Broken: s.broken,
 	}
 	life.Prepare()
 	s.board.Store(life.board)
@@ -417,7 +411,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
-	owned.Go(func() { s.watchObstacles(poolCtx, b, life.Manifest) })
+	owned.Go(func() { s.watchObstacles(poolCtx, transport, life.Manifest) })
 	if s.cfg.NATS != nil {
 		owned.Go(func() { s.watchBus(poolCtx, b) })
 	}
@@ -431,13 +425,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
 		})
 	}
-	beatCtx, stopBeat := context.WithCancel(poolCtx)
-	beating := make(chan struct{})
-	go func() {
-		defer close(beating)
-		life.beat(beatCtx)
-	}()
-	endBeats := func() { stopBeat(); <-beating }
+	endBeats := life.startBeats(poolCtx)
 	defer endBeats()
 	err = life.Run(ctx, over)
 	endBackup()
@@ -451,6 +439,9 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		s.lost.Store(!b.Connected())
 	}
 	s.dog.Ended(err)
+	if err == nil {
+		owned.Go(func() { life.hearOn(poolCtx) })
+	}
 	out := <-verdict
 	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
 	s.publishFiles(exporter)

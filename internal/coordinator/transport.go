@@ -105,7 +105,7 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 	}
 	cfg := embedded.Config{
 		Dir: s.target.StateDir(), Listen: s.cfg.Listen, Strangers: []string{bus.StopSubjects}, SyncAlways: s.cfg.SyncAlways,
-		Examine: true, Logger: log.With("part", "bus"),
+		Examine: true, Broken: s.busBroken, Logger: log.With("part", "bus"),
 	}
 	if s.cfg.StopAuth {
 		cfg.Strangers = nil
@@ -151,6 +151,20 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 	t.url, t.keyFile, t.open = server.URL(), server.KeyFile(), server.HasStrangers()
 	t.workerKey, t.operatorKey = server.RoleKey(access.Worker), server.RoleKey(access.Operator)
 	return t, nil
+}
+
+// errBroken: the embedded bus cannot write its files.
+var errBroken = errors.New("the embedded bus cannot write its files (a full disk, or a limit of file sizes)")
+
+// busBroken takes what the embedded bus says of a file that it cannot write. A
+// run that has not begun ends by it.
+func (s *Session) busBroken(why string) {
+	err := fmt.Errorf("%w: %s", errBroken, why)
+	select {
+	case s.broken <- err:
+		s.notice("%v", err)
+	default: // it was said
+	}
 }
 
 // ready makes an external bus ready, and gives one that is lost meanwhile a

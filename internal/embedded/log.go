@@ -18,13 +18,21 @@ type logAdapter struct {
 	log   *slog.Logger
 	lines *loglimit.Limiter
 	fatal fatalText
+	// broken, if not nil, is called with what the server says of a file that
+	// it cannot write. It must not block.
+	broken func(string)
 }
 
 func (l logAdapter) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
 func (l logAdapter) Warnf(f string, v ...any)   { l.limited(slog.LevelWarn, f, v) }
-func (l logAdapter) Errorf(f string, v ...any)  { l.limited(slog.LevelError, f, v) }
-func (l logAdapter) Debugf(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
-func (l logAdapter) Tracef(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l logAdapter) Errorf(f string, v ...any) {
+	if l.broken != nil && strings.Contains(strings.ToLower(f), writeError) {
+		l.broken(fmt.Sprintf(f, v...))
+	}
+	l.limited(slog.LevelError, f, v)
+}
+func (l logAdapter) Debugf(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l logAdapter) Tracef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
 func (l logAdapter) Fatalf(f string, v ...any) {
 	text := fmt.Sprintf(f, v...)
 	l.log.Error(text)
@@ -33,6 +41,10 @@ func (l logAdapter) Fatalf(f string, v ...any) {
 	default:
 	}
 }
+
+// writeError is in the lines with which the server gives a stream up that it
+// cannot write: it stores nothing more there, and answers no publisher.
+const writeError = "critical write error"
 
 func (l logAdapter) limited(level slog.Level, f string, v []any) {
 	l.lines.Log(level, kind(f), fmt.Sprintf(f, v...))

@@ -50,7 +50,11 @@ type Config struct {
 	// the port opens after it has returned: a client that finds the port open
 	// finds what Prepare made. Connections that it opened stay.
 	Prepare func(ctx context.Context, s *Server) error
-	Logger  *slog.Logger
+	// Broken, if not nil, is called when the server cannot write a file of its
+	// store, as on a full disk: it stores nothing more in that stream, and
+	// publishers wait in vain. It may be called again, and must not block.
+	Broken func(why string)
+	Logger *slog.Logger
 }
 
 const (
@@ -82,6 +86,7 @@ type Server struct {
 	gate  nkeys.KeyPair          // nil: no strangers
 	// damage is what was found in a store that was to be examined.
 	damage []string
+	broken func(string)
 	log    *slog.Logger
 	lines  *loglimit.Limiter
 }
@@ -101,7 +106,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, storeDir), 0o700); err != nil {
 		return nil, fmt.Errorf("making the bus's directory: %w", err)
 	}
-	s := &Server{key: filepath.Join(cfg.Dir, keyFile), log: cfg.Logger, sync: cfg.SyncAlways}
+	s := &Server{key: filepath.Join(cfg.Dir, keyFile), log: cfg.Logger, sync: cfg.SyncAlways, broken: cfg.Broken}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -195,7 +200,7 @@ func (s *Server) serve(ctx context.Context, store, host string, port int, who *a
 		return fmt.Errorf("configuring the bus: %w", err)
 	}
 	s.fatal = make(chan string, 1)
-	srv.SetLoggerV2(logAdapter{s.log, s.lines, s.fatal}, false, false, false)
+	srv.SetLoggerV2(logAdapter{s.log, s.lines, s.fatal, s.broken}, false, false, false)
 	if err := who.wire(srv); err != nil {
 		return fmt.Errorf("configuring the bus: %w", err)
 	}

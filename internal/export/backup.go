@@ -140,7 +140,7 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 		if err := b.target.validate(); err != nil {
 			return err
 		}
-		b.slot.path, b.slot.id, b.slot.cfg, b.slot.unread = b.target.Backup(), b.target.RunID, b.Config, true
+		b.slot.path, b.slot.id, b.slot.cfg = b.target.Backup(), b.target.RunID, b.Config
 		b.slot.cfg.private = true
 	}
 	r.Timestamp = time.Now().UTC()

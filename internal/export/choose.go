@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 )
 
 const (
@@ -22,8 +23,8 @@ const (
 )
 
 // selectTrades selects the trades of the last export, for which there is
-// patience after a stop. A signal meanwhile shortens the selection of a run
-// that ended by itself, a second one ends it.
+// patience after a stop. A stop, the time-box or a signal meanwhile shortens the
+// selection of a run that ended by itself. A second signal ends it.
 func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	if s.cfg.Select == nil {
 		return
@@ -40,8 +41,25 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	quick := time.NewTimer(selectQuick)
 	defer quick.Stop()
 	done := s.startSelecting(ctx, lifeErr)
+	// A stop of a run that ended by itself: its trades have as long as those of
+	// a run that was stopped.
+	hurried := false
+	hurry := func(why run.Source) {
+		if s.stop.IsZero() && !hurried {
+			hurried = true
+			s.cfg.Logger.Info("stop received; the selection of trades is shortened", "source", why)
+			over.Reset(s.cfg.Drain / selectShare)
+		}
+	}
 	for {
 		select {
+		case stop := <-s.stops:
+			if !s.stop.IsZero() {
+				s.stop.Seq = max(s.stop.Seq, stop.Seq)
+			}
+			hurry(stop.Source)
+		case <-s.timeBox:
+			hurry(run.SourceTimeout)
 		case s.sel = <-done:
 			if s.sel.Scope == "" && ctx.Err() != nil {
 				s.cfg.Logger.Warn("there was no time for the selection of trades", "limit", limit)

@@ -14,7 +14,8 @@
 //  1. At any moment, a crash included, the perf file's name holds nothing, the
 //     file before an export, or the whole file after it.
 //  2. No export holds fewer bars than the file it replaces, and a complete
-//     file is never replaced by another process.
+//     file is never replaced by another process, except by one with the same
+//     bars and exact trades where it had none (decisions/011).
 //  3. An export that fails before its rename leaves the old file untouched
 //     and nothing beside it.
 //  4. A file that is not an export of this run is never destroyed.

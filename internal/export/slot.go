@@ -24,9 +24,6 @@ type slot struct {
 	path string
 	id   run.ID
 	cfg  Config
-	// unread: what was written is not read back, as it is written too often
-	// and no export depends on it alone.
-	unread bool
 
 	enc   perf.Encoder
 	state atomic.Pointer[state]
@@ -213,9 +210,6 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	now := &state{info: info, known: true, file: perf.File{Report: r, Totals: res.Totals, Chunks: merged}, own: true}
 	s.state.Store(now)
 	res.Bytes = info.Size()
-	if s.unread {
-		return res, nil
-	}
 	return res, s.settle(&res, now, final)
 }
 

@@ -128,10 +128,11 @@ type watch struct {
 	*Watchdog
 	stop    run.Stop
 	stopAt  time.Time
-	signal  time.Time       // the first signal; zero: none came
-	running chan exported // the export under way, nil if there is none
-	startAt time.Time     // of the export under way
-	visible func()        // of the next export; nil: nobody asks
+	timeBox <-chan time.Time // nil: there is none
+	signal  time.Time        // the first signal; zero: none came
+	running chan exported    // the export under way, nil if there is none
+	startAt time.Time        // of the export under way
+	visible func()           // of the next export; nil: nobody asks
 	first   time.Duration
 	took    time.Duration  // by the longest large export that was not the last
 	idle    time.Time      // since when no export is under way
@@ -149,11 +150,11 @@ type exported struct {
 // stop.
 func (w *Watchdog) Run() Outcome {
 	s := &watch{Watchdog: w}
-	var timeBox, every, deadline <-chan time.Time
+	var every, deadline <-chan time.Time
 	if w.cfg.TimeBox > 0 {
 		t := time.NewTimer(w.cfg.TimeBox)
 		defer t.Stop()
-		timeBox = t.C
+		s.timeBox = t.C
 	}
 	begin := func(stop run.Stop) {
 		s.stop, s.stopAt = stop, time.Now()
@@ -174,7 +175,7 @@ func (w *Watchdog) Run() Outcome {
 			if s.stop.IsZero() {
 				begin(run.Stop{Source: signalSource(sig), Reason: sig.String(), RequestedAt: time.Now()})
 			}
-		case <-timeBox:
+		case <-s.timeBox:
 			if s.stop.IsZero() {
 				begin(run.Stop{Source: run.SourceTimeout, Reason: fmt.Sprintf("the time-box of %v is over", w.cfg.TimeBox), RequestedAt: time.Now()})
 			}

@@ -22,7 +22,8 @@ const exportSeq = 1
 type Outcome string
 
 const (
-	// OutcomeComplete: every chunk is ok. Such a file is never replaced.
+	// OutcomeComplete: every chunk is ok. Such a file is replaced only
+	// by one with the same bars and exact trades, where its own are not exact.
 	OutcomeComplete Outcome = "complete"
 	// OutcomeStopped: chunks are missing or partial, none has failed.
 	OutcomeStopped Outcome = "stopped"

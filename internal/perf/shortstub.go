@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"gx1replay/internal/footer"
 )
@@ -17,8 +18,8 @@ const (
 )
 
 // AppendShortStub appends the stub for a terminal: JSON of at most
-// ShortStubLines lines. Of a run with many chunks it counts the statuses.
-// whole is the path of the whole stub.
+// ShortStubLines lines, with the fields of a stub. Of a run with many chunks it
+// counts the statuses. The note names whole, the path of the whole stub.
 func AppendShortStub(dst []byte, s Stub, chunks []Chunk, whole string) ([]byte, error) {
 	if s.Error == "" {
 		s.Error = "unknown"
@@ -30,7 +31,7 @@ func AppendShortStub(dst []byte, s Stub, chunks []Chunk, whole string) ([]byte, 
 	fields := []field{
 		{"run_id", s.RunID}, {"timestamp", formatTime(s.Timestamp)}, {"status", stubStatus}, {"export_error", s.Error},
 		{"export_traceback", lastRunes(s.Trace, footer.MaxTraceLen)}, {"chunks_total", len(chunks)}, {"env_info", s.Env},
-		{"note", s.Note}, {"whole_stub", whole},
+		{"note", strings.TrimSpace(s.Note + " The stub's file is " + whole + ".")},
 	}
 	if len(chunks) > shortStatuses {
 		counts := map[footer.Status]int{}

@@ -116,6 +116,8 @@ func commandOf(snippet string, all map[string]string) (string, bool) {
 		return all["chunkworker"], true
 	case words[0] != "coordinator":
 		return "", false
+	case words[1] == "--version":
+		return all["coordinator"], true
 	case strings.HasPrefix(words[1], "--"): // without a verb it is run
 		return all["coordinator run"], true
 	case (words[1] == "data" || words[1] == "policy" || words[1] == "exec" || words[1] == "auth") && len(words) > 2:

@@ -5,6 +5,7 @@ package fault_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,6 +144,65 @@ func TestAPausedConsumerIsReported(t *testing.T) {
 	says("is not paused any more")
 	if log := drive.Tail(r.Log(), 100); strings.Contains(log, "mending what the bus") {
 		t.Errorf("the pause is taken for an error:\n%s", log)
+	}
+}
+
+// An embedded bus that cannot store the bars: the disk is full, or files may not
+// be that long. The run ends soon, and says why.
+func TestAnEmbeddedBusThatCannotStoreTheBars(t *testing.T) {
+	s := setup{bars: 400_000, args: []string{"--chunks", "4", "--workers", "2"}}
+	for name, c := range map[string]struct {
+		room string // of the disk; empty: no limit
+		code int
+		want string
+	}{
+		"full disk": {"size=24m", 2, "no space left on device"}, // there is no room for the perf JSON either
+		"file size": {"", 3, "file too large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := s
+			s.out = t.TempDir()
+			if c.room != "" {
+				mount(t, "tmpfs", s.out, "tmpfs", 0, c.room)
+			}
+			if c.room == "" { // no file is longer than 4 MiB
+				s.binary = filepath.Join(t.TempDir(), "limited")
+				if err := os.WriteFile(s.binary, fmt.Appendf(nil, "#!/bin/sh\nulimit -f 8192\nexec %s \"$@\"\n", binary), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, ctx := start(t, s)
+			ctx, cancel := context.WithTimeout(ctx, soon)
+			defer cancel()
+			ends(ctx, t, r, c.code)
+			if said := drive.Tail(r.Stderr(), 200); !strings.Contains(said, "warning: the embedded bus cannot write its files") || !strings.Contains(said, c.want) {
+				t.Errorf("the run printed:\n%s", said)
+			}
+			if c.code == 3 {
+				valid(t, r, r.Perf(), check.Options{Outcome: "failed"})
+			}
+		})
+	}
+}
+
+// The loopback interface is down, as in a network namespace of its own that
+// nobody has set up: no local worker can connect, and the run ends.
+func TestNoLocalWorkerCanConnect(t *testing.T) {
+	asRoot(t)
+	s := setup{bars: 4000, args: []string{"--chunks", "4", "--workers", "2"}, binary: filepath.Join(t.TempDir(), "alone")}
+	if err := os.WriteFile(s.binary, fmt.Appendf(nil, "#!/bin/sh\nexec unshare --net %s \"$@\"\n", binary), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r, ctx := start(t, s)
+	ctx, cancel := context.WithTimeout(ctx, 2*soon)
+	defer cancel()
+	ends(ctx, t, r, 3)
+	valid(t, r, r.Perf(), check.Options{Outcome: "failed"})
+	const text = "no local worker can connect"
+	for _, file := range []string{r.Perf(), r.Stdout()} {
+		if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), text) {
+			t.Errorf("%s: %v (want %q in it):\n%s", file, err, text, b)
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ type setup struct {
 	out     string        // empty: a directory of the run's own
 	runtime string        // of the register; empty: a directory of the run's own
 	suffix  string        // of the run_id
+	binary  string        // empty: gx1test
 	args    []string
 	env     []string
 }
@@ -86,8 +87,11 @@ func startBeside(t *testing.T, s setup) (*drive.Run, context.Context) {
 	if err := drive.WritePolicy(policy, s.latency); err != nil {
 		t.Fatal(err)
 	}
+	if s.binary == "" {
+		s.binary = binary
+	}
 	r, err := drive.Start(drive.Config{
-		Binary: binary, Dir: filepath.Join(dir, "run"), RunID: strings.ReplaceAll(t.Name(), "/", "-") + s.suffix, Policy: policy,
+		Binary: s.binary, Dir: filepath.Join(dir, "run"), RunID: strings.ReplaceAll(t.Name(), "/", "-") + s.suffix, Policy: policy,
 		Bars: s.bars, Out: s.out, Runtime: s.runtime, Args: append([]string{"--listen", "127.0.0.1:0"}, s.args...), Env: s.env,
 	})
 	if err != nil {
