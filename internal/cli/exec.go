@@ -303,7 +303,7 @@ func (p Program) engineOf(spec execengine.Spec, log *slog.Logger) (*execengine.E
 	}
 	return &execengine.Engine{
 		Spec: spec, Dir: dir, Log: log,
-		Guard: process.Spec{Path: exe, Args: []string{exe, guardVerb}},
+		Guard: process.Spec{Path: exe, Args: []string{process.GuardName, guardVerb}},
 		// What tells this process of its bus is not the command's business.
 		Inherited: slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) }),
 	}, nil

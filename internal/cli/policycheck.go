@@ -182,6 +182,9 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 	g := pol.Pregate
 	c.Gate = checkedGate{g.Enabled, g.EnabledSource, append([]string{}, g.AllowSessions...), g.MaxSpreadBps, g.MinATRBps, g.MaxATRBps}
 	c.Model = checkedModel{Kind: pol.Model.Kind, Files: append([]string{}, slices.Sorted(maps.Keys(pol.ModelFiles))...), LatencySec: pol.Model.Latency.Seconds()}
+	for _, name := range pol.MissingIncludes {
+		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "the included file " + name + " is not there"})
+	}
 	if len(pol.UnknownKeys) > 0 {
 		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "keys that this program does not use: " + strings.Join(pol.UnknownKeys, ", ")})
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
 
@@ -35,6 +37,7 @@ type execution struct {
 	engine   *execengine.Engine
 	memory   execengine.Memory
 	files    map[string]string
+	written  []policy.File // the policy's files as they were written
 	dataFile func(context.Context) (string, error)
 }
 
@@ -42,7 +45,7 @@ type execution struct {
 func (e *execution) job(c run.Chunk, was footer.Footer, slot int, dir string) execengine.Job {
 	return execengine.Job{
 		Manifest: e.r.found.m, Chunk: c, Slot: slot, Attempt: max(int(was.Attempt), 1), Dir: dir,
-		Policy: e.r.policy, PolicyContent: e.r.content, Source: e.memory, Files: e.files, DataFile: e.dataFile,
+		Policy: e.r.policy, PolicyContent: e.r.content, PolicyFiles: e.written, Source: e.memory, Files: e.files, DataFile: e.dataFile,
 		Grace: func(error) time.Duration { return e.engine.Spec.Grace }, Kill: e.r.kill,
 	}
 }
@@ -100,9 +103,33 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	if err != nil {
 		return nil, err
 	}
+	written, err := r.writtenPolicy(ctx)
+	if err != nil {
+		r.note("the policy's files are not found, and the command gets one file with its includes merged: %v", err)
+	}
 	engine.Spec = spec
 	memory := execengine.Memory{Set: r.set}
-	return &execution{r: r, engine: engine, memory: memory, files: files, dataFile: memory.DataFile(r.dir, c)}, nil
+	return &execution{r: r, engine: engine, memory: memory, files: files, written: written, dataFile: memory.DataFile(r.dir, c)}, nil
+}
+
+// writtenPolicy finds the files of the run's policy as they were written: those
+// of --policy, or the run's own.
+func (r *rerun) writtenPolicy(ctx context.Context) ([]policy.File, error) {
+	if r.f.policy != "" {
+		return r.policy.Files, nil
+	}
+	var list []policy.File
+	for _, f := range r.found.m.Policy.Files {
+		if r.found.bus == nil {
+			return nil, errors.New("the run's bus is not up")
+		}
+		content, err := r.found.object(ctx, run.FileObject(f.SHA256), f.SHA256, maxPolicyBytes)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, policy.File{Path: f.Path, Content: content})
+	}
+	return list, nil
 }
 
 // sameFiles digests those files of the run's command that --exec-digest named,

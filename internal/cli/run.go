@@ -360,6 +360,11 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 	if err != nil {
 		return policy.Policy{}, err
 	}
+	for _, name := range pol.MissingIncludes {
+		if !f.quiet {
+			fmt.Fprintf(p.Stderr, "warning: %s: the included file %s is not there\n", f.policy, name)
+		}
+	}
 	if len(pol.UnknownKeys) > 0 && !f.quiet {
 		fmt.Fprintf(p.Stderr, "warning: %s: keys that this program does not use: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
 	}

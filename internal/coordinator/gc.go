@@ -242,6 +242,9 @@ func objectsOf(m run.Manifest) []string {
 	for _, sha := range m.Models {
 		names = append(names, run.ModelObject(sha))
 	}
+	for _, f := range m.Policy.Files {
+		names = append(names, run.FileObject(f.SHA256))
+	}
 	for _, f := range m.Command.Files {
 		names = append(names, run.FileObject(f.SHA256))
 	}

@@ -63,6 +63,11 @@ func (s *Session) objects(m run.Manifest, list []bars.Bar) []Object {
 	for _, file := range s.cfg.Policy.ModelFiles {
 		out = append(out, Object{Name: run.ModelObject(file.SHA256), Make: func() ([]byte, error) { return file.Content, nil }})
 	}
+	for i, file := range m.Policy.Files {
+		if i < len(s.cfg.Policy.Files) { // the manifest's are this session's
+			out = append(out, Object{Name: run.FileObject(file.SHA256), Make: func() ([]byte, error) { return s.cfg.Policy.Files[i].Content, nil }})
+		}
+	}
 	for name, file := range m.Command.Files {
 		path := s.cfg.Files[name]
 		if path == "" || file.Bytes > execengine.MaxShipped {

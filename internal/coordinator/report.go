@@ -117,6 +117,16 @@ func policyOf(p policy.Policy) run.Policy {
 	return run.Policy{SHA256: p.SHA256, SHA256WithoutGate: p.SHA256WithoutGate, Name: p.Name, Content: hex.EncodeToString(content[:])}
 }
 
+// policyFiles are the files that p was read from.
+func policyFiles(p policy.Policy) []run.PolicyFile {
+	var list []run.PolicyFile
+	for _, f := range p.Files {
+		sum := sha256.Sum256(f.Content)
+		list = append(list, run.PolicyFile{Path: f.Path, SHA256: hex.EncodeToString(sum[:])})
+	}
+	return list
+}
+
 func describe(set bars.Set) run.Data {
 	n := len(set.Bars)
 	stamp := func(b bars.Bar) string { return time.Unix(0, b.TimeNS).UTC().Format(time.RFC3339) }

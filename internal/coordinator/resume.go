@@ -282,6 +282,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	}
 	if s.cfg.Engine == footer.EngineExec {
 		m.Command = s.cfg.Command
+		m.Policy.Files = policyFiles(s.cfg.Policy)
 		if m.Data.Extra, err = dataset.ExtraDigest(set.Extra, n); err != nil {
 			return run.Manifest{}, err
 		}

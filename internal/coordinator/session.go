@@ -326,6 +326,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 		s.finishCleaning(over, exporter)
 		return abandon(err)
 	}
+	s.sweepCommands(over, m)
 	life := &Life{
 		Bars: set.Bars, Extra: set.Extra, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
 		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble, Broken: s.broken,

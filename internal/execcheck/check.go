@@ -163,7 +163,7 @@ func (c *checker) replay(ctx context.Context, p Piece) (left, error) {
 	m.Plan = run.Plan{Bars: c.Range.Len(), Chunks: p.Pieces, Order: run.OrderTime}
 	res, err := c.Engine.Replay(ctx, execengine.Job{
 		Manifest: m, Chunk: run.Chunk{Idx: p.Idx, Bars: p.Bars}, Attempt: 1, Dir: dir,
-		Policy: c.Policy, PolicyContent: c.PolicyContent, Source: c.memory, Files: c.Files, DataFile: c.dataFile,
+		Policy: c.Policy, PolicyContent: c.PolicyContent, PolicyFiles: c.Policy.Files, Source: c.memory, Files: c.Files, DataFile: c.dataFile,
 		Grace: func(error) time.Duration { return c.Engine.Spec.Grace }, Kill: c.Kill,
 	}, nil)
 	if err == nil && res.Footer.BarsProcessed != p.Bars.Len() {

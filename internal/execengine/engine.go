@@ -46,7 +46,10 @@ type Job struct {
 	// Policy is the run's, and PolicyContent the file.
 	Policy        policy.Policy
 	PolicyContent []byte
-	Source        Source
+	// PolicyFiles are the policy file and its includes, byte for byte, the
+	// policy file first. If there are none, the command gets PolicyContent.
+	PolicyFiles []policy.File
+	Source      Source
 	// DataFile writes the whole data set, once for all chunks, and returns its
 	// path; it is called if the command names {data}.
 	DataFile func(ctx context.Context) (string, error)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/redact"
+	"gx1replay/internal/run"
 )
 
 // passedOn are what a command inherits of the worker's environment without
@@ -38,6 +39,9 @@ var protocolVars = []string{
 	"GX1_STOP_REQUESTED", "GX1_RUN_ID", "GX1_CHUNK_ID", "GX1_REPLAY_PREGATE_ENABLED", checkpointVar,
 	"GX1R_TASK_FILE", "GX1R_PROGRESS_FILE", "GX1R_FOOTER_FILE", "GX1R_STOP_FILE", "GX1R_ATTEMPT", "GX1R_SLOT",
 }
+
+// RunMark is the variable by which all processes of a run's commands are known.
+func RunMark(id run.ID) string { return "GX1_RUN_ID=" + string(id) }
 
 // envEntry is one --exec-env: a name or glob, or a name with a value.
 type envEntry struct {

@@ -20,6 +20,7 @@ const (
 	outDir       = "out" // {out_dir}
 	taskFile     = "task.json"
 	policyFile   = "policy.yaml"
+	policyDir    = "policy" // the policy's files as they were written
 	progressFile = "progress.jsonl"
 	stopFile     = "stop"
 	stdoutLog    = "stdout.log"
@@ -103,7 +104,7 @@ func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 // clean makes the directory fresh: an attempt's number comes again where a
 // run lost its bus.
 func (a *attempt) clean() error {
-	for _, name := range []string{outDir, filepath.Base(a.paths.slice), taskFile, policyFile, progressFile, stopFile, stdoutLog, stderrLog, reproduceSh} {
+	for _, name := range []string{outDir, filepath.Base(a.paths.slice), taskFile, policyFile, policyDir, progressFile, stopFile, stdoutLog, stderrLog, reproduceSh} {
 		if err := a.dir.RemoveAll(name); err != nil {
 			return fmt.Errorf("making the attempt's directory fresh: %w", err)
 		}
@@ -130,12 +131,12 @@ func (a *attempt) writeSlice(ctx context.Context) error {
 // writeTask writes policy and task, and expands the command's arguments.
 func (a *attempt) writeTask(ctx context.Context) error {
 	m, chunk, c := a.job.Manifest, a.job.Chunk, a.job.Manifest.Command
-	if err := a.dir.WriteNew(policyFile, a.job.PolicyContent); err != nil {
+	policySHA, err := a.writePolicy()
+	if err != nil {
 		return fmt.Errorf("writing the policy for the command: %w", err)
 	}
 	data := ""
 	if spec := a.e.Spec; Uses(spec.Command.Argv, "data") || Uses(spec.Env, "data") || Uses([]string{spec.Footer}, "data") {
-		var err error
 		if data, err = a.job.DataFile(ctx); err != nil {
 			return fmt.Errorf("writing the data set for the command: %w", err)
 		}
@@ -151,7 +152,7 @@ func (a *attempt) writeTask(ctx context.Context) error {
 		StartTS: stamp(a.own[0]), EndTS: stamp(a.own[len(a.own)-1]), LoadStartTS: stamp(a.slice[0]),
 		Data:           TaskFile{Path: data, SHA256: m.Data.SHA256},
 		Slice:          TaskSlice{Path: a.paths.slice, Rows: int64(len(a.slice)), FirstOwnRow: warmup, TailRows: tail},
-		Policy:         TaskFile{Path: a.paths.policy, SHA256: m.Policy.Content},
+		Policy:         TaskFile{Path: a.paths.policy, SHA256: policySHA},
 		PregateEnabled: m.PregateEnabled, Params: map[string]string{}, Files: map[string]TaskFile{},
 		OutDir: a.paths.out, ProgressFile: a.paths.progress, StopFile: a.paths.stop,
 		CheckpointBars: checkpointBars, GraceSec: a.e.Spec.Grace.Seconds(),

@@ -95,7 +95,7 @@ func (r Report) Inherit(earlier Report) Report {
 		r.Wall = WallOf(r.Sessions)
 	}
 	if r.Data.SHA256 != "" {
-		if len(r.PolicyValues) == 0 && r.Policy == earlier.Policy {
+		if len(r.PolicyValues) == 0 && r.Policy.Equal(earlier.Policy) {
 			r.PolicyValues = earlier.PolicyValues
 			r.Fill = cmp.Or(r.Fill, earlier.Fill)
 		}

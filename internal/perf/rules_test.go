@@ -205,7 +205,7 @@ func TestSameRunAndInherit(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := bare.Inherit(full); got.Data != full.Data || got.Policy != full.Policy || !got.PregateEnabled || got.WriterPID != 0 {
+	if got := bare.Inherit(full); got.Data != full.Data || !got.Policy.Equal(full.Policy) || !got.PregateEnabled || got.WriterPID != 0 {
 		t.Errorf("%+v", got)
 	}
 	if got := full.Inherit(perf.Report{}); got.Data != full.Data {

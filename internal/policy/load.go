@@ -52,7 +52,9 @@ func Load(path string, opt Options) (Policy, error) {
 	d := newDocument(path, opt)
 	if d.root = parseTree(path, content, &d.r.errs); d.root != nil {
 		d.dir, d.reads = filepath.Dir(path), true
+		d.keepFile(path, content)
 		d.mergeIncludes()
+		d.placeFiles()
 	}
 	return d.finish()
 }
@@ -185,6 +187,7 @@ func (d *document) include(v *node, key string, need bool) *node {
 		return nil
 	}
 	d.files = append(d.files, path)
+	d.keepFile(v.text, content)
 	tree := parseTree(path, content, &d.r.errs)
 	d.partial = d.partial || tree == nil
 	return tree

@@ -37,6 +37,10 @@ type Policy struct {
 	// them.
 	MissingIncludes []string
 
+	// Files are the policy file and its includes, byte for byte, as Load has
+	// read them: the policy file first. Parse has none.
+	Files []File
+
 	// ModelFiles are the files that Model names, by the names that it has for
 	// them. Load reads them where NeedModel asks for a model, Parse never.
 	ModelFiles map[string]ModelFile

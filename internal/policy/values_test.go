@@ -32,7 +32,7 @@ func checkValues(t *testing.T, p Policy, gateOnly bool) {
 		t.Errorf("sha256_without_gate %s, want %s\n%s", again.SHA256WithoutGate, p.SHA256WithoutGate, b)
 	}
 	rest := p
-	rest.UnknownKeys, rest.MissingIncludes, rest.ModelFiles = again.UnknownKeys, again.MissingIncludes, again.ModelFiles
+	rest.UnknownKeys, rest.MissingIncludes, rest.ModelFiles, rest.Files = again.UnknownKeys, again.MissingIncludes, again.ModelFiles, again.Files
 	rest.SHA256, rest.SHA256WithoutGate, rest.Content = again.SHA256, again.SHA256WithoutGate, again.Content
 	rest.Pregate.EnabledSource = again.Pregate.EnabledSource
 	if !reflect.DeepEqual(again, rest) {

@@ -26,10 +26,10 @@ const (
 	// killedWait bounds the wait for killed processes to be gone. They die at
 	// once unless they sit in an uninterruptible system call.
 	killedWait = time.Second
-	// guardKillWait is what a guard has for Kill: killedWait and, on a machine
-	// far beyond its load, some time to do it in. One that does not answer,
-	// because it was stopped, is killed then.
-	guardKillWait = killedWait + 4*time.Second
+	// guardKillWait is what a guard has for Kill: endWait, killedWait and, on a
+	// machine far beyond its load, some time to do it in. One that does not
+	// answer, because it was stopped, is killed then.
+	guardKillWait = endWait + killedWait + 4*time.Second
 	// guardAskWait bounds the writing of a byte to the guard: a pipe that is
 	// full has no reader.
 	guardAskWait = time.Second
@@ -310,11 +310,14 @@ func (g *Guarded) Stderr() *os.File { return g.stderr }
 // asked for, else a sentence that says why there is none.
 func (g *Guarded) MemoryLimit() string { return g.memory }
 
-// Terminate sends SIGTERM to the command's group. It does not wait.
+// Terminate sends SIGTERM to the command's group, and to what has left the group
+// when the leader has ended. What is left has until Kill, and at least a second.
+// It does not wait.
 func (g *Guarded) Terminate() { g.ask(askTerminate) }
 
-// Kill sends SIGKILL to the group and all descendants. It does not wait; Done
-// is closed within some 6 s, whatever they do, and mostly at once.
+// Kill sends SIGKILL to the leader, and to the group and all descendants after
+// a SIGTERM and a second in which they may end by themselves. It does not wait;
+// Done is closed within some 7 s, whatever they do, and mostly at once.
 func (g *Guarded) Kill() {
 	g.killOnce.Do(func() {
 		g.killed.Store(true)

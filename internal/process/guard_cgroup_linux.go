@@ -22,6 +22,9 @@ type cgroup struct {
 	memory bool // it bounds the memory of all its processes together
 }
 
+// cgroupPrefix begins the name of a command's cgroup. The guard's name follows.
+const cgroupPrefix = "gx1r-command-"
+
 // cgroupWait bounds the wait until a cgroup whose processes are gone can be
 // removed.
 const cgroupWait = 200 * time.Millisecond
@@ -61,6 +64,37 @@ func newCgroup(memoryMax int64) (*cgroup, error) {
 	return first, why
 }
 
+// sweepCgroups ends what is in cgroups of commands whose guards are gone, and
+// removes them: in this process's own cgroup and in the one above. ours is the
+// namespace of this process's number.
+func sweepCgroups(ours string) {
+	own, top, err := ownCgroup()
+	if err != nil {
+		return
+	}
+	dirs := []string{own}
+	if own != top {
+		dirs = append(dirs, filepath.Dir(own))
+	}
+	for _, dir := range dirs {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if abandoned(e.Name(), ours) {
+				killCgroup(filepath.Join(dir, e.Name()))
+				removeCgroup(filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+}
+
+// abandoned says whether that is the name of a command's cgroup whose guard is
+// gone.
+func abandoned(name, ours string) bool {
+	rest, ok := strings.CutPrefix(name, cgroupPrefix)
+	guard, _, marked := strings.Cut(rest, "-")
+	return ok && marked && gone(guard, ours)
+}
+
 // makeCgroup makes one in dir.
 func makeCgroup(dir string, memoryMax int64) (*cgroup, error) {
 	if memoryMax > 0 {
@@ -68,7 +102,7 @@ func makeCgroup(dir string, memoryMax int64) (*cgroup, error) {
 		// processes.
 		_ = writeFile(dir, "cgroup.subtree_control", "+memory")
 	}
-	path, err := os.MkdirTemp(dir, "gx1r-command-")
+	path, err := os.MkdirTemp(dir, cgroupPrefix+ownName()+"-")
 	if err != nil {
 		return nil, fmt.Errorf("making a cgroup: %w", err)
 	}

@@ -15,9 +15,15 @@ const maxrssUnit = 1
 func adoptOrphans() error { return nil }
 
 // kin is never found here.
-type kin struct{}
+type kin struct{ pid int }
 
 func (kin) kill() {}
+
+func (kin) signal(syscall.Signal) {}
+
+func (kin) inGroup(int) bool { return false }
+
+func childrenOf(int) (pids []int, ok bool) { return nil, false }
 
 func descendants(int) []kin { return nil }
 

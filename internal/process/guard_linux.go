@@ -247,19 +247,28 @@ func processes() func(yield func(int, procStat) bool) {
 }
 
 // kill sends SIGKILL to this process and to no other that got its number.
-func (k kin) kill() {
+func (k kin) kill() { k.signal(sigKill) }
+
+// signal sends sig to this process and to no other that got its number.
+func (k kin) signal(sig syscall.Signal) {
 	fd, err := unix.PidfdOpen(k.pid, 0)
 	if err != nil {
-		// Before Linux 5.3 the moment between look and kill stays open.
+		// Before Linux 5.3 the moment between look and signal stays open.
 		if errors.Is(err, unix.ENOSYS) && k.is() {
-			_ = syscall.Kill(k.pid, sigKill)
+			_ = syscall.Kill(k.pid, sig)
 		}
 		return
 	}
 	defer unix.Close(fd)
 	if k.is() {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		_ = unix.PidfdSendSignal(fd, sig, nil, 0)
 	}
+}
+
+// inGroup says whether it is in that process group.
+func (k kin) inGroup(pgid int) bool {
+	st, err := readStat(k.pid)
+	return err == nil && st.pgrp == pgid
 }
 
 func (k kin) is() bool {

@@ -15,6 +15,14 @@ import (
 // waits for it.
 const strayWait = 30 * time.Second
 
+// endWait is what the descendants of a command have at least between SIGTERM and
+// SIGKILL. A process that removes shared memory or a lock needs some moments.
+const endWait = time.Second
+
+// GuardName is what ps and killall call a guard: a killall of this program's
+// name must not end it before its command.
+const GuardName = "gx1r-guard"
+
 // GuardMain is the guard's own main, for the program's hidden verb, and
 // returns its exit code. It takes no arguments: what to start comes through a
 // pipe. Nothing should have been done before that a command could inherit.
@@ -35,6 +43,7 @@ func GuardMain(args []string) int {
 	// too.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	keepFromCommand(controlFD)
+	takeName(GuardName)
 
 	var o order
 	if err := readFrame(pipeEnd(controlFD), maxOrder, &o); err != nil {
@@ -92,7 +101,7 @@ func (g *guard) forkExec(attr *syscall.SysProcAttr) (pid int, err error) {
 	attr.Setpgid = true
 	return syscall.ForkExec(string(g.order.Path), texts(g.order.Args), &syscall.ProcAttr{
 		Dir:   string(g.order.Dir),
-		Env:   texts(g.order.Env),
+		Env:   append(texts(g.order.Env), guardMark()...),
 		Files: []uintptr{0, 1, 2},
 		Sys:   attr,
 	})
@@ -107,16 +116,19 @@ func (g *guard) run() Exit {
 	asked := make(chan byte)
 	go listen(asked)
 
+	terminated := false
 	for {
 		select {
 		case used := <-ended:
 			g.used.add(used)
 			left := len(descendants(os.Getpid()))
+			g.bidEnd(terminated, asked)
 			exit := g.finish(time.Now().Add(killedWait))
 			exit.Left = left
 			return exit
 		case b, ok := <-asked:
 			if ok && b == askTerminate {
+				terminated = true
 				_ = syscall.Kill(-g.pid, sigTerm)
 				continue
 			}
@@ -127,13 +139,70 @@ func (g *guard) run() Exit {
 			if !ok {
 				patience = strayWait
 			}
-			return g.kill(ended, time.Now().Add(patience))
+			return g.kill(ended, terminated, patience)
 		}
 	}
 }
 
-// kill kills a command that has not ended.
-func (g *guard) kill(ended <-chan usage, until time.Time) Exit {
+// bidEnd asks what is left of a command whose leader has ended or dies now to
+// end, too, and waits until nobody is left, at least for endWait if need be.
+// After a stop, what is left of the command's grace counts: that is over when
+// the worker asks for the kill, or is gone. asked is nil if it is over.
+//
+// The group has had its SIGTERM if the command was terminated: a second one
+// could mean something else.
+func (g *guard) bidEnd(terminated bool, asked <-chan byte) {
+	told := map[kin]bool{}
+	least := time.Now().Add(endWait)
+	over := !terminated || asked == nil
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		g.reapOrphans()
+		left := 0
+		for _, p := range descendants(os.Getpid()) {
+			if p.pid == g.pid {
+				continue
+			}
+			left++
+			if !told[p] {
+				told[p] = true
+				if !terminated || !p.inGroup(g.pid) {
+					p.signal(sigTerm)
+				}
+			}
+		}
+		if left == 0 || over && time.Now().After(least) {
+			return
+		}
+		select {
+		case b, ok := <-asked:
+			if over = over || !ok || b == askKill; !ok {
+				asked = nil
+			}
+		case <-time.After(pause):
+		}
+	}
+}
+
+// reapOrphans reaps those that were given to us, and not the leader.
+func (g *guard) reapOrphans() {
+	pids, _ := childrenOf(os.Getpid())
+	for _, pid := range pids {
+		var ru syscall.Rusage
+		if pid == g.pid {
+			continue
+		}
+		if got, err := wait4(pid, nil, syscall.WNOHANG, &ru); err == nil && got == pid {
+			g.used.add(usageOf(ru))
+		}
+	}
+}
+
+// kill kills a command that has not ended: its leader at once, what that has
+// started when it has had its time.
+func (g *guard) kill(ended <-chan usage, terminated bool, patience time.Duration) Exit {
+	_ = syscall.Kill(g.pid, sigKill)
+	g.bidEnd(terminated, nil)
+	until := time.Now().Add(patience)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		g.killAll()
 		select {

@@ -55,6 +55,10 @@ type Policy struct {
 	// Content names the object that holds the policy file, its includes
 	// merged, by its own SHA-256 (hex).
 	Content string `msgpack:"content" json:"content"`
+	// Files are the policy file and its includes, byte for byte, for a command
+	// that reads them: the policy file first. A run of an earlier version and
+	// one of the built-in engine have none.
+	Files []PolicyFile `msgpack:"files,omitempty" json:"files,omitempty"`
 }
 
 // SessionTimes is one life of a coordinator on a run.
@@ -211,6 +215,9 @@ func (m Manifest) Validate() error {
 	}
 	if m.Data.Bars != m.Plan.Bars {
 		return fmt.Errorf("the data set has %d bars, the plan %d", m.Data.Bars, m.Plan.Bars)
+	}
+	if err := m.Policy.checkFiles(); err != nil {
+		return err
 	}
 	if m.Data.SliceBars < 1 {
 		return fmt.Errorf("%d bars a slice (want 1 or more)", m.Data.SliceBars)

@@ -46,6 +46,7 @@ type execInputs struct {
 	source  execSource
 	policy  policy.Policy
 	content []byte
+	written []policy.File // the policy's files as they were written
 	files   map[string]string
 
 	render memo.Memo[written]
@@ -127,7 +128,7 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 	}
 	res, err := e.Engine.Replay(ctx, execengine.Job{
 		Manifest: job.Manifest, Chunk: job.Chunk, Slot: job.Slot, Attempt: job.Attempt, Dir: job.Dir,
-		Policy: in.policy, PolicyContent: in.content, Source: in.source, Files: in.files,
+		Policy: in.policy, PolicyContent: in.content, PolicyFiles: in.written, Source: in.source, Files: in.files,
 		DataFile: func(ctx context.Context) (string, error) { return e.dataFile(ctx, job.Manifest, in) },
 		Recheck: func() error {
 			if err := e.unchanged(job.Manifest); err != nil {
@@ -143,10 +144,10 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 		},
 		Kill: e.Hurry,
 	}, report)
-	if err == nil {
-		// What it has read late may have been another version.
-		if err = e.unchanged(job.Manifest); err != nil {
-			return Result{}, err
+	if err == nil || ctx.Err() == nil {
+		// What it has read late may have been another version, and what failed.
+		if changed := e.unchanged(job.Manifest); changed != nil {
+			return Result{}, changed
 		}
 	}
 	out := Result{Footer: res.Footer, Unkept: res.Unkept, Trace: res.Trace}
@@ -174,6 +175,13 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 	}
 	if err := isPolicyOf(m, in.policy); err != nil {
 		return nil, err
+	}
+	for _, f := range m.Policy.Files {
+		content, err := e.Cache.Get(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, maxPolicyBytes)
+		if err != nil {
+			return nil, fmt.Errorf("fetching the policy's file %s: %w", f.Path, err)
+		}
+		in.written = append(in.written, policy.File{Path: f.Path, Content: content})
 	}
 	if in.source.Set, err = dataset.Open(ctx, e.Objects, m.Data, e.Cache); err != nil {
 		return nil, err

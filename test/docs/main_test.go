@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/cli"
+	"gx1replay/internal/process"
 )
 
 // TestMain is both programs, too, when it is called by their names: the
@@ -18,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	p := cli.Main(os.Stdin, os.Stdout, os.Stderr)
 	switch filepath.Base(os.Args[0]) {
-	case "coordinator":
+	case "coordinator", process.GuardName:
 		os.Exit(p.Coordinator(context.Background(), os.Args[1:]))
 	case "chunkworker":
 		os.Exit(p.ChunkWorker(context.Background(), os.Args[1:]))

@@ -143,7 +143,7 @@ func TestVariablesExist(t *testing.T) {
 		"GX1R_NATS_CLI": true, // of test/natscli
 		// What a command of the engine exec is told.
 		"GX1R_TASK_FILE": true, "GX1R_PROGRESS_FILE": true, "GX1R_FOOTER_FILE": true, "GX1R_STOP_FILE": true,
-		"GX1R_ATTEMPT": true, "GX1R_SLOT": true, "GX1_RUN_ID": true, "GX1_CHUNK_ID": true,
+		"GX1R_ATTEMPT": true, "GX1R_SLOT": true, "GX1R_GUARD": true, "GX1_RUN_ID": true, "GX1_CHUNK_ID": true,
 		"GX1_CHECKPOINT_EVERY_BARS": true, "GX1_STOP_REQUESTED": true,
 	}
 	name := regexp.MustCompile(`\b(?:GX1R|GX1|NATS)_[A-Z][A-Z0-9_]*\b`)

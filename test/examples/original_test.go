@@ -1,11 +1,22 @@
 package examples
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
+
+// originalPolicy has includes beside it and above it, and is laid out as no
+// program would.
+const originalPolicy = `# the pilot's policy
+policy_name:   pilot   # two blanks
+entry_config:  ../configs/entry.yaml
+exit_config:   exits/exit.yaml   # a path, as the original wants it
+warmup_bars:   200
+`
 
 // original is the command line of docs/exec.md that runs the original's
 // replay_worker.py, on the stand-in for it.
@@ -17,9 +28,16 @@ func original(t *testing.T, p place) string {
 	if m == nil {
 		t.Fatal("docs/exec.md has no command line for replay_worker.py")
 	}
+	write(t, filepath.Join(p.dir, "policies", "gx1.yaml"), originalPolicy)
+	write(t, filepath.Join(p.dir, "configs", "entry.yaml"), "# thresholds\nentry_threshold:   0.6\n")
+	write(t, filepath.Join(p.dir, "policies", "exits", "exit.yaml"), "exit_rules: {tp_bps: 20}\n")
+	const bundle = "{}\n"
+	write(t, filepath.Join(p.dir, "bundle", "model.json"), bundle)
+	write(t, filepath.Join(p.dir, "prebuilt.parquet"), "features\n")
 	return strings.NewReplacer(
-		"policy.yaml", "examples/python/policy.yaml", "--data XAUUSD_M5.parquet", "--data synthetic:2000 --slice-format csv --chunks 4",
-		"--workers 7 --run-id pilot", "--exec-env 'STANDIN_*'", "'gx1/*'", "examples/python/gx1replay.py",
+		"--policy policy.yaml", "--policy policies/gx1.yaml", "--data XAUUSD_M5.parquet", "--data synthetic:2000 --slice-format csv --chunks 4",
+		"--workers 7 --run-id pilot", "--exec-env 'STANDIN_*' --exec-env STANDIN_POLICY="+filepath.Join(p.dir, "policies", "gx1.yaml"),
+		`"$BUNDLE_SHA256"`, fmt.Sprintf("%x", sha256.Sum256([]byte(bundle))), "'gx1/*'", "examples/python/gx1replay.py",
 	).Replace(m[1])
 }
 
@@ -66,5 +84,18 @@ func TestOriginalStopped(t *testing.T) {
 			}
 			p.must(t, "coordinator verify "+p.output("perf_"+id+".json"))
 		})
+	}
+}
+
+// An include that is not there is a warning, and the command gets the policy
+// file all the same.
+func TestMissingInclude(t *testing.T) {
+	p := newPlace(t)
+	write(t, filepath.Join(p.dir, "policies", "gx1.yaml"), originalPolicy)
+	write(t, filepath.Join(p.dir, "configs", "entry.yaml"), "entry_threshold: 0.6\n")
+	code, _, stderr := p.run(t, `coordinator run --policy policies/gx1.yaml --data synthetic:400 --run-id missing --slice-format csv \
+		--engine exec --exec-footer none -- cmp {policy} "$PWD/policies/gx1.yaml"`)
+	if code != 0 || !strings.Contains(stderr, "warning: policies/gx1.yaml: the included file exits/exit.yaml is not there") {
+		t.Errorf("exit code %d (want 0, and a warning that names exits/exit.yaml)\n%s", code, stderr)
 	}
 }

@@ -174,3 +174,25 @@ func serve(t *testing.T, url string, argv ...string) {
 		}
 	})
 }
+
+// An attempt that fails when its script has changed is no failure of the chunk.
+func TestScriptChangesUnderAnAttempt(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	text := fmt.Appendf(nil, "echo version1 chunk >> '%s'\nwhile ! grep -q 'version''2' '%s'; do sleep 0.02; done\nexit 3\n", s.ran, s.path)
+	if err := os.WriteFile(s.path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := small(t)
+	p.Workers = 1
+	v := command(t, p, s.argv()...)
+	v.must(v.Until(v.ctx, "an attempt", func() bool { return s.attempts(1) > 0 }))
+	s.write(2)
+	s.named(v)
+	v.must(v.Signal(syscall.SIGTERM))
+	v.ends(0)
+	rep := v.judge(func(o *check.Options) { o.BarLog, o.Stop = NoLog, []string{"sigterm"} })
+	if rep.Failures > 0 || s.attempts(2) > 0 {
+		t.Errorf("%d failures, %d attempts of the new script (want none)", rep.Failures, s.attempts(2))
+	}
+}

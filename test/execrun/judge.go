@@ -80,7 +80,9 @@ func Below(r *drive.Run, pid int) (list []drive.Process) {
 
 // Commands lists what lives of the commands themselves, not of the program.
 func Commands(r *drive.Run) []drive.Process {
-	return slices.DeleteFunc(r.Alive(), func(p drive.Process) bool { return len(p.Args) > 0 && p.Args[0] == r.Binary })
+	return slices.DeleteFunc(r.Alive(), func(p drive.Process) bool {
+		return len(p.Args) > 0 && p.Args[0] == r.Binary || slices.Contains(p.Args, "exec-guard")
+	})
 }
 
 // StillThere lists which of the processes in list live.

@@ -14,6 +14,7 @@ STANDIN_BAR_MS makes it as slow as the original.
 
 import argparse
 import csv
+import hashlib
 import json
 import logging
 import os
@@ -25,12 +26,35 @@ from datetime import datetime
 log = logging.getLogger("replay_worker")
 
 
+def read_bundle(args):
+    with open(os.path.join(args.bundle_dir, "model.json"), "rb") as f:
+        if hashlib.sha256(f.read()).hexdigest() != args.bundle_sha256:
+            sys.exit("the bundle is not that of --bundle-sha256")
+    if not os.path.isfile(args.prebuilt_parquet):
+        sys.exit("there is no file of --prebuilt-parquet")
+
+
+def read_policy(path):
+    """As the original: includes are paths from the policy, and are no maps."""
+    with open(path, "rb") as f:
+        text = f.read()
+    with open(os.environ["STANDIN_POLICY"], "rb") as f:
+        if f.read() != text:
+            sys.exit("--policy-yaml is not the file that was given to the run")
+    for key in ("entry_config", "exit_config"):
+        values = [line[len(key) + 1 :].split("#")[0].strip() for line in text.decode().splitlines() if line.startswith(key + ":")]
+        if len(values) != 1 or not values[0]:
+            sys.exit("%s is no path: %r" % (key, values))
+        with open(os.path.join(os.path.dirname(path), values[0])) as f:
+            f.read()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--chunk-id", type=int, required=True)
     parser.add_argument("--chunk-start", type=datetime.fromisoformat, required=True)
     parser.add_argument("--chunk-end", type=datetime.fromisoformat, required=True)
-    for name in ("--data-path", "--policy-yaml", "--output-dir", "--run-id"):
+    for name in ("--data-path", "--policy-yaml", "--output-dir", "--run-id", "--bundle-dir", "--bundle-sha256", "--prebuilt-parquet"):
         parser.add_argument(name, required=True)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s] %(message)s")
@@ -38,8 +62,8 @@ def main():
 
     chunk_dir = os.path.join(args.output_dir, "chunk_%d" % args.chunk_id)
     os.makedirs(chunk_dir, exist_ok=True)
-    with open(args.policy_yaml) as f:
-        f.read()
+    read_bundle(args)
+    read_policy(args.policy_yaml)
     with open(args.data_path, newline="") as f:
         rows = [(datetime.fromisoformat(r["time"]), float(r["close"])) for r in csv.DictReader(f)]
     own = [(when, close) for when, close in rows if args.chunk_start <= when <= args.chunk_end]
