@@ -39,7 +39,6 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	defer over.Stop()
 	quick := time.NewTimer(selectQuick)
 	defer quick.Stop()
-	signals := 0
 	done := s.startSelecting(ctx, lifeErr)
 	for {
 		select {
@@ -61,11 +60,14 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 		case e := <-s.running:
 			s.settle(e)
 		case <-s.cfg.Signals:
-			if signals++; signals > 1 || !s.stop.IsZero() {
+			first := s.signal.IsZero()
+			switch {
+			case s.hurries(), first && !s.stop.IsZero():
 				s.cfg.Logger.Warn("the selection of trades is given up by a signal")
 				return
+			case first:
+				over.Reset(s.cfg.Drain / selectShare)
 			}
-			over.Reset(s.cfg.Drain / selectShare)
 		case <-over.C:
 			s.cfg.Logger.Warn("there was no time for the selection of trades", "limit", limit)
 			return

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -33,6 +35,10 @@ const (
 	// wants it whole, and should he kill the process, the one before stands.
 	largeExport  = 64 << 20
 	diskPatience = 6
+	// sameStop is how long after the first signal a further one is the same
+	// stop, delivered twice: GNU timeout signals its child and then its group,
+	// and wrappers pass on what a terminal has sent to all.
+	sameStop = time.Second
 	// exportShare keeps large exports during a drain to a fifth of its time.
 	exportShare = 4
 	// fallbackGrace is what the fallback directory gets.
@@ -52,7 +58,7 @@ type WatchdogConfig struct {
 	// Timestamp and, for a stopped run, Outcome are the watchdog's to fill; of
 	// Stop it gives the sequence up to which stops are done with already.
 	Snapshot func() (perf.Report, []perf.Chunk)
-	Signals  <-chan os.Signal // SIGTERM and SIGINT
+	Signals  <-chan os.Signal // each is a stop; one more than sameStop after the first exports at once
 	TimeBox  time.Duration    // 0: none
 	Drain    time.Duration    // from a stop to the hard deadline
 	// Select, if not nil, selects the trades of the run for the last export,
@@ -70,6 +76,7 @@ type WatchdogConfig struct {
 type Watchdog struct {
 	cfg   WatchdogConfig
 	stops chan run.Stop
+	last  atomic.Uint64 // highest sequence of a stop that was heard
 	ended chan error
 	begun time.Time
 }
@@ -96,8 +103,11 @@ func NewWatchdog(cfg WatchdogConfig) *Watchdog {
 }
 
 // Stop tells of a stop that was heard on the bus. It may be told again, with
-// the sequence under which it is stored. It never blocks.
+// the sequence under which it is stored. It never blocks. All stops that are
+// told before the last export belong to this session.
 func (w *Watchdog) Stop(s run.Stop) {
+	for seen := w.last.Load(); s.Seq > seen && !w.last.CompareAndSwap(seen, s.Seq); seen = w.last.Load() {
+	}
 	select {
 	case w.stops <- s:
 	default: // one of sixteen is enough
@@ -118,6 +128,7 @@ type watch struct {
 	*Watchdog
 	stop    run.Stop
 	stopAt  time.Time
+	signal  time.Time       // the first signal; zero: none came
 	running chan exported // the export under way, nil if there is none
 	startAt time.Time     // of the export under way
 	visible func()        // of the next export; nil: nobody asks
@@ -154,11 +165,10 @@ func (w *Watchdog) Run() Outcome {
 		timer := time.NewTimer(w.cfg.Drain)
 		deadline = timer.C
 	}
-	signals := 0
 	for {
 		select {
 		case sig := <-w.cfg.Signals:
-			if signals++; signals > 1 {
+			if s.hurries() {
 				return s.finish(nil, diskGrace)
 			}
 			if s.stop.IsZero() {
@@ -194,6 +204,15 @@ func (w *Watchdog) Run() Outcome {
 	}
 }
 
+// hurries takes note of a signal and reports whether it asks to export at once.
+func (s *watch) hurries() bool {
+	if s.signal.IsZero() {
+		s.signal = time.Now()
+		return false
+	}
+	return time.Since(s.signal) > sameStop
+}
+
 func signalSource(sig os.Signal) run.Source {
 	if sig == syscall.SIGINT {
 		return run.SourceSIGINT
@@ -213,7 +232,10 @@ func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 	r.Timestamp = time.Now().UTC()
 	doneWith := r.Stop.Seq
 	r.Stop = s.stop
-	if !last && !s.stop.Source.Own() {
+	switch {
+	case last:
+		r.Stop.Seq = max(r.Stop.Seq, s.last.Load()) // a stop given again meanwhile is done with, too
+	case !s.stop.Source.Own():
 		r.Stop.Seq = 0
 	}
 	r.Stop.Seq = max(r.Stop.Seq, doneWith)
@@ -233,7 +255,7 @@ func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 		r.Outcome = perf.OutcomeStopped
 		r.Drain = time.Since(s.stopAt)
 	case lifeErr != nil:
-		r.Outcome = perf.OutcomeFailed
+		r.Outcome, r.Error = perf.OutcomeFailed, redact.Text(lifeErr.Error())
 	}
 	return r, chunks
 }
@@ -316,7 +338,11 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 		patience = max(patience-time.Since(began), diskGrace/2)
 	}
 	out := Outcome{Stop: s.stop, Err: lifeErr, First: s.first}
-	limit := time.NewTimer(max(patience, diskPatience*s.took))
+	underWay := time.Duration(0)
+	if s.running != nil {
+		underWay = time.Since(s.startAt)
+	}
+	limit := time.NewTimer(s.diskTime(patience, underWay))
 	defer limit.Stop()
 	late := func() error {
 		return fmt.Errorf("the disk has not taken the export within %v", time.Since(s.startAt).Round(time.Millisecond))
@@ -325,7 +351,7 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 		select {
 		case done := <-s.running:
 			s.settle(done)
-			limit.Reset(max(patience, diskPatience*s.took))
+			limit.Reset(s.diskTime(patience, 0))
 		case <-limit.C:
 			return s.fallback(out, late())
 		}
@@ -368,13 +394,13 @@ func (s *watch) succeeded(out Outcome, done exported) Outcome {
 // stub writes the stub of an export that failed.
 func (s *watch) stub(out Outcome, failed exported) Outcome {
 	f := s.failure(&out, failed.err, failed.trace)
-	return s.bounded(out, failed.err, func() ([]string, error) { return s.cfg.Exporter.Fail(f) })
+	return s.bounded(out, nil, failed.err, func() ([]string, error) { return s.cfg.Exporter.Fail(f) })
 }
 
 // fallback writes perf JSON and stub where the disk does answer.
 func (s *watch) fallback(out Outcome, cause error) Outcome {
 	f := s.failure(&out, cause, "")
-	return s.bounded(out, cause, func() ([]string, error) { return s.cfg.Exporter.WriteFallback(f) })
+	return s.bounded(out, f.Chunks, cause, func() ([]string, error) { return s.cfg.Exporter.WriteFallback(f) })
 }
 
 // failure is what could not be exported; its totals go into out.
@@ -384,7 +410,7 @@ func (s *watch) failure(out *Outcome, cause error, trace string) Failure {
 	return Failure{Report: r, Chunks: chunks, Cause: cause, Trace: trace}
 }
 
-func (s *watch) bounded(out Outcome, cause error, write func() ([]string, error)) Outcome {
+func (s *watch) bounded(out Outcome, chunks []perf.Chunk, cause error, write func() ([]string, error)) Outcome {
 	out.Code, out.Err = 2, errors.Join(out.Err, cause)
 	type written struct {
 		paths []string
@@ -395,7 +421,7 @@ func (s *watch) bounded(out Outcome, cause error, write func() ([]string, error)
 		paths, err := write()
 		done <- written{paths, err}
 	}()
-	t := time.NewTimer(fallbackGrace + s.cfg.Drain/10)
+	t := time.NewTimer(max(fallbackGrace+s.cfg.Drain/10, exportPatience(chunks)))
 	defer t.Stop()
 	select {
 	case d := <-done:

@@ -30,6 +30,7 @@ type Exec struct {
 	Hurry <-chan struct{}
 
 	checked fileCheck
+	now     commandNow
 
 	shared shared[*execInputs]
 }
@@ -75,18 +76,32 @@ var _ interface {
 // Name is the engine's name.
 func (*Exec) Name() string { return footer.EngineExec }
 
-// Identity is the digest of the command and its files.
-func (e *Exec) Identity() string { return e.Engine.Spec.Command.Identity() }
+// Identity is the digest of the command and its files; empty if they cannot be
+// read.
+func (e *Exec) Identity() string {
+	c, err := e.command(commandFor)
+	if err != nil {
+		return ""
+	}
+	return e.naming(c, run.Command{}).Identity()
+}
 
 // Fits says in what this worker's command differs from the run's. A run that
 // does not know its command yet takes that of the first claim.
-func (e *Exec) Fits(m run.Manifest) error {
-	if m.Identity == "" || m.Identity == e.Identity() {
+func (e *Exec) Fits(m run.Manifest) error { return e.fits(m, commandFor) }
+
+func (e *Exec) fits(m run.Manifest, age time.Duration) error {
+	mine, err := e.command(age)
+	if err != nil {
+		return err
+	}
+	theirs := m.Command
+	mine = e.naming(mine, theirs)
+	if m.Identity == "" || m.Identity == mine.Identity() {
 		return nil
 	}
-	mine, theirs := e.Engine.Spec.Command, m.Command
 	if theirs.IsZero() {
-		return errors.New("another worker's command was first")
+		return errors.New("another command, or another version of its files, was first")
 	}
 	mine.Params, mine.Files = theirs.Params, theirs.Files
 	mine.Emits, mine.SliceFormat, mine.TSFormat, mine.TailBars = theirs.Emits, theirs.SliceFormat, theirs.TSFormat, theirs.TailBars
@@ -114,7 +129,12 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 		Manifest: job.Manifest, Chunk: job.Chunk, Slot: job.Slot, Attempt: job.Attempt, Dir: job.Dir,
 		Policy: in.policy, PolicyContent: in.content, Source: in.source, Files: in.files,
 		DataFile: func(ctx context.Context) (string, error) { return e.dataFile(ctx, job.Manifest, in) },
-		Recheck:  func() error { return e.recheck(job.Manifest, in) },
+		Recheck: func() error {
+			if err := e.unchanged(job.Manifest); err != nil {
+				return err
+			}
+			return e.recheck(job.Manifest, in)
+		},
 		Grace: func(why error) time.Duration {
 			if errors.Is(why, ErrOrphaned) {
 				return LocalGrace
@@ -123,6 +143,12 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 		},
 		Kill: e.Hurry,
 	}, report)
+	if err == nil {
+		// What it has read late may have been another version.
+		if err = e.unchanged(job.Manifest); err != nil {
+			return Result{}, err
+		}
+	}
 	out := Result{Footer: res.Footer, Unkept: res.Unkept, Trace: res.Trace}
 	for _, a := range res.Artifacts {
 		out.Artifacts = append(out.Artifacts, Artifact{a.Artifact, a.Content})

@@ -179,7 +179,11 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			old.missed = 0
 			continue
 		case old != nil:
-			w.endSession(old)
+			over := errSessionOver
+			if ours && !mine && old.m.Ref() == m.Ref() && old.m.Session == m.Session {
+				over = fmt.Errorf("%w: %s", ErrChanged, w.unfit[m.RunID].text)
+			}
+			w.endSession(old, over)
 			changed = true
 		}
 		if mine {
@@ -197,7 +201,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			if s.missed++; s.missed < 2 {
 				continue
 			}
-			w.endSession(s)
+			w.endSession(s, errSessionOver)
 			changed = true
 		}
 	}
@@ -227,10 +231,7 @@ func (w *Worker) fits(m run.Manifest) bool {
 		delete(w.unfit, m.RunID)
 		return true
 	}
-	if text := err.Error(); w.unfit[m.RunID].text != text {
-		w.unfit[m.RunID] = unfit{text: text}
-		w.log.Error("run not served", "run_id", m.RunID, "error", err)
-	}
+	w.sayUnfit(m.RunID, err.Error())
 	return false
 }
 
@@ -243,10 +244,10 @@ func (w *Worker) noteRefused(id run.ID, err error) {
 	}
 }
 
-// endSession ends s and forgets what is known of its chunks. The caller holds
-// w.mu.
-func (w *Worker) endSession(s *session) {
-	s.cancel(errSessionOver)
+// endSession ends s for the reason why and forgets what is known of its chunks.
+// The caller holds w.mu.
+func (w *Worker) endSession(s *session, why error) {
+	s.cancel(why)
 	delete(w.sessions, s.m.RunID)
 	maps.DeleteFunc(w.deferred, func(key chunkKey, _ int) bool { return key.id == s.m.RunID })
 }

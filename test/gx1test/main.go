@@ -21,6 +21,9 @@
 //	                        "clean bus", …
 //	GX1TEST_DIE_GUARDIAN=STEP  the same for the guardian: write, rename
 //
+// With the verb `command` it is a command of the engine exec that needs its
+// grace: see command.go.
+//
 // It is never shipped. A variable that it cannot read ends it with code 70.
 package main
 
@@ -39,6 +42,9 @@ const exitBadHook = 70
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == commandVerb {
+		return command(args[1:], stdout, stderr)
+	}
 	p := cli.Main(stdin, stdout, stderr)
 	var err error
 	if p.Hooks, err = hooks(os.Getenv, os.Getpid(), args); err != nil {
