@@ -24,7 +24,6 @@ type hall struct {
 	b     *bus.Bus
 	asked atomic.Int64 // requests to the server
 	begun chan time.Time
-	ended chan struct{}
 }
 
 // newHall starts so many workers with so many slots each on a bus with streams
