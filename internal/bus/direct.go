@@ -14,6 +14,9 @@ import (
 	"gx1replay/internal/run"
 )
 
+// headerPending is how many messages of a subject follow a batch.
+const headerPending = "Nats-Num-Pending"
+
 const (
 	// directBatch is how many messages one request asks for: of the object
 	// store's chunks of 128 KiB these are 4 MiB.
@@ -30,6 +33,13 @@ const (
 // a cluster any replica may answer, so the last moments may be missing. It
 // outlives losses of the connection, and ends soon after ctx.
 func (b *Bus) each(ctx context.Context, stream, subject string, take func(*nats.Msg) (more bool, err error)) error {
+	return b.eachFrom(ctx, stream, subject, 1, true, take)
+}
+
+// eachFrom is each from the sequence next on. Without patience a stream that
+// nobody answers for, as one that is not made yet, is nats.ErrNoResponders at
+// once.
+func (b *Bus) eachFrom(ctx context.Context, stream, subject string, next uint64, patient bool, take func(*nats.Msg) (more bool, err error)) error {
 	inbox := b.nc.NewInbox()
 	sub, err := b.nc.SubscribeSync(inbox)
 	if err != nil {
@@ -40,7 +50,7 @@ func (b *Bus) each(ctx context.Context, stream, subject string, take func(*nats.
 			b.log.Debug("unsubscribing from a stream's messages", "error", err)
 		}
 	}()
-	for next := uint64(1); ; {
+	for {
 		request, err := json.Marshal(struct {
 			Seq   uint64 `json:"seq"`
 			Next  string `json:"next_by_subj"`
@@ -63,6 +73,12 @@ func (b *Bus) each(ctx context.Context, stream, subject string, take func(*nats.
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
+			if errors.Is(err, nats.ErrNoResponders) { // nobody answers now, as while a leader is chosen
+				if !patient || !pause(ctx, reconnectWait) {
+					return err
+				}
+				break
+			}
 			if err != nil {
 				break // ask for the rest again
 			}
@@ -77,16 +93,11 @@ func (b *Bus) each(ctx context.Context, stream, subject string, take func(*nats.
 				}
 				next = seq + 1
 			case "204": // the end of this batch
-				if ended = true; next == before {
+				if ended = true; next == before || msg.Header.Get(headerPending) == "0" {
 					return nil
 				}
 			case "404":
 				return nil
-			case "503": // nobody answers now, as while a leader is chosen
-				if !pause(ctx, reconnectWait) {
-					return nats.ErrNoResponders
-				}
-				ended = true
 			default:
 				return fmt.Errorf("the server answers %s %s", status, msg.Header.Get("Description"))
 			}

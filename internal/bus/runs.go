@@ -104,10 +104,21 @@ type StoredManifest struct {
 // and passed over: it must not keep workers from the others. A bus that does
 // not answer is an error: no run is left out for that.
 func (b *Bus) Manifests(ctx context.Context) ([]StoredManifest, error) {
+	return b.manifests(ctx, 1, true)
+}
+
+// ManifestsSince is Manifests for those who ask again in a while anyway: it
+// leaves out what was written up to revision, and of a bus whose bucket is not
+// made yet it asks once.
+func (b *Bus) ManifestsSince(ctx context.Context, revision uint64) ([]StoredManifest, error) {
+	return b.manifests(ctx, revision+1, false)
+}
+
+func (b *Bus) manifests(ctx context.Context, from uint64, patient bool) ([]StoredManifest, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var list []StoredManifest
-	err := b.each(ctx, "KV_"+BucketRuns, runsPrefix+"*", func(msg *nats.Msg) (bool, error) {
+	err := b.eachFrom(ctx, "KV_"+BucketRuns, runsPrefix+"*", from, patient, func(msg *nats.Msg) (bool, error) {
 		raw, err := rawMsg(msg)
 		if err != nil {
 			return false, err
@@ -134,11 +145,16 @@ func (b *Bus) Manifests(ctx context.Context) ([]StoredManifest, error) {
 const headerKVOperation = "KV-Operation"
 
 // ListenRuns calls changed for every write to a manifest, one call at a time:
-// a hint to read it. Losses are possible; readers also poll.
-func (b *Bus) ListenRuns(changed func(run.ID)) (cancel func(), err error) {
+// a hint to read it. m is what was sent, nil if that is no manifest; the stream
+// may have refused it. Losses are possible; readers also look by themselves.
+func (b *Bus) ListenRuns(changed func(id run.ID, m *run.Manifest)) (cancel func(), err error) {
 	sub, err := b.nc.Subscribe(runsPrefix+"*", func(m *nats.Msg) {
 		if id, err := run.ParseID(strings.TrimPrefix(m.Subject, runsPrefix)); err == nil {
-			changed(id)
+			if sent, err := decodeManifest(id, m.Data, 0); err == nil {
+				changed(id, &sent)
+			} else {
+				changed(id, nil)
+			}
 		}
 	})
 	if err != nil {

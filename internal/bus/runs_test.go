@@ -125,7 +125,7 @@ func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
 func TestListenRuns(t *testing.T) {
 	b := newRig(t, "").bus()
 	changed := make(chan run.ID, 10)
-	cancel, err := b.ListenRuns(func(id run.ID) { changed <- id })
+	cancel, err := b.ListenRuns(func(id run.ID, m *run.Manifest) { changed <- id })
 	must(t, err)
 	must(t, b.nc.Flush())
 	putKey(t, b, "no.run", nil)

@@ -45,6 +45,7 @@ type board struct {
 	// unproven are final footers on the bus, by their chunks, whose claims were
 	// not seen so far: the two streams are followed side by side.
 	unproven map[int]unproven
+	calls    calls
 
 	onTrouble func(Trouble)
 	// identity is what the first claim would run, with the engine exec.
@@ -235,6 +236,7 @@ func (b *board) store(idx int, old, next *chunkState) {
 			c.Add(-1)
 		}
 	}
+	b.calls.note(idx, old.rec, next.rec, b.hasEnd(next))
 	count(&b.ok, old.line.IsOK(), next.line.IsOK())
 	count(&b.ended, b.hasEnd(old), b.hasEnd(next))
 	count(&b.claimed, old.claimed(b.m.Session), next.claimed(b.m.Session))

@@ -189,6 +189,7 @@ func (l *Life) begin(ctx context.Context) error {
 // storeFirst stores the session in the manifest. A conflict with our own write,
 // whose answer was lost, is none.
 func (l *Life) storeFirst(ctx context.Context) error {
+	l.Manifest.Wakes = l.Bus.MayWake(ctx, l.Manifest.RunID)
 	rev, err := l.Bus.StoreManifest(ctx, l.Manifest, l.revision)
 	if errors.Is(err, bus.ErrConflict) {
 		var stored run.Manifest
@@ -302,7 +303,13 @@ func (l *Life) ask(ctx context.Context, chunks []int) error {
 	if err != nil {
 		return fmt.Errorf("publishing tasks: %w", err)
 	}
-	return l.Bus.MakeQueue(ctx, l.Manifest.Ref(), l.Manifest.Session, l.Manifest.LeaseDuration)
+	if err := l.Bus.MakeQueue(ctx, l.Manifest.Ref(), l.Manifest.Session, l.Manifest.LeaseDuration); err != nil {
+		return err
+	}
+	if len(chunks) > 0 {
+		l.wake()
+	}
+	return nil
 }
 
 // readStop reads the stored stop and reports it if it counts.

@@ -19,6 +19,9 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	defer cancel()
 	t := time.NewTicker(l.Manifest.LeaseDuration)
 	defer t.Stop()
+	waking := time.NewTicker(wakeEvery(l.Manifest.LeaseDuration))
+	defer waking.Stop()
+	var woke time.Time
 	lapsing, breaks := l.board.lapsing(), l.Bus.Breaks()
 	waiting := l.board.waiting()
 	// The first reading of the stop may have been overtaken by one that was
@@ -35,6 +38,15 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			return nil
 		case <-changed:
 			l.adoptIdentity(ctx)
+			if time.Since(woke) >= leastWake && l.board.givenBack() && l.board.calling() {
+				woke = time.Now()
+				l.wake()
+			}
+		case <-waking.C:
+			if time.Since(woke) >= leastWake && l.board.calling() {
+				woke = time.Now()
+				l.wake()
+			}
 		case b := <-l.bad:
 			l.deleteFooter(ctx, b)
 		case <-reconnected:
@@ -110,6 +122,9 @@ func (l *Life) mend(ctx context.Context) error {
 	pending, err := l.Bus.PendingTasks(ctx, l.Manifest.RunID)
 	if err != nil {
 		return err
+	}
+	if len(pending) > int(l.board.claimed.Load()) {
+		l.wake() // not all have been taken: who was woken for them may not have heard it
 	}
 	// A chunk that ends meanwhile is published for nothing; whoever is handed
 	// it acks it.

@@ -121,6 +121,9 @@ type Manifest struct {
 
 	LeaseDuration time.Duration `msgpack:"lease_duration_ns" json:"lease_duration_ns"`
 	MaxFailures   int           `msgpack:"max_failures" json:"max_failures"`
+	// Wakes: the coordinator wakes idle workers when there may be tasks, so they
+	// need not ask for them.
+	Wakes bool `msgpack:"wakes,omitempty" json:"wakes,omitempty"`
 
 	Sessions    []SessionTimes `msgpack:"sessions" json:"sessions"`
 	Coordinator Coordinator    `msgpack:"coordinator" json:"coordinator"`

@@ -168,7 +168,7 @@ func served(w *Worker) []run.Manifest {
 func TestRefusedManifestsChangeNothing(t *testing.T) {
 	w := New(Config{ID: "w", Engine: stillEngine{}, Logger: slog.New(slog.DiscardHandler)})
 	apply := func(rev uint64, m run.Manifest) {
-		w.applyRuns(context.Background(), []bus.StoredManifest{{Manifest: m, Revision: rev}})
+		w.applyRuns(context.Background(), []bus.StoredManifest{{Manifest: m, Revision: rev}}, true)
 	}
 	first := acceptManifest()
 	first.Engine = footer.EngineBuiltin

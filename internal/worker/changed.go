@@ -28,8 +28,7 @@ func (w *Worker) unfitNow(s *session, why error) {
 	s.cancel(fmt.Errorf("%w: %s", ErrChanged, text))
 	if w.sessions[s.m.RunID] == s {
 		delete(w.sessions, s.m.RunID)
-		close(w.wake)
-		w.wake = make(chan struct{})
+		w.rouse()
 	}
 }
 

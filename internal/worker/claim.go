@@ -228,6 +228,7 @@ func (a *attempt) nak(delay time.Duration) {
 	if err := a.d.Nak(delay); err != nil {
 		a.log.Debug("giving the task back", "error", err)
 	}
+	a.w.lookAgain(a.s, delay)
 }
 
 // pause waits for d and reports whether ctx lasted.

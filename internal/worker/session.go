@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gx1replay/internal/bus"
@@ -26,7 +27,12 @@ type session struct {
 	mu      sync.Mutex
 	queue   *bus.Queue
 	retryAt time.Time // the queue was not there: not before then again
+
+	hotUntil atomic.Int64 // Unix nanoseconds: until then tasks are looked for
 }
+
+// lookUntil is until when tasks of s are looked for though nothing more is heard.
+func (s *session) lookUntil() time.Time { return time.Unix(0, s.hotUntil.Load()) }
 
 // stopped is the cause of a session's end by a stop of the run.
 type stopped struct{ run.Stop }
@@ -88,80 +94,24 @@ func (w *Worker) servable() ([]*session, <-chan struct{}) {
 	return list, w.wake
 }
 
-// trackRuns keeps w.sessions as the manifests on the bus say, and reads each
-// session's stop on connecting and once per lease.
-func (w *Worker) trackRuns(ctx context.Context, hint <-chan struct{}) {
-	reconnected, cancel := w.cfg.Bus.Hints()
-	defer cancel()
-	t := time.NewTicker(runsEvery)
-	defer t.Stop()
-	lastStopRead := map[run.ID]time.Time{}
-	for {
-		w.readRuns(ctx)
-		for _, s := range w.open() {
-			last, known := lastStopRead[s.m.RunID]
-			if time.Since(last) < s.m.LeaseDuration {
-				continue
-			}
-			w.readStop(ctx, s)
-			lastStopRead[s.m.RunID] = time.Now()
-			if !known {
-				// A stop from before we listened may have been on its way
-				// into the stream: the first reading does not count.
-				lastStopRead[s.m.RunID] = time.Time{}
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-reconnected:
-			clear(lastStopRead)
-		case <-hint:
-		case <-t.C:
-		}
-	}
-}
-
 func (w *Worker) open() []*session {
 	list, _ := w.servable()
 	return list
 }
 
-func (w *Worker) readRuns(ctx context.Context) {
-	var list []bus.StoredManifest
-	var err error
-	if w.cfg.Run != "" {
-		var m bus.StoredManifest
-		if m.Manifest, m.Revision, err = w.cfg.Bus.Manifest(ctx, w.cfg.Run); err == nil {
-			list = append(list, m)
-		}
-		if errors.Is(err, bus.ErrNoRun) {
-			err = nil
-		}
-	} else {
-		list, err = w.cfg.Bus.Manifests(ctx)
-	}
-	if err != nil {
-		if ctx.Err() == nil {
-			w.log.Debug("reading the list of runs", "error", err)
-		}
-		return
-	}
-	w.applyRuns(ctx, list)
-	w.noteUnfit(ctx)
-	if w.cfg.KeepWork > 0 {
-		w.tidyExported(list)
-	}
-}
-
 // applyRuns opens and ends sessions as the manifests say. A manifest that is
 // refused changes nothing: an open session goes by the one that opened it.
-func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
+// all: list has every run of the bus.
+func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	changed := false
 	listed := map[run.ID]bool{}
+	if all || w.seen == nil {
+		w.seen = map[run.ID]seen{}
+	}
 	for _, m := range list {
+		w.seen[m.RunID] = seenOf(m.Manifest)
 		listed[m.RunID] = true
 		old := w.sessions[m.RunID]
 		ours := m.State == run.StateRunning && m.Engine == w.cfg.Engine.Name()
@@ -191,12 +141,13 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			w.accepted.open(m.Manifest)
 			s := &session{m: m.Manifest, rev: m.Revision}
 			s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+			s.hotUntil.Store(time.Now().Add(lookFor).UnixNano())
 			w.sessions[m.RunID] = s
 			changed = true
 		}
 	}
 	for id, s := range w.sessions {
-		if !listed[id] {
+		if all && !listed[id] {
 			// A replica that lags behind may not have it yet.
 			if s.missed++; s.missed < 2 {
 				continue
@@ -207,13 +158,12 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 	}
 	for id := range w.unfit {
 		// Of a run that is over nothing more is said.
-		if !slices.ContainsFunc(list, func(m bus.StoredManifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
+		if (all || listed[id]) && !slices.ContainsFunc(list, func(m bus.StoredManifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
 			delete(w.unfit, id)
 		}
 	}
 	if changed {
-		close(w.wake)
-		w.wake = make(chan struct{})
+		w.rouse()
 	}
 }
 
@@ -244,8 +194,8 @@ func (w *Worker) noteRefused(id run.ID, err error) {
 	}
 }
 
-// endSession ends s, with why as the cause, and forgets what is known of its
-// chunks. The caller holds w.mu.
+// endSession ends s for the reason why and forgets what is known of its chunks.
+// The caller holds w.mu.
 func (w *Worker) endSession(s *session, why error) {
 	s.cancel(why)
 	delete(w.sessions, s.m.RunID)

@@ -42,9 +42,13 @@ func (w *Worker) tidyOld(ctx context.Context) {
 }
 
 // tidyExported removes the attempts of runs that are complete, exported and
-// verified: nobody needs their footers. Each run is looked for once.
-func (w *Worker) tidyExported(list []bus.StoredManifest) {
+// verified: nobody needs their footers. Each run is looked for once. all: list
+// has every run of the bus.
+func (w *Worker) tidyExported(list []bus.StoredManifest, all bool) {
 	done := map[run.ID]bool{}
+	if !all && w.tidied != nil {
+		done = w.tidied
+	}
 	for _, m := range list {
 		if m.State != run.StateExported || w.worksOn(m.RunID) {
 			continue

@@ -31,12 +31,6 @@ const (
 	// half a lease.
 	recordsPerLease    = 4
 	inProgressPerLease = 6
-	// Idle slots look for tasks again after a wait that grows from idleFirst
-	// to idleMost: a run's start is not noticed, and idling costs nothing.
-	idleFirst = 20 * time.Millisecond
-	idleMost  = 100 * time.Millisecond
-	// runsEvery is how often the list of runs is read without a hint.
-	runsEvery = time.Second
 	// lastWords bounds how long a worker that has to go tries to tell the bus.
 	lastWords = 5 * time.Second
 	// deferFor is how long a worker leaves a chunk that it failed itself to
@@ -151,6 +145,12 @@ type Worker struct {
 	deferred map[chunkKey]int // chunk → attempt whose task was deferred once
 	wake     chan struct{}    // closed and replaced when sessions change
 	unfit    map[run.ID]unfit // why runs are not served
+	deaf     bool             // no coordinator can wake this worker
+	looking  chan struct{}    // holds a token while a slot without a task looks for one
+	lastRead uint64           // the highest revision of a manifest that was read; of trackRuns
+	seen     map[run.ID]seen  // the manifests that were read last
+	changed  map[run.ID]bool  // runs to be read again
+	hint     chan struct{}    // holds a token when changed is not empty
 	broken   *SetUpError
 	// idleSince is when the last task was let go, or Run began.
 	idleSince time.Time
@@ -174,7 +174,8 @@ func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
-		wake: make(chan struct{}), unfit: map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
+		wake: make(chan struct{}), looking: make(chan struct{}, 1), hint: make(chan struct{}, 1), changed: map[run.ID]bool{},
+		unfit: map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
 	}
 }
 
@@ -194,23 +195,23 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
 	}
 	defer cancelStops()
-	hint := make(chan struct{}, 1)
-	cancelRuns, err := w.cfg.Bus.ListenRuns(func(run.ID) {
-		select {
-		case hint <- struct{}{}:
-		default:
-		}
-	})
+	cancelRuns, err := w.cfg.Bus.ListenRuns(w.noteChange)
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
 	}
 	defer cancelRuns()
+	mayListen, cancelWakes, err := w.cfg.Bus.ListenWakes(ctx, w.woken)
+	if err != nil {
+		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
+	}
+	defer cancelWakes()
+	w.deaf = !mayListen
 
 	var owned sync.WaitGroup
 	for n := range w.cfg.Slots {
 		owned.Go(func() { w.slot(ctx, n) })
 	}
-	owned.Go(func() { w.trackRuns(ctx, hint) })
+	owned.Go(func() { w.trackRuns(ctx) })
 	if w.cfg.ExitWhenIdle > 0 {
 		owned.Go(func() { w.leaveWhenIdle(ctx) })
 	}
@@ -235,76 +236,6 @@ func (w *Worker) breaks(err *SetUpError) {
 	}
 	w.mu.Unlock()
 	w.giveUp()
-}
-
-// slot takes tasks one at a time, from the runs in turn.
-func (w *Worker) slot(ctx context.Context, n int) {
-	idle := idleFirst
-	turn := n
-	for ctx.Err() == nil {
-		list, wake := w.servable()
-		worked := false
-		for range list {
-			s := list[turn%len(list)]
-			turn++
-			if worked = w.serve(ctx, s, n); worked || ctx.Err() != nil {
-				break
-			}
-		}
-		if worked {
-			idle = idleFirst
-			continue
-		}
-		t := time.NewTimer(idle)
-		select {
-		case <-ctx.Done():
-		case <-wake:
-			idle = idleFirst
-		case <-t.C:
-			idle = min(2*idle, idleMost)
-		}
-		t.Stop()
-	}
-}
-
-// serve takes one task of s, if one waits, and sees it through.
-func (w *Worker) serve(ctx context.Context, s *session, slot int) bool {
-	q, err := s.openQueue(ctx, w.cfg.Bus)
-	if err != nil {
-		return false // not made yet, or over: the manifest will say
-	}
-	d, err := q.Next()
-	switch {
-	case errors.Is(err, bus.ErrNoConsumer):
-		s.dropQueue()
-		return false
-	case err != nil:
-		w.log.Warn("taking a task", "run_id", s.m.RunID, "error", err)
-		return false
-	case d == nil:
-		return false
-	}
-	if err := d.Task.Fits(s.m); errors.Is(err, run.ErrOtherIncarnation) {
-		// Not this session's to answer: its own workers find it.
-		w.log.Warn("leaving a task of another incarnation", "run_id", s.m.RunID, "error", err)
-		s.cancel(errSessionOver)
-		return true
-	} else if err != nil {
-		w.log.Warn("a task that does not fit its run's plan is taken off the queue", "error", err)
-		if err := d.Ack(ctx); err != nil {
-			w.log.Warn("taking it off", "error", err)
-		}
-		return true
-	}
-	key := chunkKey{s.m.RunID, d.Task.ChunkIdx}
-	if !w.take(key) {
-		return true // this process works on the chunk already: the delivery is let go
-	}
-	defer w.drop(key)
-	a := &attempt{w: w, s: s, d: d, slot: slot, chunk: s.m.Plan.Chunk(d.Task.ChunkIdx)}
-	a.log = w.log.With("run_id", s.m.RunID, "chunk_idx", a.chunk.Idx)
-	a.run(ctx)
-	return true
 }
 
 func (w *Worker) take(key chunkKey) bool {

@@ -1,0 +1,99 @@
+package coordinator
+
+import (
+	"time"
+
+	"gx1replay/internal/lease"
+)
+
+const (
+	// wakesPerLease is how exactly workers are woken for a chunk whose task is
+	// handed out again: a killed worker's chunk costs an ack-wait (half a
+	// lease), this, and the watch of one lease.
+	wakesPerLease = 20
+	// leastWake bounds how often a run's workers are woken.
+	leastWake = 100 * time.Millisecond
+)
+
+// wakeEvery is how often it is looked whether workers are to be woken.
+func wakeEvery(leaseDuration time.Duration) time.Duration {
+	return max(leaseDuration/wakesPerLease, leastWake)
+}
+
+// calls are the chunks that may need another worker: those that have a record
+// and no end, with the time at which the record was seen last to change. The
+// board's lock guards it.
+type calls struct {
+	since map[int]call
+	now   bool // one was given back since the workers were woken last
+}
+
+type call struct {
+	claimed bool
+	at      time.Time
+	last    time.Time // that workers were woken for it
+}
+
+// note is told of a chunk's new record, or that it has an end.
+func (c *calls) note(idx int, old, next *lease.Record, ended bool) {
+	if ended {
+		delete(c.since, idx)
+		return
+	}
+	if next == nil || next == old {
+		return
+	}
+	if c.since == nil {
+		c.since = map[int]call{}
+	}
+	claimed := next.State == lease.StateClaimed
+	c.since[idx] = call{claimed: claimed, at: time.Now()}
+	c.now = c.now || !claimed
+}
+
+// due reports whether workers are to be woken: a chunk was given back, or its
+// record is silent for an ack-wait, so that its task is handed out again. They
+// are woken for it time and again until somebody watches it or has it, seldom
+// after a lease.
+func (c *calls) due(leaseDuration time.Duration) bool {
+	now, due := time.Now(), c.now
+	c.now = false
+	for idx, k := range c.since {
+		silent := now.Sub(k.at)
+		if k.claimed && silent < leaseDuration/2 {
+			continue
+		}
+		if silent > leaseDuration && now.Sub(k.last) < leaseDuration/2 {
+			continue
+		}
+		k.last = now
+		c.since[idx] = k
+		due = true
+	}
+	return due
+}
+
+// calling is calls.due.
+func (b *board) calling() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.calls.due(b.m.LeaseDuration)
+}
+
+// givenBack reports whether a chunk was given back since workers were woken
+// last.
+func (b *board) givenBack() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.calls.now
+}
+
+// wake wakes idle workers.
+func (l *Life) wake() {
+	if !l.Manifest.Wakes {
+		return
+	}
+	if err := l.Bus.Wake(l.Manifest.RunID, len(l.board.crew.Load().workers)); err != nil {
+		l.Logger.Debug("waking idle workers", "error", err)
+	}
+}

@@ -1,0 +1,221 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/run"
+)
+
+const (
+	// runsEvery is how often runs that were changed are read though nothing was
+	// heard of a change, and allEvery how often all runs are; unfitEvery is the
+	// latter while a run is not served, whose notes are written then, too.
+	runsEvery  = 30 * time.Second
+	allEvery   = 10 * time.Minute
+	unfitEvery = NoteEvery
+	// tick is how exactly these are kept.
+	tick = time.Second
+)
+
+// seen is what of a manifest decides whether, and how, its run is served.
+type seen struct {
+	ref      run.Ref
+	session  int
+	state    run.State
+	engine   string
+	version  int
+	identity string
+	wakes    bool
+}
+
+func seenOf(m run.Manifest) seen {
+	return seen{m.Ref(), m.Session, m.State, m.Engine, m.EngineVersion, m.Identity, m.Wakes}
+}
+
+// noteChange is told of each write to a manifest: the run is read again, unless
+// m says nothing new.
+func (w *Worker) noteChange(id run.ID, m *run.Manifest) {
+	if w.cfg.Run != "" && id != w.cfg.Run {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, known := w.seen[id]; m != nil && known && last == seenOf(*m) {
+		return
+	}
+	w.changed[id] = true
+	select {
+	case w.hint <- struct{}{}:
+	default:
+	}
+}
+
+// trackRuns keeps w.sessions as the manifests on the bus say. It reads all of
+// them on connecting and now and then, and singly those that were changed. The
+// stops of runs whose chunks this worker holds are read on connecting and once
+// per lease.
+func (w *Worker) trackRuns(ctx context.Context) {
+	reconnected, cancel := w.cfg.Bus.Hints()
+	defer cancel()
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	stopsRead := map[run.ID]time.Time{}
+	var next, all time.Time // when changed runs, and when all runs, are read again
+	wait := tick
+	read := func() {
+		since := w.lastRead
+		if w.saysUnfit() || !time.Now().Before(all) {
+			since, w.lastRead = 0, 0
+		}
+		if err := w.readSince(ctx, since); err != nil {
+			if ctx.Err() == nil {
+				w.log.Debug("reading the list of runs", "error", err)
+			}
+			wait = min(2*wait, runsEvery) // streams that are not made yet, most likely
+		} else {
+			if wait = runsEvery; since == 0 {
+				all = time.Now().Add(allEvery)
+			}
+		}
+		next = time.Now().Add(wait)
+		if w.saysUnfit() {
+			next = time.Now().Add(unfitEvery)
+		}
+	}
+	read()
+	for {
+		w.readStops(ctx, stopsRead)
+		select {
+		case <-ctx.Done():
+			return
+		case <-reconnected:
+			clear(stopsRead)
+			wait, all = tick, time.Time{}
+			read()
+			for _, s := range w.open() {
+				w.lookAgain(s, 0)
+			}
+		case <-w.hint:
+			w.readChanged(ctx)
+		case <-t.C:
+			if w.readChanged(ctx); !time.Now().Before(next) || w.saysUnfit() && time.Until(next) > unfitEvery {
+				read()
+			}
+		}
+	}
+}
+
+func (w *Worker) saysUnfit() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.unfit) > 0
+}
+
+// readStops reads the stops of runs whose chunks this worker holds. last is when
+// each was read.
+func (w *Worker) readStops(ctx context.Context, last map[run.ID]time.Time) {
+	for _, s := range w.open() {
+		at, known := last[s.m.RunID]
+		if !w.worksOn(s.m.RunID) {
+			delete(last, s.m.RunID)
+			continue
+		}
+		if time.Since(at) < s.m.LeaseDuration {
+			continue
+		}
+		w.readStop(ctx, s)
+		last[s.m.RunID] = time.Now()
+		if !known {
+			// A stop from before we listened may have been on its way
+			// into the stream: the first reading does not count.
+			last[s.m.RunID] = time.Time{}
+		}
+	}
+}
+
+// readRuns reads all manifests.
+func (w *Worker) readRuns(ctx context.Context) error { return w.readSince(ctx, 0) }
+
+// readSince reads the manifests that were written after revision; 0: all.
+func (w *Worker) readSince(ctx context.Context, revision uint64) error {
+	var list []bus.StoredManifest
+	var err error
+	if w.cfg.Run != "" {
+		revision = 0
+		list, err = w.readOne(ctx, w.cfg.Run)
+	} else {
+		list, err = w.cfg.Bus.ManifestsSince(ctx, revision)
+	}
+	if err != nil {
+		return err
+	}
+	w.applyRuns(ctx, list, revision == 0)
+	for _, m := range list {
+		w.lastRead = max(w.lastRead, m.Revision)
+	}
+	w.noteUnfit(ctx)
+	if w.cfg.KeepWork > 0 {
+		w.tidyExported(list, revision == 0)
+	}
+	return nil
+}
+
+// readChanged reads the manifests of runs that were changed.
+func (w *Worker) readChanged(ctx context.Context) {
+	w.mu.Lock()
+	ids := w.changed
+	w.changed = map[run.ID]bool{}
+	w.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	var refused *bus.RefusedError
+	for id := range ids {
+		list, err := w.readOne(ctx, id)
+		if err != nil {
+			if ctx.Err() == nil {
+				w.log.Debug("reading a run", "run_id", id, "error", err)
+			}
+			if !errors.As(err, &refused) {
+				w.mu.Lock()
+				w.changed[id] = true // again with the next tick
+				w.mu.Unlock()
+			}
+			continue
+		}
+		if w.applyRuns(ctx, list, false); len(list) == 0 {
+			w.gone(id)
+		}
+		if w.cfg.KeepWork > 0 {
+			w.tidyExported(list, false)
+		}
+	}
+	w.noteUnfit(ctx)
+}
+
+// readOne reads the manifest of one run; the list is empty if there is none.
+func (w *Worker) readOne(ctx context.Context, id run.ID) ([]bus.StoredManifest, error) {
+	m, rev, err := w.cfg.Bus.Manifest(ctx, id)
+	if errors.Is(err, bus.ErrNoRun) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []bus.StoredManifest{{Manifest: m, Revision: rev}}, nil
+}
+
+// gone ends the session of a run that was removed. Where a replica only lagged
+// behind, the next reading of all runs opens it again.
+func (w *Worker) gone(id run.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.seen, id)
+	if s := w.sessions[id]; s != nil {
+		w.endSession(s, errSessionOver)
+		w.rouse()
+	}
+}
