@@ -23,8 +23,7 @@
 //	         account.AddStreamImport(main, i.Subject, "")
 //
 // Clients without credentials are in the account Strangers with the
-// permissions OfStranger. Exports and Imports take that account, too. It is not
-// one of Accounts.
+// permissions OfStranger. It imports nothing and is not one of Accounts.
 package access
 
 import (

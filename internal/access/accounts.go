@@ -19,7 +19,7 @@ const (
 	Operators Account = "GX1_OPERATORS"
 	Observers Account = "GX1_OBSERVERS"
 	// Strangers is the account of clients without credentials, where those may
-	// publish stops.
+	// publish stops. It imports nothing: the coordinator takes the stops there.
 	Strangers Account = "GX1_STRANGERS"
 )
 
@@ -81,8 +81,7 @@ const (
 	// server's default would let a user fill four times the memory with requests
 	// that nobody answers.
 	answerThreshold = 30 * time.Second
-	// stopThreshold is well above the time that a stop takes to be stored. A
-	// stranger's stops with replies fill less memory than with the default.
+	// stopThreshold is well above the time that a stop takes to be stored.
 	stopThreshold = 10 * time.Second
 )
 
@@ -103,12 +102,6 @@ func Imports(a Account) []Import {
 		if i := (Import{k, subject}); !slices.Contains(list, i) {
 			list = append(list, i)
 		}
-	}
-	if a == Strangers {
-		for _, s := range OfStranger().Publish {
-			add(Service, s)
-		}
-		return list
 	}
 	for _, r := range Roles() {
 		if AccountOf(r) != a || a == Main {
@@ -193,7 +186,7 @@ func compareImports(x, y Import) int {
 }
 
 // OfStranger is what a client without credentials may do where strangers may
-// stop runs: publish a stop, and hear the answer to it.
+// stop runs: publish a stop, and receive the answer to it.
 func OfStranger() Permissions {
 	return Permissions{Publish: []string{stopSubject}, Subscribe: []string{"_INBOX.>"}}
 }

@@ -70,7 +70,7 @@ func (b *Bus) Clean(ctx context.Context, id run.ID) error {
 			return err
 		}
 	}
-	return nil
+	return b.EndBeats(ctx, id)
 }
 
 func (b *Bus) purge(ctx context.Context, stream, subjects string) error {
@@ -85,9 +85,12 @@ func (b *Bus) purge(ctx context.Context, stream, subjects string) error {
 }
 
 // Forget removes the last traces of a run that was cleaned: its stop, so that
-// a later run of the same name does not obey it, and its manifest.
+// a later run of the same name does not obey it, its heartbeat, and its manifest.
 func (b *Bus) Forget(ctx context.Context, id run.ID) error {
 	if err := b.purge(ctx, StreamStop, StopSubject(id)); err != nil {
+		return err
+	}
+	if err := b.EndBeats(ctx, id); err != nil {
 		return err
 	}
 	kv, err := b.runsBucket(ctx)

@@ -136,7 +136,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	nc, err := cfg.dial(append(append(opts, cfg.Options...), ownInbox))
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", cfg.Access, cfg.explained(err))
+		return nil, fmt.Errorf("connecting to %s: %w", cfg.Access, lack(cfg.explained(err)))
 	}
 	b.nc = nc
 	if b.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
@@ -172,6 +172,9 @@ func locksOut(err error) bool {
 // moment: no connection, no answer, a cluster that is choosing a leader, or a
 // copy that lags.
 func Transient(err error) bool {
+	if lacks := (*LackError)(nil); errors.As(err, &lacks) {
+		return false
+	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
 		// A server of a cluster that is away is expected back.

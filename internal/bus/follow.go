@@ -221,16 +221,22 @@ func (b *Bus) Fence(ctx context.Context, id run.ID) (leases, footers uint64, err
 	return leases, footers, err
 }
 
-// LastHeard is when the server stored the last lease record or footer of a
-// run; zero if there is none.
+// LastHeard is when the server stored the last lease record, footer or heartbeat
+// of a run; zero if there is none.
 func (b *Bus) LastHeard(ctx context.Context, id run.ID) (time.Time, error) {
 	_, lease, err := b.lastOf(ctx, StreamProgress, runSubjects("progress", id))
 	if err != nil {
 		return time.Time{}, err
 	}
 	_, footer, err := b.lastOf(ctx, StreamFooters, runSubjects("footer", id))
-	if footer.After(lease) {
-		lease = footer
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, beat, err := b.lastOf(ctx, "KV_"+BucketRuns, runsPrefix+aliveKey(id))
+	for _, t := range []time.Time{footer, beat} {
+		if t.After(lease) {
+			lease = t
+		}
 	}
 	return lease, err
 }

@@ -22,6 +22,9 @@ type Health struct {
 	Streams    []StreamHealth
 	// StoreUsed and StoreMost are bytes of the account's files; 0: no limit.
 	StoreUsed, StoreMost int64
+	JetStream            bool // without it the rest is not known
+	// Lacks are what keeps a run from beginning.
+	Lacks []Lack
 }
 
 // StreamHealth is the state of one of our streams.
@@ -40,27 +43,32 @@ type StreamHealth struct {
 func (b *Bus) Health(ctx context.Context) (Health, error) {
 	h := Health{
 		Server: b.nc.ConnectedServerName(), Version: b.ServerVersion(), Cluster: b.nc.ConnectedClusterName(),
-		MaxPayload: b.nc.MaxPayload(), Servers: distinctHosts(append(b.nc.Servers(), b.nc.DiscoveredServers()...)),
+		JetStream: true, MaxPayload: b.nc.MaxPayload(), Servers: distinctHosts(append(b.nc.Servers(), b.nc.DiscoveredServers()...)),
 	}
 	var err error
 	if h.RTT, err = b.nc.RTT(); err != nil {
 		return h, fmt.Errorf("asking the server: %w", err)
 	}
 	once, cancel := bounded(ctx)
-	info, err := b.js.AccountInfo(once)
+	account, err := b.js.AccountInfo(once)
 	cancel()
 	if err == nil {
-		h.StoreUsed, h.StoreMost = int64(info.Store), max(info.Limits.MaxStore, 0)
+		h.StoreUsed, h.StoreMost = int64(account.Store), max(account.Limits.MaxStore, 0)
+	} else if h.Lacks = noAccount(err); len(h.Lacks) > 0 {
+		h.JetStream = false
+		return h, nil
 	} else {
 		b.log.Debug("asking for the account's limits", "error", err)
 	}
-	for _, want := range wantedStreams(0) {
+	var missing []jetstream.StreamConfig
+	for _, want := range wantedStreams(b.DefaultReplicas()) {
 		once, cancel := bounded(ctx)
 		sent := time.Now()
 		s, err := b.js.Stream(once, want.Name)
 		took := time.Since(sent)
 		cancel()
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			missing = append(missing, want)
 			continue
 		}
 		if err != nil {
@@ -84,5 +92,20 @@ func (b *Bus) Health(ctx context.Context) (Health, error) {
 			h.Ahead, h.ClockKnown = info.TimeStamp.Sub(sent.Add(took/2)), true
 		}
 	}
+	if account != nil {
+		h.Lacks = lacks(account, missing)
+	}
 	return h, nil
+}
+
+// noAccount is what an account without JetStream lacks, by the server's answer;
+// nil if it is no such answer.
+func noAccount(err error) []Lack {
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return []Lack{lackAccount}
+	}
+	if NobodyAnswers(err) {
+		return []Lack{lackJetStream}
+	}
+	return nil
 }

@@ -107,7 +107,7 @@ func (b *Bus) Manifests(ctx context.Context) ([]StoredManifest, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var list []StoredManifest
-	err := b.each(ctx, "KV_"+BucketRuns, runsPrefix+">", func(msg *nats.Msg) (bool, error) {
+	err := b.each(ctx, "KV_"+BucketRuns, runsPrefix+"*", func(msg *nats.Msg) (bool, error) {
 		raw, err := rawMsg(msg)
 		if err != nil {
 			return false, err
@@ -136,7 +136,7 @@ const headerKVOperation = "KV-Operation"
 // ListenRuns calls changed for every write to a manifest, one call at a time:
 // a hint to read it. Losses are possible; readers also poll.
 func (b *Bus) ListenRuns(changed func(run.ID)) (cancel func(), err error) {
-	sub, err := b.nc.Subscribe(runsPrefix+">", func(m *nats.Msg) {
+	sub, err := b.nc.Subscribe(runsPrefix+"*", func(m *nats.Msg) {
 		if id, err := run.ParseID(strings.TrimPrefix(m.Subject, runsPrefix)); err == nil {
 			changed(id)
 		}

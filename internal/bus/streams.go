@@ -81,20 +81,20 @@ func (b *Bus) MakeStreams(ctx context.Context, replicas int) error {
 			continue // a bus whose rights were written by an earlier version
 		}
 		if _, err := b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return fmt.Errorf("making stream %s: %w", cfg.Name, err)
+			return fmt.Errorf("making stream %s: %w", cfg.Name, lack(err))
 		}
 	}
 	_, err := b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: BucketRuns, Description: "GX1 Replay: run manifests", Storage: jetstream.FileStorage, Replicas: replicas,
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
-		return fmt.Errorf("making bucket %s: %w", BucketRuns, err)
+		return fmt.Errorf("making bucket %s: %w", BucketRuns, lack(err))
 	}
 	_, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
 		Bucket: StoreData, Description: "GX1 Replay: data sets, policies, models", Storage: jetstream.FileStorage, Replicas: replicas,
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
-		return fmt.Errorf("making object store %s: %w", StoreData, err)
+		return fmt.Errorf("making object store %s: %w", StoreData, lack(err))
 	}
 	return nil
 }

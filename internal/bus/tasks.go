@@ -102,10 +102,31 @@ func (b *Bus) MakeQueue(ctx context.Context, r run.Ref, session int, leaseDurati
 		}
 		err = create()
 	}
+	if errors.Is(err, jetstream.ErrConsumerExists) { // it differs
+		if _, paused, asked := b.QueuePaused(ctx, r, session); asked == nil && paused {
+			return nil
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("making the consumer of run %s, session %d: %w", r.ID, session, err)
 	}
 	return nil
+}
+
+// QueuePaused reports whether somebody has paused the consumer of a session, and
+// how it is called. One that is not there yet is not paused.
+func (b *Bus) QueuePaused(ctx context.Context, r run.Ref, session int) (name string, paused bool, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	name = consumerName(r, session)
+	c, err := b.js.Consumer(ctx, StreamTasks, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return name, false, nil
+	}
+	if err != nil {
+		return name, false, fmt.Errorf("asking for consumer %s of stream %s: %w", name, StreamTasks, err)
+	}
+	return name, c.CachedInfo().Paused, nil
 }
 
 // DropQueue deletes the consumer of one session; a missing one is fine.

@@ -32,11 +32,16 @@ func (p Program) findAudited(ctx context.Context, f auditFlags, arg string) (*fo
 	}
 	if f.connect.external() { // its files may be on another host
 		found, done, err := p.findOnBus(ctx, f, id)
-		if err == nil || !errors.Is(err, bus.ErrNoRun) {
+		exported := (*coordinator.Exported)(nil)
+		if err == nil || !errors.Is(err, bus.ErrNoRun) && !errors.As(err, &exported) {
 			return found, done, err
 		}
 	}
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect)
+	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, "")
+	if err == nil && found.elsewhere != nil {
+		done()
+		return nil, nil, found.elsewhere
+	}
 	if err == nil && found.path != "" {
 		if _, err = parsePerf(found.path); err != nil {
 			done()

@@ -17,6 +17,7 @@ import (
 type keyRun struct {
 	*keybus.Bus
 	ran chan string // exit code and output, once it has ended
+	out string      // where the coordinator writes
 }
 
 func (r keyRun) as(role access.Role) []string {
@@ -26,16 +27,15 @@ func (r keyRun) as(role access.Role) []string {
 // newKeyRun starts a coordinator and returns when its run is under way.
 func newKeyRun(t *testing.T, cfg keybus.Config, id string) keyRun {
 	t.Helper()
-	r := keyRun{Bus: keybus.Start(t, cfg), ran: make(chan string, 1)}
+	r := keyRun{Bus: keybus.Start(t, cfg), ran: make(chan string, 1), out: t.TempDir()}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	t.Cleanup(func() {
 		cancel()
 		<-ended
 	})
-	out := t.TempDir()
 	lead := append([]string{"run", "--run-id", id, "--data", "synthetic:12000", "--chunks", "4", "--workers", "0",
-		"--policy", gatedPolicy(), "--output-dir", out, "--no-guardian", "--quiet", "--drain-timeout", "1s"}, r.as(access.Coordinator)...)
+		"--policy", gatedPolicy(), "--output-dir", r.out, "--no-guardian", "--quiet", "--drain-timeout", "1s"}, r.as(access.Coordinator)...)
 	go func() {
 		defer close(ended)
 		code, stdout, stderr := program(t, ctx, false, lead...)

@@ -3,6 +3,7 @@ package cli
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -18,8 +19,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
@@ -44,7 +45,9 @@ func (p Program) bundleCommand() *cobra.Command {
 chunks, its perf JSON, its log, the state of its bus and of this machine. A
 README.txt in it says what is there and what is not. Keys, passwords, tokens and
 environments are left out, what looks like one in a log or a command line too;
-have a look before you send it. It works while the run is under way.`,
+have a look before you send it. It works while the run is under way. If the run
+is complete and its perf JSON is not on this machine, README.txt says where it
+is. Reading an external bus takes an observer's key.`,
 		Example: `  coordinator bundle pilot_on
   coordinator bundle pilot_on --output report.tar.gz --with-policy
   coordinator bundle pilot_on --nats nats://10.0.0.1:4222 --nkey observer.nk`,
@@ -107,11 +110,12 @@ func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
 		return &usageError{msg: fmt.Sprintf("%s is there already", f.output), hint: "coordinator bundle " + string(id) + " --output FILE"}
 	}
 	var box parcel
-	target, err := p.packRun(ctx, &box, id, f)
+	found, err := p.packRun(ctx, &box, id, f)
 	if err != nil {
 		return err
 	}
-	packFiles(&box, target)
+	target := found.target
+	packFiles(&box, found)
 	doctor := doctorFlags{connect: f.connect, outputDir: target.Dir}
 	if findings, err := doctor.examine(ctx); err == nil {
 		var b bytes.Buffer
@@ -136,10 +140,10 @@ func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
 }
 
 // packRun packs what the bus, or else files, know of the run.
-func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFlags) (export.Target, error) {
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect)
+func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFlags) (*foundRun, error) {
+	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, access.Observer)
 	if err != nil {
-		return export.Target{}, err
+		return nil, err
 	}
 	defer done()
 	m := found.m
@@ -149,7 +153,11 @@ func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFl
 	for _, c := range found.chunks {
 		footers = append(footers, c.Line.Footer())
 	}
-	box.addJSON("footers.json", "the footer that speaks for each chunk", footers)
+	if found.elsewhere == nil {
+		box.addJSON("footers.json", "the footer that speaks for each chunk", footers)
+	} else {
+		box.lacks("footers.json", found.elsewhere)
+	}
 	if found.bus != nil {
 		packBus(ctx, box, found.bus)
 	} else {
@@ -162,7 +170,7 @@ func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFl
 			box.lacks("policy.yaml", err)
 		}
 	}
-	return found.target, nil
+	return found, nil
 }
 
 func packBus(ctx context.Context, box *parcel, b *bus.Bus) {
@@ -181,14 +189,17 @@ func packBus(ctx context.Context, box *parcel, b *bus.Bus) {
 }
 
 // packFiles packs what the run has left on this machine.
-func packFiles(box *parcel, t export.Target) {
+func packFiles(box *parcel, found *foundRun) {
+	t := found.target
 	for _, f := range []struct{ name, what, path string }{
-		{"perf.json", "the run's perf JSON", t.Perf()},
+		{"perf.json", "the run's perf JSON", cmp.Or(found.perf, t.Perf())},
 		{"failed_export.json", "the stub of an export that failed", t.Stub()},
 		{"run.log", "the log of the coordinator and its local workers", filepath.Join(t.RunDir(), "run.log")},
 	} {
 		data, err := tail(f.path, maxBundled)
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && f.name == "perf.json" && found.elsewhere != nil:
+			box.lacks(f.name, found.elsewhere)
 		case errors.Is(err, fs.ErrNotExist):
 			box.missing = append(box.missing, f.name+": there is none")
 		case err != nil:

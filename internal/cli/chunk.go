@@ -107,11 +107,14 @@ func (p Program) rerun(ctx context.Context, f chunkFlags, idText, idxText string
 	if err != nil {
 		return err
 	}
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect)
+	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, "")
 	if err != nil {
 		return err
 	}
 	defer done()
+	if found.elsewhere != nil {
+		return found.elsewhere
+	}
 	if idx >= len(found.chunks) {
 		return &usageError{msg: fmt.Sprintf("chunk %d of run %s, which has %d (0 to %d)", idx, id, len(found.chunks), len(found.chunks)-1)}
 	}

@@ -54,6 +54,7 @@ type Program struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	Environ        func() []string // "NAME=value", to find misspelt variables; nil: none
 	Hooks          Hooks
 }
 
@@ -67,6 +68,16 @@ func (p Program) Coordinator(ctx context.Context, args []string) int {
 		return process.GuardMain(args[1:])
 	}
 	p = p.onScreen()
+	root := p.coordinatorRoot()
+	// The original's command line has no verb.
+	if len(args) > 0 && strings.HasPrefix(args[0], "--") && args[0] != "--help" && args[0] != "--version" {
+		args = append([]string{"run"}, args...)
+	}
+	return p.execute(ctx, root, args)
+}
+
+// coordinatorRoot makes the program coordinator with all its verbs.
+func (p Program) coordinatorRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
@@ -81,11 +92,7 @@ replayed, and says what is missing.`,
 		Args: cobra.NoArgs,
 	}
 	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.auditCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
-	// The original's command line has no verb.
-	if len(args) > 0 && strings.HasPrefix(args[0], "--") && args[0] != "--help" {
-		args = append([]string{"run"}, args...)
-	}
-	return p.execute(ctx, root, args)
+	return root
 }
 
 // ChunkWorker runs the program `chunkworker`.
@@ -120,7 +127,15 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = versionText()
+	root.SetVersionTemplate("{{.Version}}")
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	p.warnUnknownVariables()
 	err := whole(args)
+	if err == nil {
+		err = unknownVerb(root, args)
+	}
 	if err == nil {
 		err = root.ExecuteContext(ctx)
 	}
@@ -241,12 +256,10 @@ func (p Program) bindEnv(cmd *cobra.Command, foreign map[string]string) {
 		}
 		return nil
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{msg: err.Error(), hint: cmd.CommandPath() + " --help"}
-	})
+	cmd.SetFlagErrorFunc(unknownFlag)
 }
 
 // Main makes the Program of this process.
 func Main(stdin io.Reader, stdout, stderr io.Writer) Program {
-	return Program{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv}
+	return Program{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv, Environ: os.Environ}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ func (p Program) dataGenCommand() *cobra.Command {
 	var n int64
 	var seed uint64
 	var output string
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "gen --bars N --output FILE",
 		Short: "Write made-up M5 bars that look like gold's",
@@ -34,6 +36,9 @@ The output's extension, .parquet or .csv, chooses the format.`,
 			if output == "" {
 				return &usageError{"--output is missing", "coordinator data gen --bars 70000 --output year.parquet"}
 			}
+			if err := mayWrite(output, force); err != nil {
+				return err
+			}
 			if err := bars.WriteFile(output, bars.Generate(n, seed)); err != nil {
 				return err
 			}
@@ -44,8 +49,17 @@ The output's extension, .parquet or .csv, chooses the format.`,
 	cmd.Flags().Int64Var(&n, "bars", 0, "how many bars")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "which bars")
 	cmd.Flags().StringVar(&output, "output", "", "the file to write")
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite the file if it exists")
 	p.bindEnv(cmd, nil)
 	return cmd
+}
+
+// mayWrite refuses a path that is taken, unless force is given.
+func mayWrite(path string, force bool) error {
+	if _, err := os.Lstat(path); err != nil || force {
+		return nil // what else is wrong with it shows when it is written
+	}
+	return &usageError{msg: fmt.Sprintf("writing bars to %s: it exists already (want a new file)", path), hint: "--force overwrites it"}
 }
 
 func (p Program) dataInfoCommand() *cobra.Command {
@@ -78,6 +92,7 @@ func (p Program) dataInfoCommand() *cobra.Command {
 
 func (p Program) dataConvertCommand() *cobra.Command {
 	var spread float64
+	var force bool
 	cmd := &cobra.Command{
 		Use:     "convert IN OUT",
 		Short:   "Convert a bar file; the extensions, .parquet and .csv, choose the formats",
@@ -89,6 +104,9 @@ func (p Program) dataConvertCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := mayWrite(args[1], force); err != nil {
+				return err
+			}
 			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread})
 			if err != nil {
 				return err
@@ -104,6 +122,7 @@ func (p Program) dataConvertCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite OUT if it exists")
 	cmd.Flags().Float64Var(&spread, "spread-bps", 0, fmt.Sprintf("spread to assume where the input has none, in bps (default %v)", bars.DefaultSpreadBps))
 	p.bindEnv(cmd, nil)
 	return cmd

@@ -248,6 +248,12 @@ func examineBus(ctx context.Context, where bus.Access) []finding {
 	if err != nil {
 		return append(list, bad("a user that may see runs sees more: docs/security.md", "%v", err))
 	}
+	for _, l := range h.Lacks {
+		list = append(list, bad(l.Do, "no run can begin: %s", l.What))
+	}
+	if !h.JetStream {
+		return list
+	}
 	list = append(list, healthFindings(h)...)
 	differences, err := b.CheckStreams(ctx, 0)
 	if err != nil {

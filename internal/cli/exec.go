@@ -116,7 +116,7 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 		return execengine.Spec{}, nil
 	}
 	s := execengine.Spec{
-		Dir: f.dir, Env: f.env, Grace: f.grace, Stall: f.stall, Serve: f.serve, Recycle: f.recycle,
+		Dir: f.dir, Digest: f.digest, Env: f.env, Grace: f.grace, Stall: f.stall, Serve: f.serve, Recycle: f.recycle,
 		MemoryMax: int64(f.memoryMax), MemPerTask: int64(f.memPerTask), FilesDir: f.files,
 		Command: run.Command{Argv: argv, Emits: f.emits, SliceFormat: f.sliceFormat, TSFormat: f.tsFormat, TailBars: f.tail},
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
@@ -38,7 +39,9 @@ func (p Program) exportCommand() *cobra.Command {
 export_mode recovered, from what the bus holds, the footer backup, and the
 footers on the workers' disks. With --footers it uses files alone. While the
 run goes on it writes to --output only. What it writes never holds fewer bars
-than what was there, and a complete file stays as it is.`,
+than what was there, and a complete file stays as it is. If the bus says that
+the run is complete, export writes nothing and names the run's file, its host
+and its SHA-256. Reading an external bus takes a coordinator's key.`,
 		Example: `  coordinator export pilot_on
   coordinator export pilot_on --output so_far.json
   coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
@@ -147,14 +150,17 @@ func fromBus(ctx context.Context, t export.Target, f exportFlags, exp export.Con
 		Target: t, Live: alive, Output: f.output, Version: version(), Export: exp, Logger: log,
 	}
 	if f.connect.external() {
-		access, err := f.connect.access()
+		where, err := f.connect.access()
 		if err != nil {
 			return export.Result{}, err
 		}
-		if cfg.Bus, err = bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 export", Logger: log}); err != nil {
+		if cfg.Bus, err = bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 export", Logger: log}); err != nil {
 			return export.Result{}, err
 		}
 		defer cfg.Bus.Close()
+		if err := cfg.Bus.Require(ctx, access.Coordinator); err != nil {
+			return export.Result{}, err
+		}
 	} else if alive {
 		var err error
 		if cfg.Bus, err = coordinator.ConnectTo(ctx, e); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/execengine"
@@ -28,11 +29,17 @@ type foundRun struct {
 	from   string   // where this is from
 	path   string   // the file that it is from; empty: the bus
 	values []byte   // policy.values, if it is from a file that has them
+	// perf is the path of the run's perf JSON; empty: the target's.
+	perf string
+	// elsewhere says where the perf JSON of a complete run is whose footers are
+	// cleaned, if it is not here. There are no chunks then.
+	elsewhere *coordinator.Exported
 }
 
-// findManifest finds a run.
-func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, c connectFlags) (*foundRun, func(), error) {
-	s, done, err := p.logSources(ctx, id, outputDir, c)
+// findManifest finds a run. The user of an external bus needs the rights of
+// role; empty: none are asked for.
+func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, c connectFlags, role access.Role) (*foundRun, func(), error) {
+	s, done, err := p.logSources(ctx, id, outputDir, c, role)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,6 +50,11 @@ func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, 
 		m, chunks, err := coordinator.ReadRun(asked, s.bus, id, discard())
 		if err == nil {
 			found.m, found.chunks, found.from = m, chunks, "the run as its bus has it"
+			return found, done, nil
+		}
+		if e := (*coordinator.Exported)(nil); errors.As(err, &e) {
+			found.m, found.from = m, "the run as its bus has it"
+			found.findExport(e)
 			return found, done, nil
 		}
 		if !errors.Is(err, bus.ErrNoRun) {
@@ -58,6 +70,22 @@ func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, 
 	found.path = path
 	found.from = "the run as " + relative(path) + " has it"
 	return found, done, nil
+}
+
+// findExport looks for the perf JSON of a complete run on this machine: in the
+// directory that was named, and where it was exported to.
+func (r *foundRun) findExport(e *coordinator.Exported) {
+	for _, path := range []string{r.target.Perf(), e.File} {
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		f, there, err := export.ReadExport(path, r.m.RunID)
+		if err == nil && there && f.Report.Incarnation == r.m.Incarnation && f.Totals.Outcome == perf.OutcomeComplete {
+			r.perf, r.chunks, r.values = path, f.Chunks, f.Report.PolicyValues
+			return
+		}
+	}
+	r.elsewhere = e
 }
 
 // readKnown reads a run's perf JSON or, where it never wrote one, its backup.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
@@ -114,7 +116,7 @@ func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logsPatience)
 	defer cancel()
-	s, done, err := p.logSources(ctx, id, f.outputDir, f.connect)
+	s, done, err := p.logSources(ctx, id, f.outputDir, f.connect, "")
 	if err != nil {
 		return err
 	}
@@ -140,24 +142,26 @@ func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
 	return p.showLog(ctx, s, list, f)
 }
 
-// logSources finds the run's directories and its bus, if that is up.
-func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c connectFlags) (*logSources, func(), error) {
+// logSources finds the run's directories and its bus, if that is up. On an
+// external bus the run need not have written here. Its user needs the rights of
+// role; empty: none are asked for.
+func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c connectFlags, role access.Role) (*logSources, func(), error) {
 	target, entry, alive, err := findRun(id, outputDir)
-	if err != nil {
+	if nothing := (*usageError)(nil); err != nil && !(c.external() && errors.As(err, &nothing)) {
 		return nil, nil, err
 	}
 	s := &logSources{target: target, looked: []string{target.RunDir(), target.WorkDir()}}
 	connect := func() (*bus.Bus, error) { return nil, nil }
 	switch {
 	case c.external():
-		access, err := c.access()
+		where, err := c.access()
 		if err != nil {
 			return nil, nil, err
 		}
 		connect = func() (*bus.Bus, error) {
-			return bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 logs", Logger: discard()})
+			return bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 logs", Logger: discard()})
 		}
-		s.looked = append(s.looked, access.String())
+		s.looked = append(s.looked, where.String())
 	case alive:
 		connect = func() (*bus.Bus, error) { return coordinator.ConnectTo(ctx, entry) }
 		s.looked = append(s.looked, coordinator.AccessTo(entry).String())
@@ -170,6 +174,12 @@ func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c 
 	}
 	if b == nil {
 		return s, func() {}, nil
+	}
+	if role != "" && c.external() {
+		if err := b.Require(ctx, role); err != nil {
+			b.Close()
+			return nil, nil, err
+		}
 	}
 	s.bus = b
 	return s, b.Close, nil

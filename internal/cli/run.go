@@ -228,7 +228,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
 		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
 		Signals: signals, Version: version(), Export: exp, Hold: p.Hooks.Hold, Step: p.Hooks.Step,
-		Logger: log, WorkerLog: logWriter, Ready: ui.ready, Explain: ui.explain, Trouble: ui.trouble,
+		Logger: log, WorkerLog: logWriter, Ready: ui.ready, Explain: ui.explain, Trouble: ui.trouble, Notice: ui.notice,
 	}
 	if !f.noGuardian {
 		cfg.Guardian = func() process.Spec { return guardianSpec(exe, target) }
@@ -332,7 +332,7 @@ func localEnv(environ []string) []string {
 
 func (f runFlags) id() (run.ID, error) {
 	if f.runID != "" {
-		return run.ParseID(f.runID)
+		return run.ParseNewID(f.runID)
 	}
 	var random [2]byte
 	if _, err := rand.Read(random[:]); err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -66,13 +67,15 @@ func (p Program) statusCommand() *cobra.Command {
 				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, where, only) }
 			}
 			if watch {
-				return p.watchStatus(cmd.Context(), look, only, asJSON)
+				t := time.NewTicker(watchEvery)
+				defer t.Stop()
+				return p.watchStatus(cmd.Context(), look, only, asJSON, t.C)
 			}
 			_, err := p.status(cmd.Context(), p.Stdout, look, only, asJSON)
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "look again each 2 seconds, until no run is under way")
+	cmd.Flags().BoolVar(&watch, "watch", false, "look again every 2 s until no run is under way, then exit 0")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list, instead of this machine's")
 	p.bindEnv(cmd, natsEnv)
@@ -94,22 +97,29 @@ type runStatus struct {
 	onBus string // the state of a run that was looked up on a bus
 }
 
-// watchStatus prints the status again and again until nothing is under way.
-func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, asJSON bool) error {
-	t := time.NewTicker(watchEvery)
-	defer t.Stop()
-	for {
+// watchStatus prints the status at every tick until nothing is under way. A run
+// that was under way and is not known any more has ended and was cleaned.
+func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, asJSON bool, tick <-chan time.Time) error {
+	for seen := false; ; seen = true {
 		if isTerminal(p.Stdout) && !asJSON {
 			fmt.Fprint(raw(p.Stdout), "\x1b[H\x1b[2J") // the screen, anew
 		}
 		alive, err := p.status(ctx, p.Stdout, look, only, asJSON)
+		if unknown := (*usageError)(nil); seen && only != "" && errors.As(err, &unknown) {
+			if asJSON {
+				fmt.Fprintln(p.Stdout, "[]")
+			} else {
+				fmt.Fprintf(p.Stdout, "run %s has ended\n", only)
+			}
+			return nil
+		}
 		if err != nil || alive == 0 {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-t.C:
+		case <-tick:
 		}
 	}
 }
@@ -211,8 +221,8 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	return list, nil
 }
 
-// runsOn looks at the runs of a bus. Whether a coordinator lives cannot be
-// seen there; a run whose manifest says that it is at work counts as alive.
+// runsOn looks at the runs of a bus. A run whose manifest says that it is at
+// work counts as alive, unless its coordinator's heartbeat is too old.
 func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]runStatus, error) {
 	all, err := b.Manifests(ctx)
 	if err != nil {
@@ -226,6 +236,11 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		s := runStatus{
 			Entry: process.Entry{RunID: m.RunID, URL: redact.URLs(where.URL), Context: where.Context, Session: m.Session, State: string(m.State)},
 			Alive: m.State == run.StateRunning, BusAnswers: true, onBus: string(m.State),
+		}
+		if s.Alive {
+			if dead, err := coordinator.Dead(ctx, b, m.Manifest); err == nil && dead {
+				s.Alive, s.onBus = false, "its coordinator is gone"
+			}
 		}
 		if n := len(m.Sessions); n > 0 {
 			s.StartedAt = m.Sessions[n-1].StartedAt

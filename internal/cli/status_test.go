@@ -29,3 +29,39 @@ func TestStatusSaysWhichBus(t *testing.T) {
 		}
 	}
 }
+
+// A run that is watched ends, and is not known any more: that is no error. One
+// that was never known is.
+func TestWatchEndsWithTheRun(t *testing.T) {
+	nobody := &usageError{msg: "no run r is known on this machine", hint: "coordinator status"}
+	for _, c := range []struct {
+		name  string
+		looks []error
+		want  bool
+	}{
+		{"it ends", []error{nil, nobody}, true},
+		{"it was never there", []error{nobody}, false},
+		{"the bus is lost", []error{nil, context.DeadlineExceeded}, false},
+	} {
+		for _, asJSON := range []bool{false, true} {
+			var out bytes.Buffer
+			n := 0
+			look := func(context.Context) ([]runStatus, error) {
+				n++
+				if err := c.looks[n-1]; err != nil {
+					return nil, err
+				}
+				return []runStatus{{Entry: process.Entry{RunID: "r", PID: 1, StartedAt: time.Now()}, Alive: true}}, nil
+			}
+			ticks := make(chan time.Time, 1)
+			ticks <- time.Now()
+			err := (Program{Stdout: &out}).watchStatus(t.Context(), look, "r", asJSON, ticks)
+			if (err == nil) != c.want || n != len(c.looks) {
+				t.Errorf("%s, JSON %v: %v after %d looks (want success: %v)\n%s", c.name, asJSON, err, n, c.want, &out)
+			}
+			if c.want && !asJSON && !strings.Contains(out.String(), "run r has ended") {
+				t.Errorf("%s: it does not say that the run has ended:\n%s", c.name, &out)
+			}
+		}
+	}
+}

@@ -54,6 +54,7 @@ type ui struct {
 	// troubles are shown by the goroutine that shows all else: whoever tells of
 	// them must not wait for the terminal.
 	troubles chan coordinator.Trouble
+	notices  chan string
 	told     map[string]bool
 	closed   sync.Once
 }
@@ -61,7 +62,7 @@ type ui struct {
 func newUI(p Program, f runFlags, id run.ID) *ui {
 	u := &ui{
 		p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(),
-		troubles: make(chan coordinator.Trouble, 64), told: map[string]bool{},
+		troubles: make(chan coordinator.Trouble, 64), told: map[string]bool{}, notices: make(chan string, 64),
 	}
 	if file, ok := raw(p.Stderr).(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
@@ -175,6 +176,14 @@ func (u *ui) trouble(t coordinator.Trouble) {
 	}
 }
 
+// notice is called with a line about what holds the run up.
+func (u *ui) notice(text string) {
+	select {
+	case u.notices <- text:
+	default: // there are many; the log has them all
+	}
+}
+
 // tell shows an attempt that went wrong, if none like it was shown.
 func (u *ui) tell(t coordinator.Trouble) {
 	text, _, _ := strings.Cut(t.Error, "; its log: ")
@@ -219,7 +228,13 @@ func (u *ui) show() {
 			for range len(u.troubles) {
 				u.tell(<-u.troubles)
 			}
+			for range len(u.notices) {
+				u.say("warning: %s", <-u.notices)
+			}
 			return
+		case text := <-u.notices:
+			u.say("warning: %s", text)
+			continue
 		case t := <-u.troubles:
 			u.tell(t)
 			continue

@@ -14,11 +14,16 @@ func (p Program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := version()
-			fmt.Fprintf(p.Stdout, "gx1-replay %s (commit %s, %s %s/%s)\n", v.Module, v.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return nil
+			_, err := fmt.Fprint(p.Stdout, versionText())
+			return err
 		},
 	}
+}
+
+// versionText is the line that tells the version.
+func versionText() string {
+	v := version()
+	return fmt.Sprintf("gx1-replay %s (commit %s, %s %s/%s)\n", v.Module, v.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version reads what the linker knows of this program.

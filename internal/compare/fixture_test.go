@@ -53,7 +53,7 @@ func newRun(id run.ID, gate bool) aRun {
 		f := footer.Footer{
 			RunID: string(id), ChunkID: strconv.FormatInt(i, 10), Status: footer.StatusOK,
 			NModelCalls: 240, NTradesClosed: 50, WallClockSec: 12, TotalBars: chunkBars, BarsProcessed: chunkBars,
-			BarsPerSec: chunkBars / 12.0, FeatureTimeMeanMS: 2000 / 240.0,
+			BarsPerSec: chunkBars / 12.0, FeatureTimeMeanMS: 2000.0 / chunkBars,
 			TFeatureBuildSec: 2, TModelTotalSec: 9, TPolicyTotalSec: 0.5, TIOTotalSec: 0.25, WorkerTimeSec: 13,
 			Schema: footer.Schema, ChunkIdx: i, Attempt: 1, Claim: uint64(100 + i), Seq: 9, Final: true,
 			WorkerID: "box-4711-1a2b", Host: "box", Engine: footer.EngineBuiltin,
@@ -64,6 +64,7 @@ func newRun(id run.ID, gate bool) aRun {
 			f.NModelCalls, f.PregateSkips, f.PregatePasses = 30, 210, 30
 			f.SkipReasons = footer.Counts{"atr_too_low": 210}
 			f.WallClockSec, f.TFeatureBuildSec, f.TModelTotalSec, f.TPregateTotalSec = 3, 0.5, 1.5, 0.125
+			f.FeatureTimeMeanMS = 500.0 / chunkBars
 		}
 		r.footers = append(r.footers, f)
 		r.planned = append(r.planned, chunkBars)

@@ -1,9 +1,6 @@
 package coordinator
 
 import (
-	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -60,12 +57,6 @@ type bad struct {
 	seq uint64
 	idx int
 	why error
-}
-
-// unproven is a final footer that is held back until its claim is seen.
-type unproven struct {
-	f   footer.Footer
-	seq uint64
 }
 
 // chunkState is immutable.
@@ -146,94 +137,6 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	if t, ok := troubleOf(r, old.rec); ok {
 		b.onTrouble(t)
 	}
-}
-
-// TakeFooter notes an ok footer; package bus calls it. One whose claim the bus
-// has not held, as far as is known, is held back: see Life.settle.
-func (b *board) TakeFooter(f *footer.Footer, seq uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.announce()
-	b.footers = max(b.footers, seq)
-	idx := int(f.ChunkIdx)
-	if c := b.chunks[idx].Load(); c.held(lease.TokenOf(*f)) || c.knows(*f) {
-		b.accept(*f)
-		return
-	}
-	b.unproven[idx] = unproven{*f, seq}
-}
-
-// show tells that the bus holds a record of claim t of chunk idx.
-func (b *board) show(t lease.Token, idx int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if u, waits := b.unproven[idx]; waits && lease.TokenOf(u.f) == t {
-		defer b.announce()
-		b.accept(u.f)
-	}
-}
-
-// accept lets a footer of the bus count. The caller holds b.mu.
-func (b *board) accept(f footer.Footer) {
-	idx := int(f.ChunkIdx)
-	delete(b.unproven, idx)
-	old := b.chunks[idx].Load()
-	next := *old
-	next.line = b.better(old.line, f)
-	next.onBus = true
-	b.store(idx, old, &next)
-	b.meet(f.WorkerID, f.Host, f.WorkerBuild)
-}
-
-// maxPast bounds the claims that are remembered of a chunk. Nobody but a chunk
-// that fails or is released again and again has more, and of those the latest
-// are the ones whose footers may still come.
-const maxPast = 16
-
-func remember(past []lease.Token, t lease.Token) []lease.Token {
-	if len(past) >= maxPast {
-		past = past[len(past)-maxPast+1:]
-	}
-	return append(slices.Clip(past), t)
-}
-
-// held reports whether a record of claim t was seen.
-func (c *chunkState) held(t lease.Token) bool {
-	return c.rec != nil && c.rec.Token() == t || slices.Contains(c.past, t)
-}
-
-// knows reports whether f is the ok footer that is known already, from this
-// user's own files or from before the bus lost its records.
-func (c *chunkState) knows(f footer.Footer) bool {
-	f.Error, f.ErrorTraceback = "", ""
-	return c.line.IsOK() && reflect.DeepEqual(c.line.Footer(), f.Normalize())
-}
-
-// waiting lists the final footers whose claims were not seen.
-func (b *board) waiting() map[int]unproven {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return maps.Clone(b.unproven)
-}
-
-// refuse takes a final footer for forged: u was held back, and its claim is on
-// the bus no more.
-func (b *board) refuse(idx int, u unproven) {
-	err := fmt.Errorf("footer of chunk %d: no lease record shows claim %d by worker %.80q, attempt %d", idx, u.f.Claim, u.f.WorkerID, u.f.Attempt)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.announce()
-	if b.unproven[idx].seq != u.seq {
-		return // accepted meanwhile, or another came
-	}
-	delete(b.unproven, idx)
-	b.refused.Add(1)
-	old := b.chunks[idx].Load()
-	next := *old
-	next.refused++
-	next.lastErr = err.Error()
-	b.store(idx, old, &next)
-	b.onBad(bad{u.seq, idx, err})
 }
 
 // Rewound forgets how far a stream was followed and what stood in it, not

@@ -50,6 +50,7 @@ func bubble(t *testing.T, f func(t *testing.T, newRun func(chunks int) *world)) 
 	emptyPools()
 	storeObjects(t, dir)
 	emptyPools()
+	defer emptyPools() // for tests outside
 	synctest.Test(t, func(t *testing.T) {
 		srv := startBus(t, dir)
 		var last *world

@@ -62,6 +62,8 @@ func TestWhereStopsArePassedOn(t *testing.T) {
 
 // What is passed on beside others has a bound, and the rest is refused.
 func TestPassingOnIsBounded(t *testing.T) {
+	emptyPools() // of what bubbles have left
+	defer emptyPools()
 	reg, err := process.OpenRegister(filepath.Join(t.TempDir(), "runs"))
 	if err != nil {
 		t.Fatal(err)

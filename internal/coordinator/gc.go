@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
@@ -165,11 +166,18 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 			continue
 		}
 		g := Garbage{RunID: m.RunID, Where: "bus", Outcome: string(m.State)}
-		last := m.Sessions[len(m.Sessions)-1]
+		lives := false
+		if named[m.RunID] && m.State != run.StateExported {
+			if lives, err = Alive(ctx, cfg.Bus, m.Manifest, func(d time.Duration) {
+				cfg.Logger.Warn("watching whether the run's coordinator lives", "run_id", m.RunID, "host", m.Coordinator.Host, "for", d)
+			}); err != nil {
+				return list, err
+			}
+		}
 		switch {
 		case m.State == run.StateExported:
 			g.Removed, g.Why = true, "the run is complete"
-		case named[m.RunID] && last.EndedAt.IsZero() && livesHere(m.Coordinator):
+		case lives:
 			g.Why = "it is at work"
 		case named[m.RunID]:
 			g.Removed, g.Why = true, "it was named"
@@ -198,15 +206,6 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 		}
 	}
 	return list, nil
-}
-
-func livesHere(c run.Coordinator) bool {
-	host, err := os.Hostname()
-	if err != nil || host != c.Host {
-		return false
-	}
-	start, err := process.StartTime(c.PID)
-	return err == nil && start == c.StartTime
 }
 
 // dropObjects removes the data set, the policy and the other objects of m that

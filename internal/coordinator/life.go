@@ -285,22 +285,6 @@ func (l *Life) load(ctx context.Context) error {
 	return nil
 }
 
-// prove reads the lease records of chunks whose final footers are held back: a
-// claim is stored before its footer, and may have come the other way round.
-func (l *Life) prove(ctx context.Context) error {
-	for idx := range l.board.waiting() {
-		rec, seq, err := l.Bus.Lease(ctx, l.Manifest.RunID, idx)
-		var refused *bus.RefusedError
-		if err != nil && !errors.As(err, &refused) {
-			return fmt.Errorf("looking for the claim of a final footer: %w", err)
-		}
-		if rec != nil && rec.Check(l.Manifest, seq) == nil {
-			l.board.show(rec.Token(), idx)
-		}
-	}
-	return nil
-}
-
 // giveBack stores ok footers that are known and that the bus does not have,
 // from files or from before the bus lost them: an ok footer is true whoever
 // sends it, and keeps its chunk from being replayed.

@@ -73,25 +73,6 @@ func (l *Life) deleteFooter(ctx context.Context, b bad) {
 	}
 }
 
-// settle decides about final footers that were held back for a whole lease,
-// connected without a break: their claims are not to be seen any more.
-func (l *Life) settle(ctx context.Context, waited map[int]unproven) {
-	if len(waited) == 0 {
-		return
-	}
-	if err := l.prove(ctx); err != nil {
-		if ctx.Err() == nil {
-			l.Logger.Warn("proving final footers failed", "error", err)
-		}
-		return
-	}
-	for idx, u := range l.board.waiting() {
-		if waited[idx].seq == u.seq {
-			l.board.refuse(idx, u)
-		}
-	}
-}
-
 // release writes the release of claims of earlier sessions whose records have
 // not changed for a whole lease, so that no worker has to spend one on finding
 // that out; and of attempts that were stopped by a stop that is not stored, which
@@ -117,7 +98,7 @@ func (l *Life) mend(ctx context.Context) error {
 	if err := l.Bus.MakeStreams(ctx, max(l.Replicas, 1)); err != nil {
 		return err
 	}
-	if err := l.renew(ctx); err != nil {
+	if err := l.keepManifest(ctx); err != nil {
 		return err
 	}
 	if err := l.putObjects(ctx); err != nil {
@@ -139,11 +120,17 @@ func (l *Life) mend(ctx context.Context) error {
 	return l.ask(ctx, lost)
 }
 
-// renew writes the manifest again: it says that this coordinator lives.
-func (l *Life) renew(ctx context.Context) error {
+// keepManifest writes the manifest again if the bus has lost it or has an older
+// one. ErrTakenOver: a later session has begun.
+func (l *Life) keepManifest(ctx context.Context) error {
+	stored, rev, err := l.Bus.Manifest(ctx, l.Manifest.RunID)
+	if err == nil && rev == l.revision && stored.Ref() == l.Manifest.Ref() &&
+		stored.Session == l.Manifest.Session && sameProcess(stored.Coordinator, l.Manifest.Coordinator) {
+		return nil
+	}
 	m := l.Manifest
 	m.Coordinator.HeardAt = time.Now().UTC()
-	return l.write(ctx, m)
+	return l.write(ctx, m) // says what is wrong with the stored one
 }
 
 // write stores m as this session's manifest. A bus that came back with older
@@ -170,10 +157,10 @@ func (l *Life) write(ctx context.Context, m run.Manifest) error {
 		case err != nil:
 			return err
 		case stored.Ref() != m.Ref():
-			return fmt.Errorf("run %s: %w: it is another run of this name by now, led by process %d on %s", m.RunID, ErrTakenOver, stored.Coordinator.PID, stored.Coordinator.Host)
+			return fmt.Errorf("run %s: %w: it is another run of this name by now, led by %s", m.RunID, ErrTakenOver, describeProcess(stored.Coordinator))
 		case stored.Session > m.Session, stored.Session == m.Session && !sameProcess(stored.Coordinator, m.Coordinator):
-			return fmt.Errorf("run %s, session %d: %w: session %d is led by process %d on %s",
-				m.RunID, m.Session, ErrTakenOver, stored.Session, stored.Coordinator.PID, stored.Coordinator.Host)
+			return fmt.Errorf("run %s, session %d: %w: session %d is led by %s",
+				m.RunID, m.Session, ErrTakenOver, stored.Session, describeProcess(stored.Coordinator))
 		}
 		if rev == l.revision {
 			return fmt.Errorf("manifest of run %s: %w, and nothing was changed", m.RunID, bus.ErrConflict)
@@ -182,6 +169,8 @@ func (l *Life) write(ctx context.Context, m run.Manifest) error {
 	}
 }
 
+func describeProcess(c run.Coordinator) string { return fmt.Sprintf("process %d on %s", c.PID, c.Host) }
+
 func sameProcess(a, b run.Coordinator) bool {
-	return a.Host == b.Host && a.PID == b.PID && a.StartTime == b.StartTime
+	return a.Host == b.Host && a.PID == b.PID && a.StartTime == b.StartTime && a.BootID == b.BootID && a.PIDNamespace == b.PIDNamespace
 }

@@ -41,10 +41,28 @@ var ErrLive = errors.New("the run's coordinator is at work and writes this file 
 var ErrNoBus = errors.New("no bus of this run is left")
 
 // Recover exports a run, with export mode recovered, from what its bus holds
-// and from what its coordinator and its local workers have left in files.
+// and from what its coordinator and its local workers have left in files. A run
+// that is exported already is an *Exported, unless its file is in the target's
+// directory.
 func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
-	if cfg.Live && (cfg.Output == "" || samePath(cfg.Output, cfg.Target.Perf())) {
+	own := cfg.Output == "" || samePath(cfg.Output, cfg.Target.Perf())
+	if own && !cfg.Live && cfg.Bus != nil {
+		var err error
+		if cfg.Live, err = livesOn(ctx, cfg.Bus, cfg); err != nil {
+			return export.Result{}, err
+		}
+	}
+	if cfg.Live && own {
 		return export.Result{}, fmt.Errorf("run %s: %w", cfg.Target.RunID, ErrLive)
+	}
+	if cfg.Bus != nil { // before anything is written
+		m, _, err := cfg.Bus.Manifest(ctx, cfg.Target.RunID)
+		if err == nil {
+			err = refuseExported(cfg.Target, m)
+		}
+		if err != nil {
+			return export.Result{}, err
+		}
 	}
 	var lock *export.Lock
 	if !cfg.Live {
@@ -86,6 +104,17 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	}
 	files.Dirs = workDirs(cfg.Target)
 	return export.Recover(ctx, files)
+}
+
+// livesOn reports whether the run's coordinator lives, as b has it.
+func livesOn(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (bool, error) {
+	m, _, err := b.Manifest(ctx, cfg.Target.RunID)
+	if err != nil {
+		return false, err
+	}
+	return Alive(ctx, b, m, func(d time.Duration) {
+		cfg.Logger.Warn("watching whether the run's coordinator lives", "host", m.Coordinator.Host, "for", d)
+	})
 }
 
 // recoverFiles is Recover without a bus: found is what could be read of one that
@@ -137,13 +166,17 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 	if err != nil {
 		return perf.File{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
 	}
+	// What was cleaned while it was read is not missing.
+	now, _, err := b.Manifest(ctx, id)
+	if err == nil {
+		err = refuseExported(cfg.Target, now)
+	}
+	if err != nil {
+		return perf.File{}, err
+	}
 	chunks, t := board.snapshot()
 	crew := board.crew.Load()
 	heard = latest(heard, m.Coordinator.HeardAt)
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
 	for i := range m.Sessions {
 		if t := &m.Sessions[i]; t.EndedAt.IsZero() {
 			t.EndedAt = latest(t.StartedAt, heard)
@@ -157,7 +190,7 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 		Sessions: m.Sessions, Wall: perf.WallOf(m.Sessions),
 		WorkersSeen: len(crew.workers), Hosts: crew.hosts, WorkerBuilds: crew.builds, EngineVersion: m.EngineVersion,
 		Redeliveries: t.redeliveries, Releases: t.releases, Failures: t.failures, FootersRefused: board.refused.Load(),
-		Env: envInfo(cfg.Version, host, m.Engine, m.PregateEnabled),
+		Env: envInfo(cfg.Version, hostName(), m.Engine, m.PregateEnabled),
 	}
 	if stop.Seq > m.StopSeq { // came, and no session has said that it is done with
 		r.Stop = stop.Stop

@@ -186,28 +186,34 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 	if complete {
 		m.State = run.StateExported
 	}
-	m.ExportSHA256, m.ExportFile = out.Result.SHA256, out.Result.Path
+	m.ExportSHA256, m.ExportFile, m.ExportHost = out.Result.SHA256, out.Result.Path, m.Coordinator.Host
 	m.Sessions[len(m.Sessions)-1].EndedAt = now.UTC()
 	m.Sessions[len(m.Sessions)-1].WallSec = now.Sub(s.started).Seconds()
 	m.Coordinator.HeardAt = now.UTC()
-	if life.revision == 0 {
-		return false // stopped before the manifest was stored
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patienceStopped/2)
 	defer cancel()
-	if out.Code != 2 {
-		// A stop that was stored up to now was for this session, also one that
-		// came after its last export.
-		life.readStop(ctx)
-		if stop := life.stop.Load(); stop != nil {
-			m.StopSeq = max(m.StopSeq, stop.Seq)
+	stored := life.revision != 0 // else stopped before the manifest was
+	if stored {
+		if out.Code != 2 {
+			// A stop that was stored up to now was for this session, also one that
+			// came after its last export.
+			life.readStop(ctx)
+			if stop := life.stop.Load(); stop != nil {
+				m.StopSeq = max(m.StopSeq, stop.Seq)
+			}
 		}
+		if err := life.write(ctx, m); err != nil {
+			s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
+			return false
+		}
+		s.cfg.Step("manifest")
 	}
-	if err := life.write(ctx, m); err != nil {
-		s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
+	if err := life.Bus.EndBeats(ctx, m.RunID); err != nil {
+		s.cfg.Logger.Warn("ending the heartbeats", "error", err)
+	}
+	if !stored {
 		return false
 	}
-	s.cfg.Step("manifest")
 	return complete
 }
 

@@ -61,14 +61,10 @@ func (e *Differs) Error() string {
 
 // Cleaned says that the bus knows the run as exported, and that its perf JSON
 // is not in this output directory.
-type Cleaned struct {
-	RunID  run.ID
-	File   string
-	SHA256 string
-}
+type Cleaned struct{ Exported }
 
 func (e *Cleaned) Error() string {
-	return fmt.Sprintf("run %s is complete: it was exported to %s (SHA-256 %s) and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.File, e.SHA256, e.RunID)
+	return fmt.Sprintf("run %s is complete: it was exported to %s and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.Where(), e.RunID)
 }
 
 // ErrTakenOver: another coordinator has begun a later session of the run.
@@ -260,6 +256,10 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	if err != nil {
 		return run.Manifest{}, fmt.Errorf("finding this process's start: %w", err)
 	}
+	place, err := process.Here()
+	if err != nil {
+		s.cfg.Logger.Warn("whether this coordinator lives is asked of the bus alone", "error", err)
+	}
 	m := run.Manifest{
 		Schema: run.Schema, RunID: s.cfg.RunID, Incarnation: newIncarnation(), Session: 1, State: run.StateRunning,
 		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
@@ -267,7 +267,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
 		Engine: s.cfg.Engine, EngineVersion: replay.Version, LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
 		Sessions:    []run.SessionTimes{{Session: 1, StartedAt: s.started.UTC()}},
-		Coordinator: run.Coordinator{Host: host, PID: pid, StartTime: start, HeardAt: s.started.UTC()},
+		Coordinator: run.Coordinator{Host: host, PID: pid, StartTime: start, HeardAt: s.started.UTC(), BootID: place.BootID, PIDNamespace: place.PIDNamespace},
 		CreatedAt:   s.started.UTC(),
 	}
 	if s.cfg.Engine == footer.EngineBuiltin {
@@ -344,7 +344,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		}
 		m.Incarnation = stored.Incarnation
 		if stored.State == run.StateExported {
-			return m, &Cleaned{RunID: m.RunID, File: stored.ExportFile, SHA256: stored.ExportSHA256}
+			return m, &Cleaned{exportedBy(*stored)}
 		}
 		if err := s.refuseDecisions(stored.Decisions); err != nil {
 			return m, err
@@ -357,7 +357,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			m.FeatureStates = stored.FeatureStates
 		}
 		m.StopSeq = max(m.StopSeq, stored.StopSeq)
-		m.ExportSHA256, m.ExportFile = stored.ExportSHA256, stored.ExportFile
+		m.ExportSHA256, m.ExportFile, m.ExportHost = stored.ExportSHA256, stored.ExportFile, exportHost(*stored)
 		earlier = perf.MergeSessions(stored.Sessions, earlier)
 		heard = latest(heard, stored.Coordinator.HeardAt)
 	}
@@ -445,42 +445,17 @@ func (s *Session) passOwnStop(ctx context.Context, b *bus.Bus, m *run.Manifest) 
 	return nil
 }
 
-// alone returns ErrAlive if the coordinator of the stored session still
-// lives. On this host that is seen at once; on another one its manifest is
-// watched, which it renews once per lease. No clocks are compared.
-func (s *Session) alone(ctx context.Context, b *bus.Bus, stored run.Manifest, rev uint64) error {
-	if n := len(stored.Sessions); n > 0 && !stored.Sessions[n-1].EndedAt.IsZero() {
-		return nil
+// alone returns ErrAlive if the coordinator of the stored session lives.
+func (s *Session) alone(ctx context.Context, b *bus.Bus, stored run.Manifest) error {
+	c := stored.Coordinator
+	lives, err := Alive(ctx, b, stored, func(d time.Duration) {
+		s.cfg.Logger.Info("watching whether the run's coordinator lives", "host", c.Host, "pid", c.PID, "for", d)
+		s.notice("the run has a coordinator, %s, that may live; watching its heartbeat for %v", describeProcess(c), d.Round(time.Second))
+	})
+	if err != nil || !lives {
+		return err
 	}
-	c, me := stored.Coordinator, s.identity.Coordinator
-	refused := fmt.Errorf("run %s: %w (process %d on %s)", stored.RunID, ErrAlive, c.PID, c.Host)
-	if c.Host == me.Host {
-		if start, err := process.StartTime(c.PID); err == nil && start == c.StartTime {
-			return refused
-		}
-		return nil
-	}
-	s.cfg.Logger.Info("another host's session has not ended; watching whether its coordinator lives", "host", c.Host, "for", 2*stored.LeaseDuration)
-	end := time.NewTimer(2 * stored.LeaseDuration)
-	defer end.Stop()
-	look := time.NewTicker(max(stored.LeaseDuration/10, 100*time.Millisecond))
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-end.C:
-			return nil
-		case <-look.C:
-		}
-		_, now, err := b.Manifest(ctx, stored.RunID)
-		if err != nil {
-			return err
-		}
-		if now != rev {
-			return refused
-		}
-	}
+	return fmt.Errorf("run %s: %w (%s)", stored.RunID, ErrAlive, describeProcess(c))
 }
 
 // alreadyRun is the answer to a run that leaves nothing to do.

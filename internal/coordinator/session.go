@@ -104,6 +104,9 @@ type Config struct {
 	// Trouble, if not nil, is told of attempts that went wrong; it must not
 	// block.
 	Trouble func(Trouble)
+	// Notice, if not nil, is called with a line about what holds the run up. It
+	// must not block.
+	Notice func(string)
 	// Hold, if not nil, is called by the session's own goroutine before it
 	// goes to work; a test blocks it there.
 	Hold func()
@@ -272,6 +275,13 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	return out, nil
 }
 
+// notice shows a line on the coordinator's terminal.
+func (s *Session) notice(format string, args ...any) {
+	if s.cfg.Notice != nil {
+		s.cfg.Notice(fmt.Sprintf(format, args...))
+	}
+}
+
 var errOver = errors.New("the session is over")
 
 // work is everything but the watchdog: data, bus, workers, the life of the
@@ -368,7 +378,8 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		// Who is refused, or whose key cannot be read, has run nothing. A bus
 		// that is not there is the run's misfortune, and its file says so.
 		external := s.cfg.NATS != nil
-		return !external || bus.Unreachable(err) || bus.Transient(err), err
+		lacks := (*bus.LackError)(nil)
+		return !external || bus.Unreachable(err) || bus.Transient(err) || errors.As(err, &lacks), err
 	}
 	life.Replicas = transport.replicas
 	clean := false
@@ -405,6 +416,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
+	owned.Go(func() { s.watchObstacles(poolCtx, b, life.Manifest) })
 	if s.cfg.NATS != nil {
 		owned.Go(func() { s.watchBus(poolCtx, b) })
 	}
@@ -418,8 +430,19 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
 		})
 	}
+	beatCtx, stopBeat := context.WithCancel(poolCtx)
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		life.beat(beatCtx)
+	}()
+	endBeats := func() { stopBeat(); <-beating }
+	defer endBeats()
 	err = life.Run(ctx, over)
 	endBackup()
+	if errors.Is(err, ErrTakenOver) {
+		endBeats() // the key is the other's
+	}
 	if err != nil {
 		if over.Err() == nil {
 			log.Error("the run ended by itself", "error", err)
@@ -430,6 +453,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	out := <-verdict
 	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
 	s.publishFiles(exporter)
+	endBeats()
 	if s.closeRun(life, out) && !s.cfg.KeepBus {
 		clean = true
 		s.cleanBus(b)
@@ -461,7 +485,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	m := life.Manifest
 	if err == nil {
 		if s.cfg.NATS != nil {
-			if err := s.alone(ctx, b, stored, rev); err != nil {
+			if err := s.alone(ctx, b, stored); err != nil {
 				return false, err
 			}
 		}

@@ -17,6 +17,8 @@ import (
 // session has not begun; one that was there before was for another run of that
 // name.
 func TestAStopBeforeTheFirstSessionCounts(t *testing.T) {
+	emptyPools() // of what bubbles have left
+	defer emptyPools()
 	s := &Session{
 		cfg:    Config{RunID: "r1", Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)},
 		target: export.Target{Dir: t.TempDir(), RunID: "r1"}, lines: loglimit.New(slog.New(slog.DiscardHandler)),

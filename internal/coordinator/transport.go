@@ -156,14 +156,26 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 // ready makes an external bus ready, and gives one that is lost meanwhile a
 // while to come back.
 func (s *Session) ready(ctx context.Context, b *bus.Bus, asked int) (replicas int, differences []bus.Difference, err error) {
+	told := false
 	for begun := time.Now(); ; {
 		replicas, differences, err = b.Ready(ctx, asked)
+		if bus.NobodyAnswers(err) && time.Since(begun) > answerPatience {
+			return 0, nil, bus.WithoutJetStream(err)
+		}
 		if err == nil || !bus.Transient(err) || s.stopping.Load() || time.Since(begun) > readyPatience || !pause(ctx, beginEvery) {
 			return replicas, differences, err
 		}
 		s.cfg.Logger.Warn("the bus is not ready yet; trying again", "error", err)
+		if !told {
+			s.notice("the bus is not ready yet; trying again: %v", err)
+			told = true
+		}
 	}
 }
+
+// answerPatience is how long a server without JetStream is taken for one of a
+// cluster whose servers with JetStream are just away.
+const answerPatience = 4 * time.Second
 
 // readyPatience is what a cluster may need to choose its leaders.
 const readyPatience = 30 * time.Second
@@ -214,7 +226,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 		return
 	}
 	if err == nil && m.State != run.StateExported {
-		m.State, m.ExportFile = run.StateExported, s.target.Perf()
+		m.State, m.ExportFile, m.ExportSHA256, m.ExportHost = run.StateExported, s.target.Perf(), exporter.SHA256(), hostName()
 		_, err = t.bus.StoreManifest(ctx, m, rev)
 	}
 	if err != nil && !errors.Is(err, bus.ErrNoRun) {

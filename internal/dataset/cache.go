@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"gx1replay/internal/bars"
+	"gx1replay/internal/memo"
 	"gx1replay/internal/safefile"
 )
 
@@ -25,14 +27,46 @@ import (
 // of processes may share one: a file is written aside and renamed, and one that
 // another has removed is fetched again. A directory that cannot be written is
 // no error: there is no cache then.
+//
+// All that read through it also share what was decoded last, in memory and by
+// digest.
 type Cache struct {
 	dir string
 	max int64
 	log *slog.Logger
 
+	decoded decoded
+
 	mu    sync.Mutex
 	room  int64 // bytes that may be written before the directory is looked at again
 	quiet bool  // it was said that nothing can be kept
+}
+
+// decoded are slices in memory, by their digests: a chunk most often begins in
+// the slice in which the one before it ended.
+type decoded struct {
+	bars  *memo.Memo[[]bars.Bar]
+	extra *memo.Memo[[]bars.Column]
+}
+
+// Bounds of what a process keeps decoded, whatever number of runs it serves.
+// A slice of bars has about 5 MB, one of extra columns 0.5 MB per column.
+const (
+	decodedBars  = 64 << 20
+	decodedExtra = 64 << 20
+)
+
+func newDecoded() decoded {
+	return decoded{memo.New[[]bars.Bar](decodedBars), memo.New[[]bars.Column](decodedExtra)}
+}
+
+// memory is where what was decoded is kept; a nil Cache has none, and each of
+// its users one of its own.
+func (c *Cache) memory() decoded {
+	if c == nil {
+		return newDecoded()
+	}
+	return c.decoded
 }
 
 const (
@@ -53,7 +87,7 @@ func NewCache(dir string, max int64, log *slog.Logger) *Cache {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Cache{dir: dir, max: max, log: log}
+	return &Cache{dir: dir, max: max, log: log, decoded: newDecoded()}
 }
 
 // Get returns the object name, whose content has the SHA-256 sha (hex) and at

@@ -15,7 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
+	"unsafe"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -147,18 +147,8 @@ type Set struct {
 	cache *Cache
 	ix    index
 
-	mu     sync.Mutex
-	loaded []loaded // most recently used first
+	decoded decoded
 }
-
-type loaded struct {
-	i    int
-	bars []bars.Bar
-}
-
-// keepLoaded is how many decoded slices a Set keeps, about 5 MB each: a chunk
-// with its warm-up and what follows it spans at most a few.
-const keepLoaded = 4
 
 // Open finds the data set d on the bus. cache keeps fetched slices; nil: none
 // is kept.
@@ -171,7 +161,7 @@ func Open(ctx context.Context, store Store, d run.Data, cache *Cache) (*Set, err
 	if err != nil {
 		return nil, fmt.Errorf("opening data set %s: %w", d.SHA256, err)
 	}
-	return &Set{store: store, cache: cache, ix: ix}, nil
+	return &Set{store: store, cache: cache, ix: ix, decoded: cache.memory()}, nil
 }
 
 // parseIndex reads an index that came from the bus.
@@ -258,41 +248,23 @@ func (s *Set) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, 
 	}
 }
 
-// slice returns slice i from memory, the cache or the bus.
+// slice returns slice i from memory, the cache or the bus. One that is slow to
+// come holds up nobody but those who need it.
 func (s *Set) slice(ctx context.Context, i int) ([]bars.Bar, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, l := range s.loaded {
-		if l.i == i {
-			copy(s.loaded[1:k+1], s.loaded[:k])
-			s.loaded[0] = l
-			return l.bars, nil
+	sha := s.ix.Slices[i]
+	list, err := s.decoded.bars.Get(ctx, sha, func(ctx context.Context) ([]bars.Bar, int64, error) {
+		data, err := s.cache.Get(ctx, s.store, sliceName(sha), sha, maxObject)
+		if err != nil {
+			return nil, 0, err
 		}
+		list, err := bars.ParseCanonical(data)
+		return list, int64(len(list)) * int64(unsafe.Sizeof(bars.Bar{})), err
+	})
+	if want := min(s.ix.SliceBars, s.ix.Bars-int64(i)*s.ix.SliceBars); err == nil && int64(len(list)) != want {
+		err = fmt.Errorf("it has %d bars (want %d)", len(list), want)
 	}
-	list, err := s.load(ctx, i)
 	if err != nil {
 		return nil, fmt.Errorf("slice %d of the data set: %w", i, err)
-	}
-	if len(s.loaded) == keepLoaded {
-		s.loaded = s.loaded[:keepLoaded-1]
-	}
-	s.loaded = append([]loaded{{i, list}}, s.loaded...)
-	return list, nil
-}
-
-func (s *Set) load(ctx context.Context, i int) ([]bars.Bar, error) {
-	sha := s.ix.Slices[i]
-	data, err := s.cache.Get(ctx, s.store, sliceName(sha), sha, maxObject)
-	if err != nil {
-		return nil, err
-	}
-	want := min(s.ix.SliceBars, s.ix.Bars-int64(i)*s.ix.SliceBars)
-	list, err := bars.ParseCanonical(data)
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(list)) != want {
-		return nil, fmt.Errorf("it has %d bars (want %d)", len(list), want)
 	}
 	return list, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
@@ -18,6 +19,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/embedded"
+	"gx1replay/internal/memo"
 	"gx1replay/internal/run"
 )
 
@@ -398,26 +400,84 @@ func TestBarsEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestFewSlicesAreKeptInMemory(t *testing.T) {
+// However many sets are read through one cache, what they keep in memory is
+// bounded, and one set's slices serve another with the same content.
+func TestSetsShareABoundedMemory(t *testing.T) {
 	store := newMemory()
+	cache := NewCache(t.TempDir(), 1<<30, nil)
+	cache.decoded.bars = memo.New[[]bars.Bar](30 * int64(unsafe.Sizeof(bars.Bar{}))) // six slices
 	all, d := smallSet(t, store, 100, 5)
-	s := open(t, store, d, t.TempDir())
-	for _, first := range []int{0, 50, 5, 95, 0, 20, 60, 0, 99} {
-		end := min(first+7, 100)
-		got, err := read(t.Context(), s, first, end)
-		if err != nil || !slices.Equal(got, all[first:end]) {
-			t.Fatalf("[%d, %d): %v, %v", first, end, got, err)
+	for range 3 {
+		s, err := Open(t.Context(), store, d, cache)
+		must(t, err)
+		for _, first := range []int{0, 50, 5, 95, 0, 20, 60, 0, 99, 0} {
+			end := min(first+7, 100)
+			got, err := read(t.Context(), s, first, end)
+			if err != nil || !slices.Equal(got, all[first:end]) {
+				t.Fatalf("[%d, %d): %v, %v", first, end, got, err)
+			}
 		}
-		if len(s.loaded) > keepLoaded {
-			t.Fatalf("%d slices are kept (want at most %d)", len(s.loaded), keepLoaded)
-		}
-		if last := (end - 1) / 5; s.loaded[0].i != last {
-			t.Errorf("the latest slice is %d (want %d)", s.loaded[0].i, last)
+		if n, bytes := cache.decoded.bars.Held(); n != 6 || bytes != 30*int64(unsafe.Sizeof(bars.Bar{})) {
+			t.Errorf("%d slices of %d bytes are kept (want 6)", n, bytes)
 		}
 	}
-	_, err := read(t.Context(), s, 0, 100)
+	other, err := Open(t.Context(), newMemory(), d, nil)
+	if err == nil {
+		t.Fatalf("a store without it has %v", other)
+	}
+	s, err := Open(t.Context(), store, d, cache)
 	must(t, err)
-	if len(s.loaded) != keepLoaded || cap(s.loaded) > 4*keepLoaded {
-		t.Errorf("%d of %d are kept", len(s.loaded), cap(s.loaded))
+	s.store, s.cache = newMemory(), nil
+	if got, err := read(t.Context(), s, 0, 7); err != nil || !slices.Equal(got, all[:7]) {
+		t.Errorf("slices that another set has decoded: %v, %v", got, err)
+	}
+}
+
+// hanging is a store whose objects of one name do not come until its caller
+// gives up.
+type hanging struct {
+	Store
+	name  string
+	asked chan struct{}
+}
+
+func (h hanging) GetObject(ctx context.Context, name string, limit int64) ([]byte, error) {
+	if name == h.name {
+		select {
+		case h.asked <- struct{}{}:
+		default:
+		}
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return h.Store.GetObject(ctx, name, limit)
+}
+
+// A slice that does not come holds up nobody who reads another, and who waits
+// for it is answered at once when his context ends.
+func TestASliceThatHangsHoldsUpNobody(t *testing.T) {
+	store := newMemory()
+	all, d := smallSet(t, store, 20, 5)
+	s := open(t, store, d, t.TempDir())
+	h := hanging{store, sliceName(s.ix.Slices[2]), make(chan struct{}, 1)}
+	s.store = h
+	why := errors.New("the run is stopped")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	for range 2 {
+		go func() {
+			_, err := read(ctx, s, 10, 15)
+			ended <- err
+		}()
+	}
+	<-h.asked
+	if got, err := read(t.Context(), s, 0, 10); err != nil || !slices.Equal(got, all[:10]) {
+		t.Errorf("another's slices: %v, %v", got, err)
+	}
+	cancel(why)
+	for range 2 {
+		if err := <-ended; !errors.Is(err, why) {
+			t.Errorf("who waits: %v (want the cause)", err)
+		}
 	}
 }

@@ -184,8 +184,8 @@ func TestExtraRangesAtTheBordersOfSlices(t *testing.T) {
 			t.Errorf("%v: %d columns, %v (want an error that names the range)", r, len(got), err)
 		}
 	}
-	if len(e.loaded) > keepExtra {
-		t.Errorf("%d slices are kept (want at most %d)", len(e.loaded), keepExtra)
+	if n, bytes := e.decoded.extra.Held(); n != 5 || bytes < 100 || bytes > decodedExtra {
+		t.Errorf("%d slices of %d bytes are kept (want all 5)", n, bytes)
 	}
 }
 

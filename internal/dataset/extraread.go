@@ -3,15 +3,10 @@ package dataset
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/run"
 )
-
-// keepExtra is how many decoded slices an Extra keeps: a chunk with its warm-up
-// and tail spans two as a rule.
-const keepExtra = 2
 
 // Extra are the columns that a data set has beside its bars, as a worker reads
 // them. Its methods may be called from any goroutine. A nil *Extra has none.
@@ -21,13 +16,8 @@ type Extra struct {
 	ix     extraIndex
 	shapes []bars.Column
 
-	mu     sync.Mutex
-	loaded []loadedExtra // most recently used first
-}
-
-type loadedExtra struct {
-	i       int
-	columns []bars.Column
+	decoded decoded
+	sha     string
 }
 
 // OpenExtra finds the extra columns of digest sha256Hex, which belong to the
@@ -45,7 +35,7 @@ func OpenExtra(ctx context.Context, store Store, sha256Hex string, d run.Data, c
 	if err != nil {
 		return nil, fmt.Errorf("opening extra columns %.80q: %w", sha256Hex, err)
 	}
-	return &Extra{store: store, cache: cache, ix: ix, shapes: shapes}, nil
+	return &Extra{store: store, cache: cache, ix: ix, shapes: shapes, decoded: cache.memory(), sha: sha256Hex}, nil
 }
 
 // Columns returns the columns with the rows of r, nil if there are none,
@@ -88,40 +78,31 @@ func (e *Extra) Columns(ctx context.Context, r run.BarRange) ([]bars.Column, err
 
 // slice returns slice i from memory, the cache or the bus.
 func (e *Extra) slice(ctx context.Context, i int) ([]bars.Column, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for k, l := range e.loaded {
-		if l.i == i {
-			copy(e.loaded[1:k+1], e.loaded[:k])
-			e.loaded[0] = l
-			return l.columns, nil
-		}
-	}
-	columns, err := e.load(ctx, i)
+	columns, err := e.decoded.extra.Get(ctx, fmt.Sprint(e.sha, " ", i), func(ctx context.Context) ([]bars.Column, int64, error) {
+		return e.load(ctx, i)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("slice %d of the extra columns: %w", i, err)
 	}
-	if len(e.loaded) == keepExtra {
-		e.loaded = e.loaded[:keepExtra-1]
-	}
-	e.loaded = append([]loadedExtra{{i, columns}}, e.loaded...)
 	return columns, nil
 }
 
-func (e *Extra) load(ctx context.Context, i int) ([]bars.Column, error) {
+// load gets slice i and says about how many bytes it takes.
+func (e *Extra) load(ctx context.Context, i int) (columns []bars.Column, bytes int64, err error) {
 	rows := min(e.ix.SliceBars, e.ix.Bars-int64(i)*e.ix.SliceBars)
-	columns := make([]bars.Column, 0, len(e.shapes))
+	columns = make([]bars.Column, 0, len(e.shapes))
 	for k, p := range partsOf(e.shapes) {
 		sha := e.ix.Slices[i][k]
 		data, err := e.cache.Get(ctx, e.store, partName(sha), sha, maxObject)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		list, err := decodePart(data, e.shapes[p.First:p.End], int(rows))
 		if err != nil {
-			return nil, fmt.Errorf("part %d: %w", k, err)
+			return nil, 0, fmt.Errorf("part %d: %w", k, err)
 		}
 		columns = append(columns, list...)
+		bytes += int64(len(data))
 	}
-	return columns, nil
+	return columns, bytes, nil
 }

@@ -34,8 +34,8 @@ func prepareStore(store string) (streams, damage []string, err error) {
 		return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") {
-			continue // being deleted
+		if strings.HasPrefix(e.Name(), ".") || !e.IsDir() {
+			continue // being deleted, or nothing of the server's
 		}
 		what, err := verifyStream(filepath.Join(store, streamsDir, e.Name()), e.Name())
 		if err != nil {

@@ -78,6 +78,16 @@ func TestExamine(t *testing.T) {
 				return b
 			})
 		}, "1.blk is damaged"},
+		"no file": {func(t *testing.T, s string) {
+			if err := errors.Join(os.Remove(filepath.Join(s, "meta.inf")), os.Mkdir(filepath.Join(s, "meta.inf"), 0o700)); err != nil {
+				t.Fatal(err)
+			}
+		}, "is a directory"},
+		"no messages": {func(t *testing.T, s string) {
+			if err := os.RemoveAll(filepath.Join(s, "msgs")); err != nil {
+				t.Fatal(err)
+			}
+		}, "msgs"},
 		"its index":  {do: func(t *testing.T, s string) { change(t, filepath.Join(s, "msgs", "index.db"), flipAt(5)) }},
 		"a consumer": {do: func(t *testing.T, s string) { change(t, filepath.Join(s, "obs", "c", "meta.inf"), flipAt(9)) }},
 		"its state": {do: func(t *testing.T, s string) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/minio/highwayhash"
 )
@@ -63,12 +64,14 @@ func verifyStream(dir, name string) (string, error) {
 var errDamaged = errors.New("is damaged")
 
 // readError tells damage from a file that cannot be looked at now, of which
-// nothing may be concluded. One that is gone is damage.
+// nothing may be concluded. One that is gone, or is no file, is damage.
 func readError(err error) (string, error) {
-	if errors.Is(err, errDamaged) || errors.Is(err, os.ErrNotExist) {
-		return err.Error(), nil
+	for _, now := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM} {
+		if errors.Is(err, now) {
+			return "", err
+		}
 	}
-	return "", err
+	return err.Error(), nil
 }
 
 // verifyMeta compares a stream's configuration with its checksum.

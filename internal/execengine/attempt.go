@@ -51,6 +51,7 @@ type attempt struct {
 
 	tally      *tally
 	progressed bool // progress came by another way than the footer file
+	saidTotal  bool // that its total is not the plan's
 	progress   *ProgressFile
 	heard      heard
 	stdout     *Log
@@ -198,10 +199,26 @@ func (a *attempt) listen(report func(footer.Footer)) {
 
 func (a *attempt) take(r Report, report func(footer.Footer)) {
 	r = r.redacted()
+	a.sayTotal(r)
 	now := time.Now()
 	if a.tally.add(r, now) && report != nil {
 		report(a.tally.footer(a.tally.bars, now))
 	}
+}
+
+// sayTotal logs once that the command counts other bars than the chunk's own.
+func (a *attempt) sayTotal(r Report) {
+	if _, counted := rawOf(r); !counted || a.saidTotal || r.Total == 0 || r.Total == a.tally.planned {
+		return
+	}
+	a.saidTotal = true
+	if a.tally.countsBars(r) {
+		a.log.Info("the command counts more than its chunk's bars; the padding is subtracted",
+			"total", r.Total, "planned_bars", a.tally.planned, "padding", a.tally.padding(r.Total))
+		return
+	}
+	a.log.Warn("the command's progress counts to less than its chunk's bars; no bars are reported before its end",
+		"total", r.Total, "planned_bars", a.tally.planned)
 }
 
 // poll looks at the files in which a command may report, and takes in what was

@@ -37,6 +37,20 @@ const (
 // A glob that matches no file is an error that names it, and so is one that
 // leads to more than 1024 files or 2 GiB.
 func Identify(argv []string, dir string, globs []string, _ string) (map[string]string, error) {
+	return identify(argv, dir, globs, func(file string) (string, error) {
+		sha, _, err := digestFile(file)
+		return sha, err
+	})
+}
+
+// Identify is Identify of the engine's command, with the files as they are now.
+// digest returns a file's SHA-256 (hex); it may know that of a file that has not
+// changed.
+func (e *Engine) Identify(digest func(file string) (string, error)) (map[string]string, error) {
+	return identify(e.Spec.Command.Argv, e.Dir, e.Spec.Digest, digest)
+}
+
+func identify(argv []string, dir string, globs []string, digest func(file string) (string, error)) (map[string]string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("finding the files of the command: %w", err)
@@ -51,12 +65,12 @@ func Identify(argv []string, dir string, globs []string, _ string) (map[string]s
 			if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
 				continue
 			}
-			if digests[name], _, err = digestFile(file); err != nil {
+			if digests[name], err = digest(file); err != nil {
 				return nil, fmt.Errorf("argument %d of the command: %w", i, err)
 			}
 		}
 	}
-	w := digestWalk{dir: dir, digests: digests}
+	w := digestWalk{dir: dir, digests: digests, digestFile: digest}
 	for _, glob := range globs {
 		if err := w.glob(glob); err != nil {
 			return nil, fmt.Errorf("--exec-digest %.200q: %w", glob, err)
@@ -91,6 +105,8 @@ type digestWalk struct {
 	dir     string
 	digests map[string]string
 	bytes   int64
+
+	digestFile func(file string) (string, error)
 }
 
 func (w *digestWalk) glob(glob string) error {
@@ -182,7 +198,7 @@ func (w *digestWalk) digest(file string, size int64, relative bool) error {
 	if w.bytes += size; w.bytes > maxDigestBytes {
 		return fmt.Errorf("with %s it comes to more than %d GiB", name, maxDigestBytes>>30)
 	}
-	sha, _, err := digestFile(file)
+	sha, err := w.digestFile(file)
 	w.digests[name] = sha
 	return err
 }

@@ -21,6 +21,14 @@ type Pattern struct {
 const (
 	groupBars    = "bars"    // bars_processed
 	groupPercent = "percent" // 0 to 100, of the chunk's bars
+	groupTotal   = "total"   // what bars counts to
+)
+
+// Totals that are recognised without a group: the m of n/m right behind the
+// bars, and tqdm's "| n/m [".
+var (
+	behindBars = regexp.MustCompile(`^\s*/\s*(\d[\d,_]*)`)
+	tqdmCount  = regexp.MustCompile(`\|\s*(\d+)/(\d+)\s*\[`)
 )
 
 // maxDigits bounds a number in a log line: no counter or time needs more.
@@ -28,7 +36,7 @@ const maxDigits = 32
 
 // NewPattern compiles expr (Go's regexp syntax). Its named groups are numeric
 // fields of the footer, bars (short for bars_processed), percent (of the
-// chunk's bars), phase, status and error; one of them says how many bars. The
+// chunk's bars), total (what bars counts to), phase, status and error; one of them says how many bars. The
 // error names --exec-progress-regex, the group and what is allowed.
 func NewPattern(expr string) (*Pattern, error) {
 	re, err := regexp.Compile(expr)
@@ -36,7 +44,8 @@ func NewPattern(expr string) (*Pattern, error) {
 		return nil, fmt.Errorf("--exec-progress-regex %.200q: %w", expr, err)
 	}
 	p := &Pattern{re: re, groups: re.SubexpNames()}
-	allowed := []string{groupBars, groupPercent, "phase", "status", "error"}
+	allowed := []string{groupBars, groupPercent, groupTotal, "phase", "status", "error"}
+	own := len(allowed)
 	var r Report
 	for _, f := range r.fields() {
 		switch f.ptr.(type) {
@@ -44,7 +53,7 @@ func NewPattern(expr string) (*Pattern, error) {
 			allowed = append(allowed, f.name)
 		}
 	}
-	slices.Sort(allowed[5:])
+	slices.Sort(allowed[own:])
 	bars := false
 	for _, g := range p.groups {
 		if g != "" && !slices.Contains(allowed, g) {
@@ -77,6 +86,7 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 	r := Report{Given: map[string]bool{}}
 	fields := r.fields()
 	percent := ""
+	var behind []byte // the bars
 	for i, g := range p.groups {
 		if g == "" || at[2*i] < 0 {
 			continue
@@ -89,8 +99,12 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 		switch g {
 		case groupPercent:
 			percent, ok = text, true
-		case groupBars:
-			ok = r.digits("bars_processed", &r.Footer.BarsProcessed, text)
+		case groupTotal:
+			ok = r.totalDigits(text)
+		case groupBars, "bars_processed":
+			if ok = r.digits("bars_processed", &r.Footer.BarsProcessed, text); ok {
+				behind = line[at[2*i+1]:]
+			}
 		case "phase":
 			ok = r.enter(text)
 		case "status":
@@ -105,6 +119,14 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 			r.Ignored = append(r.Ignored, g)
 		}
 	}
+	if m := behindBars.FindSubmatch(behind); m != nil && r.Total == 0 {
+		r.totalDigits(string(m[1]))
+	}
+	if percent != "" && !r.Given["bars_processed"] {
+		if m := tqdmCount.FindSubmatch(line); m != nil {
+			r.counted(string(m[1]), string(m[2]), planned)
+		}
+	}
 	if percent != "" && !r.Given["bars_processed"] {
 		if bars, ok := percentOf(percent, planned); ok {
 			r.Footer.BarsProcessed, r.Given["bars_processed"] = bars, true
@@ -113,6 +135,26 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 		}
 	}
 	return r, len(r.Given) > 0 || r.Phase != "" || r.Status != ""
+}
+
+// counted takes bars and total of a progress bar whose percentage is not that
+// of the chunk, because it counts more bars. One that counts fewer has steps of
+// another size, and its percentage is the best that there is.
+func (r *Report) counted(bars, total string, planned int64) {
+	var c Report
+	if c.totalDigits(total) && c.Total > planned && r.digits("bars_processed", &r.Footer.BarsProcessed, bars) {
+		r.Total = c.Total
+	}
+}
+
+// totalDigits takes a total as a log line has it.
+func (r *Report) totalDigits(text string) bool {
+	n, err := parseCounter(separators.Replace(text))
+	if err != nil || n == 0 || len(text) > maxDigits {
+		return false
+	}
+	r.Total = n
+	return true
 }
 
 func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

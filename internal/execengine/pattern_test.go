@@ -13,12 +13,24 @@ func TestPattern(t *testing.T) {
 	bars := func(n int64) Report {
 		return Report{Footer: footer.Footer{BarsProcessed: n}, Given: given("bars_processed")}
 	}
+	barsTo := func(n, total int64) Report {
+		r := bars(n)
+		r.Total = total
+		return r
+	}
 	for _, c := range []struct {
 		expr, line string
 		want       Report
 		no         bool
 	}{
-		{expr: `replayed (?P<bars>\d+)/\d+ bars`, line: "replayed 1234/5000 bars", want: bars(1234)},
+		{expr: `replayed (?P<bars>\d+)/\d+ bars`, line: "replayed 1234/5000 bars", want: barsTo(1234, 5000)},
+		{expr: `replayed (?P<bars>\S+) `, line: "replayed 1,234 / 5,000 bars", want: barsTo(1234, 5000)},
+		{expr: `(?P<bars>\d+) of (?P<total>\d+)`, line: "7 of 150", want: barsTo(7, 150)},
+		{expr: `(?P<bars>\d+) of (?P<total>\w+)`, line: "7 of many", want: Report{Footer: footer.Footer{BarsProcessed: 7}, Given: given("bars_processed"), Ignored: []string{"total"}}},
+		{expr: `(?P<bars>\d+)/`, line: "7/0 bars", want: bars(7)},
+		{expr: `(?P<percent>[\d.]+)%\|`, line: " 50%|####   | 75/150 [00:01<00:01, 75.00it/s]", want: barsTo(75, 150)},
+		{expr: `(?P<percent>[\d.]+)%\|`, line: " 50%|####   | 10/20 [00:01<00:01, 75.00it/s]", want: bars(50)},
+		{expr: `(?P<percent>[\d.]+)%\|`, line: " 50%|####   | 50/100 [00:01<00:01, 75.00it/s]", want: bars(50)},
 		{expr: `(?P<bars_processed>[\d,_]+) bars`, line: "x 1,234_567 bars", want: bars(1234567)},
 		{expr: `(?P<bars>\d+)`, line: "none", no: true},
 		{expr: `(?P<bars>\S+) bars`, line: "many bars", want: Report{Given: given(), Ignored: []string{"bars"}}, no: true},
@@ -69,7 +81,7 @@ func TestPattern_Errors(t *testing.T) {
 		`x`:                              `--exec-progress-regex "x": no group says how many bars were replayed (want (?P<bars>`,
 		`(\d+)`:                          "no group says",
 		`(?P<n_signals>\d+)`:             "no group says",
-		`(?P<bar>\d+)`:                   `group "bar" is no field that can be taken from a log line (want bars, percent, phase, status, error, bars_per_sec, bars_processed,`,
+		`(?P<bar>\d+)`:                   `group "bar" is no field that can be taken from a log line (want bars, percent, total, phase, status, error, bars_per_sec, bars_processed,`,
 		`(?P<bars>.)(?P<run_id>.)`:       `group "run_id" is no field`,
 		`(?P<bars>.)(?P<skip_reasons>.)`: `group "skip_reasons" is no field`,
 	} {

@@ -89,6 +89,7 @@ func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 	rows := min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks)
 	a.tally = newTally(job.Chunk.Bars.Len(), time.Now(), rows)
 	a.tally.times = a.own
+	a.tally.sliceRows, a.tally.sliceWarmup = a.task.Slice.Rows, a.task.WarmupBars
 	a.progress = followFile(p.progress, a.opens(p.progress))
 	if a.stdout, err = CreateLog(p.stdout, logHead, logTail); err != nil {
 		return nil, err

@@ -100,6 +100,11 @@ func (r *Report) field(name string, ptr any, value json.RawMessage, bad bool) {
 		err = r.text(&r.Status, value, maxStatus)
 	case "chunk_id":
 		err = r.chunkID(value)
+	case "total":
+		r.Total = 0
+		if string(value) != "null" {
+			r.Total, err = parseCounter(string(value))
+		}
 	case "final":
 		r.Final = false
 		if string(value) != "null" {

@@ -25,6 +25,9 @@ type Report struct {
 	Status  string       // as the command says it, at most maxStatus bytes; empty: not given
 	ChunkID string
 	Final   bool
+	// Total is what the bars of a progress report count to, padding of the
+	// command's own included; 0: not given.
+	Total int64
 	// Raw is the object as it was given, made valid JSON (what is no finite
 	// number is null); nil where there was none, or it is too large.
 	Raw []byte
@@ -128,6 +131,9 @@ func (r *Report) Merge(later Report) {
 		r.ChunkID = later.ChunkID
 	}
 	r.Final = r.Final || later.Final
+	if later.Total != 0 || later.Given["bars_processed"] {
+		r.Total = later.Total // it belongs to its bars
+	}
 	if later.Raw != nil {
 		r.Raw = later.Raw
 	}

@@ -135,7 +135,7 @@ echo "reproduce.sh: it writes to $OUT" >&2
 }
 
 // argVar is the variable that holds argument i for the script.
-func argVar(i int) string { return fmt.Sprintf("GX1R_ARG_%d", i) }
+func argVar(i int) string { return fmt.Sprintf("%s%d", argVarPrefix, i) }
 
 // given is the part of the script that asks for what it does not hold.
 func (r Reproduction) given() (string, error) {

@@ -14,7 +14,7 @@ import (
 // server is a command that serves one slot, chunk after chunk.
 type server struct {
 	*child
-	run    string
+	run    string // what it serves: a run of one incarnation and command
 	env    []string
 	chunks int
 }
@@ -96,7 +96,7 @@ func (e *Engine) server(a *attempt) (*server, error) {
 		case <-s.guarded.Done():
 			s.guarded.Close()
 		default:
-			if s.run == a.task.RunID && slices.Equal(s.env, a.env) {
+			if s.run == a.runKey() && slices.Equal(s.env, a.env) {
 				return s, nil
 			}
 			s.end(e.Spec.Grace)
@@ -107,7 +107,7 @@ func (e *Engine) server(a *attempt) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &server{child: c, run: a.task.RunID, env: a.env}
+	s = &server{child: c, run: a.runKey(), env: a.env}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.servers == nil {
@@ -115,6 +115,13 @@ func (e *Engine) server(a *attempt) (*server, error) {
 	}
 	e.servers[a.job.Slot] = s
 	return s, nil
+}
+
+// runKey is what a serving process is started for: with another command, or in
+// a later run of the same name, it is another.
+func (a *attempt) runKey() string {
+	m := a.job.Manifest
+	return string(m.RunID) + " " + string(m.Incarnation) + " " + m.Identity
 }
 
 func (e *Engine) drop(slot int, s *server) {

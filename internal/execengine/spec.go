@@ -13,6 +13,9 @@ type Spec struct {
 	// must be the same; the rest comes from the run.
 	Command run.Command
 	Dir     string // working directory; empty: the worker's own
+	// Digest are --exec-digest: files, directories and globs whose files belong
+	// to the command's identity.
+	Digest []string
 
 	// Env are --exec-env: NAME, GLOB or NAME=VALUE, with placeholders in VALUE.
 	Env []string

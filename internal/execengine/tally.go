@@ -15,9 +15,15 @@ type tally struct {
 	began   time.Time
 	format  func(ns int64) string
 
-	all   Report
-	bars  int64 // the most that a progress report claimed
-	phase footer.Phase
+	// rows are those of the slice, and warmup how many of them are before the
+	// chunk's own.
+	sliceRows, sliceWarmup int64
+
+	all     Report
+	bars    int64 // the most that a progress report claimed
+	raw     int64 // the same, as the command counts
+	unclear bool  // it counts something else than bars of the chunk
+	phase   footer.Phase
 
 	moved       time.Time // last new bar or change of phase
 	startup     time.Duration
@@ -36,15 +42,38 @@ func newTally(planned int64, now time.Time, mostRows int) *tally {
 	return &tally{planned: planned, began: now, moved: now, phase: footer.PhaseStartup, most: mostRows, every: 1, all: Report{Given: map[string]bool{}}}
 }
 
-// bars of r, if it gives any, within the plan.
-func (t *tally) barsOf(r Report) (int64, bool) {
+// rawOf are the bars of r as the command counts them, if it gives any.
+func rawOf(r Report) (int64, bool) {
 	switch {
 	case r.Given["bars_processed"]:
-		return min(r.Footer.BarsProcessed, t.planned), true
+		return r.Footer.BarsProcessed, true
 	case r.Given["total_bars"]:
-		return min(r.Footer.TotalBars, t.planned), true
+		return r.Footer.TotalBars, true
 	}
 	return 0, false
+}
+
+// barsOf are the chunk's own bars in r, if it gives any, within the plan.
+func (t *tally) barsOf(r Report) (int64, bool) {
+	raw, has := rawOf(r)
+	if !has || !t.countsBars(r) {
+		return 0, false
+	}
+	return min(max(raw-t.padding(r.Total), 0), t.planned), true
+}
+
+// countsBars says whether what r counts can be the chunk's bars: not if it
+// counts to fewer.
+func (t *tally) countsBars(r Report) bool { return r.Total == 0 || r.Total >= t.planned }
+
+// padding is how many bars before the chunk's own a command counts that counts
+// to total. One that counts the whole slice has the slice's warm-up. In any
+// other total all that is too much may lie before the chunk.
+func (t *tally) padding(total int64) int64 {
+	if total == t.sliceRows {
+		return t.sliceWarmup
+	}
+	return max(total-t.planned, 0)
 }
 
 // add takes a report of progress that came at now and says whether it moved
@@ -54,16 +83,23 @@ func (t *tally) add(r Report, now time.Time) bool {
 	if has && bars < t.bars {
 		return false
 	}
+	raw, counted := rawOf(r)
+	if raw > t.raw {
+		t.raw, t.moved = raw, now // also in the command's own padding
+	}
 	phase := t.phase
 	switch {
-	case has && bars > 0:
+	case has && bars > 0, counted && !t.countsBars(r):
 		phase = footer.PhaseReplay
 	case r.Phase != "":
 		phase = r.Phase
+	case raw > 0 && t.phase == footer.PhaseStartup:
+		phase = footer.PhaseWarmup // it is in its padding
 	}
 	movedOn := bars > t.bars || phase != t.phase
 	t.enter(phase, now)
 	t.all.Merge(r)
+	t.unclear = t.unclear || counted && !t.countsBars(r)
 	if bars > t.bars {
 		t.bars = bars
 		t.checkpoint(now)
@@ -167,6 +203,9 @@ func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer
 		if untold && !t.all.Given[name] {
 			f.Unreported = append(f.Unreported, name)
 		}
+	}
+	if t.unclear && bars == 0 {
+		f.Unreported = append(f.Unreported, "bars_processed", "total_bars")
 	}
 	f.NonfiniteFields = slices.Clone(t.all.Nonfinite)
 	f.Child, f.ChildStatus = t.child, t.childStatus

@@ -51,6 +51,49 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// A progress that counts to another number than the chunk's bars does not count
+// its own bars.
+func TestTallyOfPaddedProgress(t *testing.T) {
+	began := time.Unix(1000, 0)
+	for _, c := range []struct {
+		name       string
+		raw, total int64
+		want       int64
+		has        bool
+		phase      footer.Phase
+	}{
+		{"its own", 40, 100, 40, true, footer.PhaseReplay},
+		{"no total", 40, 0, 40, true, footer.PhaseReplay},
+		{"in its padding", 40, 150, 0, true, footer.PhaseWarmup},
+		{"behind its padding", 70, 150, 20, true, footer.PhaseReplay},
+		{"at its end", 150, 150, 100, true, footer.PhaseReplay},
+		{"the whole slice, with a tail", 40, 160, 10, true, footer.PhaseReplay},
+		{"in the slice's tail", 155, 160, 100, true, footer.PhaseReplay},
+		{"other steps", 10, 20, 0, false, footer.PhaseReplay},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			y := newTally(100, began, 8)
+			y.sliceRows, y.sliceWarmup = 160, 30
+			r := reportOf(c.raw, "")
+			r.Total = c.total
+			if bars, has := y.barsOf(r); bars != c.want || has != c.has {
+				t.Errorf("%d bars, %v (want %d, %v)", bars, has, c.want, c.has)
+			}
+			at := began.Add(time.Second)
+			if !y.add(r, at) || y.moved != at {
+				t.Error("it has not moved: a command in its padding would stall")
+			}
+			f := y.footer(y.bars, at)
+			if f.BarsProcessed != c.want || f.Phase != c.phase || slices.Contains(f.Unreported, "bars_processed") == c.has {
+				t.Errorf("%d bars, phase %s, unreported %v (want %d, %s)", f.BarsProcessed, f.Phase, f.Unreported, c.want, c.phase)
+			}
+			if done := y.footer(100, at); slices.Contains(done.Unreported, "bars_processed") {
+				t.Error("its end tells all bars, and they are unreported")
+			}
+		})
+	}
+}
+
 // A command that says nothing before its end does not tell how long its start
 // took.
 func TestTallyOfASilentCommand(t *testing.T) {

@@ -170,15 +170,16 @@ func ReadBackup(t Target) (perf.File, bool, error) {
 	if err := t.validate(); err != nil {
 		return perf.File{}, false, fmt.Errorf("reading a footer backup: %w", err)
 	}
-	f, ok, err := readFile(t.Backup(), t.RunID)
+	f, ok, err := ReadExport(t.Backup(), t.RunID)
 	if err != nil {
 		return perf.File{}, false, fmt.Errorf("reading the footer backup of run %s: %w", t.RunID, err)
 	}
 	return f, ok, nil
 }
 
-// readFile reads and verifies an export of run id.
-func readFile(path string, id run.ID) (perf.File, bool, error) {
+// ReadExport reads and verifies the perf JSON of run id at path; false without
+// an error means that there is none.
+func ReadExport(path string, id run.ID) (perf.File, bool, error) {
 	s := slot{path: path, id: id}
 	if err := s.refresh(); err != nil {
 		return perf.File{}, false, err

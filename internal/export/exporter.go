@@ -83,6 +83,10 @@ func (e *Exporter) Last() (perf.File, bool) {
 	return perf.File{}, false
 }
 
+// SHA256 is the digest (hex) of the perf file as it was last read or written;
+// empty if there is none.
+func (e *Exporter) SHA256() string { return e.slot.state.Load().sha256 }
+
 // Merged is chunks as an export of r would hold them, merged with what earlier
 // exports do. It waits for nobody.
 func (e *Exporter) Merged(r perf.Report, chunks []perf.Chunk) ([]perf.Chunk, error) {
@@ -132,7 +136,7 @@ func (e *Exporter) export(ctx context.Context, r perf.Report, chunks []perf.Chun
 	}
 	// The stub of an export that failed before is no longer true. Should it
 	// stay all the same, its time says that it is the older one.
-	if info, err := os.Lstat(e.target.Stub()); err == nil && info.Mode().IsRegular() {
+	if isStub(e.target.Stub(), e.target.RunID) {
 		_ = os.Remove(e.target.Stub())
 	}
 	return res, nil

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"gx1replay/internal/perf"
+	"gx1replay/internal/run"
 )
 
 // Failure is an export that did not succeed, with what it would have written.
@@ -22,6 +23,10 @@ type Failure struct {
 }
 
 func (f Failure) stub() ([]byte, error) {
+	return perf.AppendStub(nil, f.describe(), f.Chunks)
+}
+
+func (f Failure) describe() perf.Stub {
 	s := perf.Stub{RunID: f.Report.RunID, Timestamp: f.Report.Timestamp, Trace: f.Trace, Env: f.Report.Env, Note: f.Note}
 	if f.Cause != nil {
 		s.Error = f.Cause.Error()
@@ -29,7 +34,7 @@ func (f Failure) stub() ([]byte, error) {
 	if s.Note == "" {
 		s.Note = fmt.Sprintf("The export of run %s failed. What its workers measured is in their chunk_footer.json files and, where there is one, in the perf JSON in the fallback directory.", f.Report.RunID)
 	}
-	return perf.AppendStub(nil, s, f.Chunks)
+	return s
 }
 
 // Fail writes the stub of f into the output directory. Where that cannot be
@@ -54,7 +59,7 @@ func Fail(t Target, cfg Config, f Failure) ([]string, error) {
 }
 
 // WriteFallback writes the perf JSON and the stub of f into the fallback
-// directory, as an export writes them, and the stub's JSON to cfg.Stderr. It
+// directory, as an export writes them, and a short stub to cfg.Stderr. It
 // touches nothing in the output directory, so a disk that hangs there does not
 // hold it up. It returns the files that it wrote; an error means that one of
 // the two is not there.
@@ -66,7 +71,11 @@ func WriteFallback(t Target, cfg Config, f Failure) ([]string, error) {
 	}
 	var errStderr error
 	if cfg.Stderr != nil {
-		_, errStderr = cfg.Stderr.Write(stub)
+		short, err := perf.AppendShortStub(nil, f.describe(), f.Chunks, t.FallbackStub())
+		if err == nil {
+			_, err = cfg.Stderr.Write(short)
+		}
+		errStderr = err
 	}
 	if err := os.MkdirAll(t.fallbackDir(), 0o755); err != nil {
 		return nil, errors.Join(fmt.Errorf("fallback of run %s: %w", t.RunID, err), errStderr)
@@ -86,13 +95,38 @@ func WriteFallback(t Target, cfg Config, f Failure) ([]string, error) {
 	return paths, nil
 }
 
-// writeStub writes a stub over an older one.
+// isStub reports whether the file at path is a stub of run id. A perf JSON of a
+// run whose name ends as a stub's file does is none.
+func isStub(path string, id run.ID) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, perf.StubHead))
+	return err == nil && perf.IsStub(head, id)
+}
+
+// writeStub writes a stub over an older one. Another file that is there is set
+// aside.
 func (c Config) writeStub(t Target, path string, stub []byte) error {
 	write := func(w io.Writer) error {
 		_, err := w.Write(stub)
 		return err
 	}
-	if _, err := c.replace(path, t.RunID, write, &Steps{}, nil); err != nil {
+	keep := func() error {
+		info, err := os.Lstat(path)
+		if err != nil || !info.Mode().IsRegular() || isStub(path, t.RunID) {
+			return nil
+		}
+		_, err = setAside(path)
+		return err
+	}
+	if _, err := c.replace(path, t.RunID, write, &Steps{}, keep); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

@@ -103,7 +103,7 @@ func (cfg RecoverConfig) begin() (*recovery, error) {
 			return nil, err
 		}
 		r.file, r.hasFile = r.exporter.Last()
-	} else if r.file, r.hasFile, err = readFile(cfg.Target.Perf(), cfg.Target.RunID); err != nil {
+	} else if r.file, r.hasFile, err = ReadExport(cfg.Target.Perf(), cfg.Target.RunID); err != nil {
 		cfg.Logger.Warn("the perf file is not used", "error", err)
 	}
 	if r.backup, r.hasBackup, err = ReadBackup(cfg.Target); err != nil {

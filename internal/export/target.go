@@ -64,7 +64,7 @@ func (t Target) ChunkFooter(idx int) string {
 }
 
 func (t Target) perfName() string { return "perf_" + string(t.RunID) + ".json" }
-func (t Target) stubName() string { return "perf_" + string(t.RunID) + "_FAILED_EXPORT.json" }
+func (t Target) stubName() string { return "perf_" + string(t.RunID) + run.StubSuffix + ".json" }
 
 func (t Target) fallbackDir() string {
 	if t.FallbackDir != "" {

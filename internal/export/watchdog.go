@@ -13,6 +13,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
@@ -259,7 +260,7 @@ func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 		r.Outcome = perf.OutcomeStopped
 		r.Drain = time.Since(s.stopAt)
 	case lifeErr != nil:
-		r.Outcome = perf.OutcomeFailed
+		r.Outcome, r.Error = perf.OutcomeFailed, redact.Text(lifeErr.Error())
 	}
 	return r, chunks
 }
@@ -342,7 +343,11 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 		patience = max(patience-time.Since(began), diskGrace/2)
 	}
 	out := Outcome{Stop: s.stop, Err: lifeErr, First: s.first}
-	limit := time.NewTimer(max(patience, diskPatience*s.took))
+	underWay := time.Duration(0)
+	if s.running != nil {
+		underWay = time.Since(s.startAt)
+	}
+	limit := time.NewTimer(s.diskTime(patience, underWay))
 	defer limit.Stop()
 	late := func() error {
 		return fmt.Errorf("the disk has not taken the export within %v", time.Since(s.startAt).Round(time.Millisecond))
@@ -351,7 +356,7 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 		select {
 		case done := <-s.running:
 			s.settle(done)
-			limit.Reset(max(patience, diskPatience*s.took))
+			limit.Reset(s.diskTime(patience, 0))
 		case <-limit.C:
 			return s.fallback(out, late())
 		}
@@ -394,13 +399,13 @@ func (s *watch) succeeded(out Outcome, done exported) Outcome {
 // stub writes the stub of an export that failed.
 func (s *watch) stub(out Outcome, failed exported) Outcome {
 	f := s.failure(&out, failed.err, failed.trace)
-	return s.bounded(out, failed.err, func() ([]string, error) { return s.cfg.Exporter.Fail(f) })
+	return s.bounded(out, nil, failed.err, func() ([]string, error) { return s.cfg.Exporter.Fail(f) })
 }
 
 // fallback writes perf JSON and stub where the disk does answer.
 func (s *watch) fallback(out Outcome, cause error) Outcome {
 	f := s.failure(&out, cause, "")
-	return s.bounded(out, cause, func() ([]string, error) { return s.cfg.Exporter.WriteFallback(f) })
+	return s.bounded(out, f.Chunks, cause, func() ([]string, error) { return s.cfg.Exporter.WriteFallback(f) })
 }
 
 // failure is what could not be exported; its totals go into out.
@@ -410,7 +415,7 @@ func (s *watch) failure(out *Outcome, cause error, trace string) Failure {
 	return Failure{Report: r, Chunks: chunks, Cause: cause, Trace: trace}
 }
 
-func (s *watch) bounded(out Outcome, cause error, write func() ([]string, error)) Outcome {
+func (s *watch) bounded(out Outcome, chunks []perf.Chunk, cause error, write func() ([]string, error)) Outcome {
 	out.Code, out.Err = 2, errors.Join(out.Err, cause)
 	type written struct {
 		paths []string
@@ -421,7 +426,7 @@ func (s *watch) bounded(out Outcome, cause error, write func() ([]string, error)
 		paths, err := write()
 		done <- written{paths, err}
 	}()
-	t := time.NewTimer(fallbackGrace + s.cfg.Drain/10)
+	t := time.NewTimer(max(fallbackGrace+s.cfg.Drain/10, exportPatience(chunks)))
 	defer t.Stop()
 	select {
 	case d := <-done:

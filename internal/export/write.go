@@ -20,7 +20,8 @@ import (
 // Config is what an export may be given from outside. The zero Config is the
 // product's.
 type Config struct {
-	// Stderr gets the stub's JSON where the output directory cannot be
+	// Stderr gets a short form of the stub, at most perf.ShortStubLines lines of
+	// JSON, where the output directory cannot be
 	// written. Nil: nobody does.
 	Stderr io.Writer
 	// BeforeSync is called before a file that is named aside is synced; its

@@ -101,6 +101,22 @@ func EncodeChunk(f footer.Footer) (Encoded, error) {
 	return Encoded{l}, nil
 }
 
+// SizeOf is about how many bytes a perf JSON of chunks has.
+func SizeOf(chunks []Chunk) int64 {
+	size := int64(0)
+	for i := range chunks {
+		c := &chunks[i]
+		size += blankBytes + int64(len(c.Error)+len(c.Trace))
+		if !c.Line.IsZero() {
+			size += int64(len(c.Line.l.json)) - blankBytes
+		}
+	}
+	return size
+}
+
+// blankBytes is about what a chunk of which nothing was measured takes.
+const blankBytes = 1150
+
 // IsZero reports whether nothing was measured.
 func (e Encoded) IsZero() bool { return e.l == nil }
 

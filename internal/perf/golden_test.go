@@ -179,7 +179,7 @@ func TestContractFields(t *testing.T) {
 		export_partial=b schema_version=s writer_pid=n export_seq=n schema=n outcome=s coverage=o pregate_enabled_source=s
 		total_trades=n total_pnl_bps=n trades_open=n selection=o trades=o fill=s bus_unreachable=b stop=o data=o policy=o model=o
 		command=o sessions=a workers_seen=n hosts=a redeliveries=n releases=n failures=n footers_refused=n borders_exact=b
-		nonfinite_fields=a incarnation=s engine_version=n`) {
+		nonfinite_fields=a error=s incarnation=s engine_version=n`) {
 		name, kind, _ := strings.Cut(f, "=")
 		kinds[name] = kind
 		v, there := m[name]

@@ -19,6 +19,7 @@ type header struct {
 	SchemaVersion string          `json:"schema_version"`
 	Schema        int             `json:"schema"`
 	Outcome       Outcome         `json:"outcome"`
+	Error         string          `json:"error"`
 	ExportMode    Mode            `json:"export_mode"`
 	ExportPartial bool            `json:"export_partial"`
 	ExportSeq     int             `json:"export_seq"`
@@ -69,6 +70,9 @@ type envJSON struct {
 	EnvInfo
 	WorkerBuilds []string `json:"worker_builds"`
 }
+
+// maxErrorLen bounds the run's error, in characters.
+const maxErrorLen = 2000
 
 // selection says how trades were selected from signals.
 type selection struct {
@@ -144,6 +148,9 @@ func newHeader(r Report, t Totals) header {
 	if h.Model.Digests == nil {
 		h.Model.Digests = map[string]string{}
 	}
+	if t.Outcome == OutcomeFailed {
+		h.Error = lastRunes(r.Error, maxErrorLen)
+	}
 	h.finite("total_pnl_bps", &h.TotalPnlBps)
 	h.finite("data.spread_bps", &h.Data.SpreadBps)
 	for i, s := range r.Sessions {
@@ -178,7 +185,7 @@ func orEmpty(s []string) []string {
 // selection, which needs the chunks.
 func (h header) report() (Report, error) {
 	r := Report{
-		RunID: h.RunID, Incarnation: h.Incarnation, WriterPID: h.WriterPID, Outcome: h.Outcome, Mode: h.ExportMode, Partial: h.ExportPartial,
+		RunID: h.RunID, Incarnation: h.Incarnation, WriterPID: h.WriterPID, Outcome: h.Outcome, Error: h.Error, Mode: h.ExportMode, Partial: h.ExportPartial,
 		PregateEnabled: h.PregateEnabled, PregateEnabledSource: h.PregateEnabledSource,
 		RequestedWorkers: h.RequestedWorkers, ActualWorkersStarted: h.ActualWorkersStarted, Workers: h.Workers,
 		Wall: seconds(h.TotalWallClockSec), Fill: h.Fill,

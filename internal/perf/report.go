@@ -67,6 +67,9 @@ type Report struct {
 	// Outcome counts only where the chunks leave it open: see OutcomeOf.
 	Outcome Outcome
 	Mode    Mode // export_mode
+	// Error (error) is why the run failed; it counts only if the outcome is
+	// failed. What is wrong with a chunk is in the chunk.
+	Error string
 	// Partial (export_partial): a claimed chunk has not given its last word.
 	Partial bool
 

@@ -1,6 +1,8 @@
 package perf
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -19,6 +21,25 @@ type Stub struct {
 	Note      string // for the person who finds the file: what to do now
 }
 
+// stubStatus is the status in every stub, and in no other file of ours.
+const stubStatus = "export_failed"
+
+// IsStub reports whether head, the beginning of a file, is that of a stub of
+// run id. The status is among a stub's first fields: StubHead bytes are enough.
+func IsStub(head []byte, id run.ID) bool {
+	d := json.NewDecoder(bytes.NewReader(head))
+	for _, want := range []any{json.Delim('{'), "run_id", string(id), "timestamp", nil, "status", stubStatus} {
+		got, err := d.Token()
+		if err != nil || want != nil && got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// StubHead is how much of a file IsStub looks at.
+const StubHead = 1 << 10
+
 // AppendStub appends the stub as JSON: its fields indented, the statuses of
 // every chunk at the end. It takes chunks in any state: a stub must not fail
 // for what made the export fail.
@@ -35,7 +56,7 @@ func AppendStub(dst []byte, s Stub, chunks []Chunk) ([]byte, error) {
 		ChunksTotal int     `json:"chunks_total"`
 		EnvInfo     EnvInfo `json:"env_info"`
 		Note        string  `json:"note"`
-	}{s.RunID, formatTime(s.Timestamp), "export_failed", s.Error, lastRunes(s.Trace, footer.MaxTraceLen), len(chunks), s.Env, s.Note})
+	}{s.RunID, formatTime(s.Timestamp), stubStatus, s.Error, lastRunes(s.Trace, footer.MaxTraceLen), len(chunks), s.Env, s.Note})
 	if err != nil {
 		return dst, fmt.Errorf("stub of run %s: %w", s.RunID, err)
 	}

@@ -78,14 +78,13 @@ var (
 
 // lines redacts lines that are suspect.
 func lines(text string) string {
-	text = userInURL.ReplaceAllString(text, "://"+Removed+"@")
-	text = userWithSlash.ReplaceAllString(text, "://"+Removed+"@")
-	text = named(text, inQuery, func(name, _ string) bool { return queryNames[strings.ToLower(name)] || secretName(name) })
+	text = users(text)
+	text = named(text, inQuery, queryValue)
 	text = header.ReplaceAllString(text, "${1}"+Removed)
 	text = bearer.ReplaceAllString(text, "${1}"+Removed)
-	text = named(text, wholeLine, secret)
-	text = named(text, pair, secret)
-	text = named(text, flag, func(name, value string) bool { return !strings.HasPrefix(value, "--") && secret(name, value) })
+	text = named(text, wholeLine, lineValue)
+	text = named(text, pair, anyValue)
+	text = named(text, flag, anyValue)
 	return knownForm.ReplaceAllString(text, Removed)
 }
 
@@ -95,22 +94,23 @@ const bare = `[^\s"',;&}\]\\]+`
 
 // quotable is a value, in quotes or not. Quotes may be escaped, as in a JSON
 // text within another one.
-const quotable = `\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*'|` + bare
+const quotable = `^(?:\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*'|` + bare + `)`
 
 var (
 	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*(?:PRIVATE KEY|SEED|JWT)[A-Z ]*-----.*?(?:-----END [A-Z ]*-----|$)`)
-	userInURL  = regexp.MustCompile("://[^\\s\"'`<>/?#]*@")
-	// A password with a slash, which a URL cannot hold and users type.
-	userWithSlash = regexp.MustCompile("://[^\\s\"'`<>/?#@:\\[]+:[^\\s\"'`<>@,]*@")
-	inQuery       = regexp.MustCompile(`([?&])([A-Za-z][\w.-]*)(=)([^&\s"'#\\]+)`)
+	inQuery    = regexp.MustCompile(`([?&])([A-Za-z][\w.-]*)(=)`)
 	// The rest of the line is the value of these headers; it may have blanks.
 	header = regexp.MustCompile(`(?i)((?:authorization|cookie2?|x-auth-[a-z-]+|x-api-key|x-[a-z-]*token)\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\][^"'\n\r\\]*`)
 	bearer = regexp.MustCompile(`(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{4,}`)
 	// A line of YAML or of a configuration: the rest of the line is the value.
-	wholeLine = regexp.MustCompile(`(?m)(^[ \t]*(?:- )?)([A-Za-z][\w.-]*)(:[ \t]+)([^\s"'|>{\[&*#][^\n\r]*)`)
-	pair      = regexp.MustCompile(`(^|[^A-Za-z0-9_.-])(-{0,2}[A-Za-z_][\w.-]*)(\\?["']?\s*[=:]\s*)(` + quotable + `)`)
+	wholeLine = regexp.MustCompile(`(?m)(^[ \t]*(?:- )?)([A-Za-z][\w.-]*)(:[ \t]+)`)
+	pair      = regexp.MustCompile(`(^|[^A-Za-z0-9_.-])(-{0,2}[A-Za-z_][\w.-]*)(\\?["']?\s*[=:]\s*)`)
 	// Two words of a command line, or of a list in JSON.
-	flag = regexp.MustCompile(`(^|[^A-Za-z0-9_.-])(--?[A-Za-z][\w.-]*)(\\?["'],\s*|\s+)(` + quotable + `)`)
+	flag = regexp.MustCompile(`(^|[^A-Za-z0-9_.-])(--?[A-Za-z][\w.-]*)(\\?["'],\s*|\s+)`)
+
+	queryValue = regexp.MustCompile(`^[^&\s"'#\\]+`)
+	lineValue  = regexp.MustCompile(`^[^\s"'|>{\[&*#][^\n\r]*`)
+	anyValue   = regexp.MustCompile(quotable)
 
 	// knownForm are secrets that are known by their look.
 	knownForm = regexp.MustCompile(strings.Join([]string{
@@ -134,10 +134,10 @@ var (
 // queryNames are names of query values that say nothing elsewhere.
 var queryNames = map[string]bool{"key": true, "sig": true, "signature": true, "x-amz-signature": true, "x-amz-credential": true, "x-goog-signature": true, "auth": true, "code": true}
 
-// named removes the values of secrets that re finds. The groups of re are what
-// stands before the name, the name, the separator and the value. A value that is
-// kept is looked at again: it may hold another name.
-func named(text string, re *regexp.Regexp, secret func(name, value string) bool) string {
+// named removes the values of secrets. The groups of re are what stands before a
+// name, the name, and the separator; value matches what follows. A value that is
+// kept is looked at, too: it may hold another name.
+func named(text string, re, value *regexp.Regexp) string {
 	var out strings.Builder
 	for {
 		at := re.FindStringSubmatchIndex(text)
@@ -145,27 +145,76 @@ func named(text string, re *regexp.Regexp, secret func(name, value string) bool)
 			out.WriteString(text)
 			return out.String()
 		}
-		name, value := text[at[4]:at[5]], text[at[8]:at[9]]
-		quote := ""
+		name := strings.TrimLeft(text[at[4]:at[5]], "-")
+		out.WriteString(text[:at[7]])
+		text = text[at[7]:]
+		sure := secretName(name) || re == inQuery && queryNames[strings.ToLower(name)]
+		if !sure && !keyName(name) {
+			continue
+		}
+		from := text
+		if !sure {
+			from = text[:min(len(text), maxKey)]
+		}
+		n := len(value.FindString(from))
+		v, quote := from[:n], ""
 		for _, q := range []string{`\"`, `"`, `'`} {
-			if len(value) >= 2*len(q) && strings.HasPrefix(value, q) && strings.HasSuffix(value, q) {
-				quote, value = q, value[len(q):len(value)-len(q)]
+			if len(v) >= 2*len(q) && strings.HasPrefix(v, q) && strings.HasSuffix(v, q) {
+				quote, v = q, v[len(q):len(v)-len(q)]
 				break
 			}
 		}
-		out.WriteString(text[:at[8]])
-		if !harmless(value) && secret(strings.TrimLeft(name, "-"), value) {
-			out.WriteString(quote + Removed + quote)
-			text = text[at[9]:]
-		} else {
-			text = text[at[8]:]
+		if harmless(v) || !sure && !random(v) || re == flag && strings.HasPrefix(v, "--") {
+			continue
 		}
+		out.WriteString(quote + Removed + quote)
+		text = text[n:]
 	}
 }
+
+// maxKey bounds what is looked at behind a name that may be that of a key.
+const maxKey = 256
 
 // secret says whether a value of that name is to be removed.
 func secret(name, value string) bool {
 	return secretName(name) || keyName(name) && random(value)
+}
+
+// users removes what stands between :// and the @ of a host. A password may hold a
+// slash, which a URL cannot hold and users type.
+func users(text string) string {
+	var out strings.Builder
+	for {
+		i := strings.Index(text, "://")
+		if i < 0 {
+			out.WriteString(text)
+			return out.String()
+		}
+		i += len("://")
+		out.WriteString(text[:i])
+		text = text[i:]
+		url := text
+		if next := strings.Index(url, "://"); next >= 0 {
+			url = url[:next]
+		}
+		if end := strings.IndexAny(url, " \t\r\n\"'`<>"); end >= 0 {
+			url = url[:end]
+		}
+		host := url
+		if end := strings.IndexAny(host, "/?#"); end >= 0 {
+			host = host[:end]
+		}
+		at := strings.LastIndexByte(host, '@')
+		if at < 0 && strings.Contains(host, ":") && host[0] != '[' {
+			if at = strings.IndexByte(url, '@'); at >= 0 && strings.Contains(url[:at], ",") {
+				at = -1
+			}
+		}
+		if at >= 0 {
+			out.WriteString(Removed)
+			text = text[at:]
+		}
+	}
 }
 
 // blocks removes what stands below a name of YAML that is followed by | or >.

@@ -74,8 +74,8 @@ func (e *engine) footer() footer.Footer {
 	f.TModelTotalSec = e.clock.sec(phaseModel)
 	f.TPolicyTotalSec = e.clock.sec(phasePolicy)
 	f.WallClockSec = float64(e.clock.now()) / 1e9
-	if c.calls > 0 { // the bars whose features were built
-		f.FeatureTimeMeanMS = 1000 * f.TFeatureBuildSec / float64(c.calls)
+	if c.bars > 0 && e.job.Scores == nil { // a command's features are its own to time
+		f.FeatureTimeMeanMS = 1000 * f.TFeatureBuildSec / float64(c.bars)
 	}
 	if f.WallClockSec > 0 {
 		f.BarsPerSec = float64(c.bars) / f.WallClockSec

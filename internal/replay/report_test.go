@@ -99,6 +99,11 @@ func TestInvariant4_PhasesAddUp(t *testing.T) {
 			if sum > f.WallClockSec+1e-12 || sum < 0.95*f.WallClockSec {
 				t.Errorf("phases %v s of %v", sum, f.WallClockSec)
 			}
+			// As the original divides: by all bars, whether or not their features were built.
+			if want := 1000 * f.TFeatureBuildSec / float64(f.TotalBars); f.FeatureTimeMeanMS != want || f.NModelCalls == f.TotalBars {
+				t.Errorf("feature_time_mean_ms is %v of %v s over %d bars, %d of them with a model call (want %v)",
+					f.FeatureTimeMeanMS, f.TFeatureBuildSec, f.TotalBars, f.NModelCalls, want)
+			}
 		}
 		res, err := Run(context.Background(), job, &memory{bars: data}, check)
 		if err != nil {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,20 @@ func ParseID(s string) (ID, error) {
 		}
 	}
 	return ID(s), nil
+}
+
+// StubSuffix ends the name of the stub that a failed export of a run writes
+// beside its perf JSON, as in perf_<run_id>_FAILED_EXPORT.json.
+const StubSuffix = "_FAILED_EXPORT"
+
+// ParseNewID is ParseID for a run that is to be started. It refuses a name
+// whose perf JSON would have the name of another run's stub.
+func ParseNewID(s string) (ID, error) {
+	id, err := ParseID(s)
+	if err == nil && strings.HasSuffix(s, StubSuffix) {
+		return "", fmt.Errorf("run_id %q: perf_%s.json is the name of the stub of run %q (want a run_id that does not end with %s)", s, s, strings.TrimSuffix(s, StubSuffix), StubSuffix)
+	}
+	return id, err
 }
 
 func idByte(c byte) bool {

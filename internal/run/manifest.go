@@ -72,7 +72,11 @@ type Coordinator struct {
 	// StartTime tells the process from a later one of the same number on its
 	// host.
 	StartTime string    `msgpack:"start_time" json:"start_time"`
-	HeardAt   time.Time `msgpack:"heard_at" json:"heard_at"` // by its own clock
+	HeardAt   time.Time `msgpack:"heard_at" json:"heard_at"` // when it wrote this manifest, by its own clock
+	// BootID and PIDNamespace say where PID has a meaning. Empty: of a version
+	// that did not say.
+	BootID       string `msgpack:"boot_id" json:"boot_id"`
+	PIDNamespace string `msgpack:"pid_namespace" json:"pid_namespace"`
 }
 
 // Manifest is what every participant knows of a run. It stands in the KV
@@ -120,6 +124,9 @@ type Manifest struct {
 
 	ExportSHA256 string `msgpack:"export_sha256" json:"export_sha256"` // of the last verified export
 	ExportFile   string `msgpack:"export_file" json:"export_file"`
+	// ExportHost is the host that has ExportFile; empty: written by a version
+	// that did not say, and Coordinator.Host is the one that exported.
+	ExportHost string `msgpack:"export_host" json:"export_host"`
 
 	// Signature is the coordinator's, over SignedText; empty where it connects
 	// without a key.

@@ -30,7 +30,7 @@ func fixtureManifest() Manifest {
 			{Session: 1, StartedAt: at, EndedAt: at.Add(time.Minute), WallSec: 60},
 			{Session: 2, StartedAt: at.Add(time.Hour)},
 		},
-		CreatedAt: at, ExportSHA256: "dd", ExportFile: "perf.json",
+		CreatedAt: at, ExportSHA256: "dd", ExportFile: "perf.json", ExportHost: "box1",
 	}
 }
 

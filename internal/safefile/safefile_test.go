@@ -119,6 +119,19 @@ func TestReplace(t *testing.T) {
 			t.Errorf("%s: %v, then %q, %v", name, err, b, errRead)
 		}
 	}
+	d, err := OpenDir(dir)
+	must(t, err)
+	defer d.Close()
+	must(t, d.Put(true, func(w io.Writer) (string, error) {
+		_, err := w.Write([]byte("content"))
+		return "named later", err
+	}))
+	if b, err := d.Read("named later", 10); err != nil || string(b) != "content" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := d.Put(false, func(io.Writer) (string, error) { return "../out", nil }); err == nil {
+		t.Error("a name outside the directory was taken")
+	}
 	full := errors.New("the disk is full")
 	if err := Replace(filepath.Join(dir, "plain"), false, func(w io.Writer) error {
 		_, _ = w.Write([]byte("x"))

@@ -14,8 +14,18 @@ import (
 // so that a reader finds a whole file or none. Whatever stood there, a link
 // too, is replaced, and not followed. With sync it outlives a crash of the
 // host. On an error nothing is left aside, and what stood there stays.
-func (d *Dir) Replace(name string, sync bool, write func(io.Writer) error) (err error) {
+func (d *Dir) Replace(name string, sync bool, write func(io.Writer) error) error {
 	aside := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(name), rand.Uint64()))
+	return d.put(aside, sync, func(w io.Writer) (string, error) { return name, write(w) })
+}
+
+// Put is Replace for a file directly in d whose name depends on what is written:
+// write returns it.
+func (d *Dir) Put(sync bool, write func(io.Writer) (name string, err error)) error {
+	return d.put(fmt.Sprintf(".put.%016x.tmp", rand.Uint64()), sync, write)
+}
+
+func (d *Dir) put(aside string, sync bool, write func(io.Writer) (string, error)) (err error) {
 	f, err := d.Create(aside)
 	if err != nil {
 		return err
@@ -25,7 +35,7 @@ func (d *Dir) Replace(name string, sync bool, write func(io.Writer) error) (err 
 			err = errors.Join(err, d.root.Remove(aside))
 		}
 	}()
-	err = write(f)
+	name, err := write(f)
 	if err == nil && sync {
 		err = f.Sync()
 	}

@@ -52,6 +52,11 @@ var errLeaseLost = errors.New("the lease is lost")
 
 // run sees the delivery through: claim, replay, last word.
 func (a *attempt) run(ctx context.Context) {
+	if err := a.w.cfg.Engine.Fits(a.s.m); err != nil {
+		a.w.unfitNow(a.s, err)
+		a.nak(deferFor)
+		return
+	}
 	if !a.claim(ctx) {
 		return
 	}
@@ -73,7 +78,7 @@ func (a *attempt) run(ctx context.Context) {
 		defer late.Stop()
 	}
 
-	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt}
+	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt, Session: a.s.ctx}
 	result := make(chan outcome, 1)
 	dir, err := a.makeDir()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"gx1replay/internal/dataset"
@@ -43,14 +42,14 @@ type Builtin struct {
 	// before the bar is counted; a test's log.
 	OnBar func(job Job) func(bar int64) error
 
-	mu   sync.Mutex
-	runs map[string]*inputs // by what they replay
+	shared shared[*inputs]
 }
 
 // maxCPUSec is more than any process uses, and fits a Duration.
 const maxCPUSec = 1 << 32
 
-// inputs are what all chunks of a run share.
+// inputs are what all chunks of a run share. The bars in memory are not its own:
+// see dataset.Cache.
 type inputs struct {
 	data   *dataset.Set
 	policy policy.Policy
@@ -71,11 +70,8 @@ func (*Builtin) Fits(run.Manifest) error { return nil }
 // what became of its bars the next, where the run asks for that: trades come
 // before what explains them.
 func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
-	in, err := e.inputs(ctx, job.Manifest)
+	in, err := e.shared.get(ctx, job, e.inputs)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		return Result{}, err
 	}
 	r := NewJob(job.Manifest, job.Chunk, in.policy)
@@ -132,14 +128,8 @@ func (r *Result) leave(a footer.Artifact, content [][]byte, err error) {
 	r.Artifacts = append(r.Artifacts, Artifact{a, content})
 }
 
-// inputs fetches what the run's chunks share, once.
+// inputs fetches what the run's chunks share.
 func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	key := m.Inputs()
-	if in := e.runs[key]; in != nil {
-		return in, nil
-	}
 	content, err := fetchPolicy(ctx, e.Objects, m, e.Cache)
 	if err != nil {
 		return nil, err
@@ -169,12 +159,7 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.runs == nil {
-		e.runs = map[string]*inputs{}
-	}
-	in := &inputs{data: data, policy: p, model: models, states: states}
-	e.runs[key] = in
-	return in, nil
+	return &inputs{data: data, policy: p, model: models, states: states}, nil
 }
 
 // states fetches what the policy's recursive features know at the borders of

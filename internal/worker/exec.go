@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/memo"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
@@ -29,9 +30,9 @@ type Exec struct {
 	Hurry <-chan struct{}
 
 	checked fileCheck
+	now     commandNow
 
-	mu   sync.Mutex
-	runs map[string]*execInputs // by what they replay
+	shared shared[*execInputs]
 }
 
 // Directories in the work directory, beside those of runs.
@@ -47,10 +48,13 @@ type execInputs struct {
 	content []byte
 	files   map[string]string
 
-	mu      sync.Mutex
-	data    string // the whole data set's file, once it was asked for
-	dataSHA string // of that file
+	render memo.Memo[written]
+	mu     sync.Mutex
+	data   written // the whole data set's file, once it was asked for
 }
+
+// written is a file that was rendered, and its SHA-256 (hex).
+type written struct{ path, sha string }
 
 // execSource gives bars and extra columns.
 type execSource struct {
@@ -72,18 +76,32 @@ var _ interface {
 // Name is the engine's name.
 func (*Exec) Name() string { return footer.EngineExec }
 
-// Identity is the digest of the command and its files.
-func (e *Exec) Identity() string { return e.Engine.Spec.Command.Identity() }
+// Identity is the digest of the command and its files; empty if they cannot be
+// read.
+func (e *Exec) Identity() string {
+	c, err := e.command(commandFor)
+	if err != nil {
+		return ""
+	}
+	return e.naming(c, run.Command{}).Identity()
+}
 
 // Fits says in what this worker's command differs from the run's. A run that
 // does not know its command yet takes that of the first claim.
-func (e *Exec) Fits(m run.Manifest) error {
-	if m.Identity == "" || m.Identity == e.Identity() {
+func (e *Exec) Fits(m run.Manifest) error { return e.fits(m, commandFor) }
+
+func (e *Exec) fits(m run.Manifest, age time.Duration) error {
+	mine, err := e.command(age)
+	if err != nil {
+		return err
+	}
+	theirs := m.Command
+	mine = e.naming(mine, theirs)
+	if m.Identity == "" || m.Identity == mine.Identity() {
 		return nil
 	}
-	mine, theirs := e.Engine.Spec.Command, m.Command
 	if theirs.IsZero() {
-		return errors.New("another worker's command was first")
+		return errors.New("another command, or another version of its files, was first")
 	}
 	mine.Params, mine.Files = theirs.Params, theirs.Files
 	mine.Emits, mine.SliceFormat, mine.TSFormat, mine.TailBars = theirs.Emits, theirs.SliceFormat, theirs.TSFormat, theirs.TailBars
@@ -99,18 +117,24 @@ const LocalGrace = 300 * time.Millisecond
 
 // Replay has the command replay one chunk.
 func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
-	in, err := e.inputs(ctx, job.Manifest)
+	in, err := e.shared.get(ctx, job, e.inputs)
+	if err == nil && !e.has(job.Manifest, in) {
+		e.shared.forget(job)
+		in, err = e.shared.get(ctx, job, e.inputs)
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		return Result{}, err
 	}
 	res, err := e.Engine.Replay(ctx, execengine.Job{
 		Manifest: job.Manifest, Chunk: job.Chunk, Slot: job.Slot, Attempt: job.Attempt, Dir: job.Dir,
 		Policy: in.policy, PolicyContent: in.content, Source: in.source, Files: in.files,
 		DataFile: func(ctx context.Context) (string, error) { return e.dataFile(ctx, job.Manifest, in) },
-		Recheck:  func() error { return e.recheck(job.Manifest, in) },
+		Recheck: func() error {
+			if err := e.unchanged(job.Manifest); err != nil {
+				return err
+			}
+			return e.recheck(job.Manifest, in)
+		},
 		Grace: func(why error) time.Duration {
 			if errors.Is(why, ErrOrphaned) {
 				return LocalGrace
@@ -119,6 +143,12 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 		},
 		Kill: e.Hurry,
 	}, report)
+	if err == nil {
+		// What it has read late may have been another version.
+		if err = e.unchanged(job.Manifest); err != nil {
+			return Result{}, err
+		}
+	}
 	out := Result{Footer: res.Footer, Unkept: res.Unkept, Trace: res.Trace}
 	for _, a := range res.Artifacts {
 		out.Artifacts = append(out.Artifacts, Artifact{a.Artifact, a.Content})
@@ -132,14 +162,8 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 	return out, err
 }
 
-// inputs fetches what the run's chunks share, once.
+// inputs fetches what the run's chunks share.
 func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	key := m.Inputs()
-	if in := e.runs[key]; in != nil && e.has(m, in) {
-		return in, nil
-	}
 	in := &execInputs{files: map[string]string{}}
 	var err error
 	if in.content, err = fetchPolicy(ctx, e.Objects, m, e.Cache); err != nil {
@@ -164,9 +188,5 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 			return nil, fmt.Errorf("--exec-file %s: %w", name, err)
 		}
 	}
-	if e.runs == nil {
-		e.runs = map[string]*execInputs{}
-	}
-	e.runs[key] = in
 	return in, nil
 }

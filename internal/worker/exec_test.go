@@ -41,23 +41,52 @@ func execOf(argv []string, digests map[string]string) *Exec {
 	return &Exec{Engine: &execengine.Engine{Spec: execengine.Spec{Command: run.Command{Argv: argv, Digests: digests}}}}
 }
 
+// execIn is an engine whose command runs in a directory of its own with these
+// files.
+func execIn(t *testing.T, argv []string, files map[string]string) *Exec {
+	t.Helper()
+	e := execOf(argv, nil)
+	e.Engine.Dir = t.TempDir()
+	for name, text := range files {
+		must(t, os.WriteFile(filepath.Join(e.Engine.Dir, name), []byte(text), 0o600))
+		if name == "mod.py" {
+			e.Engine.Spec.Digest = []string{name}
+		}
+	}
+	digests, err := execengine.Identify(argv, e.Engine.Dir, e.Engine.Spec.Digest, "")
+	must(t, err)
+	e.Engine.Spec.Command.Digests = digests
+	return e
+}
+
+func sha256Hex(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
 func TestExecFits(t *testing.T) {
-	argv := []string{"python3", "replay.py"}
-	sha := func(b string) string { return strings.Repeat(b, 64) }
+	argv := []string{"python3", "replay.py", "--log", "out.log"}
 	theirs := run.Command{
-		Argv: argv, Digests: map[string]string{"replay.py": sha("a"), "mod.py": sha("b")},
+		Argv: argv, Digests: map[string]string{"replay.py": sha256Hex("a"), "mod.py": sha256Hex("b")},
 		Emits: run.EmitsScores, SliceFormat: "csv", TSFormat: "naive", TailBars: 7, Params: map[string]string{"x": "1"},
 	}
 	m := run.Manifest{Command: theirs, Identity: theirs.Identity()}
 	for name, c := range map[string]struct {
-		e    *Exec
-		want []string // of the error; empty: it fits
+		e     *Exec
+		later map[string]string // files that are written when the worker has started
+		want  []string          // of the error; empty: it fits
 	}{
-		"the same":             {execOf(argv, map[string]string{"replay.py": sha("a"), "mod.py": sha("b")}), nil},
-		"another file":         {execOf(argv, map[string]string{"replay.py": sha("a"), "mod.py": sha("c")}), []string{"file mod.py", "cccccccccccc"}},
-		"a file is missing":    {execOf(argv, map[string]string{"replay.py": sha("a")}), []string{"file mod.py"}},
-		"another command line": {execOf([]string{"python3", "other.py"}, nil), []string{"other.py"}},
+		"the same":             {execIn(t, argv, map[string]string{"replay.py": "a", "mod.py": "b"}), nil, nil},
+		"another file":         {execIn(t, argv, map[string]string{"replay.py": "a", "mod.py": "c"}), nil, []string{"file mod.py", sha256Hex("c")[:12]}},
+		"a file is missing":    {execIn(t, argv, map[string]string{"replay.py": "a"}), nil, []string{"file mod.py"}},
+		"another command line": {execIn(t, []string{"python3", "other.py"}, nil), nil, []string{"other.py"}},
+		"a file has changed":   {execIn(t, argv, map[string]string{"replay.py": "a", "mod.py": "b"}), map[string]string{"mod.py": "d"}, []string{"file mod.py", sha256Hex("d")[:12]}},
+		"it has come":          {execIn(t, argv, map[string]string{"replay.py": "old", "mod.py": "b"}), map[string]string{"replay.py": "a"}, nil},
+		"its own output":       {execIn(t, argv, map[string]string{"replay.py": "a", "mod.py": "b"}), map[string]string{"out.log": "x"}, nil},
 	} {
+		for file, text := range c.later {
+			must(t, os.WriteFile(filepath.Join(c.e.Engine.Dir, file), []byte(text), 0o600))
+		}
 		err := c.e.Fits(m)
 		if (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v", name, err)
@@ -68,15 +97,20 @@ func TestExecFits(t *testing.T) {
 				t.Errorf("%s: %q does not name %q", name, err, want)
 			}
 		}
-		if err != nil && strings.Contains(err.Error(), "--") {
+		if err != nil && strings.Contains(err.Error(), "--exec") {
 			t.Errorf("%s: %q names what is the run's own", name, err)
 		}
+	}
+	gone := execIn(t, argv, map[string]string{"replay.py": "a", "mod.py": "b"})
+	must(t, os.Remove(filepath.Join(gone.Engine.Dir, "mod.py")))
+	if err := gone.Fits(m); err == nil || !strings.Contains(err.Error(), "mod.py") || gone.Identity() != "" {
+		t.Errorf("a file that is gone: %v, identity %q (want an error that names it, and none)", err, gone.Identity())
 	}
 	unknown := run.Manifest{}
 	if err := execOf(argv, nil).Fits(unknown); err != nil {
 		t.Errorf("a run that takes the command of its first claim: %v", err)
 	}
-	unknown.Identity = sha("d")
+	unknown.Identity = sha256Hex("d")
 	if err := execOf(argv, nil).Fits(unknown); err == nil {
 		t.Error("a run that has the command of another's claim is served")
 	}

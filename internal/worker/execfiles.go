@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gx1replay/internal/execengine"
@@ -43,11 +44,12 @@ func (e *Exec) recheck(m run.Manifest, in *execInputs) error {
 		}
 	}
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.data == "" {
+	data := in.data
+	in.mu.Unlock()
+	if data.path == "" {
 		return nil
 	}
-	return e.checked.check(in.data, in.dataSHA)
+	return e.checked.check(data.path, data.sha)
 }
 
 // inner makes a directory of this user's in the work directory.
@@ -64,42 +66,79 @@ func (e *Exec) inner(names ...string) (dir string, err error) {
 
 // dataFile writes the whole data set to a file that the run's processes on this
 // host share, and finds it there again. What the file has to be is known from
-// the bars alone, whose slices are checked by their digests: they are rendered
-// once a run and process. The file's name has that digest in it, so builds that
-// render differently do not replace each other's files.
+// the bars alone, whose slices are checked by their digests: a file that is
+// there is held against what they render to, once a run and process. The file's
+// name has that digest in it, so builds that render differently do not replace
+// each other's files.
 func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (string, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.data != "" && e.checked.is(in.data, in.dataSHA) {
-		touch(in.data)
-		return in.data, nil
+	const key = "data"
+	for again := false; ; again = true {
+		data, err := in.render.Get(ctx, key, func(ctx context.Context) (written, int64, error) { return e.writeData(ctx, m, in) })
+		if err != nil {
+			return "", err
+		}
+		if !again && !e.checked.is(data.path, data.sha) {
+			in.render.Forget(key)
+			continue
+		}
+		touch(data.path)
+		in.mu.Lock()
+		in.data = data
+		in.mu.Unlock()
+		return data.path, nil
 	}
-	render := func(w io.Writer) error {
-		_, err := execengine.RenderSlice(ctx, w, m.Command.SliceFormat, m.Command.TSFormat, in.source, run.BarRange{End: m.Data.Bars})
-		return err
-	}
-	h := sha256.New()
-	if err := render(h); err != nil {
-		return "", fmt.Errorf("rendering the data set: %w", err)
-	}
-	sha := hex.EncodeToString(h.Sum(nil))
+}
+
+// writeData is dataFile, without looking at what was written before.
+func (e *Exec) writeData(ctx context.Context, m run.Manifest, in *execInputs) (written, int64, error) {
 	dir, err := e.inner(dataDir)
 	if err != nil {
-		return "", err
+		return written{}, 0, err
 	}
-	path := filepath.Join(dir, m.Data.SHA256+m.Data.Extra+"."+m.Command.TSFormat+"."+sha[:16]+"."+m.Command.SliceFormat)
-	if !e.checked.is(path, sha) {
-		// Other processes write the same file: aside and renamed, each its own.
-		if err := safefile.Replace(path, true, render); err != nil {
-			return "", err
+	d, err := safefile.OpenDir(dir)
+	if err != nil {
+		return written{}, 0, err
+	}
+	defer d.Close() // nothing is lost by it
+	prefix, suffix := m.Data.SHA256+m.Data.Extra+"."+m.Command.TSFormat+".", "."+m.Command.SliceFormat
+	// render returns the file's name, which has its digest in it.
+	sha := ""
+	render := func(w io.Writer) (string, error) {
+		h := sha256.New()
+		_, err := execengine.RenderSlice(ctx, io.MultiWriter(w, h), m.Command.SliceFormat, m.Command.TSFormat, in.source, run.BarRange{End: m.Data.Bars})
+		if err != nil {
+			return "", fmt.Errorf("writing the data set: %w", err)
 		}
-		if err := e.checked.check(path, sha); err != nil {
-			return "", err
+		sha = hex.EncodeToString(h.Sum(nil))
+		return prefix + sha[:16] + suffix, nil
+	}
+	names, err := d.Names()
+	if err != nil {
+		return written{}, 0, err
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, prefix) && strings.HasSuffix(n, suffix) }) {
+		name, err := render(io.Discard)
+		if err != nil {
+			return written{}, 0, err
+		}
+		if path := filepath.Join(dir, name); e.checked.is(path, sha) {
+			return written{path, sha}, 0, nil
 		}
 	}
-	touch(path)
-	in.data, in.dataSHA = path, sha
-	return path, nil
+	// Other processes write the same file: aside and renamed, each its own.
+	var path string
+	err = d.Put(true, func(w io.Writer) (string, error) {
+		name, err := render(w)
+		path = filepath.Join(dir, name)
+		return name, err
+	})
+	if err != nil {
+		return written{}, 0, err
+	}
+	if err := e.checked.check(path, sha); err != nil {
+		return written{}, 0, err
+	}
+	return written{path, sha}, 0, nil
 }
 
 // file finds a shipped file by its digest: in the directory of large files, in

@@ -40,9 +40,16 @@ const settled = 2 * time.Second
 // is reports whether the plain file at path, or the one that a link there leads
 // to, has the SHA-256 sha (hex).
 func (c *fileCheck) is(path, sha string) bool {
+	got, err := c.sum(path)
+	return err == nil && got == sha
+}
+
+// sum is the SHA-256 (hex) of the plain file at path, or of the one that a link
+// there leads to.
+func (c *fileCheck) sum(path string) (string, error) {
 	f, info, err := safefile.OpenLinked(path)
 	if err != nil {
-		return false
+		return "", err
 	}
 	defer f.Close() // it was read only
 	began := time.Now()
@@ -51,11 +58,11 @@ func (c *fileCheck) is(path, sha string) bool {
 	last, was := c.read[path]
 	c.mu.Unlock()
 	if known && was && last.stamp == stamp {
-		return last.sha == sha
+		return last.sha, nil
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return false
+		return "", fmt.Errorf("reading %s: %w", path, err)
 	}
 	got := hex.EncodeToString(h.Sum(nil))
 	if known && began.Sub(stamp.change) > settled && began.Sub(stamp.mod) > settled {
@@ -66,7 +73,7 @@ func (c *fileCheck) is(path, sha string) bool {
 		c.read[path] = fileRead{stamp, got}
 		c.mu.Unlock()
 	}
-	return got == sha
+	return got, nil
 }
 
 // has is is, for a file that a run ships. One of another size is not read.

@@ -21,6 +21,8 @@ func (a *attempt) finish(ctx, life context.Context, out outcome) {
 	switch {
 	case out.err == nil:
 		a.done(ctx, life, out)
+	case errors.Is(out.err, ErrChanged):
+		a.changed(ctx, out)
 	case errors.Is(out.err, errLeaseLost):
 		a.log.Warn("the lease is lost; what was measured since the last record is dropped")
 		a.keep(a.report(&out.Footer, footer.StatusStopped), out.Artifacts)

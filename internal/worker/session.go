@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -178,8 +179,11 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			old.missed = 0
 			continue
 		case old != nil:
-			old.cancel(errSessionOver)
-			delete(w.sessions, m.RunID)
+			over := errSessionOver
+			if ours && !mine && old.m.Ref() == m.Ref() && old.m.Session == m.Session {
+				over = fmt.Errorf("%w: %s", ErrChanged, w.unfit[m.RunID].text)
+			}
+			w.endSession(old, over)
 			changed = true
 		}
 		if mine {
@@ -197,8 +201,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest) {
 			if s.missed++; s.missed < 2 {
 				continue
 			}
-			s.cancel(errSessionOver)
-			delete(w.sessions, id)
+			w.endSession(s, errSessionOver)
 			changed = true
 		}
 	}
@@ -228,10 +231,7 @@ func (w *Worker) fits(m run.Manifest) bool {
 		delete(w.unfit, m.RunID)
 		return true
 	}
-	if text := err.Error(); w.unfit[m.RunID].text != text {
-		w.unfit[m.RunID] = unfit{text: text}
-		w.log.Error("run not served", "run_id", m.RunID, "error", err)
-	}
+	w.sayUnfit(m.RunID, err.Error())
 	return false
 }
 
@@ -242,6 +242,14 @@ func (w *Worker) noteRefused(id run.ID, err error) {
 		w.unfit[id] = unfit{text: text}
 		w.log.Error("manifest refused", "run_id", id, "manifests_refused", w.accepted.count, "error", err)
 	}
+}
+
+// endSession ends s, with why as the cause, and forgets what is known of its
+// chunks. The caller holds w.mu.
+func (w *Worker) endSession(s *session, why error) {
+	s.cancel(why)
+	delete(w.sessions, s.m.RunID)
+	maps.DeleteFunc(w.deferred, func(key chunkKey, _ int) bool { return key.id == s.m.RunID })
 }
 
 func (w *Worker) endSessions() {

@@ -25,7 +25,7 @@ var tidyable = []struct {
 }{
 	{"*/chunk_*/attempt_*", regexp.MustCompile(`^[^/]+/chunk_[0-9]+/attempt_[0-9]+$`)},
 	{filesDir + "/*", regexp.MustCompile(`^files/[0-9a-f]{64}$`)},
-	{dataDir + "/.*", regexp.MustCompile(`^data/\.[0-9a-f]{64}[0-9a-z._]*\.tmp$`)}, // of a process that died
+	{dataDir + "/.*", regexp.MustCompile(`^data/\.put\.[0-9a-f]{16}\.tmp$`)}, // of a process that died
 	{dataDir + "/*", regexp.MustCompile(`^data/[0-9a-f]{64}[0-9a-z._]*$`)},
 }
 

@@ -102,6 +102,9 @@ type Job struct {
 	Slot     int
 	Attempt  int
 	Dir      string // the attempt's fresh directory
+	// Session ends with the run's session: nothing of the run is kept in memory
+	// beyond that. Nil: there is no such moment.
+	Session context.Context
 }
 
 // Config of a Worker. Bus, ID, Engine, WorkDir and Logger are needed.

@@ -20,7 +20,9 @@ import (
 
 // target is a bus under attack.
 type target struct {
+	// servers are those whose load can be looked at.
 	servers []*server.Server
+	url     string
 	// connect connects the user of a role, and root one who may do everything in
 	// the main account, to server i.
 	connect func(i int, r access.Role) *nats.Conn
@@ -32,7 +34,7 @@ type target struct {
 
 func keyTarget(t *testing.T, cfg keybus.Config) *target {
 	k := keybus.Start(t, cfg)
-	g := &target{servers: k.Servers, root: k.ConnectRoot, rootOptions: []nats.Option{k.Root()}, public: map[access.Role]string{}}
+	g := &target{servers: k.Servers, url: k.URL(0), root: k.ConnectRoot, rootOptions: []nats.Option{k.Root()}, public: map[access.Role]string{}}
 	g.connect = func(i int, r access.Role) *nats.Conn { return k.Connect(i, r, quiet) }
 	for _, r := range access.Roles() {
 		g.public[r] = k.Public(r)
@@ -42,29 +44,45 @@ func keyTarget(t *testing.T, cfg keybus.Config) *target {
 
 func jwtTarget(t *testing.T, way jwtbus.Way) *target {
 	b := jwtbus.Start(t, way)
-	g := &target{servers: []*server.Server{b.Server}, public: map[access.Role]string{}}
-	dial := func(opts ...nats.Option) *nats.Conn {
-		nc, err := nats.Connect(b.URL, append(opts, quiet)...)
-		must(t, err)
-		t.Cleanup(nc.Close)
-		return nc
-	}
+	g := &target{servers: []*server.Server{b.Server}, url: b.URL, public: map[access.Role]string{}}
 	creds := map[access.Role]string{}
 	for _, r := range access.Roles() {
 		g.public[r], creds[r] = b.User(r)
 	}
 	g.connect = func(_ int, r access.Role) *nats.Conn {
-		return dial(nats.UserCredentials(creds[r]), nats.CustomInboxPrefix(access.Inbox(g.public[r])))
+		return g.dial(t, nats.UserCredentials(creds[r]), nats.CustomInboxPrefix(access.Inbox(g.public[r])))
 	}
 	root := b.Root()
 	g.rootOptions = []nats.Option{nats.UserCredentials(root)}
-	g.root = func(int) *nats.Conn { return dial(g.rootOptions...) }
+	g.root = func(int) *nats.Conn { return g.dial(t, g.rootOptions...) }
 	return g
 }
 
 // quiet does not print refusals: they are what is wanted.
 func quiet(o *nats.Options) error {
 	return nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})(o)
+}
+
+// embeddedTarget is the embedded server as other hosts reach it.
+func embeddedTarget(t *testing.T) *target {
+	s := startEmbedded(t)
+	g := &target{url: s.url, public: map[access.Role]string{}}
+	for r, u := range s.users {
+		g.public[r] = u.public
+	}
+	g.connect = func(_ int, r access.Role) *nats.Conn {
+		return g.dial(t, s.users[r].key, nats.CustomInboxPrefix(access.Inbox(g.public[r])))
+	}
+	g.rootOptions = []nats.Option{s.users[access.Coordinator].key}
+	g.root = func(int) *nats.Conn { return g.dial(t, g.rootOptions...) }
+	return g
+}
+
+func (g *target) dial(t *testing.T, opts ...nats.Option) *nats.Conn {
+	nc, err := nats.Connect(g.url, append(opts, quiet)...)
+	must(t, err)
+	t.Cleanup(nc.Close)
+	return nc
 }
 
 // seed is a message that is stored before the attack.
@@ -122,23 +140,23 @@ func newScene(t *testing.T, g *target) *scene {
 // makeStreams makes the streams of the product.
 func (s *scene) makeStreams() {
 	s.t.Helper()
-	b, err := bus.Connect(s.t.Context(), bus.Config{Access: bus.Access{URL: s.servers[0].ClientURL()}, Name: "root", Options: s.rootOptions})
+	b, err := bus.Connect(s.t.Context(), bus.Config{Access: bus.Access{URL: s.url}, Name: "root", Options: s.rootOptions})
 	must(s.t, err)
 	defer b.Close()
 	s.until("the streams are made", func() bool { // a new cluster may not know its servers yet
-		err = b.MakeStreams(s.t.Context(), len(s.servers))
+		err = b.MakeStreams(s.t.Context(), max(1, len(s.servers)))
 		return err == nil || !bus.Transient(err)
 	})
 	must(s.t, err)
-	_, err = s.js.CreateStream(s.t.Context(), jetstream.StreamConfig{Name: "GX1_NOTES", Subjects: []string{"gx1.note.*.*"}, MaxMsgsPerSubject: 1, AllowDirect: true, Replicas: len(s.servers)})
+	_, err = s.js.CreateStream(s.t.Context(), jetstream.StreamConfig{Name: "GX1_NOTES", Subjects: []string{"gx1.note.*.*"}, MaxMsgsPerSubject: 1, AllowDirect: true, Replicas: max(1, len(s.servers))})
 	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		must(s.t, err)
 	}
 }
 
-// settle returns when the servers have no request left. What they have answered
-// is on its way to the spy before anything that is published now.
-func (s *scene) settle() {
+// settle returns when the servers have no request of role r left. What they have
+// answered is on its way to the spy before anything that is published now.
+func (s *scene) settle(r access.Role) {
 	s.t.Helper()
 	s.until("the servers are idle", func() bool {
 		for _, srv := range s.servers {
@@ -150,6 +168,9 @@ func (s *scene) settle() {
 		}
 		return true
 	})
+	if len(s.servers) == 0 {
+		s.answered(r) // after all that was asked before
+	}
 }
 
 func (s *scene) until(what string, f func() bool) {
