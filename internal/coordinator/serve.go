@@ -1,0 +1,172 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"gx1replay/internal/bus"
+	"gx1replay/internal/export"
+)
+
+// serve connects to the bus, agrees with it on the session, brings up the
+// workers, lives the run on them, tells the watchdog, waits for its verdict,
+// and takes everything down. An error before the session began (began is
+// false) means that nothing was run.
+func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (began bool, err error) {
+	log := s.cfg.Logger
+	others := s.newPasser()
+	transport, err := s.openBus(over, others)
+	if unfit := (*bus.UnfitError)(nil); errors.As(err, &unfit) {
+		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
+	}
+	if err != nil {
+		// Who is refused, or whose key cannot be read, has run nothing. A bus
+		// that is not there is the run's misfortune, and its file says so.
+		external := s.cfg.NATS != nil
+		lacks := (*bus.LackError)(nil)
+		return !external || bus.Unreachable(err) || bus.Transient(err) || errors.As(err, &lacks), err
+	}
+	life.Replicas = transport.replicas
+	clean := false
+	defer func() {
+		transport.close()
+		others.wait()
+		if clean {
+			s.removeState()
+		}
+	}()
+	b := transport.bus
+	s.bus.Store(b)
+	version := b.ServerVersion()
+	s.server.Store(&version)
+	if began, err := s.agree(ctx, life, b); err != nil {
+		return began, err
+	}
+	pool, err := s.newPool(transport)
+	if err != nil {
+		return true, err
+	}
+	s.pool.Store(pool)
+	leave := s.enter(transport, life.Manifest)
+	defer leave()
+	life.Foreign = others.passHint
+
+	poolCtx, endPool := context.WithCancel(context.Background())
+	var owned sync.WaitGroup
+	defer owned.Wait()
+	defer endPool()
+	owned.Go(func() {
+		if err := pool.Run(poolCtx); err != nil {
+			s.dog.Ended(fmt.Errorf("local workers: %w", err))
+		}
+	})
+	owned.Go(func() { s.watchOutput(poolCtx) })
+	owned.Go(func() { s.watchObstacles(poolCtx, transport, life.Manifest) })
+	if s.cfg.NATS != nil {
+		owned.Go(func() { s.watchBus(poolCtx, b) })
+	}
+	// Once the run is being stopped its exports say more than its backup.
+	backupCtx, endBackup := context.WithCancel(ctx)
+	defer endBackup()
+	owned.Go(func() { s.backup.Run(backupCtx) })
+	if s.cfg.Ready != nil {
+		s.cfg.Ready(Info{
+			RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
+			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
+		})
+	}
+	endBeats := life.startBeats(poolCtx)
+	defer endBeats()
+	err = life.Run(ctx, over)
+	endBackup()
+	if errors.Is(err, ErrTakenOver) {
+		endBeats() // the key is the other's
+	}
+	if err != nil {
+		if over.Err() == nil {
+			log.Error("the run ended by itself", "error", err)
+		}
+		s.lost.Store(!b.Connected())
+	}
+	s.dog.Ended(err)
+	if err == nil {
+		owned.Go(func() { life.hearOn(poolCtx) })
+	}
+	out := <-verdict
+	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
+	s.publishFiles(exporter)
+	endBeats()
+	if s.closeRun(life, out) && !s.cfg.KeepBus {
+		clean = true
+		s.cleanBus(b)
+	}
+	return true, nil
+}
+
+// agree settles with the bus which session this is, and readies the life for
+// it. An error with began false means that nothing is to be run.
+func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool, err error) {
+	life.Bus = b
+	stored, rev, err := b.Manifest(ctx, s.cfg.RunID)
+	var refused *bus.RefusedError
+	switch {
+	case errors.Is(err, bus.ErrNoRun):
+		rev = 0
+		if s.salvaged {
+			if life.Manifest, err = s.next(nil, time.Time{}); err != nil {
+				return false, err
+			}
+			err = bus.ErrNoRun
+		}
+	case errors.As(err, &refused):
+		s.cfg.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
+		rev = refused.Seq
+	case err != nil:
+		return true, err
+	}
+	m := life.Manifest
+	if err == nil {
+		if s.cfg.NATS != nil {
+			if err := s.alone(ctx, b, stored); err != nil {
+				return false, err
+			}
+		}
+		heard, err := b.LastHeard(ctx, s.cfg.RunID)
+		if err != nil {
+			return true, err
+		}
+		if m, err = s.next(&stored, heard); err != nil {
+			if cleaned := (*Cleaned)(nil); errors.As(err, &cleaned) {
+				s.cleanBus(b)
+			}
+			return false, err
+		}
+	}
+	if err := s.stampStop(ctx, b, &stored, &m); err != nil {
+		return true, err
+	}
+	if err := s.passOwnStop(ctx, b, &m); err != nil {
+		return true, err
+	}
+	if err := boundStop(ctx, b, &m); err != nil {
+		return true, err
+	}
+	if m.Signature, err = b.Sign(m.SignedText()); err != nil {
+		return true, err
+	}
+	life.Manifest, life.Revision, life.Known = m, rev, s.left.chunks(m.Plan)
+	life.Objects = s.objects(m, life.Bars)
+	life.Loaded = func() { s.loaded(life) }
+	life.Prepare()
+	if rev == 0 && s.left.known {
+		// The bus does not know of the attempts that files tell of.
+		life.board.before = &s.left.file.Report
+	}
+	s.board.Store(life.board)
+	s.upload.Store(&life.upload)
+	s.guardian.session(m.Session, s.started)
+	return true, nil
+}
