@@ -121,8 +121,9 @@ func (l *Life) Run(ctx, drain context.Context) error {
 	var owned sync.WaitGroup
 	defer owned.Wait()
 	defer endFollow()
+	m := l.Manifest // which may learn the command's identity later
 	owned.Go(func() {
-		if err := l.Bus.Follow(followCtx, l.Manifest, l.board); followCtx.Err() == nil {
+		if err := l.Bus.Follow(followCtx, m, l.board); followCtx.Err() == nil {
 			l.Logger.Error("following the run ended", "error", err)
 		}
 	})
@@ -189,7 +190,6 @@ func (l *Life) begin(ctx context.Context) error {
 // storeFirst stores the session in the manifest. A conflict with our own write,
 // whose answer was lost, is none.
 func (l *Life) storeFirst(ctx context.Context) error {
-	l.Manifest.Wakes = l.Bus.MayWake(ctx, l.Manifest.RunID)
 	rev, err := l.Bus.StoreManifest(ctx, l.Manifest, l.revision)
 	if errors.Is(err, bus.ErrConflict) {
 		var stored run.Manifest

@@ -64,7 +64,8 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		}
 	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
-	owned.Go(func() { s.watchObstacles(poolCtx, transport, life.Manifest) })
+	m := life.Manifest
+	owned.Go(func() { s.watchObstacles(poolCtx, transport, m) })
 	if s.cfg.NATS != nil {
 		owned.Go(func() { s.watchBus(poolCtx, b) })
 	}
@@ -154,6 +155,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	if err := boundStop(ctx, b, &m); err != nil {
 		return true, err
 	}
+	m.Wakes = b.MayWake(ctx, m.RunID)
 	if m.Signature, err = b.Sign(m.SignedText()); err != nil {
 		return true, err
 	}

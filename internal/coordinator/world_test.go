@@ -73,7 +73,7 @@ func newWorld(t *testing.T, srv *embedded.Server, dir string, id run.ID, chunks 
 		t.Fatal(err)
 	}
 	w.m = run.Manifest{
-		Schema: run.Schema, RunID: id, Incarnation: testIncarnation, Session: 1, State: run.StateRunning,
+		Schema: run.Schema, RunID: id, Incarnation: testIncarnation, Session: 1, State: run.StateRunning, Wakes: true,
 		Data:   run.Data{SHA256: bars.Digest(list), Bars: int64(len(list)), SliceBars: 1 << 16},
 		Plan:   plan,
 		Policy: run.Policy{Content: "none"},
