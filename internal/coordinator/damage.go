@@ -80,8 +80,9 @@ func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 	}
 	m, _, err := b.Manifest(ctx, id)
 	if errors.Is(err, bus.ErrNoRun) {
-		heard, err := b.LastHeard(ctx, id)
-		if err == nil && !heard.IsZero() {
+		// A heartbeat tells nothing: it comes before the manifest.
+		leases, footers, err := b.Fence(ctx, id)
+		if err == nil && leases+footers > 0 {
 			err = errors.New("there are records of the run and no manifest")
 		}
 		return err
