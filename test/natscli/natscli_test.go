@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +26,7 @@ import (
 )
 
 // binEnv names the nats command; it is built from tools/natscli.
-const binEnv = "GX1R_NATS_CLI"
+const binEnv = "GX1TEST_NATS_CLI"
 
 // patience bounds every wait; a run starts and stops within a few seconds.
 const patience = time.Minute
@@ -298,8 +299,8 @@ func TestTheRunsKeyOpensTheRestAndNothingElseDoes(t *testing.T) {
 	if out := b.mustRun(nil, l.nats("--nkey", key, "stream", "ls", "--names")...); !strings.Contains(out, "GX1_TASKS") || !strings.Contains(out, "GX1_STOP") {
 		t.Errorf("stream ls with the key:\n%s", out)
 	}
-	if out := b.mustRun(nil, l.nats("--nkey", key, "kv", "ls", "GX1_RUNS")...); strings.TrimSpace(out) != "keyed" {
-		t.Errorf("kv ls with the key: %q (want keyed)", out)
+	if out := b.mustRun(nil, l.nats("--nkey", key, "kv", "ls", "GX1_RUNS")...); !slices.Equal(slices.Sorted(strings.FieldsSeq(out)), []string{"keyed", "keyed.alive"}) {
+		t.Errorf("kv ls with the key: %q (want the manifest and the heartbeat)", out)
 	}
 	b.refused("$JS.API.STREAM.LIST", l.nats("--timeout", "1s", "stream", "ls")...)
 	b.refused("$JS.API.STREAM.INFO.KV_GX1_RUNS", l.nats("--timeout", "1s", "kv", "ls", "GX1_RUNS")...)

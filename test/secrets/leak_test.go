@@ -166,7 +166,8 @@ func TestNothingLeaks(t *testing.T) {
 	if list := p.leaks(
 		"bad.creds", "bad.nk", "bad.json", // the user's own
 		"policy.yaml", // the user's own, and its copies, which travel with the run
-		"out/*/chunk_*/attempt_*/policy.yaml", "work/*/chunk_*/attempt_*/policy.yaml", "again/policy.yaml", "checked/*/policy.yaml", "home/.cache/gx1-replay/*",
+		"out/*/chunk_*/attempt_*/policy.yaml", "work/*/chunk_*/attempt_*/policy.yaml", "again/policy.yaml", "checked/*/policy.yaml",
+		"out/*/chunk_*/attempt_*/policy/policy.yaml", "work/*/chunk_*/attempt_*/policy/policy.yaml", "again/policy/policy.yaml", "checked/*/policy/policy.yaml", "home/.cache/gx1-replay/*",
 		"home/.config/nats/context/named.json", // the user's own
 		"out/.gx1/*/...",                       // what a resume takes
 		"replay.sh",                            // the user's own

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -89,14 +90,17 @@ func (s *Site) Done(ctx context.Context, bars int) error {
 const fromPatience = 40 * time.Second
 
 // From runs a command of the coordinator's program on a host, on the bus as it
-// is seen from there, and returns what it said.
+// is seen from there, and returns what it printed.
 func (s *Site) From(ctx context.Context, host int, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, fromPatience)
 	defer cancel()
 	line := s.Wire.Hosts[host].Argv(append([]string{s.programs.GX1}, args...)...)
-	out, err := exec.CommandContext(ctx, line[0], append(line[1:], "--nats", s.url(host))...).CombinedOutput()
+	var stderr strings.Builder
+	cmd := exec.CommandContext(ctx, line[0], append(line[1:], "--nats", s.url(host))...)
+	cmd.Stderr = &stderr // warnings are not what was asked for
+	out, err := cmd.Output()
 	if err != nil {
-		return string(out), fmt.Errorf("%v on host %d: %w: %s", args, host+1, err, out)
+		return string(out), fmt.Errorf("%v on host %d: %w: %s%s", args, host+1, err, out, stderr.String())
 	}
 	return string(out), nil
 }
