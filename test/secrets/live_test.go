@@ -42,7 +42,7 @@ func TestLiveRunLeaksNothing(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	await(t, ctx, filepath.Join(p.dir, "out/.gx1/live/work/begun"), ended)
+	await(t, ctx, filepath.Join(p.dir, "out", ".gx1", "live", "work", "begun"), ended)
 
 	for _, args := range [][]string{
 		{"status"}, {"status", "--json"}, {"status", "live"}, {"status", "live", "--json"}, {"doctor", "--output-dir", "out"}, {"bundle", "live", "--output", "live.tar.gz"},
