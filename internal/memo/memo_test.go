@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -63,7 +64,9 @@ func TestGetLoadsOnce(t *testing.T) {
 
 // What hangs holds up neither other keys nor one of those who wait whose
 // context ends; the others still get it.
-func TestGetHoldsNobodyUp(t *testing.T) {
+func TestGetHoldsNobodyUp(t *testing.T) { synctest.Test(t, getHoldsNobodyUp) }
+
+func getHoldsNobodyUp(t *testing.T) {
 	m := New[string](0)
 	release, began := make(chan struct{}), make(chan struct{})
 	slow := func(ctx context.Context) (string, int64, error) {
@@ -88,9 +91,7 @@ func TestGetHoldsNobodyUp(t *testing.T) {
 		second <- got
 	}()
 	get(t, m, "other", value("here"), "here")
-	for m.waits("slow") < 2 { // both ask for it
-		time.Sleep(time.Millisecond)
-	}
+	synctest.Wait() // both ask for it
 	cancel(errGone)
 	if err := <-first; !errors.Is(err, errGone) {
 		t.Errorf("the first's end: %v (want its cause)", err)
@@ -101,23 +102,14 @@ func TestGetHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-func (m *Memo[V]) waits(key string) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e := m.held[key]; e != nil {
-		return e.waiting
-	}
-	return 0
-}
-
 // When nobody waits any more, loading ends, and the next one loads anew.
 func TestLoadingEndsWithTheLastWhoWaits(t *testing.T) {
 	m := New[string](0)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan struct{})
-	go cancel(errGone)
 	if _, err := m.Get(ctx, "a", func(ctx context.Context) (string, int64, error) {
 		defer close(ended)
+		cancel(errGone) // not before: nothing would be loaded
 		return hangs(ctx)
 	}); !errors.Is(err, errGone) {
 		t.Errorf("%v (want the cause)", err)
