@@ -4,8 +4,9 @@ import (
 	"errors"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"gx1replay/test/virtual"
 
 	"github.com/nats-io/nats-server/v2/server/ats"
 )
@@ -33,7 +34,7 @@ func bubble(t *testing.T, f func(t *testing.T, r *rig)) {
 	}
 	emptyPools()
 	defer emptyPools()
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		r := &rig{t: t, dir: dir}
 		r.start()
 		t.Cleanup(r.stop)

@@ -41,10 +41,6 @@ func BenchmarkDispatch(b *testing.B) {
 			cpuRatios = append(cpuRatios, cpu[1]/cpu[0])
 		}
 	}
-	middle := func(list []float64) float64 {
-		slices.Sort(list)
-		return list[len(list)/2]
-	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(middle(times[0]), "chunks/s/one")
 	b.ReportMetric(middle(times[1]), "chunks/s/apart")
@@ -52,6 +48,12 @@ func BenchmarkDispatch(b *testing.B) {
 	b.ReportMetric(middle(cpuRatios), "cpu-ratio")
 	b.ReportMetric(ratios[0], "ratio-least")
 	b.ReportMetric(ratios[len(ratios)-1], "ratio-most")
+}
+
+// middle sorts list and returns its median.
+func middle(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
 }
 
 func cpuSeconds() float64 {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gx1replay/test/virtual"
 )
 
 // held is a disk that takes nothing until it is let go.
@@ -21,7 +23,7 @@ func (h *held) Write(p []byte) (int, error) {
 }
 
 func TestLogHoldsNobodyUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		disk := &held{free: make(chan struct{})}
 		l := newPatientLog(disk)
 		begun := time.Now()
@@ -48,7 +50,7 @@ func TestLogHoldsNobodyUp(t *testing.T) {
 }
 
 func TestClosingALogWaitsForNoDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		disk := &held{free: make(chan struct{})}
 		l := newPatientLog(disk)
 		fmt.Fprintln(l, "line")

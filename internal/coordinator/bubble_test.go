@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
-	"testing/synctest"
 
 	"github.com/nats-io/nats-server/v2/server/ats"
 	"github.com/nats-io/nats.go"
@@ -19,6 +18,7 @@ import (
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/run"
+	"gx1replay/test/virtual"
 )
 
 func TestMain(m *testing.M) {
@@ -51,7 +51,7 @@ func bubble(t *testing.T, f func(t *testing.T, newRun func(chunks int) *world)) 
 	storeObjects(t, dir)
 	emptyPools()
 	defer emptyPools() // for tests outside
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		srv := startBus(t, dir)
 		var last *world
 		n := 0

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/test/virtual"
 )
 
 // answers are what a bus says of signals, one after the other; the last one
@@ -43,7 +43,7 @@ func TestPatientSignals(t *testing.T) {
 		{"not there", answers{bus.ErrNoArtifact}, 0, bus.ErrNoArtifact, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				ctx := t.Context()
 				if c.limit > 0 {
 					var cancel context.CancelFunc

@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/test/virtual"
 )
 
 // selecting is a function of a watchdog that selects trades.
@@ -105,7 +106,7 @@ func TestLastWordDuringTheSelection(t *testing.T) {
 // A stopped run does not wait for its trades beyond half of what is left of
 // the drain.
 func TestSelectionOfAStoppedRunIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		chunks := theChunks(t, chunkBars, 37)
 		signals := make(chan os.Signal, 1)
 		began := time.Now()
@@ -131,7 +132,7 @@ func TestLongSelection(t *testing.T) {
 		signals int
 		most    time.Duration
 	}{{"no signal", 0, 10*time.Minute + time.Second}, {"one", 1, 70 * time.Second}, {"two", 2, 63 * time.Second}} {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			chunks := theChunks(t, chunkBars, chunkBars)
 			signals := make(chan os.Signal, 2)
 			tg := target(t)
@@ -164,7 +165,7 @@ func TestLongSelection(t *testing.T) {
 // is written, has taken it: nothing has failed. One that does not, has.
 func TestLastExportIsLate(t *testing.T) {
 	for _, taken := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			tg := target(t)
 			held := make(chan struct{})
 			exports := 0

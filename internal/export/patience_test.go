@@ -10,6 +10,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/test/virtual"
 )
 
 // The first export of a run that ends by itself may be its largest. A disk that
@@ -27,7 +28,7 @@ func TestALargeExportGetsTime(t *testing.T) {
 		{"a small one", 4, 9 * time.Second, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				tg := target(t)
 				over := make(chan struct{})
 				cfg := export.Config{BeforeSync: func(aside string) error {

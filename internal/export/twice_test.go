@@ -10,6 +10,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/test/virtual"
 )
 
 // A signal that comes twice within a second is one stop: GNU timeout signals
@@ -27,7 +28,7 @@ func TestASignalDeliveredTwiceIsOneStop(t *testing.T) {
 		{"twice, and again", []time.Duration{0, 2 * time.Second}, 2 * time.Second, 3 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				chunks := theChunks(t, chunkBars, 37)
 				signals := make(chan os.Signal, 8)
 				began := time.Now()
@@ -52,7 +53,7 @@ func TestASignalDeliveredTwiceIsOneStop(t *testing.T) {
 // however often.
 func TestAStopGivenAgainBelongsToTheSession(t *testing.T) {
 	for _, own := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			chunks := theChunks(t, chunkBars, 37)
 			signals := make(chan os.Signal, 8)
 			_, f := watched(t, func() []perf.Chunk { return chunks }, nil, signals, func(w *export.Watchdog) {

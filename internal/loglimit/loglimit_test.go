@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"gx1replay/test/virtual"
 )
 
 func logger(buf *bytes.Buffer) *slog.Logger {
@@ -22,7 +23,7 @@ func logger(buf *bytes.Buffer) *slog.Logger {
 // A flood writes a burst in each window, and every line that it left out is
 // counted once.
 func TestAFloodIsCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		var buf bytes.Buffer
 		l := New(logger(&buf))
 		const n, every = 400_000, 100 * time.Microsecond // 40 s
@@ -57,7 +58,7 @@ func TestAFloodIsCounted(t *testing.T) {
 }
 
 func TestAQuietLogIsLeftAsItIs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		var buf bytes.Buffer
 		l := New(logger(&buf))
 		for range 100 {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"gx1replay/test/virtual"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -64,7 +66,7 @@ func TestGetLoadsOnce(t *testing.T) {
 
 // What hangs holds up neither other keys nor one of those who wait whose
 // context ends; the others still get it.
-func TestGetHoldsNobodyUp(t *testing.T) { synctest.Test(t, getHoldsNobodyUp) }
+func TestGetHoldsNobodyUp(t *testing.T) { virtual.Test(t, getHoldsNobodyUp) }
 
 func getHoldsNobodyUp(t *testing.T) {
 	m := New[string](0)

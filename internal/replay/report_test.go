@@ -6,12 +6,12 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/test/virtual"
 )
 
 // Invariant 5, and reports in general: they rise, each is consistent in
@@ -122,7 +122,7 @@ func TestInvariant4_PhasesAddUp(t *testing.T) {
 // The declared latency is kept on average and charged to the model, and a
 // cancel cuts a sleep short without a further bar.
 func TestLatency(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		const n = 2000
 		job := testJob(n)
 		job.Policy.Model.Latency = 300 * time.Microsecond
@@ -136,7 +136,7 @@ func TestLatency(t *testing.T) {
 
 // With a slow model reports still come when they are due.
 func TestReportsOfASlowModel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		const n = 300
 		job := testJob(n)
 		job.Policy.Pregate.Enabled = false

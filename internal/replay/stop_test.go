@@ -8,12 +8,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/test/virtual"
 )
 
 var errTest = errors.New("the test says stop")
@@ -149,7 +149,7 @@ func TestJobErrors(t *testing.T) {
 }
 
 func TestCancelDuringLatency(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		const n = 2000
 		ctx, cancel := context.WithCancelCause(context.Background())
 		defer cancel(nil)

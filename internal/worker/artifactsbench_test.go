@@ -5,23 +5,23 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"github.com/nats-io/nats.go"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server/ats"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
+	"gx1replay/test/virtual"
 )
 
 // bubble runs f in virtual time; see the one of package bus.
@@ -35,7 +35,7 @@ func bubble(t *testing.T, f func(*testing.T)) {
 	}
 	emptyPools()
 	defer emptyPools()
-	synctest.Test(t, f)
+	virtual.Test(t, f)
 }
 
 // engineFunc is an engine of a test.
