@@ -343,14 +343,14 @@ func TestFollowLeavesNoConsumer(t *testing.T) {
 
 // A reader that is away, in virtual time, longer than the server keeps its
 // consumer goes on where it was.
-func TestFollowInVirtualTimeStaysForHours(t *testing.T) {
+func TestFollowInVirtualTimeStaysForAnHour(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		b := r.bus()
 		m := testManifest("r1", 1)
 		n := follow(t, b, m)
 		var want []uint64
 		var last uint64
-		for range 5 {
+		for range 2 {
 			pause(t.Context(), 30*time.Minute)
 			seq, err := b.StoreLease(t.Context(), claimOf(m, 0, "w"), last)
 			must(t, err)

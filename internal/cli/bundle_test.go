@@ -1,46 +1,23 @@
 package cli
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"gx1replay/internal/redact"
+	"gx1replay/test/check"
 )
 
 // unpack reads a bundle.
 func unpack(t *testing.T, path string) map[string]string {
 	t.Helper()
-	f, err := os.Open(path)
+	files, err := check.Bundle(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b bytes.Buffer
-		if _, err := io.Copy(&b, r); err != nil {
-			t.Fatal(err)
-		}
-		files[filepath.Base(h.Name)] = b.String()
-	}
+	return files
 }
 
 // A run whose command line, log and files hold secrets: the bundle has none.

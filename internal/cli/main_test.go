@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gx1replay/test/selfexec"
 )
 
 // replayVerb makes this executable a user's replay.
@@ -23,9 +25,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case guardVerb, "worker":
-			os.Exit(Main(os.Stdin, os.Stdout, os.Stderr).Coordinator(context.Background(), os.Args[1:]))
+			selfexec.Exit(Main(os.Stdin, os.Stdout, os.Stderr).Coordinator(context.Background(), os.Args[1:]))
 		case replayVerb:
-			os.Exit(replayMain(os.Args[2], os.Args[3]))
+			selfexec.Exit(replayMain(os.Args[2], os.Args[3]))
 		}
 	}
 	os.Exit(m.Run())

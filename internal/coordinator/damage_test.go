@@ -2,8 +2,6 @@ package coordinator
 
 import (
 	"testing"
-
-	"gx1replay/internal/lease"
 )
 
 // A session that is stopped before its manifest is stored leaves a bus that is
@@ -24,10 +22,7 @@ func TestABusWithoutAManifestMayBeWhole(t *testing.T) {
 			return w.bus.EndBeats(w.t.Context(), w.m.RunID)
 		}, false},
 		{"a lease record", func(w *world) error {
-			_, err := w.bus.StoreLease(w.t.Context(), lease.Record{
-				State: lease.StateClaimed, RunID: w.m.RunID, Incarnation: w.m.Incarnation, Session: 1,
-				Holder: lease.Holder{WorkerID: "w", Host: "h"}, Attempt: 1,
-			}, 0)
+			_, err := w.bus.StoreLease(w.t.Context(), w.claimed(0, "w"), 0)
 			return err
 		}, true},
 		{"a footer", func(w *world) error { return w.bus.StoreFooter(w.t.Context(), w.forged(0, 1)) }, true},

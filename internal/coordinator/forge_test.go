@@ -29,6 +29,24 @@ func (w *world) forged(idx int, claim uint64) footer.Footer {
 	}
 }
 
+// claimed is the record of a chunk's first claim, by a worker that nobody started.
+func (w *world) claimed(idx int, workerID string) lease.Record {
+	return lease.Record{
+		State: lease.StateClaimed, RunID: w.m.RunID, Incarnation: w.m.Incarnation, ChunkIdx: idx, Session: 1,
+		Holder: lease.Holder{WorkerID: workerID, Host: workerID}, Attempt: 1,
+	}
+}
+
+// claim stores such a record and returns its sequence number.
+func (w *world) claim(idx int, workerID string) uint64 {
+	w.t.Helper()
+	seq, err := w.bus.StoreLease(w.t.Context(), w.claimed(idx, workerID), 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return seq
+}
+
 // byHonest checks that every chunk is ok by a worker that replayed it.
 func (w *world) byHonest(r result) {
 	w.t.Helper()
@@ -46,14 +64,7 @@ func TestFootersOfChunksThatNobodyClaimed(t *testing.T) {
 		defer w.close()
 		// Before anybody works, under claims that are no record, and under one
 		// that is the record of another chunk.
-		rec := lease.Record{
-			State: lease.StateClaimed, RunID: w.m.RunID, Incarnation: w.m.Incarnation, ChunkIdx: 3, Session: 1,
-			Holder: lease.Holder{WorkerID: "evil", Host: "evil"}, Attempt: 1,
-		}
-		seq, err := w.bus.StoreLease(t.Context(), rec, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		seq := w.claim(3, "evil")
 		for idx := range 3 {
 			if err := w.bus.StoreFooter(t.Context(), w.forged(idx, seq+uint64(idx))); err != nil {
 				t.Fatal(err)
@@ -127,15 +138,8 @@ func TestFooterWhoseClaimCannotBeReadAnyMore(t *testing.T) {
 	bubble(t, func(t *testing.T, newRun func(int) *world) {
 		w := newRun(2)
 		defer w.close()
-		rec := lease.Record{
-			State: lease.StateClaimed, RunID: w.m.RunID, Incarnation: w.m.Incarnation, ChunkIdx: 0, Session: 1,
-			Holder: lease.Holder{WorkerID: "gone", Host: "h"}, Attempt: 1,
-		}
-		seq, err := w.bus.StoreLease(t.Context(), rec, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		next := rec
+		seq := w.claim(0, "gone")
+		next := w.claimed(0, "gone")
 		next.Holder.WorkerID, next.Attempt = "next", 2
 		if _, err := w.bus.StoreLease(t.Context(), next.Released(nil), seq); err != nil {
 			t.Fatal(err)
@@ -175,10 +179,7 @@ func TestRecordsThatCannotBe(t *testing.T) {
 				nc, _ := w.attacker()
 				defer nc.Close()
 				forge := func(idx int) {
-					r := lease.Record{
-						State: lease.StateClaimed, RunID: w.m.RunID, Incarnation: w.m.Incarnation, ChunkIdx: idx, Session: 1,
-						Holder: lease.Holder{WorkerID: "evil", Host: "evil"}, Attempt: 1,
-					}
+					r := w.claimed(idx, "evil")
 					change(&r)
 					data, err := r.Encode()
 					if err != nil {

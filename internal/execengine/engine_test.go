@@ -18,13 +18,14 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/test/selfexec"
 )
 
 const guardArg = "exec-guard"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == guardArg {
-		os.Exit(process.GuardMain(os.Args[2:]))
+		selfexec.Exit(process.GuardMain(os.Args[2:]))
 	}
 	os.Exit(m.Run())
 }

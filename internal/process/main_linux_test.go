@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"gx1replay/test/selfexec"
 )
 
 // roleEnv makes the test binary play a worker, or an owner of workers, in a
@@ -31,10 +33,10 @@ const guardVerb = "process-test-guard"
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == guardVerb {
 		time.AfterFunc(2*deadline, func() { os.Exit(97) })
-		os.Exit(GuardMain(os.Args[2:]))
+		selfexec.Exit(GuardMain(os.Args[2:]))
 	}
 	if role := os.Getenv(roleEnv); role != "" {
-		os.Exit(play(role))
+		selfexec.Exit(play(role))
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -331,7 +331,8 @@ func TestDecisionRows(t *testing.T) {
 }
 
 func TestDecisionsFile(t *testing.T) {
-	for _, all := range [][]BarDecision{nil, everyDecision(), listDecisions(manyDecisions())} {
+	twoGroups := listDecisions(manyDecisions())[:rowGroupRows+2000]
+	for _, all := range [][]BarDecision{nil, everyDecision(), twoGroups} {
 		var b bytes.Buffer
 		if err := WriteDecisions(&b, rowsOf(all)); err != nil {
 			t.Fatal(err)

@@ -113,9 +113,9 @@ func TestIdleWorkersAskSeldom(t *testing.T) {
 		prepare        func(*testing.T, *bus.Bus)
 		most           float64 // per worker and minute
 	}{
-		"no streams":          {20, 1, false, nil, 2.5},
-		"no run":              {20, 1, true, func(*testing.T, *bus.Bus) {}, 2.5},
-		"20 open runs":        {20, 1, true, runs(20, true), 2.5},
+		"no streams":          {10, 1, false, nil, 2.5},
+		"no run":              {10, 1, true, func(*testing.T, *bus.Bus) {}, 2.5},
+		"20 open runs":        {10, 1, true, runs(20, true), 2.5},
 		"100 slots, one run":  {1, 100, true, runs(1, true), 2.5},
 		"it wakes no workers": {1, 100, true, runs(1, false), 65}, // of an earlier version
 	} {

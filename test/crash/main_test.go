@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,29 +28,16 @@ var built struct {
 }
 
 // atOnce is how many tests run at a time: much of what they do is wait.
-const atOnce = "6"
+const atOnce = 6
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", atOnce); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(func() int {
-		var err error
-		if built.dir, err = os.MkdirTemp("", "gx1-crash-"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(built.dir)
-		if built.binary, err = drive.Build(context.Background(), built.dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+	drive.Main(m, atOnce, func(ctx context.Context, dir string) (err error) {
+		built.dir = dir
 		built.whole = sync.OnceValues(undisturbed)
-		built.server = sync.OnceValues(func() (string, error) { return drive.BuildServer(context.Background(), built.dir) })
-		return m.Run()
-	}())
+		built.server = sync.OnceValues(func() (string, error) { return drive.BuildServer(context.Background(), dir) })
+		built.binary, err = drive.Build(ctx, dir)
+		return err
+	})
 }
 
 // deadline is generous: it is there so that a hang is a failure.

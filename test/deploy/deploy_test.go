@@ -177,10 +177,8 @@ func TestTwoHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", "./cmd/coordinator", "./cmd/chunkworker")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
+	if err := drive.BuildProduct(ctx, bin); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := drive.BuildServer(ctx, bin); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"gx1replay/internal/cli"
 	"gx1replay/internal/process"
+	"gx1replay/test/selfexec"
 )
 
 // TestMain is both programs, too, when it is called by their names: the
@@ -20,9 +21,9 @@ func TestMain(m *testing.M) {
 	p := cli.Main(os.Stdin, os.Stdout, os.Stderr)
 	switch filepath.Base(os.Args[0]) {
 	case "coordinator", process.GuardName:
-		os.Exit(p.Coordinator(context.Background(), os.Args[1:]))
+		selfexec.Exit(p.Coordinator(context.Background(), os.Args[1:]))
 	case "chunkworker":
-		os.Exit(p.ChunkWorker(context.Background(), os.Args[1:]))
+		selfexec.Exit(p.ChunkWorker(context.Background(), os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }

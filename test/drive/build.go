@@ -1,5 +1,3 @@
-//go:build linux
-
 package drive
 
 import (
@@ -12,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	_ "gx1replay/internal/cli" // so that no cached result of a test stands once the programs are others
 )
 
 // Root finds the module's root directory from the working directory.
@@ -38,12 +38,28 @@ func BuildServer(ctx context.Context, dir string) (string, error) {
 	return build(ctx, filepath.Join(dir, "nats-server"), "github.com/nats-io/nats-server/v2")
 }
 
+// BuildProduct builds coordinator and chunkworker into dir.
+func BuildProduct(ctx context.Context, dir string) error {
+	for _, name := range []string{"coordinator", "chunkworker"} {
+		if _, err := build(ctx, filepath.Join(dir, name), "./cmd/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// build builds without -race, as users have the programs: with it, each of many
+// processes takes a second to start. Go keeps in its cache what go run links, but
+// not what go build links, so each package of tests copies one and the same file.
 func build(ctx context.Context, path, pkg string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+	if path, err = filepath.Abs(path); err != nil {
+		return "", fmt.Errorf("building %s: %w", pkg, err)
+	}
+	cmd := exec.CommandContext(ctx, "go", "run", "-exec", "cp", pkg, path)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", pkg, err, out)

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package drive starts the coordinator built for tests (gx1test), watches it
 // from outside, and finds what it leaves behind. Campaigns and fault tests
 // stand on it.

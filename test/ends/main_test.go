@@ -5,7 +5,6 @@ package ends
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,27 +21,13 @@ import (
 var binary string
 
 // atOnce is how many tests run at a time: much of what they do is wait.
-const atOnce = "6"
+const atOnce = 6
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", atOnce); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "gx1-ends-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		if binary, err = drive.Build(context.Background(), dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
+	drive.Main(m, atOnce, func(ctx context.Context, dir string) (err error) {
+		binary, err = drive.Build(ctx, dir)
+		return err
+	})
 }
 
 // deadline is generous: it is there so that a hang is a failure.

@@ -1,8 +1,8 @@
 package examples
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -11,31 +11,19 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gx1replay/test/drive"
 )
 
-// TestMain removes what programs has built.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir)
-	}
-	os.Exit(code)
-}
+// built is the directory of both programs.
+var built string
 
-// programs builds both programs once, as users have them: with -race, each of
-// the many processes of these tests would take a second to start.
-var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gx1-examples-")
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/coordinator", "./cmd/chunkworker")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the programs: %w\n%s", err, out)
-	}
-	return dir, nil
-})
+func TestMain(m *testing.M) {
+	drive.Main(m, 0, func(ctx context.Context, dir string) error {
+		built = dir
+		return drive.BuildProduct(ctx, dir)
+	})
+}
 
 // root is the module's directory; tests run in their package's.
 const root = "../.."
@@ -74,10 +62,6 @@ func example(t *testing.T, name string) string {
 // install puts both programs into dir.
 func install(t *testing.T, dir string) {
 	t.Helper()
-	built, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range []string{"coordinator", "chunkworker"} {
 		if err := link(filepath.Join(built, name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)

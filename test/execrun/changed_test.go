@@ -3,23 +3,19 @@
 package execrun
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"gx1replay/test/check"
-	"gx1replay/test/drive"
 	"gx1replay/test/natsserver"
 )
 
@@ -124,7 +120,7 @@ func TestScriptChangesUnderAChunkworker(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	srv := natsserver.Start(t, &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})
-	serve(t, srv.ClientURL(), s.argv()...)
+	join(t, serving(built.binary, srv.ClientURL(), []string{"--work-dir", t.TempDir()}, s.argv()))
 	run := func(id string) *trial {
 		p := small(t)
 		p.Workers, p.RunID, p.Chunks = 0, id, 6
@@ -146,33 +142,6 @@ func TestScriptChangesUnderAChunkworker(t *testing.T) {
 	second.ends(0)
 	second.judge(func(o *check.Options) { o.BarLog, o.Outcome = NoLog, "complete" })
 	s.is(second, 2)
-}
-
-// serve starts a worker of every run on the bus at url, until the test ends.
-func serve(t *testing.T, url string, argv ...string) {
-	t.Helper()
-	args := append([]string{"worker", "--work-dir", t.TempDir(), "--nats", url, "--engine", "exec", "--"}, argv...)
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, built.binary, args...)
-	log := filepath.Join(t.TempDir(), "worker.log")
-	f, err := os.Create(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	cmd.Stdout, cmd.Stderr = f, f
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // it was told to go
-		if t.Failed() {
-			t.Logf("the worker's log ends with:\n%s", drive.Tail(log, 40))
-		}
-	})
 }
 
 // An attempt that fails when its script has changed is no failure of the chunk.

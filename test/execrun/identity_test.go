@@ -3,17 +3,12 @@
 package execrun
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"gx1replay/test/drive"
 )
@@ -111,39 +106,18 @@ func TestWorkerWithAnotherScript(t *testing.T) {
 // is told to leave.
 func (v *trial) join(dir string) (pid int, leave func()) {
 	v.t.Helper()
-	var entry struct {
-		URL string `json:"url"`
-		Key string `json:"key_file"`
-	}
-	v.must(v.Until(v.ctx, "it stands in the register", func() bool {
-		b, err := os.ReadFile(v.Entry())
-		return err == nil && json.Unmarshal(b, &entry) == nil && entry.URL != ""
-	}))
-	args := []string{"worker", "--run", v.RunID, "--work-dir", v.t.TempDir(), "--nats", entry.URL, "--nkey", entry.Key, "--engine", "exec", "--exec-env", "GX1TEST_*"}
+	url, key := v.bus()
+	flags := []string{"--run", v.RunID, "--work-dir", v.t.TempDir(), "--nkey", key, "--exec-env", "GX1TEST_*"}
 	for i, arg := range v.Args {
 		switch arg { // what a worker has to be told as well
 		case "--exec-dir":
-			args = append(args, arg, dir)
+			flags = append(flags, arg, dir)
 		case "--exec-digest":
-			args = append(args, arg, v.Args[i+1])
-		case "--":
-			args = append(args, v.Args[i:]...)
+			flags = append(flags, arg, v.Args[i+1])
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, v.Binary, args...)
+	cmd := serving(v.Binary, url, flags, v.argv())
 	cmd.Env = v.Environ()
-	log, err := os.Create(filepath.Join(v.Dir, "stderr.joined"))
-	v.must(err)
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	v.must(cmd.Start())
-	leave = sync.OnceFunc(func() {
-		cancel()
-		_ = cmd.Wait() // it was told to go
-	})
-	v.t.Cleanup(leave)
+	leave = join(v.t, cmd)
 	return cmd.Process.Pid, leave
 }

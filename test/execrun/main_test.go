@@ -4,7 +4,6 @@ package execrun
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,35 +20,21 @@ import (
 var built struct{ dir, binary, python string }
 
 // atOnce is how many tests run at a time: much of what they do is wait.
-const atOnce = "4"
+const atOnce = 4
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", atOnce); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	if _, err := exec.LookPath("python3"); err != nil {
+		fmt.Println("skipped: the examples are in Python, and there is no python3")
+		return
 	}
-	os.Exit(func() int {
-		if _, err := exec.LookPath("python3"); err != nil {
-			fmt.Println("skipped: the examples are in Python, and there is no python3")
-			return 0
+	drive.Main(m, atOnce, func(ctx context.Context, dir string) (err error) {
+		built.dir = dir
+		if built.python, err = Python(ctx); err != nil {
+			return err
 		}
-		var err error
-		if built.python, err = Python(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		if built.dir, err = os.MkdirTemp("", "gx1-execrun-"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(built.dir)
-		if built.binary, err = drive.Build(context.Background(), built.dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
+		built.binary, err = drive.Build(ctx, dir)
+		return err
+	})
 }
 
 // deadline is generous: it is there so that a hang is a failure.

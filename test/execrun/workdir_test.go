@@ -13,10 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"gx1replay/test/check"
 )
@@ -64,44 +62,19 @@ func sumsBy(t *testing.T, g given, id string, argv ...string) *trial {
 // worker has one serve the run as user uid, until it is told to leave.
 func (v *trial) worker(g given, uid int, env []string, flags ...string) (leave func()) {
 	v.t.Helper()
-	var entry struct {
-		URL string `json:"url"`
-		Key string `json:"key_file"`
-	}
-	v.must(v.Until(v.ctx, "it stands in the register", func() bool {
-		b, err := os.ReadFile(v.Entry())
-		return err == nil && json.Unmarshal(b, &entry) == nil && entry.URL != ""
-	}))
-	key := filepath.Join(v.t.TempDir(), "key.nk")
-	seed, err := os.ReadFile(entry.Key)
+	url, key := v.bus()
+	seed, err := os.ReadFile(key)
 	v.must(err)
+	key = filepath.Join(v.t.TempDir(), "key.nk")
 	v.must(os.WriteFile(key, seed, 0o600))
 	if uid != os.Geteuid() {
 		key = filepath.Join(g.dir, "key-"+strconv.Itoa(uid))
 		v.must(errors.Join(os.WriteFile(key, seed, 0o600), os.Chown(key, uid, uid)))
 	}
-	args := append([]string{"worker", "--run", v.RunID, "--nats", entry.URL, "--nkey", key, "--engine", "exec", "--exec-env", "GX1TEST_*", "--exec-footer", "{out_dir}/chunk_footer.json"}, flags...)
-	for i, arg := range v.Args {
-		if arg == "--" {
-			args = append(args, v.Args[i:]...)
-		}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := as(exec.CommandContext(ctx, g.binary, args...), uid)
+	flags = append([]string{"--run", v.RunID, "--nkey", key, "--exec-env", "GX1TEST_*", "--exec-footer", "{out_dir}/chunk_footer.json"}, flags...)
+	cmd := as(serving(g.binary, url, flags, v.argv()), uid)
 	cmd.Dir, cmd.Env = g.dir, append(v.Environ(), env...)
-	log, err := os.Create(filepath.Join(v.Dir, "stderr.worker-"+strconv.Itoa(uid)))
-	v.must(err)
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	v.must(cmd.Start())
-	leave = sync.OnceFunc(func() {
-		cancel()
-		_ = cmd.Wait() // it was told to go
-	})
-	v.t.Cleanup(leave)
-	return leave
+	return join(v.t, cmd)
 }
 
 // as has cmd run as user uid.

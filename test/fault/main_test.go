@@ -4,9 +4,6 @@ package fault_test
 
 import (
 	"context"
-	"flag"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,27 +18,13 @@ import (
 var binary string
 
 // atOnce is how many tests run at a time: nearly all that they do is wait.
-const atOnce = "6"
+const atOnce = 6
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", atOnce); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "gx1-fault-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		if binary, err = drive.Build(context.Background(), dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
+	drive.Main(m, atOnce, func(ctx context.Context, dir string) (err error) {
+		binary, err = drive.Build(ctx, dir)
+		return err
+	})
 }
 
 // deadline is generous: it is there so that a hang is a failure.

@@ -4,13 +4,11 @@ package hosts
 
 import (
 	"context"
-	"flag"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"gx1replay/test/check"
+	"gx1replay/test/drive"
 	"gx1replay/test/netns"
 	"gx1replay/test/site"
 )
@@ -21,35 +19,17 @@ const patience = 3 * time.Minute
 // built is built once.
 var built site.Programs
 
-func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+// atOnce is how many tests run at a time: they wait, mostly, for links that are
+// down.
+const atOnce = 8
 
-func buildAndRun(m *testing.M) (int, error) {
-	if netns.Missing() != "" { // each test says what
-		return m.Run(), nil
-	}
-	dir, err := os.MkdirTemp("", "gx1-hosts-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if built, err = site.Build(ctx, dir); err != nil {
-		return 0, err
-	}
-	// They wait, mostly, for links that are down.
-	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+func TestMain(m *testing.M) {
+	drive.Main(m, atOnce, func(ctx context.Context, dir string) (err error) {
+		if netns.Missing() == "" { // if something is, each test says what
+			built, err = site.Build(ctx, dir)
+		}
+		return err
+	})
 }
 
 // stand is a site that one test has.

@@ -23,6 +23,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/embedded"
+	"gx1replay/test/drive"
 )
 
 // binEnv names the nats command; it is built from tools/natscli.
@@ -31,29 +32,18 @@ const binEnv = "GX1TEST_NATS_CLI"
 // patience bounds every wait; a run starts and stops within a few seconds.
 const patience = time.Minute
 
-// build builds the coordinator once for all tests, in a directory that
-// TestMain removes.
-var (
-	buildDir string
-	build    = sync.OnceValues(func() (string, error) {
-		path := filepath.Join(buildDir, "coordinator")
-		if out, err := exec.Command("go", "build", "-o", path, "gx1replay/cmd/coordinator").CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building the coordinator: %w\n%s", err, out)
-		}
-		return path, nil
-	})
-)
+// built is the directory of both programs, if there is a nats command to test
+// them with.
+var built string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if buildDir, err = os.MkdirTemp("", "gx1-natscli-*"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	drive.Main(m, 0, func(ctx context.Context, dir string) error {
+		if os.Getenv(binEnv) == "" {
+			return nil
 		}
-		defer os.RemoveAll(buildDir)
-		return m.Run()
-	}())
+		built = dir
+		return drive.BuildProduct(ctx, dir)
+	})
 }
 
 // box is a user's account on one machine: a home without any contexts, a
@@ -71,11 +61,7 @@ func newBox(t *testing.T) *box {
 	if path == "" {
 		t.Skipf("%s does not name a nats command; build one with: go -C tools/natscli build -o FILE github.com/nats-io/natscli/nats", binEnv)
 	}
-	coordinator, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &box{t: t, nats: path, coordinator: coordinator, dir: t.TempDir()}
+	b := &box{t: t, nats: path, coordinator: filepath.Join(built, "coordinator"), dir: t.TempDir()}
 	for _, name := range []string{"runtime", "config"} {
 		if err := os.Mkdir(filepath.Join(b.dir, name), 0o700); err != nil {
 			t.Fatal(err)

@@ -3,11 +3,7 @@
 package secrets
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"gx1replay/test/check"
 	"gx1replay/test/natsserver"
 )
 
@@ -176,39 +173,19 @@ func TestNothingLeaks(t *testing.T) {
 	); len(list) > 0 {
 		t.Errorf("the secrets are in\n%s", strings.Join(list, "\n"))
 	}
-	for name, text := range unpack(t, filepath.Join(p.dir, "b1.tar.gz")) {
-		if strings.Contains(text, marker) {
-			t.Errorf("%s of the bundle:\n%s", name, text)
-		}
-	}
+	p.bundleHides("b1.tar.gz")
 }
 
-// unpack reads a bundle.
-func unpack(t *testing.T, path string) map[string]string {
-	t.Helper()
-	f, err := os.Open(path)
+// bundleHides checks that no file of a bundle has a secret.
+func (p *place) bundleHides(name string) {
+	p.t.Helper()
+	files, err := check.Bundle(filepath.Join(p.dir, name))
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	r := tar.NewReader(z)
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files
+	for file, text := range files {
+		if strings.Contains(text, marker) {
+			p.t.Errorf("%s of bundle %s:\n%s", file, name, text)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[h.Name] = string(b)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -17,30 +16,17 @@ import (
 	"testing"
 	"time"
 
-	_ "gx1replay/internal/cli" // so that no cached result stands once the programs are others
+	"gx1replay/test/drive"
 )
 
 // built is the directory of both programs.
 var built string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "gx1-secrets-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/coordinator", "./cmd/chunkworker")
-		cmd.Dir = "../.."
-		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
-			return 1
-		}
+	drive.Main(m, 0, func(ctx context.Context, dir string) error {
 		built = dir
-		return m.Run()
-	}())
+		return drive.BuildProduct(ctx, dir)
+	})
 }
 
 // deadline is generous: it is there so that a hang is a failure.
