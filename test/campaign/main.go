@@ -12,6 +12,7 @@
 //	campaign hosts   --runs 14 --seed 1     on three hosts (as root): servers and workers killed, links cut, a bad network
 //	campaign exec    --runs 30 --seed 1     each example of the engine exec: stopped, its worker or coordinator killed, Ctrl-C
 //	campaign ends    --runs 300 --seed 1    ended as systemd, Slurm, timeout, terminals and readers that go away end runs
+//	campaign fleet   --workers 200 --seed 1 many workers beside many runs: how soon chunks are claimed, what idle workers cost
 //	campaign exec-overhead                  the engine exec against the bare command; what serve mode saves
 //	campaign fair [--waiting]               a small run beside a large one; how soon a stopped run's tasks are gone
 //	campaign cuts                           one run cut and done in 84 ways, killed too (--kill): the same trades
@@ -53,10 +54,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	verbs := map[string]func(context.Context, *flag.FlagSet, []string, *campaign) error{
 		"stop": runStops, "kill": runKills, "latency": runLatency,
 		"crash": runCrashes, "multi": runMulti, "server": runServer, "hosts": runHosts, "cuts": runCuts,
-		"exec": runExec, "ends": runEnds, "exec-overhead": runExecOverhead, "fair": runFair,
+		"exec": runExec, "ends": runEnds, "exec-overhead": runExecOverhead, "fair": runFair, "fleet": runFleet,
 	}
 	if len(args) == 0 || verbs[args[0]] == nil {
-		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server, hosts, cuts, exec, ends, exec-overhead or fair")
+		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server, hosts, cuts, exec, ends, fleet, exec-overhead or fair")
 		return 2
 	}
 	c := &campaign{out: stdout}
