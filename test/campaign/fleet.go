@@ -83,7 +83,7 @@ func runFleet(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 		return fmt.Errorf("--processes %d, --workers %d (want at least one of each, and a slot per process)", f.processes, f.workers)
 	}
 	f.rng = rand.New(rand.NewPCG(f.seed, 1))
-	done, err := c.prepare(ctx)
+	done, err := c.makeDir()
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func runFleet(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 
 // start builds what is needed and starts the server.
 func (f *fleet) start(ctx context.Context) error {
-	bin := filepath.Join(f.dir, "bin")
+	bin := f.bin()
 	var err error
 	if f.binary, f.worker, err = drive.BuildProduct(ctx, bin); err != nil {
 		return err
@@ -194,15 +194,15 @@ func (f *fleet) finish(ctx context.Context) error {
 func (f *fleet) begin(id, policy string, args ...string) (*drive.Run, error) {
 	return drive.Start(drive.Config{
 		Binary: f.binary, Dir: filepath.Join(f.dir, "runs", id), RunID: id, Policy: policy, Bars: fleetBars,
-		Runtime: filepath.Join(f.dir, "bin", "runtime"),
+		Runtime: filepath.Join(f.bin(), "runtime"),
 		Args: append([]string{"--nats", f.bus.srv.URL(), "--nkey", f.bus.key("coordinator"), "--chunks", "1", "--workers", "0",
 			"--pregate", "false", "--no-guardian", "--lease-duration", f.lease.String()}, args...),
 	})
 }
 
-// fleetBars are those of each run: with the slow policy more than any campaign
-// lasts.
-const fleetBars = 2000
+// fleetBars are those of each run: well beyond the warm-up, in which no model is
+// called, so that the slow policy outlasts any campaign.
+const fleetBars = 20_000
 
 // ended waits for the end of a run, which has to be a good one.
 func (f *fleet) ended(ctx context.Context, r *drive.Run) error {
@@ -296,6 +296,13 @@ func (f *fleet) idleBesideOpen(ctx context.Context) (err error) {
 
 // idleWithout stops the open runs and watches the fleet without them.
 func (f *fleet) idleWithout(ctx context.Context) (err error) {
+	for _, r := range f.running {
+		select {
+		case <-r.Exited():
+			return fmt.Errorf("run %s ended before it was stopped: %s", r.RunID, drive.Tail(r.Stderr(), 5))
+		default:
+		}
+	}
 	for _, r := range f.running {
 		err = errors.Join(err, r.Signal(syscall.SIGTERM))
 	}

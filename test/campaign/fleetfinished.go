@@ -18,6 +18,10 @@ import (
 
 const manifestSubjects = "$KV.GX1_RUNS."
 
+// expectation begins the headers by which a write was made to depend on what was
+// stored before.
+const expectation = "Nats-Expected-"
+
 // serverHeaders are those by which a server says where it has stored a message.
 var serverHeaders = []string{jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer, jetstream.LastSequenceHeader, "Nats-Num-Pending"}
 
@@ -45,7 +49,7 @@ func (b *fleetBus) remains(ctx context.Context, id string) ([]*nats.Msg, error) 
 			m := nats.NewMsg(subject)
 			m.Data = raw.Data
 			for key, values := range raw.Header {
-				if !slices.Contains(serverHeaders, key) {
+				if !slices.Contains(serverHeaders, key) && !strings.HasPrefix(key, expectation) {
 					m.Header[key] = values
 				}
 			}

@@ -81,6 +81,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // prepare makes the directory and builds the program; call it once the flags
 // are known. done takes the directory away if nothing is left in it.
 func (c *campaign) prepare(ctx context.Context) (done func(), err error) {
+	if done, err = c.makeDir(); err != nil {
+		return nil, err
+	}
+	c.binary, err = drive.Build(ctx, c.bin())
+	return done, err
+}
+
+// bin is the directory of built programs.
+func (c *campaign) bin() string { return filepath.Join(c.dir, "bin") }
+
+// makeDir is prepare without the program.
+func (c *campaign) makeDir() (done func(), err error) {
 	if c.dir == "" {
 		if c.dir, err = os.MkdirTemp("", "gx1-campaign-"); err != nil {
 			return nil, fmt.Errorf("making the campaign's directory: %w", err)
@@ -89,16 +101,12 @@ func (c *campaign) prepare(ctx context.Context) (done func(), err error) {
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return nil, fmt.Errorf("the campaign's directory: %w", err)
 	}
-	bin := filepath.Join(c.dir, "bin")
-	if err := os.MkdirAll(bin, 0o700); err != nil {
+	if err := os.MkdirAll(c.bin(), 0o700); err != nil {
 		return nil, fmt.Errorf("making the campaign's directory: %w", err)
-	}
-	if c.binary, err = drive.Build(ctx, bin); err != nil {
-		return nil, err
 	}
 	return func() {
 		if !c.keep {
-			_ = os.RemoveAll(bin)
+			_ = os.RemoveAll(c.bin())
 			_ = os.Remove(c.dir) // not if a run was kept
 		}
 	}, nil
