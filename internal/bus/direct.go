@@ -18,9 +18,12 @@ import (
 const headerPending = "Nats-Num-Pending"
 
 const (
-	// directBatch is how many messages one request asks for: of the object
-	// store's chunks of 128 KiB these are 4 MiB.
-	directBatch = 32
+	// directBatch is how many messages one request asks for at most, and
+	// directBytes after how many bytes the server sends no more of them: small
+	// messages must not cost a request for every few, and a slow link must not
+	// have to carry a large answer within directPatience.
+	directBatch = 1024
+	directBytes = 4 << 20
 	// directPatience is how long a message may be on its way before the rest
 	// is asked for again.
 	directPatience = 5 * time.Second
@@ -55,7 +58,8 @@ func (b *Bus) eachFrom(ctx context.Context, stream, subject string, next uint64,
 			Seq   uint64 `json:"seq"`
 			Next  string `json:"next_by_subj"`
 			Batch int    `json:"batch"`
-		}{next, subject, directBatch})
+			Bytes int    `json:"max_bytes"`
+		}{next, subject, directBatch, directBytes})
 		if err != nil {
 			return fmt.Errorf("asking for messages of %s: %w", stream, err)
 		}

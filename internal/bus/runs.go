@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -114,11 +115,18 @@ func (b *Bus) ManifestsSince(ctx context.Context, revision uint64) ([]StoredMani
 	return b.manifests(ctx, revision+1, false)
 }
 
+// manifests may take long where there are many and the server is far away, but
+// not longer than requestTimeout from one to the next.
 func (b *Bus) manifests(ctx context.Context, from uint64, patient bool) ([]StoredManifest, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(requestTimeout, func() {
+		cancel(fmt.Errorf("no answer within %v: %w", requestTimeout, context.DeadlineExceeded))
+	})
+	defer stalled.Stop()
 	var list []StoredManifest
 	err := b.eachFrom(ctx, "KV_"+BucketRuns, runsPrefix+"*", from, patient, func(msg *nats.Msg) (bool, error) {
+		stalled.Reset(requestTimeout)
 		raw, err := rawMsg(msg)
 		if err != nil {
 			return false, err

@@ -2,11 +2,15 @@ package bus
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gx1replay/internal/run"
@@ -119,6 +123,70 @@ func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
 	defer b.Close()
 	if list, err := b.Manifests(t.Context()); err == nil {
 		t.Errorf("%d runs and no error (want one: a manifest could not be read)", len(list))
+	}
+}
+
+// A bus may have thousands of runs, and be far away: each request costs the way
+// there and back.
+func TestManyManifestsTakeFewRequests(t *testing.T) {
+	b := newRig(t, "").bus()
+	const runs = 3200
+	for i := range runs {
+		_, err := b.StoreManifest(t.Context(), testManifest(run.ID(fmt.Sprint("r", i)), 1), 0)
+		must(t, err)
+	}
+	var asked atomic.Int32
+	_, err := b.nc.Subscribe("$JS.API.DIRECT.GET.KV_"+BucketRuns, func(*nats.Msg) { asked.Add(1) })
+	must(t, err)
+	must(t, b.nc.Flush())
+	list, err := b.ManifestsSince(t.Context(), 0)
+	must(t, err)
+	must(t, b.nc.Flush())
+	if len(list) != runs {
+		t.Errorf("%d runs are listed, want %d", len(list), runs)
+	}
+	if n := asked.Load(); n < 1 || n > 5 {
+		t.Errorf("it took %d requests, want 5 at most", n)
+	}
+}
+
+// A list that is long in coming is read to its end: else a worker far away would
+// never have it.
+func TestManifestsThatComeSlowly(t *testing.T) {
+	const between, runs = requestTimeout * 2 / 3, 2
+	srv := natsserver.Start(t, &server.Options{ServerName: "test", DontListen: true, JetStream: true, StoreDir: t.TempDir()})
+	must(t, srv.GlobalAccount().AddMapping("$JS.API.DIRECT.GET.KV_GX1_RUNS", "slow"))
+	b, err := Connect(t.Context(), Config{InProcess: srv})
+	must(t, err)
+	defer b.Close()
+	_, err = b.nc.Subscribe("slow", func(m *nats.Msg) {
+		for i := range runs {
+			<-time.After(between)
+			id := fmt.Sprint("r", i)
+			answer := nats.NewMsg(m.Reply)
+			answer.Data = encode(t, testManifest(run.ID(id), 1))
+			answer.Header.Set(jetstream.SubjectHeader, runsPrefix+id)
+			answer.Header.Set(jetstream.SequenceHeader, fmt.Sprint(i+1))
+			answer.Header.Set(jetstream.TimeStampHeaer, time.Now().UTC().Format(time.RFC3339Nano))
+			if err := m.RespondMsg(answer); err != nil {
+				t.Error(err)
+			}
+		}
+		end := nats.NewMsg(m.Reply)
+		end.Header.Set("Status", "204")
+		end.Header.Set(headerPending, "0")
+		if err := m.RespondMsg(end); err != nil {
+			t.Error(err)
+		}
+	})
+	must(t, err)
+	for name, read := range map[string]func() ([]StoredManifest, error){
+		"all":   func() ([]StoredManifest, error) { return b.Manifests(t.Context()) },
+		"since": func() ([]StoredManifest, error) { return b.ManifestsSince(t.Context(), 0) },
+	} {
+		if list, err := read(); err != nil || len(list) != runs {
+			t.Errorf("%s: %d runs, %v (want %d)", name, len(list), err, runs)
+		}
 	}
 }
 

@@ -84,16 +84,34 @@ func newHall(t *testing.T, workers, slots int, streams bool, prepare func(*testi
 // openRun stores run id, which has so many chunks and no task.
 func openRun(t *testing.T, b *bus.Bus, id string, chunks int, wakes bool) run.Manifest {
 	t.Helper()
+	m := idleManifest(t, id, chunks)
+	m.Wakes = wakes
+	_, err := b.StoreManifest(t.Context(), m, 0)
+	must(t, err)
+	must(t, b.MakeQueue(t.Context(), m.Ref(), 1, m.LeaseDuration))
+	return m
+}
+
+// finishedRuns stores so many runs that are over.
+func finishedRuns(t *testing.T, b *bus.Bus, n int) {
+	t.Helper()
+	for i := range n {
+		m := idleManifest(t, fmt.Sprint("f", i), 1)
+		m.State = run.StateExported
+		_, err := b.StoreManifest(t.Context(), m, 0)
+		must(t, err)
+	}
+}
+
+func idleManifest(t *testing.T, id string, chunks int) run.Manifest {
+	t.Helper()
 	m := run.Manifest{
 		Schema: run.Schema, RunID: run.ID(id), Incarnation: benchIncarnation, Session: 1, State: run.StateRunning, Engine: footer.EngineBuiltin,
-		Data: run.Data{Bars: int64(10 * chunks), SliceBars: 10}, LeaseDuration: 10 * time.Second, MaxFailures: 3, Wakes: wakes,
+		Data: run.Data{Bars: int64(10 * chunks), SliceBars: 10}, LeaseDuration: 10 * time.Second, MaxFailures: 3,
 	}
 	var err error
 	m.Plan, err = run.NewPlan(m.Data.Bars, chunks, 0, run.OrderTime)
 	must(t, err)
-	_, err = b.StoreManifest(t.Context(), m, 0)
-	must(t, err)
-	must(t, b.MakeQueue(t.Context(), m.Ref(), 1, m.LeaseDuration))
 	return m
 }
 
@@ -107,6 +125,15 @@ func TestIdleWorkersAskSeldom(t *testing.T) {
 			}
 		}
 	}
+	finished := func(t *testing.T, b *bus.Bus) { finishedRuns(t, b, 1000) }
+	// Notes on a run are written, and it is read, each NoteEvery.
+	unserved := func(t *testing.T, b *bus.Bus) {
+		finished(t, b)
+		m := idleManifest(t, "unserved", 1)
+		m.EngineVersion = 1000
+		_, err := b.StoreManifest(t.Context(), m, 0)
+		must(t, err)
+	}
 	for name, c := range map[string]struct {
 		workers, slots int
 		streams        bool
@@ -118,6 +145,8 @@ func TestIdleWorkersAskSeldom(t *testing.T) {
 		"20 open runs":        {10, 1, true, runs(20, true), 2.5},
 		"100 slots, one run":  {1, 100, true, runs(1, true), 2.5},
 		"it wakes no workers": {1, 100, true, runs(1, false), 65}, // of an earlier version
+		"1,000 finished runs": {5, 1, true, finished, 2.5},
+		"a run is not served": {5, 1, true, unserved, 2.5 + 2*60/NoteEvery.Seconds()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -133,6 +162,25 @@ func TestIdleWorkersAskSeldom(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A copy of the runs that lags behind may not have a run that another had: it is
+// served again once they have it.
+func TestARunThatWasGoneForAMoment(t *testing.T) {
+	x := newBench(t)
+	w := x.a.w
+	must(t, w.readRuns(t.Context()))
+	if len(w.open()) != 1 {
+		t.Fatal("the run is not served")
+	}
+	w.gone("r")
+	if len(w.open()) != 0 {
+		t.Fatal("a run that is gone is served")
+	}
+	must(t, w.readSince(t.Context(), w.lastRead))
+	if len(w.open()) != 1 {
+		t.Error("the run is not found again by what was written since")
 	}
 }
 

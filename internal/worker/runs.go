@@ -11,10 +11,12 @@ import (
 
 const (
 	// runsEvery is how often runs that were changed are read though nothing was
-	// heard of a change, and allEvery how often all runs are; unfitEvery is the
-	// latter while a run is not served, whose notes are written then, too.
+	// heard of a change. allEvery is how often all runs are, which costs as much
+	// as the bus has runs, in case that its sequences began anew unnoticed.
+	// unfitEvery is how often runs are that this worker does not serve; it may
+	// have changed itself. Its notes on them are written then, too.
 	runsEvery  = 30 * time.Second
-	allEvery   = 10 * time.Minute
+	allEvery   = 2 * time.Hour
 	unfitEvery = NoteEvery
 	// tick is how exactly these are kept.
 	tick = time.Second
@@ -54,36 +56,33 @@ func (w *Worker) noteChange(id run.ID, m *run.Manifest) {
 }
 
 // trackRuns keeps w.sessions as the manifests on the bus say. It reads all of
-// them on connecting and now and then, and singly those that were changed. The
-// stops of runs whose chunks this worker holds are read on connecting and once
-// per lease.
+// them on connecting and now and then, and singly those that were changed and
+// those of runs that are not served. The stops of runs whose chunks this worker
+// holds are read on connecting and once per lease.
 func (w *Worker) trackRuns(ctx context.Context) {
 	reconnected, cancel := w.cfg.Bus.Hints()
 	defer cancel()
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	stopsRead := map[run.ID]time.Time{}
-	var next, all time.Time // when changed runs, and when all runs, are read again
+	// When runs that were written since, all runs, and those that are not served
+	// are read again.
+	var next, all, unfit time.Time
 	wait := tick
 	read := func() {
 		since := w.lastRead
-		if w.saysUnfit() || !time.Now().Before(all) {
+		if !time.Now().Before(all) {
 			since, w.lastRead = 0, 0
 		}
 		if err := w.readSince(ctx, since); err != nil {
-			if ctx.Err() == nil {
-				w.log.Debug("reading the list of runs", "error", err)
-			}
-			wait = min(2*wait, runsEvery) // streams that are not made yet, most likely
+			w.noteUnread(ctx, err)
+			wait = min(2*wait, runsEvery)
 		} else {
 			if wait = runsEvery; since == 0 {
 				all = time.Now().Add(allEvery)
 			}
 		}
 		next = time.Now().Add(wait)
-		if w.saysUnfit() {
-			next = time.Now().Add(unfitEvery)
-		}
 	}
 	read()
 	for {
@@ -101,17 +100,36 @@ func (w *Worker) trackRuns(ctx context.Context) {
 		case <-w.hint:
 			w.readChanged(ctx)
 		case <-t.C:
-			if w.readChanged(ctx); !time.Now().Before(next) || w.saysUnfit() && time.Until(next) > unfitEvery {
+			if !time.Now().Before(unfit) {
+				w.recheckUnfit()
+				unfit = time.Now().Add(unfitEvery)
+			}
+			if w.readChanged(ctx); !time.Now().Before(next) {
 				read()
 			}
 		}
 	}
 }
 
-func (w *Worker) saysUnfit() bool {
+// noteUnread says why the runs could not be read. That the streams are not made
+// yet is the usual order, and a connection that is lost is known.
+func (w *Worker) noteUnread(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case bus.NobodyAnswers(err) || !w.cfg.Bus.Connected():
+		w.log.Debug("reading the list of runs", "error", err)
+	default:
+		w.log.Warn("the list of runs could not be read, so runs may be missed; trying again", "error", err)
+	}
+}
+
+// recheckUnfit has the runs that are not served read again.
+func (w *Worker) recheckUnfit() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.unfit) > 0
+	for id := range w.unfit {
+		w.changed[id] = true
+	}
 }
 
 // readStops reads the stops of runs whose chunks this worker holds. last is when
@@ -209,12 +227,14 @@ func (w *Worker) readOne(ctx context.Context, id run.ID) ([]bus.StoredManifest, 
 }
 
 // gone ends the session of a run that was removed. Where a replica only lagged
-// behind, the next reading of all runs opens it again.
+// behind, the next reading of runs opens it again.
 func (w *Worker) gone(id run.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.seen, id)
+	delete(w.unfit, id)
 	if s := w.sessions[id]; s != nil {
+		w.lastRead = min(w.lastRead, s.rev-1)
 		w.endSession(s, errSessionOver)
 		w.rouse()
 	}

@@ -12,6 +12,7 @@
 //	campaign hosts   --runs 14 --seed 1     on three hosts (as root): servers and workers killed, links cut, a bad network
 //	campaign exec    --runs 30 --seed 1     each example of the engine exec: stopped, its worker or coordinator killed, Ctrl-C
 //	campaign ends    --runs 300 --seed 1    ended as systemd, Slurm, timeout, terminals and readers that go away end runs
+//	campaign fleet   --workers 200 --seed 1 many workers beside many runs: how soon chunks are claimed, what idle workers cost
 //	campaign exec-overhead                  the engine exec against the bare command; what serve mode saves
 //	campaign fair [--waiting]               a small run beside a large one; how soon a stopped run's tasks are gone
 //	campaign cuts                           one run cut and done in 84 ways, killed too (--kill): the same trades
@@ -53,10 +54,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	verbs := map[string]func(context.Context, *flag.FlagSet, []string, *campaign) error{
 		"stop": runStops, "kill": runKills, "latency": runLatency,
 		"crash": runCrashes, "multi": runMulti, "server": runServer, "hosts": runHosts, "cuts": runCuts,
-		"exec": runExec, "ends": runEnds, "exec-overhead": runExecOverhead, "fair": runFair,
+		"exec": runExec, "ends": runEnds, "exec-overhead": runExecOverhead, "fair": runFair, "fleet": runFleet,
 	}
 	if len(args) == 0 || verbs[args[0]] == nil {
-		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server, hosts, cuts, exec, ends, exec-overhead or fair")
+		fmt.Fprintln(stderr, "campaign: which one? stop, kill, latency, crash, multi, server, hosts, cuts, exec, ends, fleet, exec-overhead or fair")
 		return 2
 	}
 	c := &campaign{out: stdout}
@@ -80,6 +81,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // prepare makes the directory and builds the program; call it once the flags
 // are known. done takes the directory away if nothing is left in it.
 func (c *campaign) prepare(ctx context.Context) (done func(), err error) {
+	if done, err = c.makeDir(); err != nil {
+		return nil, err
+	}
+	c.binary, err = drive.Build(ctx, c.bin())
+	return done, err
+}
+
+// bin is the directory of built programs.
+func (c *campaign) bin() string { return filepath.Join(c.dir, "bin") }
+
+// makeDir is prepare without the program.
+func (c *campaign) makeDir() (done func(), err error) {
 	if c.dir == "" {
 		if c.dir, err = os.MkdirTemp("", "gx1-campaign-"); err != nil {
 			return nil, fmt.Errorf("making the campaign's directory: %w", err)
@@ -88,16 +101,12 @@ func (c *campaign) prepare(ctx context.Context) (done func(), err error) {
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return nil, fmt.Errorf("the campaign's directory: %w", err)
 	}
-	bin := filepath.Join(c.dir, "bin")
-	if err := os.MkdirAll(bin, 0o700); err != nil {
+	if err := os.MkdirAll(c.bin(), 0o700); err != nil {
 		return nil, fmt.Errorf("making the campaign's directory: %w", err)
-	}
-	if c.binary, err = drive.Build(ctx, bin); err != nil {
-		return nil, err
 	}
 	return func() {
 		if !c.keep {
-			_ = os.RemoveAll(bin)
+			_ = os.RemoveAll(c.bin())
 			_ = os.Remove(c.dir) // not if a run was kept
 		}
 	}, nil

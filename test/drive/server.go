@@ -19,6 +19,7 @@ import (
 // which may be killed and started again. It is used from one goroutine.
 type Server struct {
 	binary, dir string
+	args        []string
 	port        int
 
 	cmd    *exec.Cmd
@@ -26,13 +27,13 @@ type Server struct {
 }
 
 // StartServer starts the server that BuildServer built, with its files in
-// dir, and returns when it takes connections.
-func StartServer(ctx context.Context, binary, dir string) (*Server, error) {
+// dir and further arguments, and returns when it takes connections.
+func StartServer(ctx context.Context, binary, dir string, args ...string) (*Server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("finding a free port for a server: %w", err)
 	}
-	s := &Server{binary: binary, dir: dir, port: l.Addr().(*net.TCPAddr).Port}
+	s := &Server{binary: binary, dir: dir, args: args, port: l.Addr().(*net.TCPAddr).Port}
 	if err := l.Close(); err != nil {
 		return nil, fmt.Errorf("finding a free port for a server: %w", err)
 	}
@@ -43,9 +44,10 @@ func StartServer(ctx context.Context, binary, dir string) (*Server, error) {
 }
 
 // URL is the server's address; it stays.
-func (s *Server) URL() string { return "nats://" + s.address() }
+func (s *Server) URL() string { return "nats://" + s.Address() }
 
-func (s *Server) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+// Address is the same as HOST:PORT.
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 // Restart starts the server again, on the same port and files, and returns
 // when it takes connections.
@@ -55,7 +57,7 @@ func (s *Server) Restart(ctx context.Context) error {
 		return fmt.Errorf("starting a server: %w", err)
 	}
 	defer log.Close()
-	s.cmd = exec.Command(s.binary, "-a", "127.0.0.1", "-p", strconv.Itoa(s.port), "-js", "-sd", filepath.Join(s.dir, "store"))
+	s.cmd = exec.Command(s.binary, append([]string{"-a", "127.0.0.1", "-p", strconv.Itoa(s.port), "-js", "-sd", filepath.Join(s.dir, "store")}, s.args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	// A Ctrl-C is for whoever started it, and it ends by Kill.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -69,7 +71,7 @@ func (s *Server) Restart(ctx context.Context) error {
 		close(exited)
 	}()
 	for {
-		conn, err := net.DialTimeout("tcp", s.address(), time.Second)
+		conn, err := net.DialTimeout("tcp", s.Address(), time.Second)
 		if err == nil {
 			return conn.Close()
 		}
