@@ -101,10 +101,10 @@ func runFleet(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign)
 // start builds what is needed and starts the server.
 func (f *fleet) start(ctx context.Context) error {
 	bin := f.bin()
-	var err error
-	if f.binary, f.worker, err = drive.BuildProduct(ctx, bin); err != nil {
+	if err := drive.BuildProduct(ctx, bin); err != nil {
 		return err
 	}
+	f.binary, f.worker = filepath.Join(bin, "coordinator"), filepath.Join(bin, "chunkworker")
 	server, err := drive.BuildServer(ctx, bin)
 	if err != nil {
 		return err

@@ -32,16 +32,6 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return build(ctx, filepath.Join(dir, "gx1test"), "./test/gx1test")
 }
 
-// BuildProduct builds coordinator and chunkworker into dir and returns their
-// paths.
-func BuildProduct(ctx context.Context, dir string) (coordinator, chunkworker string, err error) {
-	if coordinator, err = build(ctx, filepath.Join(dir, "coordinator"), "./cmd/coordinator"); err != nil {
-		return "", "", err
-	}
-	chunkworker, err = build(ctx, filepath.Join(dir, "chunkworker"), "./cmd/chunkworker")
-	return coordinator, chunkworker, err
-}
-
 // BuildServer builds the plain NATS server into dir, of the version that the
 // product embeds, and returns its path.
 func BuildServer(ctx context.Context, dir string) (string, error) {
