@@ -26,7 +26,7 @@ type endsCampaign struct {
 
 	mu           sync.Mutex
 	good, bad    int
-	done, missed int64 // bars in files, and logged bars that are in none
+	done, missed int64 // bars in files, and logged bars that kills took from them
 	stopped      int
 }
 
@@ -46,7 +46,7 @@ func runEnds(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) 
 	}
 	defer done()
 	s.each(ctx, s.do)
-	fmt.Fprintf(s.out, "%d runs ended in %d ways: %d right, %d stopped before their end; %d bars in the files, %d flushed and lost\n",
+	fmt.Fprintf(s.out, "%d runs ended in %d ways: %d right, %d stopped before their end; %d bars in the files, %d lost by kills\n",
 		s.good+s.bad, len(endsWays()), s.good, s.stopped, s.done, s.missed)
 	if s.bad > 0 || ctx.Err() != nil {
 		return errors.Join(errWrong, ctx.Err())
