@@ -216,14 +216,19 @@ func (r *Run) Type(text string) error {
 
 // Coordinator is the process number of the coordinator, which is not the
 // process that was started where that is timeout or a shell; 0: none lives.
-func (r *Run) Coordinator() int {
+func (r *Run) Coordinator() int { return r.coordinator().PID }
+
+func (r *Run) coordinator() drive.Process {
 	for _, p := range r.Alive() {
 		if len(p.Args) > 1 && p.Args[0] == r.Binary && p.Args[1] == "run" {
-			return p.PID
+			return p
 		}
 	}
-	return 0
+	return drive.Process{}
 }
+
+// Suspended reports whether the coordinator is, as by Ctrl-Z.
+func (r *Run) Suspended() bool { return r.coordinator().State == "T" }
 
 // Signal signals the coordinator alone.
 func (r *Run) Signal(sig syscall.Signal) error { return kill(r.Coordinator(), sig) }

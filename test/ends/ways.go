@@ -254,6 +254,20 @@ func Harmless() []Way {
 		},
 		{Name: "`\\| head`, journald restarted, a lost `ssh` without `-t`", End: hangUp},
 		{
+			Name: "Ctrl-Z, and later `fg`", Start: inShell(`"$@"; sleep 3; fg; exit $?`), // that is more than a lease
+			End: func(ctx context.Context, r *Run) error {
+				if err := r.Type("\x1a"); err != nil {
+					return err
+				}
+				for _, suspended := range []bool{true, false} {
+					if err := r.Until(ctx, fmt.Sprintf("it is suspended: %v", suspended), func() bool { return r.Suspended() == suspended || r.Over() }); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		},
+		{
 			Name: "SIGTERM or SIGHUP to a local worker alone",
 			End: func(_ context.Context, r *Run) error {
 				for i, w := range r.Workers() {
