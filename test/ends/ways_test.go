@@ -5,6 +5,7 @@ package ends
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,6 +108,24 @@ func TestHarmless(t *testing.T) {
 		v.must(v.Gone(v.ctx))
 		v.inOrder(v.judge(check.Options{Stop: []string{"sigterm"}, Mode: []string{watchdog}, Outcome: "stopped", MaxUnreported: 0}))
 	})
+}
+
+// Commands that are the first to hear of the end, and end before their workers
+// hear of the stop, are stopped and have not failed.
+func TestCommandsHearOfItFirst(t *testing.T) {
+	t.Parallel()
+	p := plan(t)
+	p.Exec, p.Flush = true, 0
+	v := begin(t, p)
+	commands := slices.DeleteFunc(v.Alive(), func(q drive.Process) bool {
+		return len(q.Args) < 2 || q.Args[0] != v.Binary || q.Args[1] != "command"
+	})
+	if len(commands) == 0 {
+		t.Fatalf("no command is at work: %v", v.Alive())
+	}
+	v.must(signalEach(commands, []syscall.Signal{syscall.SIGTERM}))
+	v.must(v.Signal(syscall.SIGTERM))
+	v.inOrder(v.stopped("sigterm"))
 }
 
 // SIGQUIT shows what every goroutine does, and stops the run.
