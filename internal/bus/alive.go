@@ -56,13 +56,14 @@ type Pulse struct {
 	// Age is how long ago the server stored it, by the server's own clock. It
 	// is never too high.
 	Age time.Duration
-	// Beats: it is a heartbeat. Else there is none, and it is the manifest.
+	// Beats: there is a heartbeat. One that ends in order removes it.
 	Beats bool
 }
 
-// Pulse reads the last sign of life of run id: its heartbeat, or its manifest
-// if there is no heartbeat, as with coordinators of earlier versions and after
-// the end of a session.
+// Pulse reads the last sign of life of run id: its heartbeat or its manifest,
+// whichever was stored later. Coordinators of earlier versions have no
+// heartbeat and write their manifest once per lease; one of them may have
+// resumed a run that left a heartbeat.
 func (b *Bus) Pulse(ctx context.Context, id run.ID) (Pulse, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -79,17 +80,19 @@ func (b *Bus) Pulse(ctx context.Context, id run.ID) (Pulse, error) {
 	if err != nil {
 		return Pulse{}, err
 	}
-	beats := true
-	e, err := kv.Get(ctx, aliveKey(id))
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		beats = false
-		e, err = kv.Get(ctx, string(id))
-	}
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return Pulse{}, fmt.Errorf("run %s: %w", id, ErrNoRun)
-	}
-	if err != nil {
+	last, err := kv.Get(ctx, aliveKey(id))
+	if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
 		return Pulse{}, fmt.Errorf("reading the heartbeat of run %s: %w", id, err)
 	}
-	return Pulse{Revision: e.Revision(), Age: max(info.TimeStamp.Sub(e.Created()), 0), Beats: beats}, nil
+	beats := err == nil
+	switch m, err := kv.Get(ctx, string(id)); {
+	case errors.Is(err, jetstream.ErrKeyNotFound) && beats:
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return Pulse{}, fmt.Errorf("run %s: %w", id, ErrNoRun)
+	case err != nil:
+		return Pulse{}, fmt.Errorf("reading the manifest of run %s: %w", id, err)
+	case !beats || m.Revision() > last.Revision():
+		last = m
+	}
+	return Pulse{Revision: last.Revision(), Age: max(info.TimeStamp.Sub(last.Created()), 0), Beats: beats}, nil
 }

@@ -40,6 +40,8 @@ type Hooks struct {
 	Engine func(worker.Engine) worker.Engine
 	// EngineVersion is what a worker says of its engine; 0: what it has.
 	EngineVersion int
+	// Build is what a worker says of its build; empty: what it is.
+	Build string
 	// Export is given to every export.
 	Export export.Config
 	// Hold is called by the session's goroutine before it goes to work.

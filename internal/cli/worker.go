@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -311,7 +312,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	w := worker.New(worker.Config{
 		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: slots, Run: only, WorkDir: f.workDir,
 		Engine: engine, Logger: log, Usage: usage, MaxRuntime: f.maxRuntime, ExitWhenIdle: f.idle,
-		KeepWork: f.keep(local), CoordinatorKeys: f.coordinators, Build: version().String(), EngineVersion: p.Hooks.EngineVersion,
+		KeepWork: f.keep(local), CoordinatorKeys: f.coordinators, Build: cmp.Or(p.Hooks.Build, version().String()), EngineVersion: p.Hooks.EngineVersion,
 	})
 	err = w.Run(ctx)
 	if broken := (*worker.SetUpError)(nil); errors.As(err, &broken) {

@@ -38,6 +38,7 @@ func TestAlive(t *testing.T) {
 		ended     bool
 		old       bool // all that the bus has is older than two leases
 		beats     bool
+		renewed   bool   // the manifest is written after that
 		onWatched string // what happens while it is watched: beat, manifest
 		watched   bool
 		lives     bool
@@ -47,6 +48,7 @@ func TestAlive(t *testing.T) {
 		{name: "a heartbeat, silent for long", old: true, beats: true},
 		{name: "beats", beats: true, onWatched: "beat", watched: true, lives: true},
 		{name: "of an earlier version", onWatched: "manifest", watched: true, lives: true},
+		{name: "an old heartbeat, resumed by an earlier version", old: true, beats: true, renewed: true, onWatched: "manifest", watched: true, lives: true},
 		{name: "ended", ended: true},
 		{name: "ended, and resumed elsewhere", ended: true, beats: true, onWatched: "beat", watched: true, lives: true},
 		{name: "gone from here", here: true, beats: true},
@@ -81,6 +83,11 @@ func TestAlive(t *testing.T) {
 				}
 				c.old = p.Age <= watchLeases*lease
 			}
+			if c.renewed {
+				if rev, err = b.StoreManifest(t.Context(), m, rev); err != nil {
+					t.Fatal(err)
+				}
+			}
 			watched := false
 			lives, err := Alive(t.Context(), b, m, func(time.Duration) {
 				watched = true
@@ -100,8 +107,8 @@ func TestAlive(t *testing.T) {
 	}
 	// Neither lists nor listeners of manifests see a heartbeat, and cleaning removes it.
 	list, err := b.Manifests(t.Context())
-	if err != nil || len(list) != 8 {
-		t.Errorf("%d runs, %v (want 8)", len(list), err)
+	if err != nil || len(list) != 9 {
+		t.Errorf("%d runs, %v (want 9)", len(list), err)
 	}
 	for _, m := range list {
 		if err := b.Forget(t.Context(), m.RunID); err != nil {

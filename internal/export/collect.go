@@ -92,6 +92,9 @@ type collector struct {
 	knownAt time.Time
 	planned bool // known is the plan; false: it is inferred
 	places  []place
+	// dataBars is the size of the data set where the plan is inferred and
+	// footers say it; else 0.
+	dataBars int64
 
 	found   map[place]*found
 	dirs    map[string]string // where artifacts lie, by their digests
@@ -298,6 +301,9 @@ func (c *collector) fits(f footer.Footer, p place) error {
 	}
 	// The rest does not depend on where the chunk lies, so it is held against
 	// a run of this chunk alone. The footer says whether the gate was on.
+	if s := scaleOf(f); s != (scale{}) && !s.possible() {
+		return fmt.Errorf("chunk %d of %d chunks and %d bars (want 1 to %d chunks, and at least a bar for each)", p.idx, s.chunks, s.bars, run.MaxChunks)
+	}
 	if f.ChunksTotal != 0 && c.planned && (f.ChunksTotal != int64(len(c.places)) || f.DataBars != c.places[len(c.places)-1].end) {
 		return fmt.Errorf("chunk %d of %d chunks and %d bars is not of the plan", p.idx, f.ChunksTotal, f.DataBars)
 	}

@@ -275,26 +275,40 @@ func shape(chunks []perf.Chunk) string {
 
 func TestCollectInfersThePlan(t *testing.T) {
 	f := func(idx int, first, end int64) footer.Footer { return bordered(t, idx, first, end) }
+	of := func(chunks, bars int64, f footer.Footer) footer.Footer {
+		f.ChunksTotal, f.DataBars = chunks, bars
+		return f
+	}
 	for name, c := range map[string]struct {
 		files   []footer.Footer
 		want    string
 		refused int
 	}{
-		"nothing":                     {nil, "", 0},
-		"all of it":                   {[]footer.Footer{f(0, 0, 40), f(1, 40, 70), f(2, 70, 75)}, "0-40* 40-70* 70-75*", 0},
-		"evenly dealt, the last one":  {[]footer.Footer{f(3, 75, 100)}, "0-25 25-50 50-75 75-100*", 0},
-		"evenly dealt, odd":           {[]footer.Footer{f(1, 3, 6), f(2, 6, 10)}, "0-3 3-6* 6-10*", 0},
-		"chunks of 30 bars":           {[]footer.Footer{f(1, 30, 60), f(3, 90, 95)}, "0-30 30-60* 60-90 90-95*", 0},
-		"no rule":                     {[]footer.Footer{f(0, 0, 10), f(3, 17, 20)}, "0-10* 10-14 14-17 17-20*", 0},
-		"no rule, the first missing":  {[]footer.Footer{f(2, 5, 9)}, "0-3 3-5 5-9*", 0},
-		"two plans, the larger stays": {[]footer.Footer{f(0, 0, 10), f(1, 10, 20), f(2, 20, 30), f(1, 15, 30)}, "0-10* 10-20* 20-30*", 1},
-		"one that spans all":          {[]footer.Footer{f(0, 0, 10), f(1, 10, 1000), f(2, 20, 30), f(3, 30, 40)}, "0-10* 10-20 20-30* 30-40*", 1},
-		"a hole without room":         {[]footer.Footer{f(0, 0, 10), f(1, 10, 20), f(4, 21, 30)}, "0-10* 10-20*", 1},
-		"chunk 0 elsewhere":           {[]footer.Footer{f(0, 5, 10), f(1, 10, 20)}, "0-10 10-20*", 1},
-		"more chunks than bars":       {[]footer.Footer{f(5, 3, 10)}, "", 1},
-		"no bars":                     {[]footer.Footer{f(1, 10, 10)}, "", 1},
-		"very far away":               {[]footer.Footer{f(1, 1<<53, 1<<53+100)}, "", 1},
-		"as far as can be":            {[]footer.Footer{f(1, 1<<53-100, 1<<53)}, "0-9007199254740892 9007199254740892-9007199254740992*", 0},
+		"nothing":                                   {nil, "", 0},
+		"all of it":                                 {[]footer.Footer{f(0, 0, 40), f(1, 40, 70), f(2, 70, 75)}, "0-40* 40-70* 70-75*", 0},
+		"evenly dealt, the last one":                {[]footer.Footer{f(3, 75, 100)}, "0-25 25-50 50-75 75-100*", 0},
+		"evenly dealt, odd":                         {[]footer.Footer{f(1, 3, 6), f(2, 6, 10)}, "0-3 3-6* 6-10*", 0},
+		"chunks of 30 bars":                         {[]footer.Footer{f(1, 30, 60), f(3, 90, 95)}, "0-30 30-60* 60-90 90-95*", 0},
+		"no rule":                                   {[]footer.Footer{f(0, 0, 10), f(3, 17, 20)}, "0-10* 10-14 14-17 17-20*", 0},
+		"no rule, the first missing":                {[]footer.Footer{f(2, 5, 9)}, "0-3 3-5 5-9*", 0},
+		"two plans, the larger stays":               {[]footer.Footer{f(0, 0, 10), f(1, 10, 20), f(2, 20, 30), f(1, 15, 30)}, "0-10* 10-20* 20-30*", 1},
+		"one that spans all":                        {[]footer.Footer{f(0, 0, 10), f(1, 10, 1000), f(2, 20, 30), f(3, 30, 40)}, "0-10* 10-20 20-30* 30-40*", 1},
+		"a hole without room":                       {[]footer.Footer{f(0, 0, 10), f(1, 10, 20), f(4, 21, 30)}, "0-10* 10-20*", 1},
+		"chunk 0 elsewhere":                         {[]footer.Footer{f(0, 5, 10), f(1, 10, 20)}, "0-10 10-20*", 1},
+		"more chunks than bars":                     {[]footer.Footer{f(5, 3, 10)}, "", 1},
+		"no bars":                                   {[]footer.Footer{f(1, 10, 10)}, "", 1},
+		"very far away":                             {[]footer.Footer{f(1, 1<<53, 1<<53+100)}, "", 1},
+		"one tells the plan":                        {[]footer.Footer{of(4, 100, f(1, 25, 50))}, "0-25 25-50* 50-75 75-100", 0},
+		"one tells chunks of 30 bars":               {[]footer.Footer{of(4, 95, f(1, 30, 60))}, "0-30 30-60* 60-90 90-95", 0},
+		"the last one tells it":                     {[]footer.Footer{of(4, 95, f(3, 90, 95))}, "0-30 30-60 60-90 90-95*", 0},
+		"told, and no rule":                         {[]footer.Footer{of(4, 100, f(1, 7, 50))}, "0-7 7-50* 50-75 75-100", 0},
+		"told, and of a version that tells nothing": {[]footer.Footer{of(4, 100, f(1, 25, 50)), f(0, 0, 25), f(4, 100, 125)}, "0-25* 25-50* 50-75 75-100", 1},
+		"told otherwise by one":                     {[]footer.Footer{of(4, 100, f(0, 0, 25)), of(4, 100, f(1, 25, 50)), of(5, 125, f(2, 50, 75))}, "0-25* 25-50* 50-75 75-100", 1},
+		"told, and beyond it":                       {[]footer.Footer{of(2, 50, f(0, 0, 25)), of(2, 50, f(2, 50, 75))}, "0-25* 25-50", 1},
+		"told, and no room behind it":               {[]footer.Footer{of(4, 100, f(0, 0, 25)), of(4, 100, f(1, 25, 99))}, "0-25* 25-50 50-75 75-100", 1},
+		"told too much":                             {[]footer.Footer{of(1<<40, 1<<50, f(1, 25, 50)), of(4, 3, f(1, 25, 50)), of(0, 9, f(1, 25, 50))}, "", 3},
+		"the last, and not the end":                 {[]footer.Footer{of(2, 50, f(0, 0, 25)), of(2, 50, f(1, 25, 40))}, "0-25* 25-50", 1},
+		"as far as can be":                          {[]footer.Footer{f(1, 1<<53-100, 1<<53)}, "0-9007199254740892 9007199254740892-9007199254740992*", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -46,8 +46,9 @@ type Result struct {
 	SetAside    string
 	WhySetAside error
 	Took        Steps
-	// Of a recovery: the plan was inferred from footers, so what lies behind
-	// its last chunk is not known; and how many footer files were refused.
+	// Of a recovery: the plan was inferred from footers that do not say its
+	// size, so what lies behind its last chunk is not known; and how many footer
+	// files were refused.
 	Inferred bool
 	Refused  int
 }

@@ -77,15 +77,61 @@ func (h *found) chunk(k perf.Chunk, knownAt time.Time) perf.Chunk {
 	return c
 }
 
+// scale is how large a plan is, as its footers say; the zero one is of footers
+// of a version that did not say.
+type scale struct{ chunks, bars int64 }
+
+// holds reports whether a plan of that size can have a chunk at p.
+func (s scale) holds(p place) bool {
+	behind := s.chunks - 1 - p.idx
+	return behind == 0 && p.end == s.bars || behind > 0 && s.bars-p.end >= behind
+}
+
+// keepScale returns what most of the footers at these places say of their plan's
+// size, and refuses those that cannot be of a plan of that size.
+func (c *collector) keepScale(all []place) (of scale) {
+	said := func(p place) scale { return scaleOf(c.found[p].line.Footer()) }
+	votes := map[scale]int{}
+	for _, p := range all {
+		if s := said(p); s != (scale{}) {
+			if votes[s]++; votes[s] > votes[of] {
+				of = s
+			}
+		}
+	}
+	if of == (scale{}) {
+		return of
+	}
+	for _, p := range all {
+		if s := said(p); s != of && s != (scale{}) || !of.holds(p) {
+			delete(c.found, p)
+			c.refused++
+		}
+	}
+	return of
+}
+
+func scaleOf(f footer.Footer) scale { return scale{f.ChunksTotal, f.DataBars} }
+
+// possible reports whether there are plans of that size.
+func (s scale) possible() bool {
+	return s.chunks > 0 && s.chunks <= run.MaxChunks && s.bars >= s.chunks && s.bars <= maxBars
+}
+
 // infer returns the plan of which the places of all footers can be part: the
 // one by one of the product's two rules if there is one; else holes between
-// them are shared evenly among the chunks that lie in them. What lies behind
-// the last of them is not known. Places that contradict each other are judged
-// by number: the most that fit together stand, the others are refused.
+// them are shared evenly among the chunks that lie in them. A footer says how
+// many chunks and bars its plan has, so that what lies behind the last place is
+// known, too; where all are of a version that did not, it is not. Places that
+// contradict each other are judged by number: the most that fit together stand,
+// the others are refused.
 func (c *collector) infer() ([]place, error) {
 	all := slices.SortedFunc(maps.Keys(c.found), func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.idx, b.idx), cmp.Compare(a.first, b.first), cmp.Compare(a.end, b.end))
 	})
+	of := c.keepScale(all)
+	all = slices.DeleteFunc(all, func(p place) bool { return c.found[p] == nil })
+	c.dataBars = of.bars
 	stand := all
 	if !chained(all) {
 		if len(all) > maxContradicting {
@@ -97,20 +143,26 @@ func (c *collector) infer() ([]place, error) {
 	if len(stand) == 0 {
 		return nil, nil
 	}
-	if plan, ok := byRule(stand); ok {
+	if plan, ok := byRule(stand, of); ok {
 		return plan, nil
 	}
 	var plan []place
 	last := place{idx: -1}
-	for _, p := range stand {
-		hole, n := p.first-last.end, p.idx-last.idx-1
+	fill := func(idx, first int64) { // up to there
+		hole, n := first-last.end, idx-last.idx-1
 		for k := range n {
 			// Not hole·k/n: 2^53 bars times 2^20 chunks would overflow.
 			border := func(k int64) int64 { return last.end + hole/n*k + min(k, hole%n) }
 			plan = append(plan, place{last.idx + 1 + k, border(k), border(k + 1)})
 		}
+	}
+	for _, p := range stand {
+		fill(p.idx, p.first)
 		plan = append(plan, p)
 		last = p
+	}
+	if of != (scale{}) {
+		fill(of.chunks, of.bars)
 	}
 	return plan, nil
 }
@@ -157,13 +209,17 @@ func longestChain(all []place) []place {
 	return chain
 }
 
-// byRule returns the plan that one of the product's rules makes and that holds
-// all of some, if the last of them is the data set's last.
-func byRule(some []place) ([]place, bool) {
+// byRule returns the plan of that size that one of the product's rules makes and
+// that holds all of some. Where the size is not known the last of some is taken
+// for the data set's last.
+func byRule(some []place, of scale) ([]place, bool) {
 	last := some[len(some)-1]
-	for _, chunkBars := range []int64{0, some[0].end - some[0].first} {
-		p, err := run.NewPlan(last.end, int(last.idx)+1, chunkBars, run.OrderSpread)
-		if err != nil || int64(p.Chunks) != last.idx+1 {
+	if of == (scale{}) {
+		of = scale{last.idx + 1, last.end}
+	}
+	for _, chunkBars := range []int64{0, some[0].end - some[0].first, last.first / max(last.idx, 1)} {
+		p, err := run.NewPlan(of.bars, int(of.chunks), chunkBars, run.OrderSpread)
+		if err != nil || int64(p.Chunks) != of.chunks {
 			continue
 		}
 		fits := true

@@ -151,10 +151,10 @@ func (r *recovery) end(ctx context.Context) (Result, error) {
 	}
 	report.FootersRefused = max(report.FootersRefused, int64(c.refused)) // the same ones each time
 	if !c.planned {
-		report.Data.Bars = 0
+		report.Data.Bars = c.dataBars
 	}
 	res, err := r.write(ctx, report, chunks, c.dirs)
-	res.Inferred, res.Refused = !c.planned && len(chunks) > 0, c.refused
+	res.Inferred, res.Refused = !c.planned && c.dataBars == 0 && len(chunks) > 0, c.refused
 	return res, err
 }
 

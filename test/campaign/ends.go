@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ type endsCampaign struct {
 
 	mu           sync.Mutex
 	good, bad    int
-	done, missed int64 // bars in files, and logged bars that are in none
+	done, missed int64 // bars in files, and logged bars that kills took from them
 	stopped      int
 }
 
@@ -45,18 +46,21 @@ func runEnds(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) 
 	}
 	defer done()
 	s.each(ctx, s.do)
-	fmt.Fprintf(s.out, "%d runs ended in %d ways: %d right, %d stopped before their end; %d bars in the files, %d flushed and lost\n",
-		s.good+s.bad, len(ends.Ways()), s.good, s.stopped, s.done, s.missed)
+	fmt.Fprintf(s.out, "%d runs ended in %d ways: %d right, %d stopped before their end; %d bars in the files, %d lost by kills\n",
+		s.good+s.bad, len(endsWays()), s.good, s.stopped, s.done, s.missed)
 	if s.bad > 0 || ctx.Err() != nil {
 		return errors.Join(errWrong, ctx.Err())
 	}
 	return nil
 }
 
+// endsWays are all ways of ending a run, and what ends none, before a stop.
+func endsWays() []ends.Way { return append(ends.Ways(), ends.HarmlessThenStopped()...) }
+
 // do ends one run, which follows from seed and number.
 func (s *endsCampaign) do(ctx context.Context, n int) {
 	rng := rand.New(rand.NewPCG(s.seed, uint64(n)))
-	ways := ends.Ways()
+	ways := endsWays()
 	way := ways[n%len(ways)]
 	p := ends.Plan{
 		Binary: s.binary, Dir: filepath.Join(s.dir, fmt.Sprintf("ends_%d_%d", s.seed, n)), RunID: fmt.Sprintf("ends_%d_%d", s.seed, n),
@@ -65,6 +69,10 @@ func (s *endsCampaign) do(ctx context.Context, n int) {
 	}
 	if way.Start != nil {
 		way.Start(&p)
+	}
+	if err := p.Possible(); err != nil {
+		fmt.Fprintf(s.out, "run %d of seed %d: %s: left out: %v\n", n, s.seed, way.Name, err)
+		return
 	}
 	at := time.Duration(rng.Int64N(int64(4 * time.Second)))
 	rep, wrong := s.one(ctx, p, way, at)
@@ -110,28 +118,43 @@ func (s *endsCampaign) one(ctx context.Context, p ends.Plan, way ends.Way, at ti
 	case <-time.After(at):
 	case <-ctx.Done():
 	}
-	if err := way.End(r); err != nil {
+	if err := way.End(ctx, r); err != nil {
 		return nil, []string{err.Error()}
 	}
 	code, err := r.Ended(ctx)
 	if err != nil {
 		return nil, []string{err.Error(), drive.Tail(r.Log(), 10)}
 	}
-	o := check.Options{Stop: way.Sources, MaxUnreported: 0}
-	if way.Killed {
-		o.Mode, o.MaxUnreported, o.Early = []string{"recovered", "normal"}, -1, true
-		if err := r.Gone(ctx); err != nil {
-			return nil, []string{err.Error()}
+	if err := r.Gone(ctx); err != nil {
+		return nil, []string{err.Error()}
+	}
+	if _, err := os.Stat(r.Perf()); err != nil && way.NoFile {
+		said, err := r.Command(ctx, "export", r.RunID, "--output-dir", r.Out)
+		if err != nil || said.Code != 0 {
+			return nil, []string{fmt.Sprintf("coordinator export exits %d, %v: %s", said.Code, err, said.Stderr)}
 		}
-	} else if code != 0 {
-		wrong = append(wrong, fmt.Sprintf("the exit code is %d", code))
+	}
+	o := check.Options{Stop: way.Sources(), MaxUnreported: 0}
+	// A run that ended in order before it was killed, or before the way began.
+	ordered := code == 0 || code == way.Code && !way.Killed()
+	hasty := way.Hasty || !ordered
+	if hasty {
+		o.MaxUnreported, o.Early = -1, true
+	}
+	if way.Killed() && !ordered {
+		// What is killed after its last export leaves that one, before its first
+		// its guardian's.
+		o.Stop, o.Mode = nil, []string{"recovered", "normal", way.Mode}
+	}
+	if !ordered && code != way.Code {
+		wrong = append(wrong, fmt.Sprintf("the exit code is %d (expected %d)", code, way.Code))
 	}
 	rep, bad := r.Judge(ctx, o)
 	wrong = append(wrong, bad...)
-	if cut := r.Cut(); len(cut) > 0 && !way.Killed {
+	if cut := r.Cut(); len(cut) > 0 && !hasty {
 		wrong = append(wrong, fmt.Sprintf("commands had no time to end: %v", cut))
 	}
-	if rep.Failures > 0 && !way.Killed {
+	if rep.Failures > 0 && !hasty {
 		wrong = append(wrong, fmt.Sprintf("%d attempts failed", rep.Failures))
 	}
 	return rep, wrong

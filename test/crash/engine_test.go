@@ -3,15 +3,18 @@
 package crash_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// A worker of another engine version takes no chunk, and status names it; one of
-// the run's own version then does the work, whatever its build.
+// A worker of another engine version takes no chunk, and status names it; workers of
+// the run's own version then do the work, whatever their build, and the file names
+// their builds.
 func TestAWorkerOfAnotherEngineVersionClaimsNothing(t *testing.T) {
 	t.Parallel()
 	srv := external(t)
@@ -29,15 +32,29 @@ func TestAWorkerOfAnotherEngineVersionClaimsNothing(t *testing.T) {
 			}
 		}
 	}
-	same := hire(v, srv, 1, planBars)
+	builds := []string{"v1.2.3 abc", "v1.2.4 def"}
+	hands := make([]*hand, len(builds))
+	for i, build := range builds {
+		hands[i] = hire(v, srv, i+1, 1, "GX1TEST_BUILD="+build)
+	}
+	v.must(v.Until(v.ctx, "both have a chunk", func() bool { return v.Bars() >= len(hands) }))
 	v.open()
 	_, err := v.Wait(v.ctx)
 	v.must(err)
-	same.away(v, syscall.SIGTERM)
+	for _, h := range hands {
+		h.away(v, syscall.SIGTERM)
+	}
 	v.ends(0)
 	b, err := os.ReadFile(v.Perf())
 	v.must(err)
-	if text := string(b); !strings.Contains(text, `"engine_version": 1`) || !strings.Contains(text, `"worker_builds": [`) {
-		t.Errorf("the perf JSON names neither engine version nor builds:\n%.2000s", text)
+	var file struct {
+		EngineVersion int `json:"engine_version"`
+		EnvInfo       struct {
+			WorkerBuilds []string `json:"worker_builds"`
+		} `json:"env_info"`
+	}
+	v.must(json.Unmarshal(b, &file))
+	if file.EngineVersion != 1 || !slices.Equal(file.EnvInfo.WorkerBuilds, builds) {
+		t.Errorf("engine_version %d, worker_builds %q (expected 1 and %q)", file.EngineVersion, file.EnvInfo.WorkerBuilds, builds)
 	}
 }

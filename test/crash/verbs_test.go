@@ -4,6 +4,7 @@ package crash_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +95,20 @@ func TestExportFromFooters(t *testing.T) {
 		t.Errorf("export_mode: %s", b)
 	}
 	v.command(0, "verify", other)
+	// Each footer says how many chunks and bars the plan has.
+	var found struct {
+		ChunksTotal int `json:"chunks_total"`
+		Data        struct {
+			Bars int `json:"bars"`
+		} `json:"data"`
+		Coverage struct {
+			Planned int `json:"planned_bars"`
+		} `json:"coverage"`
+	}
+	v.must(json.Unmarshal(b, &found))
+	if found.ChunksTotal != planChunks || found.Data.Bars != v.Config.Bars || found.Coverage.Planned != v.Config.Bars {
+		t.Errorf("%+v of footers alone (expected %d chunks, %d bars)", found, planChunks, v.Config.Bars)
+	}
 }
 
 // verify names the first thing that does not fit.

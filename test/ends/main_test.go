@@ -21,7 +21,7 @@ import (
 var binary string
 
 // atOnce is how many tests run at a time: much of what they do is wait.
-const atOnce = 6
+const atOnce = 10
 
 func TestMain(m *testing.M) {
 	drive.Main(m, atOnce, func(ctx context.Context, dir string) (err error) {
@@ -107,18 +107,6 @@ func (v *trial) moves(bars int) {
 	v.t.Helper()
 	want := v.Bars() + bars
 	v.until(fmt.Sprintf("%d bars are logged", want), func() bool { return v.Bars() >= want })
-}
-
-// stopping waits until the first export after a stop is there.
-func (v *trial) stopping() {
-	v.t.Helper()
-	v.until("the stop is heard", func() bool { return v.logs("stopping the run") })
-}
-
-// logs reports whether the run's log holds text.
-func (v *trial) logs(text string) bool {
-	b, err := os.ReadFile(v.Log())
-	return err == nil && strings.Contains(string(b), text)
 }
 
 // ends waits for the end of what was started, with this code.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,8 +30,10 @@ type Plan struct {
 	Bar                time.Duration // what a bar takes a worker
 	Flush              time.Duration // what the command needs to end
 	Args               []string      // further flags
+	Env                []string      // further variables
 	Before             []string      // what the command line begins with, such as timeout 5
 	Terminal           bool          // of its own; else its output goes into pipes
+	Container          bool          // a PID namespace, in which what is started is process 1
 }
 
 // Run is a run that was started by somebody: a shell, timeout, a terminal.
@@ -56,8 +59,9 @@ func (p Plan) config() (drive.Config, error) {
 		Binary: p.Binary, Dir: filepath.Join(p.Dir, "run"), RunID: p.RunID, Bars: p.Bars,
 		Args: append([]string{
 			"--listen", "127.0.0.1:0", "--workers", strconv.Itoa(p.Workers), "--chunks", strconv.Itoa(p.Chunks), "--lease-duration", "2s",
-			"--timeout", "5m", // a run whose test was killed does not wait for ever
 		}, p.Args...),
+		// A run whose test was killed does not wait for ever.
+		Env: append([]string{"GX1_MASTER_WAIT_TIMEOUT_SEC=300", "GX1TEST_BAR_SLEEP=" + p.Bar.String()}, p.Env...),
 	}
 	if p.Exec {
 		root, err := drive.Root()
@@ -69,7 +73,6 @@ func (p Plan) config() (drive.Config, error) {
 		return c, nil
 	}
 	c.Policy = filepath.Join(p.Dir, "policy.yaml")
-	c.Env = []string{"GX1TEST_BAR_SLEEP=" + p.Bar.String()}
 	return c, drive.WritePolicy(c.Policy, 0)
 }
 
@@ -101,9 +104,14 @@ func (r *Run) Again(p Plan) (*Run, error) {
 
 func (r *Run) start() error {
 	line := append(append([]string(nil), r.plan.Before...), r.CommandLine()...)
-	r.cmd, r.exited = exec.Command(line[0], line[1:]...), make(chan struct{})
-	r.cmd.Env = r.Environ()
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if r.plan.Container {
+		r.cmd = inContainer(line...)
+	} else {
+		r.cmd = exec.Command(line[0], line[1:]...)
+		r.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	r.exited = make(chan struct{})
+	r.cmd.Env, r.cmd.Dir, r.cmd.SysProcAttr.Setsid = r.Environ(), r.Dir, true
 	var theirs []*os.File
 	defer func() {
 		for _, f := range theirs {
@@ -146,6 +154,30 @@ func (r *Run) start() error {
 	return nil
 }
 
+// inContainer makes a command in a PID namespace, with a /proc of its own.
+func inContainer(line ...string) *exec.Cmd {
+	const enter = `mount --make-rprivate / && mount -t proc proc /proc && exec "$@"`
+	cmd := exec.Command("sh", append([]string{"-c", enter, "sh"}, line...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
+	return cmd
+}
+
+// Possible says why a run cannot be started as p says on this machine; nil: it
+// can.
+func (p Plan) Possible() error {
+	if p.Container {
+		if out, err := inContainer("true").CombinedOutput(); err != nil {
+			return fmt.Errorf("making a PID namespace, which takes root: %w: %s", err, out)
+		}
+	}
+	if len(p.Before) > 0 {
+		if _, err := exec.LookPath(p.Before[0]); err != nil {
+			return fmt.Errorf("starting a run: %w", err)
+		}
+	}
+	return nil
+}
+
 // listen keeps what the run prints, until the reader is closed.
 func (r *Run) listen(from *os.File) {
 	buf := make([]byte, 4096)
@@ -160,11 +192,12 @@ func (r *Run) listen(from *os.File) {
 	}
 }
 
-// Said is what the run has printed so far.
+// Said is what the run has printed so far, to its readers or under nohup.
 func (r *Run) Said() string {
+	aside, _ := os.ReadFile(filepath.Join(r.Dir, "nohup.out")) // mostly it is not there
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.said.String()
+	return r.said.String() + string(aside)
 }
 
 // Deaf closes whatever reads the run's output: pipes lose their reader, and a
@@ -183,24 +216,47 @@ func (r *Run) Type(text string) error {
 
 // Coordinator is the process number of the coordinator, which is not the
 // process that was started where that is timeout or a shell; 0: none lives.
-func (r *Run) Coordinator() int {
+func (r *Run) Coordinator() int { return r.coordinator().PID }
+
+func (r *Run) coordinator() drive.Process {
 	for _, p := range r.Alive() {
 		if len(p.Args) > 1 && p.Args[0] == r.Binary && p.Args[1] == "run" {
-			return p.PID
+			return p
 		}
 	}
-	return 0
+	return drive.Process{}
 }
+
+// Suspended reports whether the coordinator is, as by Ctrl-Z.
+func (r *Run) Suspended() bool { return r.coordinator().State == "T" }
 
 // Signal signals the coordinator alone.
 func (r *Run) Signal(sig syscall.Signal) error { return kill(r.Coordinator(), sig) }
 
-// SignalAll signals every process of the run, as the end of a unit of systemd
-// or of a Slurm job does.
-func (r *Run) SignalAll(signals ...syscall.Signal) error {
+// SignalAll sends the signals, one after the other, to each process of the run,
+// as the end of a unit of systemd does.
+func (r *Run) SignalAll(signals ...syscall.Signal) error { return signalEach(r.Alive(), signals) }
+
+// SignalAllCoordinatorLast is SignalAll in another order: the system has none.
+func (r *Run) SignalAllCoordinatorLast(signals ...syscall.Signal) error {
+	coordinator := r.Coordinator()
+	list := r.Alive()
+	slices.SortStableFunc(list, func(p, q drive.Process) int {
+		switch coordinator {
+		case p.PID:
+			return 1
+		case q.PID:
+			return -1
+		}
+		return q.PID - p.PID
+	})
+	return signalEach(list, signals)
+}
+
+func signalEach(list []drive.Process, signals []syscall.Signal) error {
 	var errs []error
-	for _, sig := range signals {
-		for _, p := range r.Alive() {
+	for _, p := range list {
+		for _, sig := range signals {
 			errs = append(errs, kill(p.PID, sig))
 		}
 	}
@@ -209,6 +265,42 @@ func (r *Run) SignalAll(signals ...syscall.Signal) error {
 
 // SignalGroup signals the group of the process that was started.
 func (r *Run) SignalGroup(sig syscall.Signal) error { return kill(-r.PID, sig) }
+
+// termSeq does to the process group what GNU parallel does by its --termseq:
+// SIGTERM and a wait, as often as there are waits, and then SIGKILL, as long as
+// somebody of the group lives.
+func (r *Run) termSeq(ctx context.Context, waits ...time.Duration) error {
+	for _, wait := range waits {
+		if err := r.SignalGroup(syscall.SIGTERM); err != nil {
+			return err
+		}
+		patient, cancel := context.WithTimeout(ctx, wait)
+		_, err := r.Ended(patient)
+		cancel()
+		if err == nil {
+			return nil
+		}
+	}
+	return r.SignalGroup(syscall.SIGKILL)
+}
+
+// exported waits until a file stands that says why the run was stopped.
+func (r *Run) exported(ctx context.Context) error {
+	return r.Until(ctx, "the file is there", func() bool {
+		_, err := os.Stat(r.Perf())
+		return err == nil || r.Over()
+	})
+}
+
+// pause waits, as the system that ends the run does.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
 
 // kill takes a process that is gone already for no error.
 func kill(pid int, sig syscall.Signal) error {
@@ -235,11 +327,12 @@ func (r *Run) Ended(ctx context.Context) (int, error) {
 	return r.cmd.ProcessState.ExitCode(), nil
 }
 
-// Over reports whether what was started has ended.
+// Over reports whether what was started has ended, and with it the
+// coordinator, which outlives the shell of a terminal that is closed.
 func (r *Run) Over() bool {
 	select {
 	case <-r.exited:
-		return true
+		return r.Coordinator() == 0
 	default:
 		return false
 	}

@@ -4,52 +4,12 @@ package ends
 
 import (
 	"os"
-	"os/exec"
-	"syscall"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 
 	"gx1replay/test/check"
 )
-
-// GNU timeout signals its child, and then its own group, in which the child
-// is: the coordinator has the signal twice. That is one stop, and the command
-// has its grace.
-func TestTimeoutDeliversTwice(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("timeout"); err != nil {
-		t.Skip("there is no timeout")
-	}
-	p := plan(t)
-	p.Exec = true
-	p.Before = []string{"timeout", "--preserve-status", "--signal", "TERM", "10m"}
-	v := begin(t, p)
-	// It passes on what it is sent as it does when the time is over.
-	v.must(syscall.Kill(v.PID, syscall.SIGTERM))
-	v.inOrder(v.stopped("sigterm"))
-}
-
-// The same signal many times within a moment is one stop; one that comes
-// later exports at once.
-func TestASecondSignalMeansNow(t *testing.T) {
-	t.Parallel()
-	p := plan(t)
-	p.Exec, p.Flush = true, 3e9
-	v := begin(t, p)
-	for range 5 {
-		v.must(v.Signal(syscall.SIGTERM))
-	}
-	v.stopping()
-	v.until("it ends", func() bool {
-		if v.logs("exported") && v.Coordinator() != 0 {
-			_ = v.Signal(syscall.SIGTERM)
-		}
-		return v.Over()
-	})
-	v.ends(0)
-	v.judge(check.Options{Stop: []string{"sigterm"}, Outcome: "stopped", MaxUnreported: -1, Early: true})
-}
 
 // A stop that is given ten times belongs to the session that it stops: the
 // resume is not stopped by one of them.

@@ -3,8 +3,8 @@
 package ends
 
 import (
+	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,75 +40,92 @@ func (v *trial) inOrder(rep *check.Report) {
 	}
 }
 
-// A signal to everybody, as systemd's default KillMode, scancel and the end of a
-// login session send it: the command has its whole grace, and its last bars are
-// in the file.
-func TestASignalToEverybody(t *testing.T) {
-	for name, signals := range map[string][]syscall.Signal{
-		"service":       {syscall.SIGTERM},
-		"login session": {syscall.SIGTERM, syscall.SIGHUP},
-	} {
-		t.Run(name, func(t *testing.T) {
+// each runs a test for each way, with each engine that the way is for.
+func each(t *testing.T, ways []Way, test func(t *testing.T, v *trial, w Way)) {
+	for i, w := range ways {
+		t.Run(w.Name, func(t *testing.T) {
 			engines(t, func(t *testing.T, p Plan) {
-				p.Flush = 3 * time.Second
-				v := begin(t, p)
-				v.must(v.SignalAll(signals...))
-				v.ends(0)
-				v.inOrder(v.judge(check.Options{Stop: []string{"sigterm", "sighup"}, Outcome: "stopped", MaxUnreported: 0}))
+				asked := p.Exec
+				p.RunID = fmt.Sprintf("row_%d_%v", i, p.Exec)
+				if w.Start != nil {
+					w.Start(&p)
+				}
+				if p.Exec != asked {
+					return // not with this engine
+				}
+				if err := p.Possible(); err != nil {
+					t.Skip(err)
+				}
+				test(t, begin(t, p), w)
 			})
 		})
 	}
 }
 
-// The workers and commands first, the coordinator a moment later: who was
-// signalled first must not have failed.
-func TestASignalToEverybodyTheCoordinatorLast(t *testing.T) {
-	engines(t, func(t *testing.T, p Plan) {
-		v := begin(t, p)
-		coordinator := v.Coordinator()
-		for _, q := range slices.Backward(v.Alive()) {
-			if q.PID != coordinator {
-				v.must(kill(q.PID, syscall.SIGTERM))
-			}
+// Each row of the tables "Stops" and "Kills" of docs/ends.md.
+func TestWays(t *testing.T) {
+	each(t, Ways(), func(t *testing.T, v *trial, w Way) {
+		v.must(w.End(v.ctx, v.Run))
+		v.ends(w.Code)
+		v.must(v.Gone(v.ctx))
+		if w.NoFile {
+			v.none()
+			return
 		}
-		v.must(kill(coordinator, syscall.SIGTERM))
-		v.inOrder(v.stopped("sigterm"))
+		o := check.Options{Stop: w.Sources(), Mode: []string{w.Mode}, Outcome: "stopped"}
+		if w.Hasty {
+			o.MaxUnreported, o.Early = -1, true
+		}
+		rep := v.judge(o)
+		if !w.Hasty {
+			v.inOrder(rep)
+		}
 	})
 }
 
-// A shell that says kill 0, or a supervisor that signals a process group.
-func TestASignalToTheGroup(t *testing.T) {
-	engines(t, func(t *testing.T, p Plan) {
-		p.Before = []string{"sh", "-c", `trap : TERM; "$@"; exit $?`, "sh"}
-		v := begin(t, p)
-		v.must(v.SignalGroup(syscall.SIGTERM))
-		v.inOrder(v.stopped("sigterm"))
-	})
-}
-
-// A terminal that is closed: its window, an ssh connection with a terminal, a
-// tmux session.
-func TestAClosedTerminal(t *testing.T) {
-	engines(t, func(t *testing.T, p Plan) {
-		p.Terminal = true
-		v := begin(t, p)
-		v.Deaf()
-		v.inOrder(v.stopped("sighup"))
-	})
-}
-
-// Keys of a terminal reach its foreground group.
-func TestKeysOfATerminal(t *testing.T) {
-	for key, source := range map[string]string{"\x03": "sigint", "\x1c": "sigquit"} {
-		t.Run(source, func(t *testing.T) {
-			engines(t, func(t *testing.T, p Plan) {
-				p.Terminal = true
-				v := begin(t, p)
-				v.must(v.Type(key))
-				v.inOrder(v.stopped(source))
-			})
-		})
+// none says that no file is there, and that a later process makes it.
+func (v *trial) none() {
+	t := v.t
+	t.Helper()
+	if _, err := os.Stat(v.Perf()); err == nil {
+		t.Fatal("there is a file (expected none)")
 	}
+	said, err := v.Command(v.ctx, "export", v.RunID, "--output-dir", v.Out)
+	if err != nil || said.Code != 0 {
+		t.Fatalf("coordinator export exits %d, %v: %s", said.Code, err, said.Stderr)
+	}
+	v.judge(check.Options{Mode: []string{recovered}, Outcome: "stopped", MaxUnreported: -1, Early: true})
+}
+
+// Each row of the table "What ends nothing": bars move, and the run can be
+// stopped as ever.
+func TestHarmless(t *testing.T) {
+	each(t, Harmless(), func(t *testing.T, v *trial, w Way) {
+		v.must(w.End(v.ctx, v.Run))
+		v.moves(60)
+		v.must(v.Signal(syscall.SIGTERM))
+		v.ends(w.Code)
+		v.must(v.Gone(v.ctx))
+		v.inOrder(v.judge(check.Options{Stop: []string{"sigterm"}, Mode: []string{watchdog}, Outcome: "stopped", MaxUnreported: 0}))
+	})
+}
+
+// Commands that are the first to hear of the end, and end before their workers
+// hear of the stop, are stopped and have not failed.
+func TestCommandsHearOfItFirst(t *testing.T) {
+	t.Parallel()
+	p := plan(t)
+	p.Exec, p.Flush = true, 0
+	v := begin(t, p)
+	commands := slices.DeleteFunc(v.Alive(), func(q drive.Process) bool {
+		return len(q.Args) < 2 || q.Args[0] != v.Binary || q.Args[1] != "command"
+	})
+	if len(commands) == 0 {
+		t.Fatalf("no command is at work: %v", v.Alive())
+	}
+	v.must(signalEach(commands, []syscall.Signal{syscall.SIGTERM}))
+	v.must(v.Signal(syscall.SIGTERM))
+	v.inOrder(v.stopped("sigterm"))
 }
 
 // SIGQUIT shows what every goroutine does, and stops the run.
@@ -122,43 +139,6 @@ func TestQuitDumpsAndExports(t *testing.T) {
 			t.Errorf("there is no dump in:\n%.2000s", in)
 		}
 	}
-}
-
-// nohup has SIGHUP ignored, and so it stays.
-func TestNohup(t *testing.T) {
-	engines(t, func(t *testing.T, p Plan) {
-		p.Before = []string{"nohup"}
-		v := begin(t, p)
-		for range 3 {
-			v.must(kill(v.Coordinator(), syscall.SIGHUP))
-			v.moves(20)
-		}
-		v.must(v.Signal(syscall.SIGTERM))
-		v.inOrder(v.stopped("sigterm"))
-	})
-}
-
-// SIGUSR1 and SIGUSR2, as Slurm sends before the end of the time, do nothing.
-func TestUserSignalsAreIgnored(t *testing.T) {
-	t.Parallel()
-	v := begin(t, plan(t))
-	for _, sig := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR2} {
-		v.must(v.SignalAll(sig))
-		v.moves(20)
-	}
-	v.must(v.Signal(syscall.SIGTERM))
-	v.inOrder(v.stopped("sigterm"))
-}
-
-// A reader that goes away, such as head, or tee at a Ctrl-C, ends nothing.
-func TestAReaderThatGoesAway(t *testing.T) {
-	engines(t, func(t *testing.T, p Plan) {
-		v := begin(t, p)
-		v.Deaf()
-		v.moves(20)
-		v.must(v.Signal(syscall.SIGTERM))
-		v.inOrder(v.stopped("sigterm"))
-	})
 }
 
 // With nobody to read from the start, to the end of a complete run: the exit
@@ -195,44 +175,5 @@ func TestLocalWorkersThatAreEnded(t *testing.T) {
 			t.Error("no chunk was released")
 		}
 		v.inOrder(rep)
-	})
-}
-
-// What has no test of its own above.
-func TestOtherWays(t *testing.T) {
-	for _, way := range Ways() {
-		if !way.Killed && !strings.HasPrefix(way.Name, "parallel") && !strings.HasPrefix(way.Name, "Slurm") {
-			continue
-		}
-		t.Run(way.Name, func(t *testing.T) {
-			engines(t, func(t *testing.T, p Plan) {
-				p.RunID = "other"
-				v := begin(t, p)
-				v.must(way.End(v.Run))
-				if !way.Killed {
-					v.inOrder(v.stopped(way.Sources[0]))
-					return
-				}
-				v.ends(128 + int(syscall.SIGKILL))
-				v.must(v.Gone(v.ctx))
-				v.judge(check.Options{Mode: []string{"recovered"}, MaxUnreported: -1, Early: true})
-			})
-		})
-	}
-}
-
-// As process 1 of a PID namespace, as in a container without an init.
-func TestAsProcessOne(t *testing.T) {
-	before := []string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}
-	if err := exec.Command(before[0], append(before[1:], "true")...).Run(); err != nil {
-		t.Skipf("no PID namespace can be made: %v", err)
-	}
-	engines(t, func(t *testing.T, p Plan) {
-		p.Before = before
-		v := begin(t, p)
-		v.must(v.Signal(syscall.SIGUSR1))
-		v.moves(20)
-		v.must(v.Signal(syscall.SIGTERM))
-		v.inOrder(v.stopped("sigterm"))
 	})
 }

@@ -85,6 +85,7 @@ func hooks(getenv func(string) string, pid int, args []string) (cli.Hooks, error
 		}
 		h.EngineVersion = n
 	}
+	h.Build = getenv("GX1TEST_BUILD")
 	switch {
 	case len(args) > 0 && args[0] == "worker":
 	case len(args) > 0 && args[0] == "guardian":
