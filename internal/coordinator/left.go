@@ -22,8 +22,8 @@ type left struct {
 	file     perf.File // of the perf file, the backup and workers' footers
 	exported perf.File // of the perf file alone; zero if there is none
 	at       time.Time // when the latest of them was written
-	// inferred: nothing but workers' footers is left, which name neither data
-	// set nor policy.
+	// inferred: nothing but workers' footers is left, which name of the data set
+	// only its length and times, and of the policy nothing.
 	inferred bool
 }
 
@@ -99,13 +99,17 @@ func (s *Session) inferLeft() (left, error) {
 	return left{known: true, inferred: true, file: perf.File{Report: r, Totals: perf.Count(perf.OutcomeStopped, chunks), Chunks: chunks}}, nil
 }
 
-// fitsData says whether the footers that are left can be of the data set of d:
-// each names the time of its chunk's first bar.
+// fitsData reports footers that cannot be of this data set: each names the time
+// of its chunk's first bar and, but for those of earlier versions, the length of
+// the whole.
 func (l *left) fitsData(list []bars.Bar) error {
 	for _, c := range l.file.Chunks {
 		f := c.Line.Footer()
 		if c.Line.IsZero() || f.StartTS == "" {
 			continue
+		}
+		if f.ChunksTotal != 0 && f.DataBars != int64(len(list)) {
+			return fmt.Errorf("a footer of chunk %d is of a data set of %d bars (expected %d)", c.Idx, f.DataBars, len(list))
 		}
 		if f.EndBar > int64(len(list)) {
 			return fmt.Errorf("a footer of chunk %d ends at bar %d, and the data set has %d", c.Idx, f.EndBar, len(list))
