@@ -110,22 +110,37 @@ func TestHarmless(t *testing.T) {
 	})
 }
 
-// Commands that are the first to hear of the end, and end before their workers
-// hear of the stop, are stopped and have not failed.
+// Commands that are the first to hear of the end, and have ended up to a second
+// before their workers hear of the stop, are stopped and have not failed. What a
+// busy machine did not do within that second shows nothing, and is done again.
 func TestCommandsHearOfItFirst(t *testing.T) {
 	t.Parallel()
-	p := plan(t)
-	p.Exec, p.Flush = true, 0
-	v := begin(t, p)
-	commands := slices.DeleteFunc(v.Alive(), func(q drive.Process) bool {
-		return len(q.Args) < 2 || q.Args[0] != v.Binary || q.Args[1] != "command"
-	})
-	if len(commands) == 0 {
-		t.Fatalf("no command is at work: %v", v.Alive())
+	const behind, soon = 250 * time.Millisecond, 800 * time.Millisecond
+	for range 5 {
+		p := plan(t)
+		p.Exec, p.Flush = true, 0
+		v := begin(t, p)
+		commands := slices.DeleteFunc(v.Alive(), func(q drive.Process) bool {
+			return len(q.Args) < 2 || q.Args[0] != v.Binary || q.Args[1] != "command"
+		})
+		if len(commands) == 0 {
+			t.Fatalf("no command is at work: %v", v.Alive())
+		}
+		began := time.Now()
+		v.must(signalEach(commands, []syscall.Signal{syscall.SIGTERM}))
+		pause(v.ctx, behind) // as a system that has many to signal
+		v.must(v.Signal(syscall.SIGTERM))
+		v.until("the stop is heard", func() bool {
+			b, err := os.ReadFile(v.Log())
+			return err == nil && strings.Contains(string(b), "stopping the run")
+		})
+		if time.Since(began) < soon {
+			v.inOrder(v.stopped("sigterm"))
+			return
+		}
+		v.must(v.Close())
 	}
-	v.must(signalEach(commands, []syscall.Signal{syscall.SIGTERM}))
-	v.must(v.Signal(syscall.SIGTERM))
-	v.inOrder(v.stopped("sigterm"))
+	t.Skip("this machine is too busy")
 }
 
 // SIGQUIT shows what every goroutine does, and stops the run.
