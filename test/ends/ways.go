@@ -137,7 +137,7 @@ func signals() []Way {
 			End: func(_ context.Context, r *Run) error { return kill(r.PID, syscall.SIGALRM) },
 		},
 		{
-			Name: "GNU `parallel --timeout 20m --termseq TERM,10000,KILL,25`, `--halt now,fail=1` with it", Source: "sigterm", Mode: watchdog,
+			Name: "GNU `parallel --timeout 20m --termseq TERM,10000,KILL,25`, `parallel --halt now,fail=1` with it", Source: "sigterm", Mode: watchdog,
 			End: func(ctx context.Context, r *Run) error { return r.termSeq(ctx, 10*time.Second) },
 		},
 	}
@@ -218,7 +218,7 @@ func kills() []Way {
 	return []Way{
 		{Name: "`kill -9 PID`, out of memory", End: to(syscall.SIGKILL), Mode: recovered, Code: killed, Hasty: true},
 		{
-			Name: "GNU `parallel --timeout 20m`, `--halt now,fail=1`", Source: "sigterm", Mode: recovered, Code: killed, Hasty: true,
+			Name: "GNU `parallel --timeout 20m`, `parallel --halt now,fail=1`", Source: "sigterm", Mode: recovered, Code: killed, Hasty: true,
 			Start: slow, End: func(ctx context.Context, r *Run) error {
 				return r.termSeq(ctx, 200*time.Millisecond, 100*time.Millisecond, 50*time.Millisecond)
 			},
