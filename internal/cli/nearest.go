@@ -103,6 +103,10 @@ func misspelt(msg, word string, names []string, path string) error {
 	return &usageError{msg: msg, hint: hint}
 }
 
+// ownVariables are those that our processes set for each other, and that a
+// program sees that a command starts.
+var ownVariables = []string{process.LifelineEnv, process.GuardEnv, variablesVar}
+
 // warnUnknownVariables names each variable of ours that no flag of the two
 // programs has. Values are not printed: they may be secrets.
 func (p Program) warnUnknownVariables() {
@@ -112,7 +116,7 @@ func (p Program) warnUnknownVariables() {
 	var names []string // of variables; made when one is there
 	for _, v := range p.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || name == process.LifelineEnv {
+		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || slices.Contains(ownVariables, name) {
 			continue
 		}
 		if names == nil {

@@ -200,7 +200,7 @@ func TestGuardedCommandGetsWhatWasGivenAndNoMore(t *testing.T) {
 	g := startGuarded(t, Command{Path: cat, Args: args, Env: env, Dir: dir})
 	zeros := func(list []string) string { return strings.Join(list, "\x00") + "\x00" }
 	// But for the mark by which a sweep finds its guard.
-	mark := regexp.MustCompile(`\x00` + guardVar + `=\d+\.\d+\.\d+\x00`)
+	mark := regexp.MustCompile(`\x00` + GuardEnv + `=\d+\.\d+\.\d+\x00`)
 	if out := mark.ReplaceAllLiteralString(g.rest(), "\x00"); out != zeros(env)+zeros(args) {
 		t.Errorf("environment and arguments are %q (want %q and the guard's mark)", out, zeros(env)+zeros(args))
 	}

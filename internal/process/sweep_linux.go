@@ -11,11 +11,6 @@ import (
 	"time"
 )
 
-// guardVar is the variable by which a command's processes are known. Its value
-// names the guard: number, start time, and the namespace in which the number
-// counts.
-const guardVar = "GX1R_GUARD"
-
 // maxEnviron bounds what is read of a process's environment. The kernel takes
 // no more than 6 MB.
 const maxEnviron = 8 << 20
@@ -31,7 +26,7 @@ func guardMark() []string {
 	if name == "" {
 		return nil // no /proc: nothing could be found by it
 	}
-	return []string{guardVar + "=" + name}
+	return []string{GuardEnv + "=" + name}
 }
 
 // ownName tells this process from every other: number, start time, and the
@@ -138,7 +133,7 @@ func marked(pid int, mark string) (guard string, ok bool) {
 	}
 	found := false
 	for item := range bytes.SplitSeq(b, []byte{0}) {
-		if value, is := bytes.CutPrefix(item, []byte(guardVar+"=")); is {
+		if value, is := bytes.CutPrefix(item, []byte(GuardEnv+"=")); is {
 			guard = string(value)
 		}
 		found = found || string(item) == mark
