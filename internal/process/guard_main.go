@@ -23,6 +23,11 @@ const endWait = time.Second
 // name must not end it before its command.
 const GuardName = "gx1r-guard"
 
+// GuardEnv is the variable by which a command's processes are known. Its value
+// names the guard: number, start time, and the namespace in which the number
+// counts.
+const GuardEnv = "GX1R_GUARD"
+
 // GuardMain is the guard's own main, for the program's hidden verb, and
 // returns its exit code. It takes no arguments: what to start comes through a
 // pipe. Nothing should have been done before that a command could inherit.

@@ -179,7 +179,7 @@ func TestNobodyReads(t *testing.T) {
 // whole grace, and the run goes to its end.
 func TestLocalWorkersThatAreEnded(t *testing.T) {
 	engines(t, func(t *testing.T, p Plan) {
-		p.Bars = 600
+		p.Bars = 1600 // enough for a machine that is busy when the workers are to be ended
 		v := begin(t, p)
 		for _, w := range v.Workers() {
 			v.must(kill(w.PID, syscall.SIGTERM))
