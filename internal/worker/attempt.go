@@ -78,7 +78,7 @@ func (a *attempt) run(ctx context.Context) {
 		defer late.Stop()
 	}
 
-	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt, Session: a.s.ctx}
+	job := Job{Manifest: a.s.m, Chunk: a.chunk, Slot: a.slot, Attempt: a.rec.Attempt, Session: a.s.ctx, Inputs: a.s.inputsOf()}
 	result := make(chan outcome, 1)
 	dir, err := a.makeDir()
 	if err != nil {

@@ -24,11 +24,19 @@ type session struct {
 	cancel context.CancelCauseFunc
 	missed int // how often running the list of runs was without it
 
+	digest  sync.Once
+	inputs  string // digest of m's inputs, by inputsOf
 	mu      sync.Mutex
 	queue   *bus.Queue
 	retryAt time.Time // the queue was not there: not before then again
 
 	hotUntil atomic.Int64 // Unix nanoseconds: until then tasks are looked for
+}
+
+// inputsOf is the digest of the inputs of s's run, which each attempt needs.
+func (s *session) inputsOf() string {
+	s.digest.Do(func() { s.inputs = s.m.Inputs() })
+	return s.inputs
 }
 
 // lookUntil is until when tasks of s are looked for though nothing more is heard.

@@ -14,7 +14,7 @@ type shared[V any] struct{ memo memo.Memo[V] }
 // get returns what job's run shares, which load fetches if it is not there. It
 // returns the cause of ctx's end when ctx has ended.
 func (s *shared[V]) get(ctx context.Context, job Job, load func(context.Context, run.Manifest) (V, error)) (V, error) {
-	key := job.Manifest.Inputs()
+	key := job.inputs()
 	v, err := s.memo.Get(ctx, key, func(ctx context.Context) (V, int64, error) {
 		v, err := load(ctx, job.Manifest)
 		if err == nil && job.Session != nil {
@@ -29,4 +29,4 @@ func (s *shared[V]) get(ctx context.Context, job Job, load func(context.Context,
 }
 
 // forget lets go what job's run shares: it is not what it has to be any more.
-func (s *shared[V]) forget(job Job) { s.memo.Forget(job.Manifest.Inputs()) }
+func (s *shared[V]) forget(job Job) { s.memo.Forget(job.inputs()) }

@@ -99,6 +99,15 @@ type Job struct {
 	// Session ends with the run's session: nothing of the run is kept in memory
 	// beyond that. Nil: there is no such moment.
 	Session context.Context
+	// Inputs is the digest of the manifest's inputs; empty: not computed yet.
+	Inputs string
+}
+
+func (j Job) inputs() string {
+	if j.Inputs == "" {
+		return j.Manifest.Inputs()
+	}
+	return j.Inputs
 }
 
 // Config of a Worker. Bus, ID, Engine, WorkDir and Logger are needed.

@@ -56,8 +56,8 @@ type fleetFigures struct {
 	again        []float64 // leases
 }
 
-// settle is how long a process asks for tasks after it has heard of a run.
-const settle = 3 * time.Second
+// settle is longer than a process asks for tasks after it has heard of a run.
+const settle = 2 * time.Second
 
 func runFleet(ctx context.Context, fs *flag.FlagSet, args []string, c *campaign) error {
 	f := &fleet{campaign: c}
@@ -334,7 +334,9 @@ func (f *fleet) newRuns(ctx context.Context) error {
 		if err := f.ended(ctx, r); err != nil {
 			return err
 		}
-		pauseFor(ctx, f.draw(settle/2, settle))
+		if n+1 < f.claims {
+			pauseFor(ctx, f.draw(settle, 2*settle))
+		}
 	}
 	return nil
 }
