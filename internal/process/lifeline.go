@@ -12,11 +12,6 @@ import (
 // the descriptor of its lifeline.
 const LifelineEnv = "GX1R_LIFELINE_FD"
 
-// GuardEnv names the environment variable by which a command's processes are
-// known. Its value names the guard: number, start time, and the namespace in
-// which the number counts.
-const GuardEnv = "GX1R_GUARD"
-
 // lifelineFD is the descriptor itself: the first after the standard three.
 const lifelineFD = 3
 

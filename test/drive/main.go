@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +33,11 @@ func prepareAndRun(m interface{ Run() int }, atOnce int, prepare func(context.Co
 			return 0, fmt.Errorf("setting how many tests run at a time: %w", err)
 		}
 	}
+	// Who starts these tests may have signals ignored, as nohup does. What is
+	// caught here has its default in the programs that they start.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	dir, err := os.MkdirTemp("", "gx1-tests-")
 	if err != nil {
 		return 0, fmt.Errorf("making the tests' directory: %w", err)
