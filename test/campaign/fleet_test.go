@@ -19,7 +19,7 @@ func TestFleet(t *testing.T) {
 	var out, said bytes.Buffer
 	code := run(t.Context(), []string{"fleet", "--dir", t.TempDir(), "--workers", "12", "--processes", "2", "--finished", "2000", "--open", "2",
 		"--claims", "2", "--kills", "1", "--lease-duration", "1s", "--idle", "1s",
-		"--claim-within", "2s", "--again-within", "10", "--join-within", "20s", "--requests-at-most", "150000", "--alone-at-most", "3"}, &out, &said)
+		"--claim-within", "2s", "--again-within", "10", "--join-within", "20s", "--requests-at-most", "1000000", "--alone-at-most", "3"}, &out, &said)
 	t.Logf("%s", out.Bytes())
 	if code != 0 {
 		t.Fatalf("it ended with code %d: %s", code, said.Bytes())
