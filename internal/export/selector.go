@@ -175,6 +175,13 @@ func (p *pass) run(ctx context.Context) error {
 		p.sel.TotalPnlBps += p.trades[i].PnlBps()
 	}
 	p.sel.TotalPnlBps += p.without
+	if costs := p.Policy.Costs; costs != nil && p.sel.Trades.WithoutRows == 0 {
+		net := 0.0
+		for i := range p.trades {
+			net += trade.Charge(costs, &p.trades[i]).NetPnlBps
+		}
+		p.sel.NetPnlBps = &net
+	}
 	return nil
 }
 

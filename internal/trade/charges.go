@@ -27,9 +27,9 @@ type Charges struct {
 	NetPnlBps     float64 `parquet:"net_pnl_bps"`
 }
 
-// charge charges s, which is closed. Products are rounded before they are
+// Charge charges s, which is closed, by the costs of its policy. Products are rounded before they are
 // added, so that no machine fuses them.
-func charge(c *policy.Costs, s *Signal) Charges {
+func Charge(c *policy.Costs, s *Signal) Charges {
 	value := 1 + s.ExitPrice/s.EntryPrice
 	perNight := c.SwapLongBpsPerNight
 	if s.Side == Short {

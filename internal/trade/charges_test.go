@@ -62,7 +62,7 @@ func TestChargesByHand(t *testing.T) {
 		if cells[2] == "short" {
 			s.Side = Short
 		}
-		got := charge(p.Costs, &s)
+		got := Charge(p.Costs, &s)
 		for i, x := range []float64{s.PnlBps(), float64(got.Nights), got.CommissionBps, got.SwapBps, got.SlippageBps, got.NetPnlBps} {
 			if want := handNumber(t, cells[7+i]); math.Abs(x-want) > 1e-9 {
 				t.Errorf("trade %s: %v (want %v) in\n%s", cells[1], x, want, line)

@@ -85,7 +85,7 @@ type outcome struct {
 func newOutcome(s *Signal, costs *policy.Costs) outcome {
 	o := outcome{pnl: plus(s.PnlBps()), mae: -s.MAEBps, mfe: s.MFEBps, entryBar: s.EntryBar, exitBar: s.ExitBar}
 	if costs != nil {
-		o.charges = charge(costs, s)
+		o.charges = Charge(costs, s)
 	}
 	return o
 }

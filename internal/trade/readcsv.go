@@ -185,7 +185,7 @@ func (r *Row) CheckCharges(line int, costs *policy.Costs) (list []*CellError) {
 		s.Side = Short
 	}
 	want := *r
-	want.Charges = charge(costs, &s)
+	want.Charges = Charge(costs, &s)
 	for _, c := range r.Differences(&want) {
 		c.Line = line
 		list = append(list, c)

@@ -78,7 +78,7 @@ func NewRow(s *Signal, sessions feature.SessionTable, costs *policy.Costs) (Row,
 		SignalBar: s.Bar, EntryBar: s.EntryBar, ExitBar: s.ExitBar,
 	}
 	if costs != nil {
-		r.Charged, r.Charges = true, charge(costs, s)
+		r.Charged, r.Charges = true, Charge(costs, s)
 	}
 	for _, x := range []float64{r.PnlBps, r.MAEBps, r.MFEBps, r.CloseToMFEBps, r.ExitEfficiency, r.EntryPrice, r.ExitPrice, r.Score, r.Charges.NetPnlBps} {
 		if !finite(x) {
