@@ -217,7 +217,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 			}
 			return set, err
 		},
-		Engine: f.exec.engine, Command: spec.Command, Files: f.exec.shipped(), Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
+		Engine: f.exec.engine, EngineVersion: p.Hooks.EngineVersion, Command: spec.Command, Files: f.exec.shipped(), Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
 		PlanGiven:  cmd.Flags().Changed("chunks") || cmd.Flags().Changed("chunk-bars"),
 		OrderGiven: cmd.Flags().Changed("order"), RetryFailed: f.retryFailed,
 		Decisions: f.decisions, DecisionsGiven: cmd.Flags().Changed("decisions"),

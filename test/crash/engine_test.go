@@ -3,11 +3,14 @@
 package crash_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"gx1replay/internal/replay"
 )
 
 // A worker of another engine version takes no chunk, and status names it; one of
@@ -16,10 +19,10 @@ func TestAWorkerOfAnotherEngineVersionClaimsNothing(t *testing.T) {
 	t.Parallel()
 	srv := external(t)
 	v := begin(t, holding(planBars).with("--nats", srv.URL(), "--workers", "0", "--chunks", "3"))
-	other := hire(v, srv, 0, planBars, "GX1TEST_ENGINE_VERSION=2")
+	other := hire(v, srv, 0, planBars, fmt.Sprintf("GX1TEST_ENGINE_VERSION=%d", replay.Version+1))
 	v.must(v.Until(v.ctx, "status names the worker", func() bool {
 		said, err := v.Command(v.ctx, "status", v.RunID, "--nats", srv.URL())
-		return err == nil && strings.Contains(said.Stdout, "the run's engine has version 1, this worker's version 2")
+		return err == nil && strings.Contains(said.Stdout, fmt.Sprintf("the run's engine has version %d, this worker's version %d", replay.Version, replay.Version+1))
 	}))
 	other.away(v, syscall.SIGTERM)
 	if logs, err := filepath.Glob(filepath.Join(v.BarLog(), "*.log")); err != nil || len(logs) > 0 {
@@ -37,7 +40,7 @@ func TestAWorkerOfAnotherEngineVersionClaimsNothing(t *testing.T) {
 	v.ends(0)
 	b, err := os.ReadFile(v.Perf())
 	v.must(err)
-	if text := string(b); !strings.Contains(text, `"engine_version": 1`) || !strings.Contains(text, `"worker_builds": [`) {
+	if text := string(b); !strings.Contains(text, fmt.Sprintf(`"engine_version": %d`, replay.Version)) || !strings.Contains(text, `"worker_builds": [`) {
 		t.Errorf("the perf JSON names neither engine version nor builds:\n%.2000s", text)
 	}
 }

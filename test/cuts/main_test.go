@@ -26,7 +26,7 @@ import (
 )
 
 // policies are the files in testdata.
-var policies = []string{"sparse", "dense", "ten"}
+var policies = []string{"sparse", "dense", "ten", "charged"}
 
 // study is a policy on a data set, with what the chunks of a run share.
 type study struct {
