@@ -229,5 +229,6 @@ func (c *policyChecked) audit(ctx context.Context, job replay.Job, set bars.Set,
 			Text: fmt.Sprintf("the policy is for %s, and the data's bars are %v apart", c.Timeframe, job.BarLength)})
 	}
 	c.Findings = append(c.Findings, audit.Findings()...)
+	c.Findings = append(c.Findings, replay.EpsilonFindings(job.Policy.Features, set.Bars)...)
 	return nil
 }

@@ -27,6 +27,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -214,6 +215,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: f.exec.exec()})
 			if len(set.ExtraSkipped) > 0 {
 				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
+			}
+			if err == nil && !f.exec.exec() {
+				for _, w := range replay.EpsilonFindings(pol.Features, set.Bars) {
+					ui.say("%s: %s", w.Level, w.Text)
+					log.Warn("a feature is not what it is at larger prices", "reason", w.Text)
+				}
 			}
 			return set, err
 		},
