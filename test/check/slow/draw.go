@@ -163,7 +163,7 @@ func (d *drawing) policy() object {
 	if d.chance(0.5) {
 		p["sessions"] = object{"NIGHT": "21-06", "DAY": []int{6, 15}, "EVENING": "15-21"}
 	}
-	if d.chance(0.5) {
+	if d.k%5 == 0 || d.chance(0.4) {
 		p["replay_config"] = object{"replay_pregate": d.gate(p)}
 	}
 	if d.chance(0.3) {
@@ -183,19 +183,20 @@ func (d *drawing) someSessions(p object) []string {
 	return []string{"ASIA", "EU", "US"}
 }
 
+// gate has all limits in every fifth case.
 func (d *drawing) gate(p object) object {
-	g := object{"enabled": true}
-	if d.chance(0.4) {
+	g, all := object{"enabled": true}, d.k%5 == 0
+	if all || d.chance(0.4) {
 		g["allow_sessions"] = d.someSessions(p)
 	}
-	if d.chance(0.5) {
+	if all || d.chance(0.5) {
 		g["max_spread_bps"] = d.between(2, 7)
 	}
-	if d.chance(0.5) {
-		g["min_atr_bps"] = d.between(1, 12)
+	if all || d.chance(0.5) {
+		g["min_atr_bps"] = d.between(8, 14)
 	}
-	if d.chance(0.5) {
-		g["max_atr_bps"] = d.between(12, 30)
+	if all || d.chance(0.5) {
+		g["max_atr_bps"] = d.between(14, 20)
 	}
 	return g
 }
