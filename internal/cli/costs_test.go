@@ -69,6 +69,32 @@ func TestRunWithCosts(t *testing.T) {
 	}
 }
 
+// policy check says what the costs are and what is left after them.
+func TestPolicyCheckOfCosts(t *testing.T) {
+	path := chargedPolicy(t)
+	got := coordinates(t, "policy", "check", path, "--data", "synthetic:3000", "--cuts", "0")
+	if got.code != 0 {
+		t.Fatalf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	holds(t, "policy check", got.stdout, "costs 0.5 bps of each fill and 0.1 per trade as commission, 0.25 of each fill as slippage; per night 0.8 bps for a long, -0.3 for a short, at 22:00 UTC: that of wednesday counts three nights")
+	if !regexp.MustCompile(`trades [1-9][0-9]*, -?[0-9.]+ bps, -?[0-9.]+ after costs; dropped`).MatchString(got.stdout) {
+		t.Errorf("it does not say what is left after costs:\n%s", got.stdout)
+	}
+	var c struct {
+		Costs *checkedCosts
+		Audit struct {
+			Dry struct {
+				Gross float64  `json:"pnl_bps"`
+				Net   *float64 `json:"net_pnl_bps"`
+			} `json:"dry_replay"`
+		}
+	}
+	got = coordinates(t, "policy", "check", path, "--data", "synthetic:3000", "--cuts", "0", "--json")
+	if err := json.Unmarshal([]byte(got.stdout), &c); err != nil || c.Costs == nil || c.Costs.SlippageBps != 0.25 || c.Audit.Dry.Net == nil || *c.Audit.Dry.Net >= c.Audit.Dry.Gross {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // Whatever is changed of what was charged, verify names it.
 func TestVerifyNamesChangedCosts(t *testing.T) {
 	v := newVerifiable(t, "--policy", chargedPolicy(t))

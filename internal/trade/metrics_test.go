@@ -195,6 +195,8 @@ func TestReportsGolden(t *testing.T) {
 		RunID: "none", Outcome: "complete", Scope: "run", Policy: "p", Fill: "signal_close", Data: run.Data{Bars: 3},
 		Metrics: Measure(closedOf(nil), testSessions(t), nil), CurveFile: "equity_none.svg",
 	}
+	charged := empty
+	charged.Metrics = Measure(closedOf(signals), testSessions(t), exampleCosts())
 	for name, write := range map[string]func(io.Writer) error{
 		"metrics.json":          s.Metrics.WriteJSON,
 		"metrics_none.json":     empty.Metrics.WriteJSON,
@@ -204,6 +206,9 @@ func TestReportsGolden(t *testing.T) {
 		"summary_none.md":       empty.WriteMarkdown,
 		"equity.svg":            func(w io.Writer) error { return WriteCurve(w, closedOf(signals), nil) },
 		"equity_none.svg":       func(w io.Writer) error { return WriteCurve(w, closedOf(nil), nil) },
+		"metrics_charged.json":  charged.Metrics.WriteJSON,
+		"summary_charged.md":    charged.WriteMarkdown,
+		"equity_charged.svg":    func(w io.Writer) error { return WriteCurve(w, closedOf(signals), exampleCosts()) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {

@@ -82,11 +82,15 @@ func FuzzReadTrades(f *testing.F) {
 	f.Add(writeCSV(f, list))
 	f.Add(writeParquet(f, list))
 	f.Add([]byte(csvHeader))
+	f.Add(writeCharged(f, list, exampleCosts()))
+	f.Add(writeChargedParquet(f, list, exampleCosts()))
+	f.Add([]byte(chargedHeader))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rows, err := ReadCSV(b)
 		if err == nil {
 			for i := range rows {
 				_ = rows[i].Check(i + 2)
+				_ = rows[i].CheckCharges(i+2, exampleCosts())
 				_ = rows[i].cells()
 			}
 			_ = MeasureRows(rows)

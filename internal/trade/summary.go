@@ -45,24 +45,16 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 	head := [][]string{
 		{"trades", whole(m.NTrades)},
 		{"total pnl", bps(m.TotalPnlBps)},
-	}
-	if n := m.Net; n != nil {
-		head = append(head, [][]string{
-			{"commission, swap, slippage", bps(n.CommissionBps) + ", " + bps(n.SwapBps) + ", " + bps(n.SlippageBps)},
-			{"total pnl after costs", bps(n.TotalPnlBps)},
-			{"win rate after costs", percent(n.WinRate)},
-			{"mean, median, std pnl after costs", bps(n.MeanPnlBps) + ", " + bps(n.MedianPnlBps) + ", " + bps(n.StdPnlBps)},
-			{"p1, p5 of pnl after costs", bps(n.P1Loss) + ", " + bps(n.P5Loss)},
-			{"maximum drawdown after costs", bps(n.MaxDD)},
-			{"longest losing streak after costs", whole(n.MaxLossStreak) + " trades"},
-		}...)
-	}
-	table(&b, []string{"", ""}, append(head, [][]string{
 		{"win rate", percent(m.WinRate)},
 		{"mean, median, std pnl", bps(m.MeanPnlBps) + ", " + bps(m.MedianPnlBps) + ", " + bps(m.StdPnlBps)},
 		{"p1, p5 of pnl", bps(m.P1Loss) + ", " + bps(m.P5Loss)},
 		{"maximum drawdown", bps(m.MaxDD)},
 		{"longest losing streak", whole(m.MaxLossStreak) + " trades"},
+	}
+	if m.Net != nil {
+		head = append(head, m.Net.summary()...)
+	}
+	table(&b, []string{"", ""}, append(head, [][]string{
 		{"mean MAE, MFE", bps(m.MAEBps) + ", " + bps(m.MFEBps)},
 		{"open trades", whole(a.TradesOpen) + ", marked at " + bps(s.OpenPnlBps)},
 		{"policy", escape(s.Policy) + ", fill " + escape(s.Fill)},
@@ -98,6 +90,18 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 		return fmt.Errorf("writing the summary of run %s: %w", s.RunID, err)
 	}
 	return nil
+}
+
+func (n *NetFigures) summary() [][]string {
+	return [][]string{
+		{"commission, swap, slippage", bps(n.CommissionBps) + ", " + bps(n.SwapBps) + ", " + bps(n.SlippageBps)},
+		{"total pnl after costs", bps(n.TotalPnlBps)},
+		{"win rate after costs", percent(n.WinRate)},
+		{"mean, median, std pnl after costs", bps(n.MeanPnlBps) + ", " + bps(n.MedianPnlBps) + ", " + bps(n.StdPnlBps)},
+		{"p1, p5 of pnl after costs", bps(n.P1Loss) + ", " + bps(n.P5Loss)},
+		{"maximum drawdown after costs", bps(n.MaxDD)},
+		{"longest losing streak after costs", whole(n.MaxLossStreak) + " trades"},
+	}
 }
 
 func breakdown(b *strings.Builder, what string, parts map[string]Figures) {
