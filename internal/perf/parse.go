@@ -84,6 +84,9 @@ func (d decoded) file() (File, error) {
 		s.Final = s.Scope == ScopeCommand || s.Scope == ScopeRun && r.Command.Emits == run.EmitsSignals
 		f.Report.Selection = s
 	}
+	// These two stand in the chunks alone.
+	counted := f.Report.Count(f.Chunks)
+	f.Totals.Signals, f.Totals.Expired = counted.Signals, counted.Expired
 	return f, nil
 }
 
