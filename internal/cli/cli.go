@@ -38,7 +38,8 @@ type Hooks struct {
 	OnBar func(job worker.Job) func(bar int64) error
 	// Engine wraps the engine of a worker.
 	Engine func(worker.Engine) worker.Engine
-	// EngineVersion is what a worker says of its engine; 0: what it has.
+	// EngineVersion is what a worker says of its engine, and a coordinator asks
+	// for; 0: what this program has.
 	EngineVersion int
 	// Build is what a worker says of its build; empty: what it is.
 	Build string

@@ -75,7 +75,7 @@ func (p Program) dataInfoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			info := bars.Describe(set.Bars)
+			info := describedData{bars.Describe(set.Bars), expiryOf(set.Bars)}
 			if asJSON {
 				enc := json.NewEncoder(p.Stdout)
 				enc.SetIndent("", "  ")

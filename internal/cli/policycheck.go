@@ -94,6 +94,7 @@ type policyChecked struct {
 	UnknownKeys []string         `json:"unknown_keys"`
 	Gate        checkedGate      `json:"gate"`
 	Model       checkedModel     `json:"model"`
+	Costs       *checkedCosts    `json:"costs,omitempty"`
 	Needs       *replay.Needs    `json:"needs"`
 	Data        *checkedData     `json:"data"`
 	Audit       *replay.Audit    `json:"audit"`
@@ -120,6 +121,16 @@ type checkedModel struct {
 	Kind       string   `json:"kind"`
 	Files      []string `json:"files"`
 	LatencySec float64  `json:"latency_sec"`
+}
+
+type checkedCosts struct {
+	CommissionBps         float64 `json:"commission_bps"`
+	CommissionPerTradeBps float64 `json:"commission_per_trade_bps"`
+	SwapLongBpsPerNight   float64 `json:"swap_long_bps_per_night"`
+	SwapShortBpsPerNight  float64 `json:"swap_short_bps_per_night"`
+	RolloverHourUTC       int     `json:"rollover_hour_utc"`
+	TripleSwapWeekday     string  `json:"triple_swap_weekday"`
+	SlippageBps           float64 `json:"slippage_bps"`
 }
 
 type checkedData struct {
@@ -182,6 +193,10 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 	g := pol.Pregate
 	c.Gate = checkedGate{g.Enabled, g.EnabledSource, append([]string{}, g.AllowSessions...), g.MaxSpreadBps, g.MinATRBps, g.MaxATRBps}
 	c.Model = checkedModel{Kind: pol.Model.Kind, Files: append([]string{}, slices.Sorted(maps.Keys(pol.ModelFiles))...), LatencySec: pol.Model.Latency.Seconds()}
+	if pol.Costs != nil {
+		costs := checkedCosts(*pol.Costs)
+		c.Costs = &costs
+	}
 	for _, name := range pol.MissingIncludes {
 		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "the included file " + name + " is not there"})
 	}
@@ -229,5 +244,6 @@ func (c *policyChecked) audit(ctx context.Context, job replay.Job, set bars.Set,
 			Text: fmt.Sprintf("the policy is for %s, and the data's bars are %v apart", c.Timeframe, job.BarLength)})
 	}
 	c.Findings = append(c.Findings, audit.Findings()...)
+	c.Findings = append(c.Findings, replay.EpsilonFindings(job.Policy.Features, set.Bars)...)
 	return nil
 }

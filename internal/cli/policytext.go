@@ -21,6 +21,9 @@ func (c *policyChecked) writeText(w io.Writer) error {
 	fmt.Fprintf(t, "policy\t%s, %s\n\tsha256 %s\n", c.Name, c.Path, c.SHA256)
 	fmt.Fprintf(t, "gate\t%s\n", c.Gate)
 	fmt.Fprintf(t, "model\t%s\n", c.Model)
+	if c.Costs != nil {
+		fmt.Fprintf(t, "costs\t%s\n", c.Costs)
+	}
 	c.writeNeeds(t)
 	if c.Audit != nil {
 		c.writeDry(t)
@@ -69,6 +72,15 @@ func (g checkedGate) String() string {
 		state = "on"
 	}
 	return fmt.Sprintf("%s (%s): %s", state, g.Source, cmp.Or(strings.Join(limits, "; "), "no limit"))
+}
+
+func (c checkedCosts) String() string {
+	nights := "every night counts once"
+	if c.TripleSwapWeekday != "" {
+		nights = "that of " + c.TripleSwapWeekday + " counts three nights, those of the week-end none"
+	}
+	return fmt.Sprintf("%g bps of each fill and %g per trade as commission, %g of each fill as slippage; per night %g bps for a long, %g for a short, at %02d:00 UTC: %s",
+		c.CommissionBps, c.CommissionPerTradeBps, c.SlippageBps, c.SwapLongBpsPerNight, c.SwapShortBpsPerNight, c.RolloverHourUTC, nights)
 }
 
 func (m checkedModel) String() string {
@@ -131,7 +143,11 @@ func (c *policyChecked) writeDry(w io.Writer) {
 	if d.TradesOpen > 0 {
 		open = fmt.Sprintf(" and %d open", d.TradesOpen)
 	}
-	fmt.Fprintf(w, "\tsignals %d, trades %d%s, %.2f bps; dropped%s\n", d.Signals, d.Trades, open, d.PnlBps, cmp.Or(reasons(d.DropReasons), " none"))
+	net := ""
+	if d.NetPnlBps != nil {
+		net = fmt.Sprintf(", %.2f after costs", *d.NetPnlBps)
+	}
+	fmt.Fprintf(w, "\tsignals %d, trades %d%s, %.2f bps%s; dropped%s\n", d.Signals, d.Trades, open, d.PnlBps, net, cmp.Or(reasons(d.DropReasons), " none"))
 }
 
 // reasons lists counts by name, the names sorted; nothing for none.

@@ -27,6 +27,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -215,9 +216,15 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 			if len(set.ExtraSkipped) > 0 {
 				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
 			}
+			if err == nil && !f.exec.exec() {
+				for _, w := range replay.EpsilonFindings(pol.Features, set.Bars) {
+					ui.say("%s: %s", w.Level, w.Text)
+					log.Warn("a feature is not what it is at larger prices", "reason", w.Text)
+				}
+			}
 			return set, err
 		},
-		Engine: f.exec.engine, Command: spec.Command, Files: f.exec.shipped(), Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
+		Engine: f.exec.engine, EngineVersion: p.Hooks.EngineVersion, Command: spec.Command, Files: f.exec.shipped(), Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
 		PlanGiven:  cmd.Flags().Changed("chunks") || cmd.Flags().Changed("chunk-bars"),
 		OrderGiven: cmd.Flags().Changed("order"), RetryFailed: f.retryFailed,
 		Decisions: f.decisions, DecisionsGiven: cmd.Flags().Changed("decisions"),

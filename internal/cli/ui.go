@@ -291,6 +291,7 @@ func (u *ui) summary(out export.Outcome) {
 		Wall: wall, Workers: u.f.workers,
 		BarsPlanned: t.Coverage.PlannedBars, BarsReplayed: t.Coverage.ReplayedBars,
 		ChunksTotal: t.ChunksTotal, Trades: t.TotalTrades, TradesOpen: t.TradesOpen, PnlBps: t.TotalPnlBps,
+		NetPnlBps: t.NetPnlBps, Signals: t.Signals, Expired: t.Expired,
 		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
 	}
 	if wall > 0 {

@@ -158,7 +158,11 @@ func (p Program) tellVerified(v verified, f perf.File) error {
 	case f.Report.Selection.Scope == perf.ScopeCommand:
 		fmt.Fprintf(p.Stdout, "%s: %d rows, the command's own trades, SHA-256 as recorded%s; their pnl is the command's and was not computed\n", t.File, t.Rows, without)
 	default:
-		fmt.Fprintf(p.Stdout, "%s: %d rows, %.2f bps, SHA-256 as recorded; rows and sums agree with the perf JSON%s\n", t.File, t.Rows, t.PnlBps, without)
+		net := ""
+		if t.NetPnlBps != nil {
+			net = fmt.Sprintf(", %.2f after costs", *t.NetPnlBps)
+		}
+		fmt.Fprintf(p.Stdout, "%s: %d rows, %.2f bps%s, SHA-256 as recorded; rows and sums agree with the perf JSON%s\n", t.File, t.Rows, t.PnlBps, net, without)
 	}
 	for _, path := range v.Trades.Others {
 		fmt.Fprintf(p.Stdout, "%s: agrees with these rows\n", path)

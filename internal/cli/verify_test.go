@@ -39,8 +39,8 @@ func builtinRun(t *testing.T, id, data string, args ...string) string {
 	return dir
 }
 
-func newVerifiable(t *testing.T) *verifiable {
-	v := &verifiable{t: t, dir: builtinRun(t, "v1", "synthetic:9000", "--chunks", "4"), good: map[string][]byte{}}
+func newVerifiable(t *testing.T, args ...string) *verifiable {
+	v := &verifiable{t: t, dir: builtinRun(t, "v1", "synthetic:9000", append(args, "--chunks", "4")...), good: map[string][]byte{}}
 	v.perf = filepath.Join(v.dir, "perf_v1.json")
 	for _, path := range []string{v.perf, v.csv(), v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
 		b, err := os.ReadFile(path)

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -265,7 +266,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
 		Decisions:      s.cfg.Decisions,
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
-		Engine: s.cfg.Engine, EngineVersion: replay.Version, LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
+		Engine: s.cfg.Engine, EngineVersion: cmp.Or(s.cfg.EngineVersion, replay.Version), LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
 		Sessions:    []run.SessionTimes{{Session: 1, StartedAt: s.started.UTC()}},
 		Coordinator: run.Coordinator{Host: host, PID: pid, StartTime: start, HeardAt: s.started.UTC(), BootID: place.BootID, PIDNamespace: place.PIDNamespace},
 		CreatedAt:   s.started.UTC(),

@@ -54,13 +54,16 @@ type Config struct {
 	FallbackDir string // empty: the system's temporary directory
 	Policy      policy.Policy
 	// Load reads the data set; its error means that the input is bad.
-	Load      func(ctx context.Context) (bars.Set, error)
-	Engine    string
-	Command   run.Command       // the user's, with the engine exec
-	Files     map[string]string // paths of the files that go with the run, by their names
-	Chunks    int
-	ChunkBars int64 // if above 0, Chunks does not count
-	Order     run.Order
+	Load   func(ctx context.Context) (bars.Set, error)
+	Engine string
+	// EngineVersion is the version of the engines that the run asks for; 0:
+	// replay.Version.
+	EngineVersion int
+	Command       run.Command       // the user's, with the engine exec
+	Files         map[string]string // paths of the files that go with the run, by their names
+	Chunks        int
+	ChunkBars     int64 // if above 0, Chunks does not count
+	Order         run.Order
 	// PlanGiven and OrderGiven: whoever started this asked for these chunks,
 	// for this order. A stored plan that is another one is refused then, and
 	// holds otherwise.

@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
@@ -94,11 +95,14 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 // pass is one selection under way.
 type pass struct {
 	*Selector
-	data     run.Data
-	theirs   bool // entries and exits are a command's
-	chunks   []perf.Chunk
-	rules    trade.Rules
-	sessions feature.SessionTable
+	data   run.Data
+	theirs bool // entries and exits are a command's
+	// otherEngine: the signals were made by an engine of another version, whose
+	// rules may be others.
+	otherEngine bool
+	chunks      []perf.Chunk
+	rules       trade.Rules
+	sessions    feature.SessionTable
 
 	pass        *trade.Pass
 	sel         perf.Selection
@@ -122,6 +126,7 @@ func (s *Selector) newPass(r perf.Report, chunks []perf.Chunk) (*pass, error) {
 	if p.sessions, err = feature.NewSessionTable(s.Policy.Sessions); err != nil {
 		return nil, err
 	}
+	p.otherEngine = r.EngineVersion != 0 && !run.SameEngine(r.EngineVersion, replay.Version)
 	p.attribution = trade.NewAttribution()
 	if p.decisions = slices.ContainsFunc(chunks, listsDecisions); p.decisions {
 		p.pass.KeepReasons = true
@@ -175,6 +180,13 @@ func (p *pass) run(ctx context.Context) error {
 		p.sel.TotalPnlBps += p.trades[i].PnlBps()
 	}
 	p.sel.TotalPnlBps += p.without
+	if costs := p.Policy.Costs; costs != nil && p.sel.Trades.WithoutRows == 0 {
+		net := 0.0
+		for i := range p.trades {
+			net += trade.Charge(costs, &p.trades[i]).NetPnlBps
+		}
+		p.sel.NetPnlBps = &net
+	}
 	return nil
 }
 
@@ -222,6 +234,8 @@ func (p *pass) finish(ctx context.Context, s *trade.Signal) error {
 	err := errNoBars
 	if p.theirs {
 		err = errTheirs
+	} else if p.otherEngine {
+		err = errOtherEngine
 	} else if p.Bars != nil {
 		err = trade.Finish(&p.rules, s, p.data.Bars, p.Bars.Bars(ctx, run.BarRange{First: s.Next(), End: p.data.Bars}))
 	}
@@ -239,8 +253,9 @@ func (p *pass) finish(ctx context.Context, s *trade.Signal) error {
 }
 
 var (
-	errNoBars = errors.New("the data set is not at hand")
-	errTheirs = errors.New("the command gave them no exit, and only it knows its rules (--exec-tail-bars gives it more bars)")
+	errNoBars      = errors.New("the data set is not at hand")
+	errOtherEngine = errors.New("the run was replayed by another engine version (export it with the release that began it)")
+	errTheirs      = errors.New("the command gave them no exit, and only it knows its rules (--exec-tail-bars gives it more bars)")
 )
 
 // read is what a chunk has left, or why it is not there.

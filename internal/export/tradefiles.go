@@ -45,7 +45,7 @@ func (s *Selector) writeFiles(ctx context.Context, r perf.Report, p *pass) (name
 	}
 	r.Selection = p.sel
 	totals := r.Count(p.chunks)
-	metrics := trade.Measure(p.closed(), p.sessions)
+	metrics := trade.Measure(p.closed(), p.sessions, s.Policy.Costs)
 	summary := trade.Summary{
 		RunID: r.RunID, Outcome: string(totals.Outcome), Scope: string(p.sel.Scope), Policy: r.Policy.Name, Fill: r.Fill, Data: r.Data,
 		OpenPnlBps: p.openPnlBps, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(s.Target.Curve()),
@@ -56,12 +56,14 @@ func (s *Selector) writeFiles(ctx context.Context, r perf.Report, p *pass) (name
 		write func(io.Writer) error
 	}{
 		{s.Target.TradesCSV(), func(w io.Writer) error {
-			return trade.WriteCSV(io.MultiWriter(w, sum), p.closed(), p.sessions)
+			return trade.WriteCSV(io.MultiWriter(w, sum), p.closed(), p.sessions, s.Policy.Costs)
 		}},
-		{s.Target.TradesParquet(), func(w io.Writer) error { return trade.WriteParquet(w, p.closed(), p.sessions) }},
+		{s.Target.TradesParquet(), func(w io.Writer) error {
+			return trade.WriteParquet(w, p.closed(), p.sessions, s.Policy.Costs)
+		}},
 		{s.Target.Metrics(), metrics.WriteJSON},
 		{s.Target.Attribution(), p.attribution.WriteJSON},
-		{s.Target.Curve(), func(w io.Writer) error { return trade.WriteCurve(w, p.closed()) }},
+		{s.Target.Curve(), func(w io.Writer) error { return trade.WriteCurve(w, p.closed(), s.Policy.Costs) }},
 		{s.Target.Summary(), summary.WriteMarkdown},
 	} {
 		if err := context.Cause(ctx); err != nil {

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
@@ -25,6 +27,8 @@ type VerifiedTrades struct {
 	SHA256 string  `json:"sha256"`
 	Rows   int64   `json:"rows"`
 	PnlBps float64 `json:"pnl_bps"` // of the rows; 0 of a command's own trades
+	// NetPnlBps is that after costs, of rows that have them.
+	NetPnlBps *float64 `json:"net_pnl_bps,omitempty"`
 	// Others are further files that were there and were compared.
 	Others []string `json:"others"`
 }
@@ -120,12 +124,22 @@ const shownRows = 20
 
 // csv holds the rows of the CSV against each other and against the perf JSON.
 func (v *tradesVerifier) csv(path string) {
+	costs, known := v.costs()
 	v.in(path, func(d *perf.Differences) {
 		wrong := 0
 		for i := range v.rows {
 			r := &v.rows[i]
 			v.found.PnlBps += r.PnlBps
 			list := r.Check(i + 2)
+			if known {
+				list = append(list, r.CheckCharges(i+2, costs)...)
+			}
+			if r.Charged {
+				if v.found.NetPnlBps == nil {
+					v.found.NetPnlBps = new(float64)
+				}
+				*v.found.NetPnlBps += r.Charges.NetPnlBps
+			}
 			if i > 0 && r.SignalBar < v.rows[i-1].SignalBar {
 				list = append(list, &trade.CellError{Line: i + 2, Column: "signal_bar", Value: fmt.Sprint(r.SignalBar),
 					Want: fmt.Sprintf("%d, that of the row before, or later", v.rows[i-1].SignalBar)})
@@ -147,6 +161,34 @@ func (v *tradesVerifier) csv(path string) {
 		}
 	})
 	v.chunks()
+	v.net(path)
+}
+
+// costs are those of the run's policy, nil if it has none, as far as its perf
+// JSON tells: the values of a command's policy are the gate alone.
+func (v *tradesVerifier) costs() (costs *policy.Costs, known bool) {
+	r := v.f.Report
+	if len(r.PolicyValues) == 0 || r.Env.Engine == footer.EngineExec {
+		return nil, false
+	}
+	p, err := policy.Parse("policy.values", r.PolicyValues, policy.Options{})
+	return p.Costs, err == nil // what is wrong with it VerifyPolicy says
+}
+
+// net holds the total after costs against the rows.
+func (v *tradesVerifier) net(path string) {
+	got, want := v.f.Report.Selection.NetPnlBps, v.found.NetPnlBps
+	switch {
+	case got == nil && (want == nil || v.f.Report.Selection.Trades.WithoutRows > 0):
+	case got == nil:
+		v.diffs.Add("total_net_pnl_bps", "absent", fmt.Sprintf("%v, the sum of the rows of %s", *want, filepath.Base(path)))
+	case want == nil && len(v.rows) > 0:
+		v.diffs.Add("total_net_pnl_bps", *got, "absent: the rows have no net_pnl_bps")
+	case want == nil && *got != 0:
+		v.diffs.Add("total_net_pnl_bps", *got, "0: there are no rows")
+	case want != nil && *got != *want:
+		v.diffs.Add("total_net_pnl_bps", *got, fmt.Sprintf("%v, the sum of the rows", *want))
+	}
 }
 
 func moreRows(d *perf.Differences, wrong int) {

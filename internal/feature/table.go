@@ -20,6 +20,10 @@ type Info struct {
 	// Window is Lookback where a state stands for all that came before: what
 	// the feature looks at beside it.
 	Window int64
+	// Epsilon is what the formula adds to a range of prices, so that it can
+	// divide by one that is 0; 0: it adds nothing. It is in price units, so it
+	// counts where prices are small.
+	Epsilon float64
 }
 
 // column is where values of one feature go: that of bar at[j] of the block
@@ -120,6 +124,7 @@ func definitions() []definition {
 				Name: "atr_z", Unit: "ratio", Source: original,
 				Formula: "atr50 / (ATR200 + 1e-8) - 1; ATR200 is the mean of the last 200 true ranges",
 				Warmup:  200, Lookback: 200, Window: 200,
+				Epsilon: tiny,
 			},
 			use:  func(s *state) { s.rangeSums.use() },
 			fill: (*state).atrZs,
@@ -128,6 +133,7 @@ func definitions() []definition {
 			Info: Info{
 				Name: "body_pct", Unit: "ratio, -1 to 1", Source: original,
 				Formula: "(close - open) / (high - low + 1e-8)",
+				Epsilon: tiny,
 			},
 			fill: (*state).bodies,
 		},
@@ -264,6 +270,7 @@ func definitions() []definition {
 				Name: "trend_regime_tf24h", Unit: "ATRs", Source: original,
 				Formula: "(EMA100 - EMA100[288]) / (ATR100 + 1e-8); ATR100 is the mean of the last 100 true ranges",
 				Warmup:  forgetSpans*100 + dayBars, Lookback: forgetSpans*100 + dayBars, Recursive: true, Window: dayBars,
+				Epsilon: tiny,
 			},
 			use: func(s *state) {
 				s.ema100.use(100)
@@ -276,6 +283,7 @@ func definitions() []definition {
 			Info: Info{
 				Name: "wick_asym", Unit: "ratio, -1 to 1", Source: original,
 				Formula: "((high - max(open, close)) - (min(open, close) - low)) / (high - low + 1e-8)",
+				Epsilon: tiny,
 			},
 			fill: (*state).wicks,
 		},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/trade"
 )
 
 // Chunk is what is known of one chunk at an export. A slice of chunks holds
@@ -35,6 +36,7 @@ type line struct {
 	idx, planned, first, end, bars int64
 	ok                             bool
 	total, calls, closed, open     int64
+	signals, expired               int64
 	pnl                            float64
 	// json is the footer's object. Its status, error and traceback, which are
 	// decided at export, stand in json[cut:rest]; they are put in as they
@@ -87,6 +89,7 @@ func EncodeChunk(f footer.Footer) (Encoded, error) {
 	l := &line{
 		idx: f.ChunkIdx, planned: f.PlannedBars, first: f.FirstBar, end: f.EndBar, bars: f.BarsProcessed, ok: ok,
 		total: f.TotalBars, calls: f.NModelCalls, closed: f.NTradesClosed, open: f.TradesOpen, pnl: f.PnlBps,
+		signals: f.NSignals, expired: f.DropReasons[trade.DropExpired],
 		cut: len(head), usual: footer.StatusStopped, f: f,
 	}
 	l.f.Status = footer.StatusPartial

@@ -34,7 +34,10 @@ type header struct {
 	TotalModelCalls   int64   `json:"total_model_calls"`
 	TotalTrades       int64   `json:"total_trades"`
 	TotalPnlBps       float64 `json:"total_pnl_bps"`
-	TradesOpen        int64   `json:"trades_open"`
+	// NetPnlBps is absent where the policy has no costs, and where they are not
+	// known of every trade.
+	NetPnlBps  *float64 `json:"total_net_pnl_bps,omitempty"`
+	TradesOpen int64    `json:"trades_open"`
 
 	PregateEnabled       bool     `json:"pregate_enabled"`
 	PregateEnabledSource string   `json:"pregate_enabled_source"`
@@ -133,7 +136,7 @@ func newHeader(r Report, t Totals) header {
 		Outcome: t.Outcome, ExportMode: r.Mode, ExportPartial: r.Partial && t.Outcome != OutcomeComplete, ExportSeq: exportSeq, WriterPID: r.WriterPID,
 		Coverage: t.Coverage, ChunksCompleted: t.ChunksCompleted, ChunksTotal: t.ChunksTotal,
 		TotalWallClockSec: r.Wall.Seconds(), TotalBars: t.TotalBars, TotalModelCalls: t.TotalModelCalls,
-		TotalTrades: t.TotalTrades, TotalPnlBps: t.TotalPnlBps, TradesOpen: t.TradesOpen,
+		TotalTrades: t.TotalTrades, TotalPnlBps: t.TotalPnlBps, NetPnlBps: t.NetPnlBps, TradesOpen: t.TradesOpen,
 		PregateEnabled: r.PregateEnabled, PregateEnabledSource: r.PregateEnabledSource,
 		RequestedWorkers: r.RequestedWorkers, ActualWorkersStarted: r.ActualWorkersStarted, Workers: r.Workers,
 		WorkersSeen: r.WorkersSeen, Hosts: orEmpty(r.Hosts),
@@ -152,6 +155,11 @@ func newHeader(r Report, t Totals) header {
 		h.Error = lastRunes(r.Error, maxErrorLen)
 	}
 	h.finite("total_pnl_bps", &h.TotalPnlBps)
+	if t.NetPnlBps != nil {
+		net := *t.NetPnlBps
+		h.NetPnlBps = &net
+		h.finite("total_net_pnl_bps", h.NetPnlBps)
+	}
 	h.finite("data.spread_bps", &h.Data.SpreadBps)
 	for i, s := range r.Sessions {
 		h.finite(fmt.Sprintf("sessions[%d].wall_clock_sec", i), &s.WallSec)

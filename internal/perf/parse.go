@@ -65,7 +65,7 @@ func (d decoded) file() (File, error) {
 	h := d.header
 	f := File{Report: r, Chunks: make([]Chunk, len(d.footers)), Totals: Totals{
 		Outcome: h.Outcome, TotalBars: h.TotalBars, TotalModelCalls: h.TotalModelCalls, TotalTrades: h.TotalTrades,
-		TotalPnlBps: h.TotalPnlBps, TradesOpen: h.TradesOpen, ChunksCompleted: h.ChunksCompleted,
+		TotalPnlBps: h.TotalPnlBps, NetPnlBps: h.NetPnlBps, TradesOpen: h.TradesOpen, ChunksCompleted: h.ChunksCompleted,
 		ChunksTotal: h.ChunksTotal, Coverage: h.Coverage, Stretches: h.Selection.Stretches,
 	}}
 	for i, ft := range d.footers {
@@ -80,9 +80,13 @@ func (d decoded) file() (File, error) {
 	if h.selected() {
 		s := NewSelection(f.Chunks)
 		s.Scope, s.Trades, s.Exact, s.TotalPnlBps, s.Chunks = h.Selection.Scope, h.Trades, h.BordersExact, h.TotalPnlBps, d.trades
+		s.NetPnlBps = h.NetPnlBps
 		s.Final = s.Scope == ScopeCommand || s.Scope == ScopeRun && r.Command.Emits == run.EmitsSignals
 		f.Report.Selection = s
 	}
+	// These two stand in the chunks alone.
+	counted := f.Report.Count(f.Chunks)
+	f.Totals.Signals, f.Totals.Expired = counted.Signals, counted.Expired
 	return f, nil
 }
 

@@ -26,6 +26,9 @@ type Selection struct {
 	// TotalPnlBps is the sum over closed trades in the order of the rows, one
 	// after the other, so that it does not depend on the cut either.
 	TotalPnlBps float64
+	// NetPnlBps is the sum of the rows' net_pnl_bps in the same order, where the
+	// policy has costs and no row is lost; else nil.
+	NetPnlBps *float64
 	// Chunks has one element for each chunk of the plan, in order.
 	Chunks []ChunkTrades
 
@@ -232,6 +235,9 @@ func (s Selection) verify(chunks []Chunk) (diffs Differences) {
 	}
 	if d := math.Abs(s.TotalPnlBps - sum); !(d <= 1e-6*(1+size)) {
 		diffs.Add("total_pnl_bps", s.TotalPnlBps, fmt.Sprintf("about %v, the sum over the chunks", sum))
+	}
+	if s.NetPnlBps != nil && without > 0 {
+		diffs.Add("total_net_pnl_bps", *s.NetPnlBps, fmt.Sprintf("absent: %d trades have no rows", without))
 	}
 	if s.Scope != ScopeRun && s.Scope != ScopeStretches {
 		diffs.Add("selection.scope", s.Scope, fmt.Sprintf("%s or %s: chunks have %s", ScopeRun, ScopeStretches, localKey))

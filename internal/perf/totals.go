@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/trade"
 )
 
 // Totals is what follows from the chunks of a run.
@@ -13,10 +14,14 @@ type Totals struct {
 	TotalModelCalls int64
 	TotalTrades     int64   // closed
 	TotalPnlBps     float64 // of the closed ones: see Selection; without one summed in order of chunk_idx
-	TradesOpen      int64
-	ChunksCompleted int // with status ok
-	ChunksTotal     int // 0: there is no plan yet
-	Coverage        Coverage
+	// NetPnlBps is what is left of TotalPnlBps after costs: see Selection.
+	NetPnlBps  *float64
+	TradesOpen int64
+	// Signals are those of all chunks; Expired of them found no next bar in time.
+	Signals, Expired int64
+	ChunksCompleted  int // with status ok
+	ChunksTotal      int // 0: there is no plan yet
+	Coverage         Coverage
 	// Stretches (selection.stretches) counts the longest runs of consecutive
 	// replayed bars: 1 for a complete run, 0 if nothing was replayed.
 	Stretches int
@@ -88,17 +93,20 @@ func count(said Outcome, chunks []Chunk, sel Selection) Totals {
 		if l := c.Line.l; l != nil {
 			t.TotalBars += l.total
 			t.TotalModelCalls += l.calls
-			trades, open, pnl := l.closed, l.open, l.pnl
+			trades, open, pnl, expired := l.closed, l.open, l.pnl, l.expired
 			if i < len(sel.Chunks) && sel.Chunks[i].Known {
-				trades, open, pnl = sel.Chunks[i].Closed, sel.Chunks[i].Open, sel.Chunks[i].PnlBps
+				s := &sel.Chunks[i]
+				trades, open, pnl, expired = s.Closed, s.Open, s.PnlBps, s.DropReasons[trade.DropExpired]
 			}
+			t.Signals += l.signals
+			t.Expired += expired
 			t.TotalTrades += trades
 			t.TotalPnlBps += pnl
 			t.TradesOpen += open
 		}
 	}
 	if len(sel.lines) > 0 {
-		t.TotalPnlBps = sel.TotalPnlBps
+		t.TotalPnlBps, t.NetPnlBps = sel.TotalPnlBps, sel.NetPnlBps
 	}
 	counts.into(t.Coverage.ByStatus)
 	t.Coverage.MissingBars = t.Coverage.PlannedBars - t.Coverage.ReplayedBars

@@ -54,6 +54,14 @@ func (d *Differences) compare(prefix string, list ...compared) {
 	}
 }
 
+// orAbsent is a number that a file need not have.
+func orAbsent(x *float64) any {
+	if x == nil {
+		return "absent"
+	}
+	return *x
+}
+
 func (d decoded) verify(f File) Differences {
 	diffs := d.verifyChunks(f.Chunks)
 	diffs = append(diffs, d.verifySelection(f)...)
@@ -72,6 +80,7 @@ func (d decoded) verify(f File) Differences {
 		compared{"total_model_calls", got.TotalModelCalls, want.TotalModelCalls},
 		compared{"total_trades", got.TotalTrades, want.TotalTrades},
 		compared{"total_pnl_bps", got.TotalPnlBps, want.TotalPnlBps},
+		compared{"total_net_pnl_bps", orAbsent(got.NetPnlBps), orAbsent(want.NetPnlBps)},
 		compared{"trades_open", got.TradesOpen, want.TradesOpen},
 		compared{"selection.stretches", got.Selection.Stretches, want.Selection.Stretches},
 		compared{"outcome", got.Outcome, want.Outcome},

@@ -62,6 +62,9 @@ func (p Policy) digests(others []other) (all, withoutGate string) {
 		r.CooldownAfterEntryIsSet, r.CooldownBarsAfterExit, r.CooldownAfterExitIsSet)
 	line("replay", "%q %d %t %q %q", string(p.Replay.Fill), p.Replay.FollowBars,
 		p.Replay.CloseOpenTradesAtEnd, p.Replay.EOFCloseReason, p.Replay.EOFPriceSource)
+	if p.Costs != nil { // nothing where there are none, so that older policies keep their digests
+		p.Costs.digest(line)
+	}
 
 	var gate []other
 	for _, o := range slices.SortedFunc(slices.Values(others), func(a, b other) int { return strings.Compare(a.path, b.path) }) {

@@ -62,6 +62,7 @@ func (d *document) read() {
 	d.engine(d.exit, "exit", "exit_config")
 	d.engine(d.risk, "risk", "execution")
 	d.engine(d.replay, "replay")
+	d.engine(d.costs, "costs")
 	d.top.done()
 }
 

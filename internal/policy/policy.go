@@ -28,6 +28,7 @@ type Policy struct {
 	Exit     Exit
 	Risk     Risk
 	Replay   Replay
+	Costs    *Costs // nil: the policy has no such section
 
 	// UnknownKeys are keys that this version does not read: dotted paths,
 	// sorted, each once. A key inside an unknown map is not listed by itself.
@@ -131,7 +132,7 @@ type Entry struct {
 	PSideMin  Sides // a side's p must be at least this
 	MarginMin Sides // and lead the other side's p by at least this
 	Sessions  []string
-	MaxGap    time.Duration // 0: two bar lengths
+	MaxGap    time.Duration // 0: two bar lengths; from bars of a day on five days, if that is more
 }
 
 // Sides holds a number for either side.

@@ -80,6 +80,7 @@ type engineValues struct {
 	Exit       exitValues        `json:"exit"`
 	Risk       riskValues        `json:"risk"`
 	Replay     replayValues      `json:"replay"`
+	Costs      *costsValues      `json:"costs,omitempty"`
 }
 
 type modelValues struct {
@@ -166,6 +167,7 @@ func (p Policy) engineValues() *engineValues {
 			CooldownBarsAfterExit:  cooldownValue(p.Risk.CooldownBarsAfterExit, p.Risk.CooldownAfterExitIsSet),
 		},
 		Replay: replayValues(p.Replay),
+		Costs:  p.Costs.values(),
 	}
 	for _, s := range p.Sessions {
 		v.Sessions[s.Name] = [2]int{s.StartHour, s.EndHour}

@@ -10,6 +10,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 )
 
 // InMemory is a Source of bars that are there.
@@ -90,6 +91,7 @@ type Dry struct {
 	TradesOpen        int64         `json:"trades_open"`
 	DropReasons       footer.Counts `json:"drop_reasons"`
 	PnlBps            float64       `json:"pnl_bps"`
+	NetPnlBps         *float64      `json:"net_pnl_bps,omitempty"` // after costs, if the policy has some
 	WallClockSec      float64       `json:"wall_clock_sec"`
 }
 
@@ -146,6 +148,16 @@ func (t *recording) dry(job Job) Dry {
 		MissingInputs: f.PregateMissingInputs, ModelCalls: f.NModelCalls,
 		Signals: f.NSignals, Trades: f.NTradesClosed, TradesOpen: f.TradesOpen, DropReasons: f.DropReasons,
 		PnlBps: f.PnlBps, WallClockSec: f.WallClockSec,
+	}
+	if costs := job.Policy.Costs; costs != nil {
+		net := 0.0
+		taken, _ := trade.Select(t.result.Signals, job.Policy.Risk)
+		for i := range taken {
+			if s := &taken[i].Signal; s.Closed() {
+				net += trade.Charge(costs, s).NetPnlBps
+			}
+		}
+		d.NetPnlBps = &net
 	}
 	if looked := f.BarsProcessed - f.BarsSkippedWarmup; looked > 0 {
 		d.ModelCallsAvoided = float64(f.PregateSkips) / float64(looked)

@@ -6,4 +6,6 @@ package replay
 //
 // The golden digests of test/cuts are kept by version, so a change of results
 // that forgets to raise it is a red test.
-const Version = 1
+//
+// 2: entry.max_gap of bars of a day and longer is five days by default.
+const Version = 2

@@ -242,7 +242,7 @@ func FuzzDecodeSignals(f *testing.F) {
 		// What passed is fit for files.
 		for i := range signals {
 			if s := &signals[i]; s.Closed() {
-				if _, err := NewRow(s, sessions); err != nil {
+				if _, err := NewRow(s, sessions, nil); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -11,12 +11,20 @@ import (
 	"time"
 
 	"gx1replay/internal/feature"
+	"gx1replay/internal/policy"
 )
 
-// csvHeader names the columns: Row's, in its order.
-const csvHeader = "trade_id,entry_time,exit_time,pnl_bps,mae_bps,mfe_bps,time_to_mae_bars,time_to_mfe_bars," +
+// csvNames are the columns: Row's, in its order. chargedNames are those of a
+// run whose policy has costs.
+const csvNames = "trade_id,entry_time,exit_time,pnl_bps,mae_bps,mfe_bps,time_to_mae_bars,time_to_mfe_bars," +
 	"close_to_mfe_bps,exit_efficiency,duration_bars,side,session,exit_reason,entry_price,exit_price,score," +
-	"signal_bar,entry_bar,exit_bar\n"
+	"signal_bar,entry_bar,exit_bar"
+const chargedNames = csvNames + ",nights,commission_bps,swap_bps,slippage_bps,net_pnl_bps"
+
+const (
+	csvHeader     = csvNames + "\n"
+	chargedHeader = chargedNames + "\n"
+)
 
 // csvBuffer is how many bytes are gathered before they are written.
 const csvBuffer = 64 << 10
@@ -26,11 +34,18 @@ const csvBuffer = 64 << 10
 // trades that line alone. Equal trades are equal bytes on every machine:
 // floats have as many digits as bring them back, times are RFC 3339 UTC
 // (2026-01-05T07:05:00Z), lines end with \n.
-func WriteCSV(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTable) error {
-	b := append(make([]byte, 0, csvBuffer+1024), csvHeader...)
+//
+// costs are the policy's, nil if it has none: then there are no columns about
+// them.
+func WriteCSV(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTable, costs *policy.Costs) error {
+	header := csvHeader
+	if costs != nil {
+		header = chargedHeader
+	}
+	b := append(make([]byte, 0, csvBuffer+1024), header...)
 	n := 0
 	for s := range trades {
-		r, err := NewRow(s, sessions)
+		r, err := NewRow(s, sessions, costs)
 		if err != nil {
 			return fmt.Errorf("writing trade %d as CSV: %w", n, err)
 		}
@@ -70,6 +85,13 @@ func (r *Row) appendCSV(b []byte) []byte {
 	b = strconv.AppendInt(append(b, ','), r.SignalBar, 10)
 	b = strconv.AppendInt(append(b, ','), r.EntryBar, 10)
 	b = strconv.AppendInt(append(b, ','), r.ExitBar, 10)
+	if x := &r.Charges; r.Charged {
+		b = strconv.AppendInt(append(b, ','), x.Nights, 10)
+		b = appendFloat(append(b, ','), x.CommissionBps)
+		b = appendFloat(append(b, ','), x.SwapBps)
+		b = appendFloat(append(b, ','), x.SlippageBps)
+		b = appendFloat(append(b, ','), x.NetPnlBps)
+	}
 	return append(b, '\n')
 }
 

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gx1replay/internal/policy"
 )
 
 // The drawing, in its own units.
@@ -26,41 +28,50 @@ type point struct {
 }
 
 // WriteCurve draws the cumulated pnl_bps of trades, which are closed, over the
-// time of their exits: the curve of Figures.MaxDD, as SVG. Its size is bounded
+// time of their exits: the curve of Figures.MaxDD, as SVG. Where the policy has
+// costs, which are nil otherwise, it is that of net_pnl_bps. Its size is bounded
 // whatever the number of trades: of each column of the drawing it keeps the
 // first, least, greatest and last value. Colours read on a light and on a dark
 // page.
-func WriteCurve(w io.Writer, trades iter.Seq[*Signal]) error {
-	if _, err := io.WriteString(w, drawCurve(curvePoints(trades))); err != nil {
+func WriteCurve(w io.Writer, trades iter.Seq[*Signal], costs *policy.Costs) error {
+	pnl := "pnl"
+	if costs != nil {
+		pnl = "net pnl"
+	}
+	if _, err := io.WriteString(w, drawCurve(curvePoints(trades, costs), pnl)); err != nil {
 		return fmt.Errorf("writing the equity curve: %w", err)
 	}
 	return nil
 }
 
-func curvePoints(trades iter.Seq[*Signal]) []point {
+func curvePoints(trades iter.Seq[*Signal], costs *policy.Costs) []point {
 	type exit struct {
 		outcome
 		timeNS int64
 	}
 	var exits []exit
 	for s := range trades {
-		exits = append(exits, exit{newOutcome(s), s.ExitTimeNS})
+		exits = append(exits, exit{newOutcome(s, costs), s.ExitTimeNS})
 	}
 	slices.SortStableFunc(exits, func(a, b exit) int { return byExit(a.outcome, b.outcome) })
 	points := make([]point, len(exits))
 	var sum float64
 	for i, x := range exits {
-		sum += x.pnl
+		if costs != nil {
+			sum += x.charges.NetPnlBps
+		} else {
+			sum += x.pnl
+		}
 		points[i] = point{x.timeNS, sum}
 	}
 	return points
 }
 
-func drawCurve(points []point) string {
+func drawCurve(points []point, pnl string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" font-family="sans-serif" font-size="11">`+"\n",
 		curveWidth, curveHeight, curveWidth, curveHeight)
-	fmt.Fprintf(&b, "<title>Equity curve: cumulated pnl in bps over %d trades</title>\n", len(points))
+	fmt.Fprintf(&b, "<title>Equity curve: cumulated %s in bps over %d trades</title>\n", pnl, len(points))
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", curveWidth, curveHeight)
 	if len(points) == 0 {
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle" fill="#555555">no trades</text>`+"\n</svg>\n", curveWidth/2, curveHeight/2)
@@ -75,7 +86,7 @@ func drawCurve(points []point) string {
 	first, last := time.Unix(0, s.from).UTC(), time.Unix(0, s.to).UTC()
 	fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#555555">%s</text>`+"\n", plotLeft, plotBottom+20, first.Format(time.DateOnly))
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#555555">%s</text>`+"\n", plotRight, plotBottom+20, last.Format(time.DateOnly))
-	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle" fill="#555555">cumulated pnl, bps, at exits (UTC)</text>`+"\n", (plotLeft+plotRight)/2, plotBottom+20)
+	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle" fill="#555555">cumulated %s, bps, at exits (UTC)</text>`+"\n", (plotLeft+plotRight)/2, plotBottom+20, pnl)
 	fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="#1f6feb" stroke-width="1.5" stroke-linejoin="round"/>`+"\n</svg>\n", s.path(points))
 	return b.String()
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"gx1replay/internal/policy"
+
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -31,19 +33,23 @@ func closedOf(signals []Signal) iter.Seq[*Signal] {
 	}
 }
 
-func writeCSV(t testing.TB, signals []Signal) []byte {
+func writeCSV(t testing.TB, signals []Signal) []byte { return writeCharged(t, signals, nil) }
+
+func writeParquet(t testing.TB, signals []Signal) []byte { return writeChargedParquet(t, signals, nil) }
+
+func writeCharged(t testing.TB, signals []Signal, costs *policy.Costs) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := WriteCSV(&b, closedOf(signals), testSessions(t)); err != nil {
+	if err := WriteCSV(&b, closedOf(signals), testSessions(t), costs); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
 }
 
-func writeParquet(t testing.TB, signals []Signal) []byte {
+func writeChargedParquet(t testing.TB, signals []Signal, costs *policy.Costs) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := WriteParquet(&b, closedOf(signals), testSessions(t)); err != nil {
+	if err := WriteParquet(&b, closedOf(signals), testSessions(t), costs); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -81,7 +87,7 @@ func TestRowByHand(t *testing.T) {
 			SignalBar: 200, EntryBar: 200, ExitBar: 204,
 		}},
 	} {
-		got, err := NewRow(&c.s, sessions)
+		got, err := NewRow(&c.s, sessions, nil)
 		// 10,010 - 10,000 is exact, what follows is rounded: 10 within an ulp.
 		if d := got.PnlBps - c.want.PnlBps; math.Abs(d) > 1e-12 {
 			t.Errorf("%s: pnl %v (want %v)", c.name, got.PnlBps, c.want.PnlBps)
@@ -97,12 +103,12 @@ func TestRowByHand(t *testing.T) {
 			t.Errorf("%s: %v\n got %+v\nwant %+v", c.name, err, got, c.want)
 		}
 	}
-	if _, err := NewRow(&f[7], sessions); err == nil || !strings.Contains(err.Error(), "has no exit") {
+	if _, err := NewRow(&f[7], sessions, nil); err == nil || !strings.Contains(err.Error(), "has no exit") {
 		t.Errorf("an open trade: %v", err)
 	}
 	bad := f[0]
 	bad.EntryPrice = 0
-	if _, err := NewRow(&bad, sessions); err == nil || !strings.Contains(err.Error(), "not finite") {
+	if _, err := NewRow(&bad, sessions, nil); err == nil || !strings.Contains(err.Error(), "not finite") {
 		t.Errorf("a trade from price 0: %v", err)
 	}
 }
@@ -114,7 +120,7 @@ func TestRowLaws(t *testing.T) {
 		r, x := drawRules(t), drawBars(t)
 		signals := followEach(&r, x, drawSides(t, len(x)), len(x))
 		for s := range closedOf(signals) {
-			row, err := NewRow(s, sessions)
+			row, err := NewRow(s, sessions, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,23 +144,27 @@ func parseCSV(t testing.TB, b []byte) []Row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	typ := reflect.TypeFor[Row]()
-	for i := range typ.NumField() {
-		want, _, _ := strings.Cut(typ.Field(i).Tag.Get("parquet"), ",")
-		if records[0][i] != want {
-			t.Fatalf("column %d is %q in the CSV, %q in the parquet file", i, records[0][i], want)
-		}
-	}
 	var rows []Row
-	for _, rec := range records[1:] {
+	for k, rec := range records {
 		var r Row
-		v := reflect.ValueOf(&r).Elem()
-		if len(rec) != v.NumField() {
-			t.Fatalf("%d fields, %d columns", len(rec), v.NumField())
+		columns := columnsIn(&r)
+		if r.Charged = len(rec) > len(columns); r.Charged {
+			columns = append(columns, columnsIn(&r.Charges)...)
+		}
+		if len(rec) != len(columns) {
+			t.Fatalf("%d fields, %d columns", len(rec), len(columns))
+		}
+		if k == 0 {
+			for i, c := range columns {
+				if rec[i] != c.name {
+					t.Fatalf("column %d is %q in the CSV, %q in the parquet file", i, rec[i], c.name)
+				}
+			}
+			continue
 		}
 		for i, text := range rec {
 			var err error
-			switch p := v.Field(i).Addr().Interface().(type) {
+			switch p := columns[i].value.(type) {
 			case *string:
 				*p = text
 			case *float64:
@@ -177,27 +187,66 @@ func parseCSV(t testing.TB, b []byte) []Row {
 	return rows
 }
 
+// column is a field of a row that files hold, with its place in memory.
+type column struct {
+	name  string
+	value any
+}
+
+func columnsIn(row any) (list []column) {
+	v := reflect.ValueOf(row).Elem()
+	for i := range v.NumField() {
+		if name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("parquet"), ","); name != "-" {
+			list = append(list, column{name, v.Field(i).Addr().Interface()})
+		}
+	}
+	return list
+}
+
 // Both files give every bit of every row back.
 func TestFilesHoldTheRows(t *testing.T) {
 	sessions := testSessions(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		r, x := drawRules(rt), drawBars(rt)
 		signals := followEach(&r, x, drawSides(rt, len(x)), len(x))
+		var costs *policy.Costs
+		if rapid.Bool().Draw(rt, "costs") {
+			costs = drawCosts(rt)
+		}
 		var want []Row
 		for s := range closedOf(signals) {
-			row, err := NewRow(s, sessions)
+			row, err := NewRow(s, sessions, costs)
 			if err != nil {
 				t.Fatal(err)
 			}
+			if list := row.CheckCharges(2, costs); len(list) > 0 {
+				rt.Fatalf("%+v: %v", row, list)
+			}
 			want = append(want, row)
 		}
-		if got := parseCSV(t, writeCSV(t, signals)); !slices.Equal(got, want) {
+		if got := parseCSV(t, writeCharged(t, signals, costs)); !slices.Equal(got, want) {
 			rt.Fatalf("CSV holds %+v\nwant %+v", got, want)
 		}
-		b := writeParquet(t, signals)
-		got, err := parquet.Read[Row](bytes.NewReader(b), int64(len(b)))
-		if err != nil || !slices.Equal(got, want) {
-			rt.Fatalf("parquet holds %+v (%v)\nwant %+v", got, err, want)
+		b := writeChargedParquet(t, signals, costs)
+		if costs == nil {
+			got, err := parquet.Read[Row](bytes.NewReader(b), int64(len(b)))
+			if err != nil || !slices.Equal(got, want) {
+				rt.Fatalf("parquet holds %+v (%v)\nwant %+v", got, err, want)
+			}
+			return
+		}
+		got, err := parquet.Read[struct {
+			Row
+			Charges
+		}](bytes.NewReader(b), int64(len(b)))
+		for i := range got {
+			got[i].Row.Charged, got[i].Row.Charges = true, got[i].Charges
+			if i >= len(want) || got[i].Row != want[i] {
+				rt.Fatalf("parquet holds %+v\nwant %+v", got, want)
+			}
+		}
+		if err != nil || len(got) != len(want) {
+			rt.Fatalf("parquet holds %d rows, %v (want %d)", len(got), err, len(want))
 		}
 	})
 }
@@ -217,6 +266,15 @@ func TestFloatsInCSV(t *testing.T) {
 func TestFilesGolden(t *testing.T) {
 	golden(t, "trades.csv", writeCSV(t, fixture()))
 	golden(t, "trades_none.csv", writeCSV(t, nil))
+	golden(t, "trades_charged.csv", writeCharged(t, fixture(), exampleCosts()))
+	golden(t, "trades_charged_none.csv", writeCharged(t, nil, exampleCosts()))
+	charged := writeChargedParquet(t, fixture(), exampleCosts())
+	file, err := parquet.OpenFile(bytes.NewReader(charged), int64(len(charged)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "trades_charged.schema", []byte(file.Schema().String()+"\n"))
+	plainPages(t, file)
 	for name, signals := range map[string][]Signal{"trades": fixture(), "no trades": nil} {
 		b := writeParquet(t, signals)
 		file, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
@@ -295,10 +353,10 @@ func TestWritersReportAFullDisk(t *testing.T) {
 	trades := closedOf(signals)
 	sessions := testSessions(t)
 	for name, write := range map[string]func(io.Writer) error{
-		"CSV":         func(w io.Writer) error { return WriteCSV(w, trades, sessions) },
-		"parquet":     func(w io.Writer) error { return WriteParquet(w, trades, sessions) },
-		"curve":       func(w io.Writer) error { return WriteCurve(w, trades) },
-		"metrics":     func(w io.Writer) error { return Measure(trades, sessions).WriteJSON(w) },
+		"CSV":         func(w io.Writer) error { return WriteCSV(w, trades, sessions, nil) },
+		"parquet":     func(w io.Writer) error { return WriteParquet(w, trades, sessions, nil) },
+		"curve":       func(w io.Writer) error { return WriteCurve(w, trades, nil) },
+		"metrics":     func(w io.Writer) error { return Measure(trades, sessions, nil).WriteJSON(w) },
 		"attribution": Attribution{}.WriteJSON,
 		"summary":     Summary{}.WriteMarkdown,
 	} {
@@ -315,8 +373,8 @@ func TestWritersReportAFullDisk(t *testing.T) {
 	open := fixture()[7:8]
 	only := func(yield func(*Signal) bool) { yield(&open[0]) }
 	for name, err := range map[string]error{
-		"CSV":     WriteCSV(io.Discard, only, sessions),
-		"parquet": WriteParquet(io.Discard, only, sessions),
+		"CSV":     WriteCSV(io.Discard, only, sessions, nil),
+		"parquet": WriteParquet(io.Discard, only, sessions, nil),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "writing trade 0 as "+name) {
 			t.Errorf("%s of an open trade: %v", name, err)
@@ -328,7 +386,7 @@ func BenchmarkWriteCSV(b *testing.B) {
 	signals := manySignals()
 	sessions := testSessions(b)
 	for b.Loop() {
-		if err := WriteCSV(io.Discard, closedOf(signals), sessions); err != nil {
+		if err := WriteCSV(io.Discard, closedOf(signals), sessions, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -339,7 +397,7 @@ func BenchmarkWriteParquet(b *testing.B) {
 	signals := manySignals()
 	sessions := testSessions(b)
 	for b.Loop() {
-		if err := WriteParquet(io.Discard, closedOf(signals), sessions); err != nil {
+		if err := WriteParquet(io.Discard, closedOf(signals), sessions, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

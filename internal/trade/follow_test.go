@@ -301,6 +301,26 @@ func check(t *testing.T, s Signal, w want) {
 	}
 }
 
+// What a policy has for max_gap counts; its default goes by the bars' length.
+func TestDefaultMaxGap(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, c := range []struct{ own, length, want time.Duration }{
+		{0, time.Minute, 2 * time.Minute},
+		{0, 12 * time.Hour, day},
+		{0, day - 1, 2*day - 2},
+		{0, day, 5 * day},
+		{0, 2 * day, 5 * day},
+		{0, 3 * day, 6 * day},
+		{0, 7 * day, 14 * day},
+		{time.Hour, day, time.Hour},
+		{30 * day, time.Minute, 30 * day},
+	} {
+		if got := MaxGap(policy.Entry{MaxGap: c.own}, c.length); got != c.want {
+			t.Errorf("max_gap %v, bars of %v: %v (want %v)", c.own, c.length, got, c.want)
+		}
+	}
+}
+
 // The next bar may open max_gap after the signal bar and not later; the
 // default is two bar lengths. It holds for either fill.
 func TestMaxGap(t *testing.T) {

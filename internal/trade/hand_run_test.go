@@ -105,7 +105,7 @@ func (c handCase) run(t *testing.T, most int) {
 		t.Fatal(err)
 	}
 	var file bytes.Buffer
-	if err := WriteCSV(&file, taken.Closed(signals), testSessions(t)); err != nil {
+	if err := WriteCSV(&file, taken.Closed(signals), testSessions(t), nil); err != nil {
 		t.Fatal(err)
 	}
 	c.checkRows(t, file.String())

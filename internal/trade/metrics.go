@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gx1replay/internal/feature"
+	"gx1replay/internal/policy"
 )
 
 // FilesSchema is the version of the names and meanings in the metrics and the
@@ -43,6 +44,25 @@ type Figures struct {
 	// MaxLossStreak is the greatest number of trades with pnl < 0 that
 	// follow each other in that order.
 	MaxLossStreak int64 `json:"max_loss_streak"`
+	// Net is there where the policy has costs.
+	Net *NetFigures `json:"net,omitempty"`
+}
+
+// NetFigures are the figures of net_pnl_bps in place of pnl_bps, and the sums of
+// what was charged.
+type NetFigures struct {
+	CommissionBps float64 `json:"commission_bps"`
+	SwapBps       float64 `json:"swap_bps"`
+	SlippageBps   float64 `json:"slippage_bps"`
+	WinRate       float64 `json:"win_rate"`
+	TotalPnlBps   float64 `json:"total_pnl_bps"`
+	MeanPnlBps    float64 `json:"mean_pnl_bps"`
+	MedianPnlBps  float64 `json:"median_pnl_bps"`
+	StdPnlBps     float64 `json:"std_pnl_bps"`
+	P1Loss        float64 `json:"p1_loss"`
+	P5Loss        float64 `json:"p5_loss"`
+	MaxDD         float64 `json:"max_dd"`
+	MaxLossStreak int64   `json:"max_loss_streak"`
 }
 
 // Metrics are the figures of all trades of a run, and of its parts.
@@ -59,10 +79,15 @@ type Metrics struct {
 type outcome struct {
 	pnl, mae, mfe     float64
 	entryBar, exitBar int64
+	charges           Charges // zero without costs
 }
 
-func newOutcome(s *Signal) outcome {
-	return outcome{pnl: plus(s.PnlBps()), mae: -s.MAEBps, mfe: s.MFEBps, entryBar: s.EntryBar, exitBar: s.ExitBar}
+func newOutcome(s *Signal, costs *policy.Costs) outcome {
+	o := outcome{pnl: plus(s.PnlBps()), mae: -s.MAEBps, mfe: s.MFEBps, entryBar: s.EntryBar, exitBar: s.ExitBar}
+	if costs != nil {
+		o.charges = Charge(costs, s)
+	}
+	return o
 }
 
 // byExit is the order in which pnl is realised.
@@ -71,19 +96,20 @@ func byExit(a, b outcome) int {
 }
 
 // Measure makes the metrics of trades, which are closed and in the order of
-// their signals.
-func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable) Metrics {
+// their signals. costs are the policy's, nil if it has none.
+func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable, costs *policy.Costs) Metrics {
 	var all []outcome
 	parts := make([][]outcome, sessions.Len())
 	months := map[string][]outcome{}
 	for s := range trades {
-		o := newOutcome(s)
+		o := newOutcome(s, costs)
 		all = append(all, o)
 		k := sessions.At(s.TimeNS)
 		parts[k] = append(parts[k], o)
 		month := time.Unix(0, s.EntryTimeNS).UTC().Format(monthFormat)
 		months[month] = append(months[month], o)
 	}
+	figures := figuresOf(costs != nil)
 	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
 	for k, o := range parts {
 		m.BySession[sessions.Name(k)] = figures(o)
@@ -95,17 +121,18 @@ func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable) Metrics {
 }
 
 // MeasureRows is Measure of the rows of a trades file. A market session without
-// trades is not in it, since no row names one.
+// trades is not in it, since no row names one. Without rows there is no Net.
 func MeasureRows(rows []Row) Metrics {
 	all := make([]outcome, len(rows))
 	parts, months := map[string][]outcome{}, map[string][]outcome{}
 	for i := range rows {
 		r := &rows[i]
-		all[i] = outcome{pnl: r.PnlBps, mae: r.MAEBps, mfe: r.MFEBps, entryBar: r.EntryBar, exitBar: r.ExitBar}
+		all[i] = outcome{pnl: r.PnlBps, mae: r.MAEBps, mfe: r.MFEBps, entryBar: r.EntryBar, exitBar: r.ExitBar, charges: r.Charges}
 		parts[r.Session] = append(parts[r.Session], all[i])
 		month := time.Unix(0, r.EntryTimeNS).UTC().Format(monthFormat)
 		months[month] = append(months[month], all[i])
 	}
+	figures := figuresOf(len(rows) > 0 && rows[0].Charged)
 	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
 	for name, o := range parts {
 		m.BySession[name] = figures(o)
@@ -117,6 +144,34 @@ func MeasureRows(rows []Row) Metrics {
 }
 
 const monthFormat = "2006-01"
+
+// figuresOf computes figures, those after costs too if charged.
+func figuresOf(charged bool) func([]outcome) Figures {
+	if !charged {
+		return figures
+	}
+	return func(trades []outcome) Figures {
+		f := figures(trades)
+		f.Net = netFigures(trades)
+		return f
+	}
+}
+
+func netFigures(trades []outcome) *NetFigures {
+	net := slices.Clone(trades)
+	var n NetFigures
+	for i := range net {
+		x := &net[i].charges
+		n.CommissionBps += x.CommissionBps
+		n.SwapBps += x.SwapBps
+		n.SlippageBps += x.SlippageBps
+		net[i].pnl = x.NetPnlBps
+	}
+	f := figures(net)
+	n.WinRate, n.TotalPnlBps, n.MeanPnlBps, n.MedianPnlBps, n.StdPnlBps = f.WinRate, f.TotalPnlBps, f.MeanPnlBps, f.MedianPnlBps, f.StdPnlBps
+	n.P1Loss, n.P5Loss, n.MaxDD, n.MaxLossStreak = f.P1Loss, f.P5Loss, f.MaxDD, f.MaxLossStreak
+	return &n
+}
 
 // figures computes all figures of trades in the order of their signals.
 // Products are rounded before they are added, so that no machine fuses them.

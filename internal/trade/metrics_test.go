@@ -61,7 +61,7 @@ func TestFiguresByHand(t *testing.T) {
 			},
 		},
 	} {
-		got := Measure(closedOf(c.trades), testSessions(t)).Figures
+		got := Measure(closedOf(c.trades), testSessions(t), nil).Figures
 		g, w := reflect.ValueOf(got), reflect.ValueOf(c.want)
 		for i := range g.NumField() {
 			name := g.Type().Field(i).Name
@@ -81,7 +81,7 @@ func TestMetricsLaws(t *testing.T) {
 		for i := range rapid.IntRange(0, 30).Draw(t, "trades") {
 			trades = append(trades, pnlOf(int64(i)*rapid.Int64Range(1, 3000).Draw(t, "distance")+int64(i), 1, float64(rapid.IntRange(-9, 9).Draw(t, "pnl"))))
 		}
-		m := Measure(closedOf(trades), sessions)
+		m := Measure(closedOf(trades), sessions, nil)
 		var deepest float64
 		var streak int64
 		for i := range trades {
@@ -184,7 +184,7 @@ func fixtureSummary(t testing.TB) Summary {
 	return Summary{
 		RunID: "r_1", Outcome: "stopped", Scope: "stretches", Policy: "sniper|v2 *new*", Fill: "next_open", OpenPnlBps: 2,
 		Data:    run.Data{SHA256: strings.Repeat("ab", 32), Bars: 70_000, FirstTS: "2026-01-30T11:00:00Z", LastTS: "2026-03-20T01:39:00Z"},
-		Metrics: Measure(taken.Closed(signals), testSessions(t)), Attribution: a, CurveFile: "equity_r_1.svg",
+		Metrics: Measure(taken.Closed(signals), testSessions(t), nil), Attribution: a, CurveFile: "equity_r_1.svg",
 	}
 }
 
@@ -193,8 +193,10 @@ func TestReportsGolden(t *testing.T) {
 	s := fixtureSummary(t)
 	empty := Summary{
 		RunID: "none", Outcome: "complete", Scope: "run", Policy: "p", Fill: "signal_close", Data: run.Data{Bars: 3},
-		Metrics: Measure(closedOf(nil), testSessions(t)), CurveFile: "equity_none.svg",
+		Metrics: Measure(closedOf(nil), testSessions(t), nil), CurveFile: "equity_none.svg",
 	}
+	charged := empty
+	charged.Metrics = Measure(closedOf(signals), testSessions(t), exampleCosts())
 	for name, write := range map[string]func(io.Writer) error{
 		"metrics.json":          s.Metrics.WriteJSON,
 		"metrics_none.json":     empty.Metrics.WriteJSON,
@@ -202,8 +204,11 @@ func TestReportsGolden(t *testing.T) {
 		"attribution_none.json": empty.Attribution.WriteJSON,
 		"summary.md":            s.WriteMarkdown,
 		"summary_none.md":       empty.WriteMarkdown,
-		"equity.svg":            func(w io.Writer) error { return WriteCurve(w, closedOf(signals)) },
-		"equity_none.svg":       func(w io.Writer) error { return WriteCurve(w, closedOf(nil)) },
+		"equity.svg":            func(w io.Writer) error { return WriteCurve(w, closedOf(signals), nil) },
+		"equity_none.svg":       func(w io.Writer) error { return WriteCurve(w, closedOf(nil), nil) },
+		"metrics_charged.json":  charged.Metrics.WriteJSON,
+		"summary_charged.md":    charged.WriteMarkdown,
+		"equity_charged.svg":    func(w io.Writer) error { return WriteCurve(w, closedOf(signals), exampleCosts()) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
@@ -251,7 +256,7 @@ func TestCurveIsBounded(t *testing.T) {
 		trades[i] = pnlOf(int64(i), 0, float64(i*7919%13)-6)
 	}
 	var b bytes.Buffer
-	if err := WriteCurve(&b, closedOf(trades)); err != nil {
+	if err := WriteCurve(&b, closedOf(trades), nil); err != nil {
 		t.Fatal(err)
 	}
 	if b.Len() > 40<<10 {
@@ -266,7 +271,7 @@ func TestCurveIsBounded(t *testing.T) {
 // A curve that only falls begins at its top.
 func TestCurveOfOneLoss(t *testing.T) {
 	trades := []Signal{pnlOf(0, 0, -5)}
-	got := drawCurve(curvePoints(closedOf(trades)))
+	got := drawCurve(curvePoints(closedOf(trades), nil), "pnl")
 	if !strings.Contains(got, `d="M70 20H785V285"`) {
 		t.Errorf("got %s", got)
 	}
@@ -301,7 +306,7 @@ func TestEscape(t *testing.T) {
 // Trades that changed nothing are a flat line.
 func TestCurveOfNothing(t *testing.T) {
 	trades := []Signal{pnlOf(0, 0, 0), pnlOf(5, 2, 0)}
-	got := drawCurve(curvePoints(closedOf(trades)))
+	got := drawCurve(curvePoints(closedOf(trades), nil), "pnl")
 	if !strings.Contains(got, `d="M70 285H70V285H785V285"`) {
 		t.Errorf("got %s", got)
 	}

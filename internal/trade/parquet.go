@@ -8,22 +8,29 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"gx1replay/internal/feature"
+	"gx1replay/internal/policy"
 )
 
 // rowGroupRows is the size of the row groups: what a writer holds in memory
 // at once, about 10 MB of trades.
 const rowGroupRows = 64 << 10
 
+// chargedRow is a row with the columns that it has where the policy has costs.
+type chargedRow struct {
+	Row
+	Charges
+}
+
 // WriteParquet writes the rows of WriteCSV as parquet: Row's columns, none of
 // them nullable, times as UTC timestamps in ns, texts as UTF-8, zstd, in pages
 // of version 1, plain or with a dictionary. Without trades the file has the
 // schema and no rows. Equal trades are equal bytes as long as the parquet
 // library is the same; digests are taken of the CSV.
-func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTable) error {
-	return writeRows(w, "trades", func(yield func(Row, error) bool) {
+func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTable, costs *policy.Costs) error {
+	rows := func(yield func(Row, error) bool) {
 		n := 0
 		for s := range trades {
-			r, err := NewRow(s, sessions)
+			r, err := NewRow(s, sessions, costs)
 			if err != nil {
 				err = fmt.Errorf("writing trade %d as parquet: %w", n, err)
 			}
@@ -32,8 +39,21 @@ func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.Sessio
 			}
 			n++
 		}
+	}
+	if costs == nil {
+		return writeRows(w, tradesTable, rows)
+	}
+	return writeRows(w, tradesTable, func(yield func(chargedRow, error) bool) {
+		for r, err := range rows {
+			if !yield(chargedRow{r, r.Charges}, err) {
+				return
+			}
+		}
 	})
 }
+
+// tradesTable is what the files call themselves.
+const tradesTable = "trades"
 
 // writeRows writes rows as parquet; name is what they are called. An error
 // of all ends it, and is returned as it is.

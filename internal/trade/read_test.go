@@ -23,7 +23,7 @@ func TestTradesAreReadBack(t *testing.T) {
 	list := someTrades(t)
 	var want []Row
 	for i := range list {
-		r, err := NewRow(&list[i], testSessions(t))
+		r, err := NewRow(&list[i], testSessions(t), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestTradesAreReadBack(t *testing.T) {
 	if _, n, err := ReadParquet(bytes.NewReader(b), int64(len(b)), 1); !errors.Is(err, ErrRows) || n != int64(len(want)) {
 		t.Errorf("one row expected: %d, %v", n, err)
 	}
-	m, fromRows := Measure(closedOf(list), testSessions(t)), MeasureRows(want)
+	m, fromRows := Measure(closedOf(list), testSessions(t), nil), MeasureRows(want)
 	if m.Figures != fromRows.Figures {
 		t.Errorf("of rows: %+v, of signals %+v", fromRows.Figures, m.Figures)
 	}
@@ -82,11 +82,15 @@ func FuzzReadTrades(f *testing.F) {
 	f.Add(writeCSV(f, list))
 	f.Add(writeParquet(f, list))
 	f.Add([]byte(csvHeader))
+	f.Add(writeCharged(f, list, exampleCosts()))
+	f.Add(writeChargedParquet(f, list, exampleCosts()))
+	f.Add([]byte(chargedHeader))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rows, err := ReadCSV(b)
 		if err == nil {
 			for i := range rows {
 				_ = rows[i].Check(i + 2)
+				_ = rows[i].CheckCharges(i+2, exampleCosts())
 				_ = rows[i].cells()
 			}
 			_ = MeasureRows(rows)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gx1replay/internal/policy"
 )
 
 // CellError is what is wrong with one cell of a trades file.
@@ -25,12 +27,16 @@ func (e *CellError) Error() string {
 // ReadCSV reads what WriteCSV wrote. An error names the line; one of a cell is
 // a *CellError.
 func ReadCSV(b []byte) ([]Row, error) {
-	text, ok := strings.CutPrefix(string(b), csvHeader)
-	if !ok {
-		return nil, fmt.Errorf("line 1: %.80q (want the names of the columns, as WriteCSV writes them)", text)
+	text, charged := strings.CutPrefix(string(b), chargedHeader)
+	columns := columnsOf(charged)
+	if !charged {
+		var ok bool
+		if text, ok = strings.CutPrefix(text, csvHeader); !ok {
+			return nil, fmt.Errorf("line 1: %.80q (want the names of the columns, as WriteCSV writes them)", text)
+		}
 	}
 	r := csv.NewReader(strings.NewReader(text))
-	r.FieldsPerRecord = len(csvColumns)
+	r.FieldsPerRecord = len(columns)
 	r.ReuseRecord = true
 	var rows []Row
 	for line := 2; ; line++ {
@@ -41,8 +47,11 @@ func ReadCSV(b []byte) ([]Row, error) {
 		if err != nil {
 			return rows, fmt.Errorf("line %d: %w", line, errors.Unwrap(err))
 		}
-		c := csvCells{line: line, cells: cells}
+		c := csvCells{line: line, columns: columns, cells: cells}
 		row := c.row()
+		if charged {
+			row.Charged, row.Charges = true, c.charges()
+		}
 		if c.err != nil {
 			return rows, c.err
 		}
@@ -50,15 +59,21 @@ func ReadCSV(b []byte) ([]Row, error) {
 	}
 }
 
-var csvColumns = strings.Split(strings.TrimSuffix(csvHeader, "\n"), ",")
+func columnsOf(charged bool) []string {
+	if charged {
+		return strings.Split(chargedNames, ",")
+	}
+	return strings.Split(csvNames, ",")
+}
 
 // csvCells reads the cells of one row, one after the other, and keeps the first
 // error.
 type csvCells struct {
-	line  int
-	cells []string
-	next  int
-	err   error
+	line    int
+	columns []string
+	cells   []string
+	next    int
+	err     error
 }
 
 func (c *csvCells) row() Row {
@@ -72,6 +87,10 @@ func (c *csvCells) row() Row {
 	}
 }
 
+func (c *csvCells) charges() Charges {
+	return Charges{Nights: c.count(), CommissionBps: c.number(), SwapBps: c.number(), SlippageBps: c.number(), NetPnlBps: c.number()}
+}
+
 func (c *csvCells) text() string {
 	c.next++
 	return strings.Clone(c.cells[c.next-1])
@@ -81,7 +100,7 @@ func (c *csvCells) words() string { return CellText(c.text()) }
 
 func (c *csvCells) bad(want string) {
 	if c.err == nil {
-		c.err = &CellError{c.line, csvColumns[c.next-1], fmt.Sprintf("%.40q", c.cells[c.next-1]), want}
+		c.err = &CellError{c.line, c.columns[c.next-1], fmt.Sprintf("%.40q", c.cells[c.next-1]), want}
 	}
 }
 
@@ -152,14 +171,46 @@ func (r *Row) Check(line int) (list []*CellError) {
 	return list
 }
 
+// CheckCharges says which columns of r do not follow from its prices and times
+// and the costs of its policy, nil if that has none.
+func (r *Row) CheckCharges(line int, costs *policy.Costs) (list []*CellError) {
+	if r.Charged != (costs != nil) {
+		return []*CellError{{line, "net_pnl_bps", presence(r.Charged), presence(costs != nil)}}
+	}
+	if costs == nil {
+		return nil
+	}
+	s := Signal{Side: Long, ExitBar: r.ExitBar, EntryPrice: r.EntryPrice, ExitPrice: r.ExitPrice, EntryTimeNS: r.EntryTimeNS, ExitTimeNS: r.ExitTimeNS}
+	if r.Side == Short.String() {
+		s.Side = Short
+	}
+	want := *r
+	want.Charges = Charge(costs, &s)
+	for _, c := range r.Differences(&want) {
+		c.Line = line
+		list = append(list, c)
+	}
+	return list
+}
+
+func presence(there bool) string {
+	if there {
+		return "a column"
+	}
+	return "absent"
+}
+
 // Differences says which columns of r are not those of want, which stands in
 // that line of the CSV; number is r's in its own file.
 func (r *Row) Differences(want *Row) (list []*CellError) {
 	if *r == *want {
 		return nil
 	}
+	if r.Charged != want.Charged {
+		return []*CellError{{Column: "net_pnl_bps", Value: presence(r.Charged), Want: presence(want.Charged)}}
+	}
 	got, expected := r.cells(), want.cells()
-	for i, column := range csvColumns {
+	for i, column := range columnsOf(r.Charged) {
 		if got[i] != expected[i] {
 			list = append(list, &CellError{Column: column, Value: got[i], Want: expected[i]})
 		}
@@ -170,8 +221,8 @@ func (r *Row) Differences(want *Row) (list []*CellError) {
 // cells are r's cells in the CSV.
 func (r *Row) cells() []string {
 	cells, err := csv.NewReader(strings.NewReader(string(r.appendCSV(nil)))).Read()
-	if err != nil || len(cells) != len(csvColumns) {
-		return make([]string, len(csvColumns)) // what appendCSV writes is a row
+	if n := len(columnsOf(r.Charged)); err != nil || len(cells) != n {
+		return make([]string, n) // what appendCSV writes is a row
 	}
 	return cells
 }

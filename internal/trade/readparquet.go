@@ -26,21 +26,42 @@ func ReadParquet(r io.ReaderAt, size, want int64) (rows []Row, n int64, err erro
 	if err != nil {
 		return nil, 0, fmt.Errorf("opening a parquet file: %w", err)
 	}
-	schema := parquet.NewSchema("trades", parquet.SchemaOf(Row{}))
-	if got := f.Schema().String(); got != schema.String() {
-		return nil, 0, fmt.Errorf("its columns are %.300q (want those of trades)", got)
-	}
 	if n = f.NumRows(); n != want {
 		return nil, n, fmt.Errorf("%w: %d (want %d)", ErrRows, n, want)
 	}
-	pr := parquet.NewGenericReader[Row](f, schema)
-	rows = make([]Row, want)
+	if rows, ok, err := readRows[Row](f, want); ok {
+		return rows, n, err
+	}
+	charged, ok, err := readRows[chargedRow](f, want)
+	if !ok {
+		return nil, n, fmt.Errorf("its columns are %.300q (want those of trades)", f.Schema().String())
+	}
+	if err != nil {
+		return nil, n, err
+	}
+	rows = make([]Row, len(charged))
+	for i, c := range charged {
+		rows[i] = c.Row
+		rows[i].Charged, rows[i].Charges = true, c.Charges
+	}
+	return rows, n, nil
+}
+
+// readRows reads want rows of f if its columns are those of T.
+func readRows[T any](f *parquet.File, want int64) (rows []T, ok bool, err error) {
+	var row T
+	schema := parquet.NewSchema(tradesTable, parquet.SchemaOf(row))
+	if f.Schema().String() != schema.String() {
+		return nil, false, nil
+	}
+	pr := parquet.NewGenericReader[T](f, schema)
+	rows = make([]T, want)
 	for at := 0; at < len(rows); {
 		k, err := pr.Read(rows[at:])
 		at += k
 		if at < len(rows) && (err != nil || k == 0) {
-			return nil, n, errors.Join(fmt.Errorf("it ends after %d of %d rows: %w", at, want, err), pr.Close())
+			return nil, true, errors.Join(fmt.Errorf("it ends after %d of %d rows: %w", at, want, err), pr.Close())
 		}
 	}
-	return rows, n, pr.Close()
+	return rows, true, pr.Close()
 }

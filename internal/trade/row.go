@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gx1replay/internal/feature"
+	"gx1replay/internal/policy"
 )
 
 // Row is a closed trade as files hold it. Nothing in it depends on the name
@@ -30,6 +31,8 @@ import (
 //	entry_price       ask for a long, bid for a short; exit_price the reverse
 //	score             the model's probability for the side
 //	signal_bar        index into the data set; entry_bar and exit_bar alike
+//
+// Where the policy has costs, the columns of Charges follow.
 type Row struct {
 	TradeID        string  `parquet:"trade_id,plain"`
 	EntryTimeNS    int64   `parquet:"entry_time,timestamp(nanosecond)"`
@@ -51,11 +54,15 @@ type Row struct {
 	SignalBar      int64   `parquet:"signal_bar"`
 	EntryBar       int64   `parquet:"entry_bar"`
 	ExitBar        int64   `parquet:"exit_bar"`
+
+	Charged bool    `parquet:"-"` // the policy has costs; else files have no such columns
+	Charges Charges `parquet:"-"`
 }
 
 // NewRow makes the row of a closed signal. A signal that has no exit, or one
-// of whose figures is not finite, is an error: files hold neither.
-func NewRow(s *Signal, sessions feature.SessionTable) (Row, error) {
+// of whose figures is not finite, is an error: files hold neither. costs are
+// the policy's, nil if it has none.
+func NewRow(s *Signal, sessions feature.SessionTable, costs *policy.Costs) (Row, error) {
 	if !s.Closed() {
 		return Row{}, fmt.Errorf("the signal of bar %d has no exit (want a closed trade)", s.Bar)
 	}
@@ -70,7 +77,10 @@ func NewRow(s *Signal, sessions feature.SessionTable) (Row, error) {
 		EntryPrice: s.EntryPrice, ExitPrice: s.ExitPrice, Score: plus(s.Score),
 		SignalBar: s.Bar, EntryBar: s.EntryBar, ExitBar: s.ExitBar,
 	}
-	for _, x := range []float64{r.PnlBps, r.MAEBps, r.MFEBps, r.CloseToMFEBps, r.ExitEfficiency, r.EntryPrice, r.ExitPrice, r.Score} {
+	if costs != nil {
+		r.Charged, r.Charges = true, Charge(costs, s)
+	}
+	for _, x := range []float64{r.PnlBps, r.MAEBps, r.MFEBps, r.CloseToMFEBps, r.ExitEfficiency, r.EntryPrice, r.ExitPrice, r.Score, r.Charges.NetPnlBps} {
 		if !finite(x) {
 			return Row{}, fmt.Errorf("the trade of bar %d has a figure that is not finite: %+v", s.Bar, r)
 		}

@@ -26,16 +26,34 @@ type Rules struct {
 	endPriceSrc string
 }
 
-// defaultMaxGapBars is entry.max_gap where the policy has none: one missing
-// bar is forgiven, a night or a week-end is not.
-const defaultMaxGapBars = 2
+// entry.max_gap where the policy has none. Of bars shorter than a day one
+// missing bar is forgiven, a night or a week-end is not. The bar after a
+// week-end, or a long one, is the next bar to bars of a day.
+const (
+	defaultMaxGapBars = 2
+	defaultMaxGapDays = 5 * 24 * time.Hour
+)
+
+// MaxGap is the entry.max_gap in effect on a data set: the policy's, or where
+// it has none (0) two bar lengths, for bars of a day and longer at least five
+// days.
+func MaxGap(entry policy.Entry, barLength time.Duration) time.Duration {
+	switch gap := defaultMaxGapBars * barLength; {
+	case entry.MaxGap != 0:
+		return entry.MaxGap
+	case barLength >= 24*time.Hour:
+		return max(gap, defaultMaxGapDays)
+	default:
+		return gap
+	}
+}
 
 // NewRules takes from p what concerns entries and exits. barLength is the
 // data set's; it sets the default of entry.max_gap.
 func NewRules(p policy.Policy, barLength time.Duration) (Rules, error) {
 	r := Rules{
 		exit:        p.Exit,
-		maxGapNS:    int64(p.Entry.MaxGap),
+		maxGapNS:    int64(MaxGap(p.Entry, barLength)),
 		closeAtEnd:  p.Replay.CloseOpenTradesAtEnd,
 		endReason:   p.Replay.EOFCloseReason,
 		endPriceSrc: p.Replay.EOFPriceSource,
@@ -47,11 +65,8 @@ func NewRules(p policy.Policy, barLength time.Duration) (Rules, error) {
 	default:
 		return Rules{}, fmt.Errorf("replay.fill: %q is unknown (want %s or %s)", p.Replay.Fill, policy.FillNextOpen, policy.FillSignalClose)
 	}
-	if r.maxGapNS < 0 {
+	if p.Entry.MaxGap < 0 {
 		return Rules{}, fmt.Errorf("entry.max_gap: %v is negative", p.Entry.MaxGap)
-	}
-	if r.maxGapNS == 0 {
-		r.maxGapNS = defaultMaxGapBars * int64(barLength)
 	}
 	if r.closeAtEnd {
 		switch r.endPriceSrc {

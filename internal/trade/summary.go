@@ -42,7 +42,7 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 			escape(s.Outcome), whole(s.Attribution.BarsProcessed), whole(s.Data.Bars), escape(s.Scope))
 	}
 	m, a := s.Metrics, s.Attribution
-	table(&b, []string{"", ""}, [][]string{
+	head := [][]string{
 		{"trades", whole(m.NTrades)},
 		{"total pnl", bps(m.TotalPnlBps)},
 		{"win rate", percent(m.WinRate)},
@@ -50,14 +50,23 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 		{"p1, p5 of pnl", bps(m.P1Loss) + ", " + bps(m.P5Loss)},
 		{"maximum drawdown", bps(m.MaxDD)},
 		{"longest losing streak", whole(m.MaxLossStreak) + " trades"},
+	}
+	if m.Net != nil {
+		head = append(head, m.Net.summary()...)
+	}
+	table(&b, []string{"", ""}, append(head, [][]string{
 		{"mean MAE, MFE", bps(m.MAEBps) + ", " + bps(m.MFEBps)},
 		{"open trades", whole(a.TradesOpen) + ", marked at " + bps(s.OpenPnlBps)},
 		{"policy", escape(s.Policy) + ", fill " + escape(s.Fill)},
 		{"data", whole(s.Data.Bars) + " bars, " + escape(s.Data.FirstTS) + " to " + escape(s.Data.LastTS)},
 		{"data SHA-256", escape(s.Data.SHA256)},
-	})
+	}...))
 	fmt.Fprintf(&b, "![Equity curve](%s)\n\n", linkTarget(s.CurveFile))
-	b.WriteString("Trades are counted when they are closed; the curve, the drawdown and the streak follow the order of exits.\n\n")
+	b.WriteString("Trades are counted when they are closed; the curve, the drawdown and the streak follow the order of exits.")
+	if m.Net != nil {
+		b.WriteString(" The curve is that of the pnl after costs; costs decide about no exit.")
+	}
+	b.WriteString("\n\n")
 	b.WriteString("## By market session\n\n")
 	breakdown(&b, "session", m.BySession)
 	b.WriteString("## By month of entry (UTC)\n\n")
@@ -83,16 +92,34 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 	return nil
 }
 
+func (n *NetFigures) summary() [][]string {
+	return [][]string{
+		{"commission, swap, slippage", bps(n.CommissionBps) + ", " + bps(n.SwapBps) + ", " + bps(n.SlippageBps)},
+		{"total pnl after costs", bps(n.TotalPnlBps)},
+		{"win rate after costs", percent(n.WinRate)},
+		{"mean, median, std pnl after costs", bps(n.MeanPnlBps) + ", " + bps(n.MedianPnlBps) + ", " + bps(n.StdPnlBps)},
+		{"p1, p5 of pnl after costs", bps(n.P1Loss) + ", " + bps(n.P5Loss)},
+		{"maximum drawdown after costs", bps(n.MaxDD)},
+		{"longest losing streak after costs", whole(n.MaxLossStreak) + " trades"},
+	}
+}
+
 func breakdown(b *strings.Builder, what string, parts map[string]Figures) {
 	var rows [][]string
+	head := []string{what, "trades", "win rate", "total", "mean", "p5", "drawdown", "losing streak"}
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		f := parts[name]
-		rows = append(rows, []string{
+		row := []string{
 			escape(name), whole(f.NTrades), percent(f.WinRate), bps(f.TotalPnlBps), bps(f.MeanPnlBps),
 			bps(f.P5Loss), bps(f.MaxDD), whole(f.MaxLossStreak),
-		})
+		}
+		if f.Net != nil {
+			row = append(row, bps(f.Net.TotalPnlBps))
+			head = append(head[:8:8], "total after costs")
+		}
+		rows = append(rows, row)
 	}
-	table(b, []string{what, "trades", "win rate", "total", "mean", "p5", "drawdown", "losing streak"}, rows)
+	table(b, head, rows)
 }
 
 func reasons(prefix string, counts footer.Counts) [][]string {

@@ -25,7 +25,7 @@ import (
 
 // cutPolicies are the files in test/cuts/testdata, whose comments say what
 // makes each hard to cut.
-const cutPolicies = "sparse,dense,ten"
+const cutPolicies = "sparse,dense,ten,charged"
 
 // cuts is the campaign `cuts`.
 type cuts struct {

@@ -101,7 +101,8 @@ func judgeRows(d *doc, chunks []chunk, lines []any, name string, b []byte) {
 		at[column] = i
 	}
 	n, pnl := make([]int64, len(chunks)), make([]float64, len(chunks))
-	total, k, last := 0.0, 0, int64(-1)
+	total, net, k, last := 0.0, 0.0, 0, int64(-1)
+	_, charged := at["net_pnl_bps"]
 	for line, row := range rows[1:] {
 		where := fmt.Sprintf("%s, line %d: ", name, line+2)
 		number := func(column string) float64 {
@@ -130,6 +131,13 @@ func judgeRows(d *doc, chunks []chunk, lines []any, name string, b []byte) {
 			d.r.fail("%spnl_bps is %v (expected %v of %v to %v)", where, got, want, in, out)
 		}
 		total += got
+		if charged {
+			left, want := number("net_pnl_bps"), got-number("commission_bps")-number("swap_bps")-number("slippage_bps")
+			if math.Abs(left-want) > 1e-9*(1+math.Abs(want)) {
+				d.r.fail("%snet_pnl_bps is %v (expected %v of pnl_bps %v)", where, left, want, got)
+			}
+			net += left
+		}
 		for k < len(chunks) && signal >= chunks[k].end {
 			k++
 		}
@@ -153,6 +161,12 @@ func judgeRows(d *doc, chunks []chunk, lines []any, name string, b []byte) {
 		if n[i] != c.trades || math.Abs(pnl[i]-c.pnl) > 1e-9*(1+math.Abs(c.pnl)) {
 			d.r.fail("chunks[%d] has %d trades, %v bps (%s has %d, %v)", i, c.trades, c.pnl, name, n[i], pnl[i])
 		}
+	}
+	_, said := d.m["total_net_pnl_bps"]
+	if whole := charged && d.sub("trades").whole("without_rows") == 0; said != whole {
+		d.r.fail("total_net_pnl_bps is there %t (expected %t: the rows of %s are charged %t)", said, whole, name, charged)
+	} else if said && d.number("total_net_pnl_bps") != net {
+		d.r.fail("total_net_pnl_bps is %v (%s adds up to %v)", d.number("total_net_pnl_bps"), name, net)
 	}
 	if got := d.number("total_pnl_bps"); got != total+lost {
 		d.r.fail("total_pnl_bps is %v (%s adds up to %v)", got, name, total+lost)

@@ -110,3 +110,29 @@ func TestTradesAreJudged(t *testing.T) {
 	delete(lost["chunks"].([]any)[1].(map[string]any), "chunk_local")
 	demand(t, judgeWithRows(t, lost, rows), "borders_exact is true, and chunks[1] with 4 bars has no chunk_local")
 }
+
+// What was charged adds up, in each row and over the run, and stands in the
+// perf JSON if and only if it is known of every row.
+func TestChargesAreJudged(t *testing.T) {
+	const charged = "trade_id,pnl_bps,side,entry_price,exit_price,signal_bar,entry_bar,exit_bar,nights,commission_bps,swap_bps,slippage_bps,net_pnl_bps\n" +
+		"T2,100,short,1000,990,2,3,12,1,2,-0.5,1,97.5\n" +
+		"T11,-50,long,1000,995,11,12,13,0,2,0,1,-53\n"
+	good := func(text string) map[string]any {
+		m := selectedRun()
+		sum := sha256.Sum256([]byte(text))
+		set("trades.sha256", hex.EncodeToString(sum[:]))(m)
+		m["total_net_pnl_bps"] = 44.5
+		return m
+	}
+	if r := judgeWithRows(t, good(charged), charged); !r.OK() {
+		t.Fatalf("violations of a good run:\n%s", strings.Join(r.Violations, "\n"))
+	}
+	wrong := strings.Replace(charged, "97.5", "98.5", 1)
+	demand(t, judgeWithRows(t, good(wrong), wrong), "net_pnl_bps is 98.5 (expected 97.5")
+	m := good(charged)
+	m["total_net_pnl_bps"] = 44.0
+	demand(t, judgeWithRows(t, m, charged), "total_net_pnl_bps is 44 (")
+	delete(m, "total_net_pnl_bps")
+	demand(t, judgeWithRows(t, m, charged), "total_net_pnl_bps is there false (expected true")
+	demand(t, judgeWithRows(t, good(rows), rows), "total_net_pnl_bps is there true (expected false")
+}

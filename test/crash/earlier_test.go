@@ -59,24 +59,29 @@ func unpack(t *testing.T) (dir string) {
 	}
 }
 
-// Runs of the version before incarnations resume, export, and are cleaned.
+// Runs of the version before incarnations export; they resume, and are cleaned,
+// with a program of their engine's version, and with no other.
 func TestRunsOfTheVersionBeforeIncarnations(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"stopped", "killed"} {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			dir, runtime := unpack(t), t.TempDir()
-			command := func(args ...string) string {
-				t.Helper()
+			try := func(variable string, args ...string) (string, error) {
 				ctx, cancel := context.WithTimeout(t.Context(), deadline)
 				defer cancel()
 				cmd := exec.CommandContext(ctx, built.binary, args...)
-				cmd.Dir, cmd.Env = dir, append(os.Environ(), "XDG_RUNTIME_DIR="+runtime)
+				cmd.Dir, cmd.Env = dir, append(os.Environ(), "XDG_RUNTIME_DIR="+runtime, variable)
 				said, err := cmd.CombinedOutput()
+				return string(said), err
+			}
+			command := func(args ...string) string {
+				t.Helper()
+				said, err := try("GX1TEST_ENGINE_VERSION=1", args...)
 				if err != nil {
 					t.Fatalf("coordinator %s: %v\n%s", strings.Join(args, " "), err, said)
 				}
-				return string(said)
+				return said
 			}
 			perf := func(path string) (p struct {
 				Outcome     string
@@ -97,8 +102,12 @@ func TestRunsOfTheVersionBeforeIncarnations(t *testing.T) {
 			if p := perf("so_far.json"); p.Outcome != "stopped" || p.TotalBars < 1000 || p.TotalBars >= 5000 || p.Incarnation != "" {
 				t.Errorf("exported: %+v (want a stopped run with bars and without an incarnation)", p)
 			}
-			said := command("run", "--policy", "policy.yaml", "--data", "synthetic:5000", "--chunks", "6", "--workers", "2",
-				"--run-id", id, "--output-dir", "out", "--listen", "127.0.0.1:0", "--explain")
+			resume := []string{"run", "--policy", "policy.yaml", "--data", "synthetic:5000", "--chunks", "6", "--workers", "2",
+				"--run-id", id, "--output-dir", "out", "--listen", "127.0.0.1:0", "--explain"}
+			if said, err := try("GX1TEST_ENGINE_VERSION=2", resume...); err == nil || !strings.Contains(said, "engine version (resume it with the release that began it)") {
+				t.Errorf("resumed by another engine version: %v\n%s", err, said)
+			}
+			said := command(resume...)
 			if !strings.Contains(said, "kept") {
 				t.Errorf("no chunk was kept:\n%s", said)
 			}

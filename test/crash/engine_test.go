@@ -4,12 +4,15 @@ package crash_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"gx1replay/internal/replay"
 )
 
 // A worker of another engine version takes no chunk, and status names it; workers of
@@ -19,10 +22,10 @@ func TestAWorkerOfAnotherEngineVersionClaimsNothing(t *testing.T) {
 	t.Parallel()
 	srv := external(t)
 	v := begin(t, holding(planBars).with("--nats", srv.URL(), "--workers", "0", "--chunks", "3"))
-	other := hire(v, srv, 0, planBars, "GX1TEST_ENGINE_VERSION=2")
+	other := hire(v, srv, 0, planBars, fmt.Sprintf("GX1TEST_ENGINE_VERSION=%d", replay.Version+1))
 	v.must(v.Until(v.ctx, "status names the worker", func() bool {
 		said, err := v.Command(v.ctx, "status", v.RunID, "--nats", srv.URL())
-		return err == nil && strings.Contains(said.Stdout, "the run's engine has version 1, this worker's version 2")
+		return err == nil && strings.Contains(said.Stdout, fmt.Sprintf("the run's engine has version %d, this worker's version %d", replay.Version, replay.Version+1))
 	}))
 	other.away(v, syscall.SIGTERM)
 	if logs, err := filepath.Glob(filepath.Join(v.BarLog(), "*.log")); err != nil || len(logs) > 0 {
@@ -54,7 +57,7 @@ func TestAWorkerOfAnotherEngineVersionClaimsNothing(t *testing.T) {
 		} `json:"env_info"`
 	}
 	v.must(json.Unmarshal(b, &file))
-	if file.EngineVersion != 1 || !slices.Equal(file.EnvInfo.WorkerBuilds, builds) {
-		t.Errorf("engine_version %d, worker_builds %q (expected 1 and %q)", file.EngineVersion, file.EnvInfo.WorkerBuilds, builds)
+	if file.EngineVersion != replay.Version || !slices.Equal(file.EnvInfo.WorkerBuilds, builds) {
+		t.Errorf("engine_version %d, worker_builds %q (expected %d and %q)", file.EngineVersion, file.EnvInfo.WorkerBuilds, replay.Version, builds)
 	}
 }

@@ -101,6 +101,19 @@ func judgeDifficulty(t *testing.T, s *study, name string, c cut, d done) {
 		if c.follow == 0 && d.finished < borders {
 			t.Errorf("%v: %d signals were followed on after their chunks (want %d or more)", c, d.finished, borders)
 		}
+	case "charged":
+		swapped, credited := 0, 0
+		for sig := range d.taken.Closed(d.signals) {
+			switch x := trade.Charge(s.policy.Costs, sig); {
+			case x.SwapBps > 0:
+				swapped++
+			case x.SwapBps < 0:
+				credited++
+			}
+		}
+		if swapped < 5 || credited < 5 {
+			t.Errorf("%v: %d trades pay for nights, %d are paid (want five each)", c, swapped, credited)
+		}
 	case "ten":
 		if most > 10 || borders > 2 && most < 8 {
 			t.Errorf("%v: at most %d trades are open at a border (want 8 to 10)", c, most)

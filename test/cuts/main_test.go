@@ -26,7 +26,7 @@ import (
 )
 
 // policies are the files in testdata.
-var policies = []string{"sparse", "dense", "ten"}
+var policies = []string{"sparse", "dense", "ten", "charged"}
 
 // study is a policy on a data set, with what the chunks of a run share.
 type study struct {
@@ -253,9 +253,13 @@ func (s *study) write(d *done, a trade.Attribution) error {
 		plain bool
 		write func(io.Writer) error
 	}{
-		{&d.csv, false, func(w io.Writer) error { return trade.WriteCSV(w, d.taken.Closed(d.signals), s.sessions) }},
-		{&d.parquet, false, func(w io.Writer) error { return trade.WriteParquet(w, d.taken.Closed(d.signals), s.sessions) }},
-		{&d.metrics, true, trade.Measure(d.taken.Closed(d.signals), s.sessions).WriteJSON},
+		{&d.csv, false, func(w io.Writer) error {
+			return trade.WriteCSV(w, d.taken.Closed(d.signals), s.sessions, s.policy.Costs)
+		}},
+		{&d.parquet, false, func(w io.Writer) error {
+			return trade.WriteParquet(w, d.taken.Closed(d.signals), s.sessions, s.policy.Costs)
+		}},
+		{&d.metrics, true, trade.Measure(d.taken.Closed(d.signals), s.sessions, s.policy.Costs).WriteJSON},
 		{&d.attribution, true, a.WriteJSON},
 	} {
 		var b bytes.Buffer

@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gx1replay/internal/bars"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
@@ -35,6 +37,8 @@ func TestGoldenDigests(t *testing.T) {
 		d := newStudy(t, name, data, 1<<16).do(t, cut{3, 2, run.OrderSpread, 3})
 		fmt.Fprintf(&b, "%s %s trades %d\n", name, d.csv, d.taken.Len()-open(d))
 	}
+	d := newStudy(t, "charged", days(data), 1<<16).do(t, cut{3, 2, run.OrderSpread, 3})
+	fmt.Fprintf(&b, "charged_days %s trades %d\n", d.csv, d.taken.Len()-open(d))
 	if *update {
 		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		must(t, os.WriteFile(path, []byte(b.String()), 0o644))
@@ -43,6 +47,46 @@ func TestGoldenDigests(t *testing.T) {
 	must(t, err)
 	if b.String() != string(want) {
 		t.Errorf("on %s:\n%swant, as in %s:\n%s", runtime.GOARCH, b.String(), path, want)
+	}
+}
+
+// days joins bars into those of days (UTC) from Monday to Friday.
+func days(list []bars.Bar) []bars.Bar {
+	const day = int64(24 * time.Hour)
+	var out []bars.Bar
+	for _, b := range list {
+		if d := time.Unix(0, b.TimeNS).UTC().Weekday(); d == time.Saturday || d == time.Sunday {
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].TimeNS == b.TimeNS/day*day {
+			d := &out[n-1]
+			d.BidHigh, d.AskHigh = max(d.BidHigh, b.BidHigh), max(d.AskHigh, b.AskHigh)
+			d.BidLow, d.AskLow = min(d.BidLow, b.BidLow), min(d.AskLow, b.AskLow)
+			d.BidClose, d.AskClose = b.BidClose, b.AskClose
+			d.Volume += b.Volume
+			continue
+		}
+		b.TimeNS = b.TimeNS / day * day
+		out = append(out, b)
+	}
+	return out
+}
+
+// With bars of days the next bar after a week-end is the next bar: no signal
+// expires there, nor at any gap of five days.
+func TestDaysFollowOverWeekEnds(t *testing.T) {
+	list := days(bars.Generate(20_000, 4))
+	weekEnds := 0
+	for i := 1; i < len(list); i++ {
+		if list[i].TimeNS-list[i-1].TimeNS > int64(48*time.Hour) {
+			weekEnds++
+		}
+	}
+	s := newStudy(t, "charged", list, 1<<16)
+	s.policy.Entry = policy.Entry{} // a signal at nearly every bar
+	d := s.do(t, cut{3, 2, run.OrderTime, 3})
+	if !strings.Contains(d.attribution, "\"entry_expired\": 1\n") || weekEnds < 5 || d.signals[len(d.signals)-1].Bar != int64(len(list)-1) {
+		t.Errorf("%d week-ends in %d days, %d signals (want one expired, that of the last bar):\n%s", weekEnds, len(list), len(d.signals), d.attribution)
 	}
 }
 

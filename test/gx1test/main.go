@@ -2,7 +2,8 @@
 // and the fault tests. What it does differently stands in the environment, so
 // that its local workers, which are this same executable, inherit it:
 //
-//	GX1TEST_ENGINE_VERSION=N a worker says that its engine has version N
+//	GX1TEST_ENGINE_VERSION=N a worker says that its engine has version N, and
+//	                        a new run asks for it
 //	GX1TEST_BUILD=TEXT      a worker says that its build is TEXT
 //	GX1TEST_BARLOG=DIR      append "chunk attempt bar" to DIR/<pid>.log for
 //	                        each bar, one write(2) a line, before it is counted

@@ -230,7 +230,9 @@ func TestSummaryGolden(t *testing.T) {
 		RunID: "early", Outcome: "stopped", StopSource: "sigterm", Wall: 40 * time.Millisecond,
 		BarsPerSec: math.NaN(), PnlBps: math.NaN(), File: "perf_early.json",
 	}
-	for name, s := range map[string]SummaryState{"complete": complete, "stopped": stopped, "failed": failed, "early": early} {
+	charged := complete
+	charged.NetPnlBps, charged.Signals, charged.Expired = new(-1234.56), 2128, 442
+	for name, s := range map[string]SummaryState{"complete": complete, "stopped": stopped, "failed": failed, "early": early, "charged": charged} {
 		for _, color := range []bool{false, true} {
 			var b bytes.Buffer
 			if err := Summary(&b, s, color); err != nil {

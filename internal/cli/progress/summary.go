@@ -37,6 +37,9 @@ type SummaryState struct {
 
 	Trades, TradesOpen int64
 	PnlBps             float64
+	NetPnlBps          *float64 // after costs; nil: there are none, or it is not known
+	// Signals are all that were made; Expired of them found no next bar in time.
+	Signals, Expired int64
 
 	File string // the perf JSON, or the stub
 	// ExportError says why there is a stub and no perf JSON.
@@ -76,6 +79,7 @@ func Summary(w io.Writer, s SummaryState, color bool) error {
 	row("chunks", s.chunks(color))
 	row("error", paint(printable.Line(s.LastError), red, color))
 	row("trades", s.trades())
+	row("expired", s.expired())
 	row("covered", s.covered(color))
 	if s.ExportError != "" {
 		row("export", paint("failed: "+printable.Line(s.ExportError), red, color))
@@ -173,10 +177,20 @@ func (s SummaryState) trades() string {
 	if !math.IsNaN(s.PnlBps) && !math.IsInf(s.PnlBps, 0) {
 		text += fmt.Sprintf(", %+.1f bps", s.PnlBps)
 	}
+	if net := s.NetPnlBps; net != nil && !math.IsNaN(*net) && !math.IsInf(*net, 0) {
+		text += fmt.Sprintf(", %+.1f bps after costs", *net)
+	}
 	if s.TradesOpen > 0 {
 		text += ", " + Count(s.TradesOpen) + " open"
 	}
 	return text
+}
+
+func (s SummaryState) expired() string {
+	if s.Expired == 0 {
+		return ""
+	}
+	return Count(s.Expired) + " of " + plural(s.Signals, "signal") + ": no next bar within entry.max_gap"
 }
 
 func (s SummaryState) covered(color bool) string {
