@@ -45,7 +45,8 @@ type runFlags struct {
 	drain, lease                                time.Duration
 	maxFailures, exitOnStop, replicas           int
 	pregate                                     string
-	strict, stopAuth, keepBus, quiet            bool
+	strict, acceptNewer                         bool
+	stopAuth, keepBus, quiet                    bool
 	retryFailed, explain, noGuardian            bool
 	decisions                                   bool
 	sync                                        string
@@ -108,6 +109,7 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
 	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
 	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
 	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
 	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
@@ -130,6 +132,9 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	p.bindEnv(cmd, env)
 	return cmd
 }
+
+// acceptNewerHelp is the help of --accept-newer-model.
+const acceptNewerHelp = "read model files of later library versions than the newest known one; unknown fields stay errors"
 
 const (
 	// execChunks is how many chunks a worker has with exec: commands are slow,
@@ -345,7 +350,7 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 	if f.policy == "" {
 		return policy.Policy{}, &usageError{"--policy is missing: which policy?", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
 	}
-	opt := policy.Options{Strict: f.strict, NeedModel: !f.exec.exec()}
+	opt := policy.Options{Strict: f.strict, NeedModel: !f.exec.exec(), AcceptNewerModel: f.acceptNewer}
 	if v := p.Getenv(policy.PregateEnv); v != "" {
 		opt.PregateEnv = &v
 	}

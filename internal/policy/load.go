@@ -32,6 +32,8 @@ type Options struct {
 	// name and the gate are this program's, so keys of the built-in engine
 	// that have another shape or meaning are unknown keys and no errors.
 	GateOnly bool
+	// AcceptNewerModel sets model.accept_newer_version.
+	AcceptNewerModel bool
 	// ReadFile reads the policy file and the files that it names; nil:
 	// os.ReadFile.
 	ReadFile func(string) ([]byte, error)
@@ -271,6 +273,9 @@ func (d *document) write() error {
 		gate = next
 	}
 	gate.set("enabled", d.root.word("!!bool", fmt.Sprint(d.p.Pregate.Enabled)))
+	if m := d.root.get("model"); d.opt.AcceptNewerModel && d.p.Model != nil && m != nil && m.kind == mapping {
+		m.set(acceptNewerKey, d.root.word("!!bool", "true"))
+	}
 
 	d.p.Content = d.root.content()
 	var errs Errors

@@ -18,6 +18,9 @@ const modelExample = `
     short: {bias: -3.0, weights: {roc20: -1000}}
     latency: 0s`
 
+// acceptNewerKey is written into the policy that travels, where a flag says it.
+const acceptNewerKey = "accept_newer_version"
+
 // featureName is a well-formed feature; which ones exist, internal/feature
 // says.
 var featureName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
@@ -51,6 +54,7 @@ func (d *document) model() {
 		s.missing("kind", KindLogistic+", "+KindXGBoost+" or "+KindLightGBM)
 	}
 	m.Latency = s.duration("latency", maxLatency)
+	m.AcceptNewer = s.boolean(acceptNewerKey, false) || d.opt.AcceptNewerModel
 	switch m.Kind {
 	case KindLogistic:
 		m.Long = d.logistic(s, "long", listed)
