@@ -34,6 +34,7 @@ type policyCheckFlags struct {
 	cuts          int
 	seed          uint64
 	strict        bool
+	lenient       bool
 	acceptNewer   bool
 	asJSON        bool
 }
@@ -76,7 +77,8 @@ Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
 	fl.Uint64Var(&f.seed, "seed", 1, "which bars to cut at")
 	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
-	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.BoolVar(&f.strict, "strict", false, strictHelp)
+	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)
@@ -175,7 +177,7 @@ func (c *policyChecked) fail(err error) {
 
 // inspectPolicy fills in c. An error is one that leaves nothing more to say.
 func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCheckFlags) error {
-	pol, err := p.policy(runFlags{policy: c.Path, pregate: f.pregate, strict: f.strict, acceptNewer: f.acceptNewer, quiet: true})
+	pol, err := p.policy(runFlags{policy: c.Path, pregate: f.pregate, strict: f.strict, lenient: f.lenient, acceptNewer: f.acceptNewer, quiet: true})
 	if err != nil {
 		return err
 	}

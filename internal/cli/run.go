@@ -45,7 +45,7 @@ type runFlags struct {
 	drain, lease                                time.Duration
 	maxFailures, exitOnStop, replicas           int
 	pregate                                     string
-	strict, acceptNewer                         bool
+	strict, lenient, acceptNewer                bool
 	stopAuth, keepBus, quiet                    bool
 	retryFailed, explain, noGuardian            bool
 	decisions                                   bool
@@ -108,7 +108,8 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.Var(&f.timeout, "timeout", "time-box of the run, in seconds or as a duration")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
 	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
-	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.BoolVar(&f.strict, "strict", false, strictHelp)
+	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
 	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
@@ -133,8 +134,12 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	return cmd
 }
 
-// acceptNewerHelp is the help of --accept-newer-model.
-const acceptNewerHelp = "read model files of later library versions than the newest known one; unknown fields stay errors"
+// Helps of flags that several verbs have.
+const (
+	strictHelp      = "unknown keys of the policy are errors, also those of other programs"
+	lenientHelp     = "unknown keys of the policy are warnings, also those that look misspelt: for old files"
+	acceptNewerHelp = "read model files of later library versions than the newest known one; unknown fields stay errors"
+)
 
 const (
 	// execChunks is how many chunks a worker has with exec: commands are slow,
@@ -350,7 +355,13 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 	if f.policy == "" {
 		return policy.Policy{}, &usageError{"--policy is missing: which policy?", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
 	}
-	opt := policy.Options{Strict: f.strict, NeedModel: !f.exec.exec(), AcceptNewerModel: f.acceptNewer}
+	if f.strict && f.lenient {
+		return policy.Policy{}, &usageError{msg: "--strict and --lenient exclude each other", hint: "coordinator run --help"}
+	}
+	opt := policy.Options{
+		Strict: f.strict, RefuseMisspelt: !f.lenient && !f.exec.exec(),
+		NeedModel: !f.exec.exec(), AcceptNewerModel: f.acceptNewer,
+	}
 	if v := p.Getenv(policy.PregateEnv); v != "" {
 		opt.PregateEnv = &v
 	}

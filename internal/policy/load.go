@@ -25,6 +25,10 @@ type Options struct {
 	PregateFlag *bool
 	// Strict makes each unknown key an error.
 	Strict bool
+	// RefuseMisspelt makes an unknown key an error in a section that is this
+	// program's alone, and elsewhere where it is near one of this program's. It
+	// is for a policy that a user has written; what travels was judged before.
+	RefuseMisspelt bool
 	// NeedModel is for the engine that replays by itself (builtin): a missing
 	// model, model file or include is an error.
 	NeedModel bool
@@ -249,8 +253,11 @@ func (d *document) strict() {
 			continue
 		}
 		d.p.UnknownKeys = append(d.p.UnknownKeys, o.path)
-		if d.opt.Strict {
+		switch {
+		case d.opt.Strict:
 			d.r.fail(o.key, o.path, "is not a key that this version reads (want it removed, or no --strict)")
+		case d.opt.RefuseMisspelt && o.misspelt != "":
+			d.r.fail(o.key, o.path, "%s", o.misspelt)
 		}
 	}
 	slices.Sort(d.p.UnknownKeys)

@@ -69,6 +69,13 @@ func (d *document) model() {
 		if d.opt.NeedModel && !d.partial && !listed {
 			d.top.fail(s.n, "features", "is missing (want the names of what a model of kind %s looks at, in its order)", m.Kind)
 		}
+	default: // said above; these are keys of one kind or another
+		for _, key := range []string{"long", "short", "weights", "bias", "path", "paths"} {
+			s.take(key)
+		}
+		for _, name := range d.sessionNames() {
+			s.take(sessionModelKey(name))
+		}
 	}
 	s.done()
 	if !listed {
@@ -127,7 +134,7 @@ func (d *document) modelFiles(s *section, m *Model) {
 		}
 	}
 	for _, name := range d.sessionNames() {
-		key := strings.ToLower(name) + "_model_path"
+		key := sessionModelKey(name)
 		path := s.text(key)
 		if path == "" {
 			continue
@@ -142,6 +149,9 @@ func (d *document) modelFiles(s *section, m *Model) {
 		s.missing("path", "a model file in path or paths")
 	}
 }
+
+// sessionModelKey is the key of a market session's own model file.
+func sessionModelKey(session string) string { return strings.ToLower(session) + "_model_path" }
 
 // modelFile reads the model file name, the value of key in s, where the engine
 // needs it.
