@@ -174,7 +174,7 @@ func (r *rerun) openBars() (err error) {
 		source = r.f.data
 	}
 	const hint = "--data D: where the run's bars are now"
-	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec})
+	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: &m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec})
 	if err != nil {
 		return &usageError{msg: err.Error(), hint: hint}
 	}

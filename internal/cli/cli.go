@@ -254,7 +254,7 @@ func (p Program) bindEnv(cmd *cobra.Command, foreign map[string]string) {
 				break
 			}
 		}
-		return nil
+		return refuseZeros(cmd.Flags())
 	}
 	cmd.SetFlagErrorFunc(unknownFlag)
 }

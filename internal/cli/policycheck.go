@@ -29,7 +29,7 @@ const (
 
 type policyCheckFlags struct {
 	data, pregate string
-	spreadBps     float64
+	spreadBps     optionalNumber
 	bars          int64
 	cuts          int
 	seed          uint64
@@ -73,9 +73,10 @@ Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
 	fl.SortFlags = false
 	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
 	fl.Int64Var(&f.bars, "bars", 0, "replay that many bars at the data's end (default: all)")
+	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
 	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "how often to replay without the future; each time costs half a replay")
 	fl.Uint64Var(&f.seed, "seed", 1, "which bars to cut at")
-	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
+	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
 	fl.BoolVar(&f.strict, "strict", false, strictHelp)
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
@@ -208,7 +209,7 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 	if f.data == "" {
 		return nil
 	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps})
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value})
 	if err != nil {
 		return err
 	}

@@ -25,10 +25,11 @@ type Options struct {
 	PregateFlag *bool
 	// Strict makes each unknown key an error.
 	Strict bool
-	// RefuseMisspelt makes an unknown key an error in a section that is this
-	// program's alone, and elsewhere where it is near one of this program's. It
-	// is for a policy that a user has written; what travels was judged before.
-	RefuseMisspelt bool
+	// RefuseMistakes makes an unknown key an error in a section that is this
+	// program's alone, and elsewhere where it is near one of this program's; and
+	// a zero that would count as not given. It is for a policy that a user has
+	// written; what travels was judged before.
+	RefuseMistakes bool
 	// NeedModel is for the engine that replays by itself (builtin): a missing
 	// model, model file or include is an error.
 	NeedModel bool
@@ -256,7 +257,7 @@ func (d *document) strict() {
 		switch {
 		case d.opt.Strict:
 			d.r.fail(o.key, o.path, "is not a key that this version reads (want it removed, or no --strict)")
-		case d.opt.RefuseMisspelt && o.misspelt != "":
+		case d.opt.RefuseMistakes && o.misspelt != "":
 			d.r.fail(o.key, o.path, "%s", o.misspelt)
 		}
 	}

@@ -205,6 +205,12 @@ func (s *section) duration(key string, most time.Duration) time.Duration {
 	return d
 }
 
+// zeroDuration says that n is a duration of 0.
+func (n *node) zeroDuration() bool {
+	d, err := time.ParseDuration(n.text)
+	return n.kind == scalar && err == nil && d == 0
+}
+
 // words is a list of distinct scalars; each item passes check, which says what is wrong
 // with it itself.
 func (s *section) words(key, what string, check func(item *node)) []string {

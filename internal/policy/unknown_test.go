@@ -70,7 +70,7 @@ func TestMisspeltKeys(t *testing.T) {
 	if len(errs) > 0 || len(paths) < 50 {
 		t.Fatalf("%v, %d keys", errs, len(paths))
 	}
-	if _, err := Parse("p.yaml", []byte(ownedPolicy), Options{RefuseMisspelt: true, Strict: true, NeedModel: true}); err != nil {
+	if _, err := Parse("p.yaml", []byte(ownedPolicy), Options{RefuseMistakes: true, Strict: true, NeedModel: true}); err != nil {
 		t.Fatal(err)
 	}
 	names := map[string]bool{"sessions.ALL": true, "model.long.weights.roc20": true, "model.short.weights.roc20": true} // a user's
@@ -86,7 +86,7 @@ func TestMisspeltKeys(t *testing.T) {
 			doc := renamed(t, path, wrong)
 			at := path[:len(path)-len(key)] + wrong
 			want := fmt.Sprintf("%s: is an unknown key (want %s, the nearest one; --lenient ignores unknown keys)", at, key)
-			if _, err := Parse("p.yaml", []byte(doc), Options{RefuseMisspelt: true}); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := Parse("p.yaml", []byte(doc), Options{RefuseMistakes: true}); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v\n(want %s)", at, err, want)
 			}
 			p, err := Parse("p.yaml", []byte(doc), Options{})
@@ -136,7 +136,7 @@ func TestUnknownKeys(t *testing.T) {
 		{"replay_config: {replay_pregate: {warmup_ready_required: true}}\nentry: {stage0: x}\nreplay: {dump_journal: true}", ""},
 		{"ex: {a: 1}\nzz: 1\nrule: 2\nnote: 3", ""},
 	} {
-		_, err := Parse("p.yaml", []byte(c.doc), Options{RefuseMisspelt: true})
+		_, err := Parse("p.yaml", []byte(c.doc), Options{RefuseMistakes: true})
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -154,7 +154,7 @@ func TestUnknownKeys(t *testing.T) {
 			t.Errorf("%s, lenient: %v", c.doc, err)
 		}
 	}
-	load(t, filepath.Join("testdata", "original", "sniper_v3.yaml"), Options{RefuseMisspelt: true})
+	load(t, filepath.Join("testdata", "original", "sniper_v3.yaml"), Options{RefuseMistakes: true})
 }
 
 // A decimal comma inside braces is an error, also where keys may be anything.
@@ -176,7 +176,7 @@ func TestDecimalCommas(t *testing.T) {
 		{"note: {1, 2, 3}\nb: {a: 1, b}\nc: {a: x, 5}\nd: {a: 2, 5: 1}\ne: {a: 2, '5'}\nf: [2,5]\nsessions: {A: [0,8], B: [8,0]}", ""},
 		{"note:\n  a: 2\n  5:\n", ""},
 	} {
-		for _, opt := range []Options{{}, {RefuseMisspelt: true}} {
+		for _, opt := range []Options{{}, {RefuseMistakes: true}} {
 			_, err := Parse("p.yaml", []byte(c.doc), opt)
 			got := ""
 			if err != nil {
