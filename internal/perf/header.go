@@ -35,6 +35,8 @@ type header struct {
 	TotalTrades       int64   `json:"total_trades"`
 	TotalPnlBps       float64 `json:"total_pnl_bps"`
 	TradesOpen        int64   `json:"trades_open"`
+	// TotalsUnreported is left out where every total is whole.
+	TotalsUnreported []string `json:"totals_unreported,omitempty"`
 
 	PregateEnabled       bool     `json:"pregate_enabled"`
 	PregateEnabledSource string   `json:"pregate_enabled_source"`
@@ -133,7 +135,7 @@ func newHeader(r Report, t Totals) header {
 		Outcome: t.Outcome, ExportMode: r.Mode, ExportPartial: r.Partial && t.Outcome != OutcomeComplete, ExportSeq: exportSeq, WriterPID: r.WriterPID,
 		Coverage: t.Coverage, ChunksCompleted: t.ChunksCompleted, ChunksTotal: t.ChunksTotal,
 		TotalWallClockSec: r.Wall.Seconds(), TotalBars: t.TotalBars, TotalModelCalls: t.TotalModelCalls,
-		TotalTrades: t.TotalTrades, TotalPnlBps: t.TotalPnlBps, TradesOpen: t.TradesOpen,
+		TotalTrades: t.TotalTrades, TotalPnlBps: t.TotalPnlBps, TradesOpen: t.TradesOpen, TotalsUnreported: t.Unreported,
 		PregateEnabled: r.PregateEnabled, PregateEnabledSource: r.PregateEnabledSource,
 		RequestedWorkers: r.RequestedWorkers, ActualWorkersStarted: r.ActualWorkersStarted, Workers: r.Workers,
 		WorkersSeen: r.WorkersSeen, Hosts: orEmpty(r.Hosts),

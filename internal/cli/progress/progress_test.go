@@ -230,7 +230,9 @@ func TestSummaryGolden(t *testing.T) {
 		RunID: "early", Outcome: "stopped", StopSource: "sigterm", Wall: 40 * time.Millisecond,
 		BarsPerSec: math.NaN(), PnlBps: math.NaN(), File: "perf_early.json",
 	}
-	for name, s := range map[string]SummaryState{"complete": complete, "stopped": stopped, "failed": failed, "early": early} {
+	rowless := complete
+	rowless.WithoutRows = 12
+	for name, s := range map[string]SummaryState{"complete": complete, "rowless": rowless, "stopped": stopped, "failed": failed, "early": early} {
 		for _, color := range []bool{false, true} {
 			var b bytes.Buffer
 			if err := Summary(&b, s, color); err != nil {

@@ -37,6 +37,8 @@ type SummaryState struct {
 
 	Trades, TradesOpen int64
 	PnlBps             float64
+	// WithoutRows are closed trades whose rows the trades file does not have.
+	WithoutRows int64
 
 	File string // the perf JSON, or the stub
 	// ExportError says why there is a stub and no perf JSON.
@@ -71,6 +73,9 @@ func Summary(w io.Writer, s SummaryState, color bool) error {
 		}
 	}
 	b.WriteString(s.headline(color) + "\n")
+	if s.WithoutRows > 0 {
+		row("missing", paint("the rows of "+plural(s.WithoutRows, "trade")+", which are in the totals and not in the trades file (the log says why)", red, color))
+	}
 	row("speed", s.speed())
 	row("time", s.shares())
 	row("chunks", s.chunks(color))
