@@ -75,6 +75,7 @@ func (p Program) dataInfoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			p.warnSpread(set, spread)
 			info := set.Describe()
 			if asJSON {
 				enc := json.NewEncoder(p.Stdout)
@@ -88,6 +89,13 @@ func (p Program) dataInfoCommand() *cobra.Command {
 	cmd.Flags().Var(&spread, "spread-bps", spreadHelp)
 	p.bindEnv(cmd, nil)
 	return cmd
+}
+
+// warnSpread says where --spread-bps has no effect.
+func (p Program) warnSpread(set bars.Set, spread optionalNumber) {
+	if text := uselessSpread(set, spread); text != "" {
+		fmt.Fprintf(p.Stderr, "warning: %s\n", text)
+	}
 }
 
 func (p Program) dataConvertCommand() *cobra.Command {
@@ -111,6 +119,7 @@ func (p Program) dataConvertCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			p.warnSpread(set, spread)
 			if err := bars.WriteFile(args[1], set.Bars); err != nil {
 				return err
 			}

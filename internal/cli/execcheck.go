@@ -119,6 +119,9 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	if err != nil {
 		return err
 	}
+	for _, text := range contradictions(pol, set, f.spreadBps, true) {
+		fmt.Fprintf(p.Stderr, "warning: %s\n", text)
+	}
 	at, err := f.bounds(set.Bars, pol.WarmupBars)
 	if err != nil {
 		return err

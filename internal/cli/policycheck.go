@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 )
 
 // What is tried where the user does not say how much.
@@ -229,10 +230,14 @@ func (c *policyChecked) audit(ctx context.Context, job replay.Job, set bars.Set,
 		return fmt.Errorf("checking %s on %s: %w", c.Path, set.Source, err)
 	}
 	c.Audit = &audit
-	if want := c.Needs.TimeframeSec; !c.Needs.TimeframeAssumed && n > 1 && c.Data.BarLengthSec != want {
-		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning,
-			Text: fmt.Sprintf("the policy is for %s, and the data's bars are %v apart", c.Timeframe, job.BarLength)})
+	warn := func(text string) {
+		if text != "" {
+			c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: text})
+		}
 	}
+	warn(otherTimeframe(job.Policy, *c.Needs, n, c.Data.BarLengthSec))
+	warn(uselessSpread(set, f.spreadBps))
+	warn(trade.ManyExpired(audit.Dry.DropReasons[trade.DropExpired], audit.Dry.Signals))
 	c.Findings = append(c.Findings, audit.Findings()...)
 	return nil
 }

@@ -226,6 +226,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 			if len(set.ExtraSkipped) > 0 {
 				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
 			}
+			if err == nil {
+				for _, text := range contradictions(pol, set, f.spreadBps, f.exec.exec()) {
+					ui.say("warning: %s", text)
+					log.Warn("policy and data contradict each other", "what", text)
+				}
+			}
 			return set, err
 		},
 		Engine: f.exec.engine, Command: spec.Command, Files: f.exec.shipped(), Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,

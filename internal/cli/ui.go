@@ -293,7 +293,7 @@ func (u *ui) summary(out export.Outcome) {
 		ChunksTotal: t.ChunksTotal, Trades: t.TotalTrades, TradesOpen: t.TradesOpen, PnlBps: t.TotalPnlBps,
 		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
 	}
-	s.WithoutRows = out.Result.WithoutRows
+	s.WithoutRows, s.Remarks = out.Result.WithoutRows, out.Result.Remarks
 	if wall > 0 {
 		s.BarsPerSec = float64(s.BarsReplayed-u.kept.Load()) / wall.Seconds()
 	}

@@ -43,6 +43,8 @@ type Result struct {
 	// WithoutRows are closed trades that are in no row of the trades file,
 	// though other trades are, or could not be read.
 	WithoutRows int64
+	// Remarks are sentences about the trades for who reads them first.
+	Remarks []string
 	// SetAside is where the file went that stood there and was no export of
 	// this run; WhySetAside says what was wrong with it. Empty: there was
 	// none.

@@ -25,6 +25,7 @@ type Summary struct {
 	// WithoutRows are closed trades whose rows are lost; the figures are
 	// without them.
 	WithoutRows int64
+	Remarks     []string // sentences for who reads the trades first
 
 	Metrics     Metrics
 	Attribution Attribution
@@ -46,6 +47,9 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 	}
 	if s.WithoutRows > 0 {
 		fmt.Fprintf(&b, "**The rows of %s trades are lost.** They are in the totals of the perf JSON and in no figure below.\n\n", whole(s.WithoutRows))
+	}
+	for _, text := range s.Remarks {
+		fmt.Fprintf(&b, "**Warning:** %s.\n\n", escape(text))
 	}
 	m, a := s.Metrics, s.Attribution
 	table(&b, []string{"", ""}, [][]string{

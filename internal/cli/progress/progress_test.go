@@ -232,6 +232,7 @@ func TestSummaryGolden(t *testing.T) {
 	}
 	rowless := complete
 	rowless.WithoutRows = 12
+	rowless.Remarks = []string{"442 of 2128 signals (20.8 %) expired at gaps"}
 	for name, s := range map[string]SummaryState{"complete": complete, "rowless": rowless, "stopped": stopped, "failed": failed, "early": early} {
 		for _, color := range []bool{false, true} {
 			var b bytes.Buffer
