@@ -104,7 +104,7 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	}
 	for _, n := range f.cuts {
 		if n < 2 {
-			return &usageError{fmt.Sprintf("--cuts %d (want 2 pieces or more)", n), hint}
+			return &usageError{fmt.Sprintf("--cuts %d: a cut into %d pieces (want 2 or more)", n, n), hint}
 		}
 	}
 	spec, err := f.exec.spec(argv, true)

@@ -123,7 +123,7 @@ func TestZeroIsAValue(t *testing.T) {
 }
 
 func refusesZero(stderr, flag string) bool {
-	return regexp.MustCompile(`error: .*--`+flag+`"? (0|0s|flag: )`).MatchString(stderr) ||
+	return regexp.MustCompile(`error: .*--`+flag+`"? (0|0s|flag: |0: )`).MatchString(stderr) ||
 		regexp.MustCompile(`error: environment variable GX1R_[A-Z_]+="0": "0" is not`).MatchString(stderr)
 }
 
