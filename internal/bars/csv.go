@@ -18,21 +18,21 @@ const DefaultSpreadBps = 2.0
 // ReadOptions say what a file itself does not.
 type ReadOptions struct {
 	// SpreadBps is the spread assumed where the file has one price only,
-	// ask = bid · (1 + SpreadBps/10^4): finite and above 0. Zero means
+	// ask = bid · (1 + SpreadBps/10^4): finite, 0 or more; nil means
 	// DefaultSpreadBps. Files with bid and ask make no use of it.
-	SpreadBps float64
+	SpreadBps *float64
 	// Extra keeps the columns that are none of a bar's (Set.Extra).
 	Extra bool
 }
 
 func (o ReadOptions) spreadBps() (float64, error) {
-	if o.SpreadBps == 0 {
+	if o.SpreadBps == nil {
 		return DefaultSpreadBps, nil
 	}
-	if !(o.SpreadBps > 0 && o.SpreadBps <= math.MaxFloat64) {
-		return 0, fmt.Errorf("assumed spread: %s bps (want a finite number above 0)", formatFloat(o.SpreadBps))
+	if v := *o.SpreadBps; !(v >= 0 && v <= math.MaxFloat64) {
+		return 0, fmt.Errorf("assumed spread: %s bps (want a finite number, 0 or more)", formatFloat(v))
 	}
-	return o.SpreadBps, nil
+	return *o.SpreadBps, nil
 }
 
 // ReadCSV reads comma-separated bars under a header line: either time,
@@ -82,6 +82,7 @@ func readCSV(r io.Reader, opt ReadOptions) (Set, error) {
 		if set.SpreadBps, err = opt.spreadBps(); err != nil {
 			return Set{}, err
 		}
+		set.SpreadAssumed = true
 		factor = 1 + set.SpreadBps/1e4
 	}
 	var extra textColumns

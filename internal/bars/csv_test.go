@@ -17,7 +17,7 @@ func TestReadCSVQuotes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bars, spread, err := ReadCSV(bytes.NewReader(content), ReadOptions{SpreadBps: 9})
+	bars, spread, err := ReadCSV(bytes.NewReader(content), ReadOptions{SpreadBps: new(9.0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,10 @@ func TestReadCSVMetaTrader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct{ given, want float64 }{{0, DefaultSpreadBps}, {100, 100}} {
+	for _, test := range []struct {
+		given *float64
+		want  float64
+	}{{nil, DefaultSpreadBps}, {new(100.0), 100}, {new(0.0), 0}} {
 		bars, spread, err := ReadCSV(bytes.NewReader(content), ReadOptions{SpreadBps: test.given})
 		if err != nil {
 			t.Fatal(err)
@@ -131,7 +134,7 @@ func TestReadCSVBidAboveAsk(t *testing.T) {
 func TestReadCSVAssumedSpread(t *testing.T) {
 	const text = "time,open,high,low,close,volume\n2024-01-02 00:00:00,10,12,9,11,5\n"
 	for _, bps := range []float64{-1, math.NaN(), math.Inf(1)} {
-		_, _, err := ReadCSV(strings.NewReader(text), ReadOptions{SpreadBps: bps})
+		_, _, err := ReadCSV(strings.NewReader(text), ReadOptions{SpreadBps: &bps})
 		if err == nil || !strings.Contains(err.Error(), "assumed spread: "+formatFloat(bps)) {
 			t.Errorf("%v bps: error %v", bps, err)
 		}
@@ -165,7 +168,7 @@ func FuzzReadCSV(f *testing.F) {
 		f.Add(content, 0.0)
 	}
 	f.Fuzz(func(t *testing.T, content []byte, spreadBps float64) {
-		bars, _, err := ReadCSV(bytes.NewReader(content), ReadOptions{SpreadBps: spreadBps})
+		bars, _, err := ReadCSV(bytes.NewReader(content), ReadOptions{SpreadBps: &spreadBps})
 		if err != nil {
 			return
 		}

@@ -13,7 +13,8 @@ import (
 // opening. The bars are valid (Validate).
 type Info struct {
 	Source           string  `json:"source,omitempty"`
-	AssumedSpreadBps float64 `json:"assumed_spread_bps"` // 0: the data has bid and ask
+	AssumedSpreadBps float64 `json:"assumed_spread_bps"` // 0 where the data has bid and ask
+	SpreadAssumed    bool    `json:"spread_assumed"`     // the data has one price only
 
 	SHA256       string    `json:"sha256"` // of the canonical content
 	Bars         int64     `json:"bars"`
@@ -133,7 +134,7 @@ func (info Info) WriteText(w io.Writer) error {
 		line("prices", "%s to %s", formatFloat(info.PriceMin), formatFloat(info.PriceMax))
 		line("spread", "min %.2f, median %.2f, p95 %.2f, max %.2f bps",
 			info.SpreadBps.Min, info.SpreadBps.Median, info.SpreadBps.P95, info.SpreadBps.Max)
-		if info.AssumedSpreadBps > 0 {
+		if info.SpreadAssumed {
 			line("", "assumed: the data has no ask prices")
 		}
 		for i, y := range info.Years {

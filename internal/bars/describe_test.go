@@ -63,7 +63,7 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestDescribeGolden(t *testing.T) {
-	info := Set{Bars: described(), Source: "bars.csv", SpreadBps: 2}.Describe()
+	info := Set{Bars: described(), Source: "bars.csv", SpreadBps: 2, SpreadAssumed: true}.Describe()
 	text, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		t.Fatal(err)

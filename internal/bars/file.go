@@ -15,8 +15,10 @@ import (
 // Set is a data set with where it came from.
 type Set struct {
 	Bars      []Bar
-	SpreadBps float64 // the assumed spread; 0: the data has bid and ask
-	Source    string  // the path or the specification, as it was given
+	SpreadBps float64 // the assumed spread
+	// SpreadAssumed: the file has one price only. SpreadBps may then be 0, too.
+	SpreadAssumed bool
+	Source        string // the path or the specification, as it was given
 
 	// Extra are the columns of the file that are none of a bar's, in the file's
 	// order, if ReadOptions.Extra asked for them. They are no part of the
@@ -30,7 +32,7 @@ type Set struct {
 // Describe says what the set holds.
 func (s Set) Describe() Info {
 	info := Describe(s.Bars)
-	info.Source, info.AssumedSpreadBps = s.Source, s.SpreadBps
+	info.Source, info.AssumedSpreadBps, info.SpreadAssumed = s.Source, s.SpreadBps, s.SpreadAssumed
 	return info
 }
 

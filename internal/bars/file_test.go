@@ -55,7 +55,7 @@ func TestOpen(t *testing.T) {
 	if _, err := Open("synthetic:0", ReadOptions{}); err == nil {
 		t.Error("no error for no bars")
 	}
-	set, err = Open("testdata/metatrader.csv", ReadOptions{SpreadBps: 3})
+	set, err = Open("testdata/metatrader.csv", ReadOptions{SpreadBps: new(3.0)})
 	if err != nil || len(set.Bars) != 2 || set.SpreadBps != 3 {
 		t.Errorf("%d bars, spread %v, %v", len(set.Bars), set.SpreadBps, err)
 	}

@@ -86,6 +86,7 @@ audited.`,
 	fl.SortFlags = false
 	fl.IntVar(&f.chunks, "chunks", audit.DefaultChunks, "how many chunks to sample (all, if there are no more)")
 	fl.Float64Var(&f.fraction, "fraction", 0, "sample this part of the chunks instead, 0 to 1")
+	aboveZero(fl, "fraction", "more than 0, at most 1")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of the sample, to repeat an audit (default: random)")
 	fl.StringArrayVar(&f.workers, "worker", nil, "sample only chunks that this worker_id reported; may be repeated")
 	fl.StringArrayVar(&f.hosts, "worker-host", nil, "sample only chunks that workers on this host reported; may be repeated")

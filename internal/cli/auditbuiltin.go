@@ -61,7 +61,8 @@ func (a *auditing) anyBars(ctx context.Context) error {
 // was named, in policy.values, or where it was kept. It needs the run's digest.
 func (a *auditing) openValues(ctx context.Context) error {
 	m := a.found.m
-	opt := policy.Options{NeedModel: true, PregateFlag: &m.PregateEnabled}
+	// The run began with these model files, so their versions were accepted.
+	opt := policy.Options{NeedModel: true, PregateFlag: &m.PregateEnabled, AcceptNewerModel: true}
 	var err error
 	switch {
 	case a.f.policy != "":

@@ -174,7 +174,7 @@ func (r *rerun) openBars() (err error) {
 		source = r.f.data
 	}
 	const hint = "--data D: where the run's bars are now"
-	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec})
+	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: &m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec})
 	if err != nil {
 		return &usageError{msg: err.Error(), hint: hint}
 	}
@@ -186,7 +186,8 @@ func (r *rerun) openBars() (err error) {
 
 func (r *rerun) openPolicy(ctx context.Context) error {
 	m := r.found.m
-	opt := policy.Options{NeedModel: m.Engine != footer.EngineExec, PregateFlag: &m.PregateEnabled}
+	// The run began with these model files, so their versions were accepted.
+	opt := policy.Options{NeedModel: m.Engine != footer.EngineExec, PregateFlag: &m.PregateEnabled, AcceptNewerModel: true}
 	var err error
 	if r.f.policy != "" {
 		if r.policy, err = policy.Load(r.f.policy, opt); err != nil {

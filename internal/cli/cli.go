@@ -257,7 +257,7 @@ func (p Program) bindEnv(cmd *cobra.Command, foreign map[string]string) {
 				break
 			}
 		}
-		return nil
+		return refuseZeros(cmd.Flags())
 	}
 	cmd.SetFlagErrorFunc(unknownFlag)
 }

@@ -64,18 +64,19 @@ func mayWrite(path string, force bool) error {
 
 func (p Program) dataInfoCommand() *cobra.Command {
 	var asJSON bool
-	var spread float64
+	var spread optionalNumber
 	cmd := &cobra.Command{
 		Use:     "info FILE",
 		Short:   "Describe a bar file: its span, gaps, prices, spreads and digest",
 		Example: "  coordinator data info year.parquet\n  coordinator data info synthetic:70000,seed=7 --json",
 		Args:    oneArg("FILE", "coordinator data info --help"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread})
+			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value})
 			if err != nil {
 				return err
 			}
-			info := describedData{bars.Describe(set.Bars), expiryOf(set.Bars)}
+			p.warnSpread(set, spread)
+			info := describedData{set.Describe(), expiryOf(set.Bars)}
 			if asJSON {
 				enc := json.NewEncoder(p.Stdout)
 				enc.SetIndent("", "  ")
@@ -85,13 +86,20 @@ func (p Program) dataInfoCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every gap")
-	cmd.Flags().Float64Var(&spread, "spread-bps", 0, fmt.Sprintf("spread to assume where the file has none, in bps (default %v)", bars.DefaultSpreadBps))
+	cmd.Flags().Var(&spread, "spread-bps", spreadHelp)
 	p.bindEnv(cmd, nil)
 	return cmd
 }
 
+// warnSpread says where --spread-bps has no effect.
+func (p Program) warnSpread(set bars.Set, spread optionalNumber) {
+	if text := uselessSpread(set, spread); text != "" {
+		fmt.Fprintf(p.Stderr, "warning: %s\n", text)
+	}
+}
+
 func (p Program) dataConvertCommand() *cobra.Command {
-	var spread float64
+	var spread optionalNumber
 	var force bool
 	cmd := &cobra.Command{
 		Use:     "convert IN OUT",
@@ -107,15 +115,16 @@ func (p Program) dataConvertCommand() *cobra.Command {
 			if err := mayWrite(args[1], force); err != nil {
 				return err
 			}
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread})
+			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value})
 			if err != nil {
 				return err
 			}
+			p.warnSpread(set, spread)
 			if err := bars.WriteFile(args[1], set.Bars); err != nil {
 				return err
 			}
 			fmt.Fprintf(p.Stdout, "%s: %d bars", args[1], len(set.Bars))
-			if set.SpreadBps != 0 {
+			if set.SpreadAssumed {
 				fmt.Fprintf(p.Stdout, ", with an assumed spread of %v bps", set.SpreadBps)
 			}
 			fmt.Fprintln(p.Stdout)
@@ -123,7 +132,7 @@ func (p Program) dataConvertCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite OUT if it exists")
-	cmd.Flags().Float64Var(&spread, "spread-bps", 0, fmt.Sprintf("spread to assume where the input has none, in bps (default %v)", bars.DefaultSpreadBps))
+	cmd.Flags().Var(&spread, "spread-bps", spreadHelp)
 	p.bindEnv(cmd, nil)
 	return cmd
 }

@@ -74,6 +74,7 @@ func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.serve, "exec-serve", false, "exec: one process a slot serves many chunks")
 	fl.IntVar(&f.recycle, "exec-recycle", 0, "exec: chunks after which a serving process is replaced (0: never)")
 	fl.Var(&f.memoryMax, "exec-memory-max", "exec: memory that a command may have, as 4G")
+	aboveZero(fl, "exec-memory-max", "bytes above 0; without the flag there is no limit")
 	fl.Var(&f.memPerTask, "exec-mem-per-task", "exec: memory that must be free on the host before a chunk starts")
 	fl.DurationVar(&f.grace, "grace", execengine.DefaultGrace, "exec: how long a command may go on after it was asked to stop")
 	fl.DurationVar(&f.stall, "stall-timeout", execengine.DefaultStall, "exec: a command without a new bar or phase for so long has failed (0: never)")

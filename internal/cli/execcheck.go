@@ -33,7 +33,7 @@ func (p Program) execCommand() *cobra.Command {
 
 type execCheckFlags struct {
 	policy, data, pregate string
-	spreadBps             float64
+	spreadBps             optionalNumber
 	bars                  int64
 	from, to              string
 	cuts                  []int
@@ -72,13 +72,14 @@ replayed), 3 the command failed.`,
 	fl.StringVar(&f.policy, "policy", "", "the policy file")
 	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
 	fl.Int64Var(&f.bars, "bars", 0, "how many bars to replay, the first that have a whole warm-up (default: all)")
+	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
 	fl.StringVar(&f.from, "from", "", "replay from the bar of this time on, instead of --bars")
 	fl.StringVar(&f.to, "to", "", "replay up to the bar before this time")
 	fl.IntSliceVar(&f.cuts, "cuts", []int{2, 3, 7}, "into how many pieces the range is cut, each in turn")
 	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "a column of the trades that is not compared; may be repeated")
 	fl.StringVar(&f.dir, "dir", "", "keep what the command leaves in this directory, new or empty (default: a temporary one that goes)")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: the gate, whatever the policy says")
-	fl.Float64Var(&f.spreadBps, "spread-bps", 0, "spread to assume where the data has none, in bps")
+	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.exec.bindCommand(fl)
 	f.exec.bindRun(fl)
@@ -101,6 +102,11 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	if len(argv) == 0 {
 		return &usageError{"the command is missing", hint}
 	}
+	for _, n := range f.cuts {
+		if n < 2 {
+			return &usageError{fmt.Sprintf("--cuts %d: a cut into %d pieces (want 2 or more)", n, n), hint}
+		}
+	}
 	spec, err := f.exec.spec(argv, true)
 	if err != nil {
 		return err
@@ -109,9 +115,12 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	if err != nil {
 		return err
 	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: true})
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: true})
 	if err != nil {
 		return err
+	}
+	for _, text := range contradictions(pol, set, f.spreadBps, true) {
+		fmt.Fprintf(p.Stderr, "warning: %s\n", text)
 	}
 	at, err := f.bounds(set.Bars, pol.WarmupBars)
 	if err != nil {

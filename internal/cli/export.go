@@ -58,6 +58,7 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
 	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
 	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long to try")
+	aboveZero(fl, "timeout", "a duration above 0")
 	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, natsEnv)

@@ -68,6 +68,7 @@ are shown as \u001b and the like, and secrets as [removed], unless --raw is give
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.IntVar(&f.attempt, "attempt", 0, "that attempt's (default: the last one's)")
+	aboveZero(fl, "attempt", "1 or more; without the flag the last one's are shown")
 	fl.BoolVar(&f.stdout, "stdout", false, "the standard output instead of the standard error")
 	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
 	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")

@@ -10,44 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"gx1replay/internal/execengine"
+	"gx1replay/internal/nearest"
 	"gx1replay/internal/process"
 )
-
-// nearest is the one of names that word is most likely a misspelling of; empty:
-// none is near.
-func nearest(word string, names []string) string {
-	best, at := "", len(word)/3+2
-	for _, name := range names {
-		if d := editDistance(word, name); d < at {
-			best, at = name, d
-		}
-	}
-	return best
-}
-
-// editDistance is the number of bytes to insert, remove, replace, or exchange
-// with the next one, to make b of a (optimal string alignment).
-func editDistance(a, b string) int {
-	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
-	for j := range rows[1] {
-		rows[1][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, now := rows[(i-1)%3], rows[i%3], rows[(i+1)%3]
-		now[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 0
-			if a[i-1] != b[j-1] {
-				change = 1
-			}
-			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				now[j] = min(now[j], before[j-2]+1)
-			}
-		}
-	}
-	return rows[(len(a)+1)%3][len(b)]
-}
 
 // maxWord bounds what is compared with the names that there are.
 const maxWord = 64
@@ -96,7 +61,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 func misspelt(msg, word string, names []string, path string) error {
 	hint := path + " --help"
 	if len(word) <= maxWord {
-		if name := nearest(word, names); name != "" {
+		if name := nearest.Of(word, names); name != "" {
 			msg += fmt.Sprintf(" (the nearest is %s)", name)
 		}
 	}
@@ -128,7 +93,7 @@ func (p Program) warnUnknownVariables() {
 		}
 		text := fmt.Sprintf("warning: the environment variable %.64s belongs to no flag and has no effect", name)
 		if len(name) <= maxWord {
-			if near := nearest(name, names); near != "" {
+			if near := nearest.Of(name, names); near != "" {
 				text += " (the nearest is " + near + ")"
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 )
 
 // What is tried where the user does not say how much.
@@ -29,11 +30,13 @@ const (
 
 type policyCheckFlags struct {
 	data, pregate string
-	spreadBps     float64
+	spreadBps     optionalNumber
 	bars          int64
 	cuts          int
 	seed          uint64
 	strict        bool
+	lenient       bool
+	acceptNewer   bool
 	asJSON        bool
 }
 
@@ -71,11 +74,14 @@ Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
 	fl.SortFlags = false
 	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
 	fl.Int64Var(&f.bars, "bars", 0, "replay that many bars at the data's end (default: all)")
+	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
 	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "how often to replay without the future; each time costs half a replay")
 	fl.Uint64Var(&f.seed, "seed", 1, "which bars to cut at")
-	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
+	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
-	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.BoolVar(&f.strict, "strict", false, strictHelp)
+	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
+	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)
 	return cmd
@@ -184,7 +190,7 @@ func (c *policyChecked) fail(err error) {
 
 // inspectPolicy fills in c. An error is one that leaves nothing more to say.
 func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCheckFlags) error {
-	pol, err := p.policy(runFlags{policy: c.Path, pregate: f.pregate, strict: f.strict, quiet: true})
+	pol, err := p.policy(runFlags{policy: c.Path, pregate: f.pregate, strict: f.strict, lenient: f.lenient, acceptNewer: f.acceptNewer, quiet: true})
 	if err != nil {
 		return err
 	}
@@ -219,7 +225,7 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 	if f.data == "" {
 		return nil
 	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps})
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value})
 	if err != nil {
 		return err
 	}
@@ -239,10 +245,14 @@ func (c *policyChecked) audit(ctx context.Context, job replay.Job, set bars.Set,
 		return fmt.Errorf("checking %s on %s: %w", c.Path, set.Source, err)
 	}
 	c.Audit = &audit
-	if want := c.Needs.TimeframeSec; !c.Needs.TimeframeAssumed && n > 1 && c.Data.BarLengthSec != want {
-		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning,
-			Text: fmt.Sprintf("the policy is for %s, and the data's bars are %v apart", c.Timeframe, job.BarLength)})
+	warn := func(text string) {
+		if text != "" {
+			c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: text})
+		}
 	}
+	warn(otherTimeframe(job.Policy, *c.Needs, n, c.Data.BarLengthSec))
+	warn(uselessSpread(set, f.spreadBps))
+	warn(trade.ManyExpired(audit.Dry.DropReasons[trade.DropExpired], audit.Dry.Signals))
 	c.Findings = append(c.Findings, audit.Findings()...)
 	c.Findings = append(c.Findings, replay.EpsilonFindings(job.Policy.Features, set.Bars)...)
 	return nil

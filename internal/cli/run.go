@@ -41,12 +41,13 @@ type runFlags struct {
 	chunkBars                                   int64
 	order, listen                               string
 	exec                                        execFlags
-	spreadBps                                   float64
+	spreadBps                                   optionalNumber
 	timeout                                     seconds
 	drain, lease                                time.Duration
 	maxFailures, exitOnStop, replicas           int
 	pregate                                     string
-	strict, stopAuth, keepBus, quiet            bool
+	strict, lenient, acceptNewer                bool
+	stopAuth, keepBus, quiet                    bool
 	retryFailed, explain, noGuardian            bool
 	decisions                                   bool
 	sync                                        string
@@ -107,8 +108,10 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
 	fl.Var(&f.timeout, "timeout", "time-box of the run, in seconds or as a duration")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
-	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
-	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
+	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
+	fl.BoolVar(&f.strict, "strict", false, strictHelp)
+	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
+	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
 	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
 	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
@@ -121,6 +124,7 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	f.exec.bindRun(fl)
 	f.connect.bind(fl, "", "URL of a JetStream bus, or several with commas, instead of the embedded one")
 	fl.IntVar(&f.replicas, "replicas", 0, "copies of what the bus keeps: 1, 3 or 5 (default: 3 on a cluster of three servers or more, else 1)")
+	aboveZero(fl, "replicas", "1, 3 or 5; without the flag the cluster's size decides")
 	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; a free port if this one is taken")
 	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
 	fl.StringVar(&f.sync, "sync", syncDefault, "when the embedded bus syncs its files: default (each 2 minutes), or always (before each answer)")
@@ -131,6 +135,13 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	p.bindEnv(cmd, env)
 	return cmd
 }
+
+// Helps of flags that several verbs have.
+const (
+	strictHelp      = "unknown keys of the policy are errors, also those of other programs"
+	lenientHelp     = "unknown keys of the policy are warnings, also those that look misspelt: for old files"
+	acceptNewerHelp = "read model files of later library versions than the newest known one; unknown fields stay errors"
+)
 
 const (
 	// execChunks is how many chunks a worker has with exec: commands are slow,
@@ -212,7 +223,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	cfg := coordinator.Config{
 		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol,
 		Load: func(context.Context) (bars.Set, error) {
-			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: f.exec.exec()})
+			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: f.exec.exec()})
 			if len(set.ExtraSkipped) > 0 {
 				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
 			}
@@ -220,6 +231,12 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 				for _, w := range replay.EpsilonFindings(pol.Features, set.Bars) {
 					ui.say("%s: %s", w.Level, w.Text)
 					log.Warn("a feature is not what it is at larger prices", "reason", w.Text)
+				}
+			}
+			if err == nil {
+				for _, text := range contradictions(pol, set, f.spreadBps, f.exec.exec()) {
+					ui.say("warning: %s", text)
+					log.Warn("policy and data contradict each other", "what", text)
 				}
 			}
 			return set, err
@@ -352,7 +369,13 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 	if f.policy == "" {
 		return policy.Policy{}, &usageError{"--policy is missing: which policy?", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
 	}
-	opt := policy.Options{Strict: f.strict, NeedModel: !f.exec.exec()}
+	if f.strict && f.lenient {
+		return policy.Policy{}, &usageError{msg: "--strict and --lenient exclude each other", hint: "coordinator run --help"}
+	}
+	opt := policy.Options{
+		Strict: f.strict, RefuseMistakes: !f.lenient && !f.exec.exec(),
+		NeedModel: !f.exec.exec(), AcceptNewerModel: f.acceptNewer,
+	}
 	if v := p.Getenv(policy.PregateEnv); v != "" {
 		opt.PregateEnv = &v
 	}
@@ -408,7 +431,7 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 	case f.lease < time.Second || f.lease > time.Hour:
 		return bad("--lease-duration %v (want 1s to 1h)", f.lease)
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
-		return bad("--replicas %d (want 1, 3 or 5, or 0 for the default)", f.replicas)
+		return bad("--replicas %d (want 1, 3 or 5)", f.replicas)
 	case f.replicas != 0 && !f.connect.external():
 		return bad("--replicas %d without --nats: the embedded bus is one server", f.replicas)
 	case f.maxFailures < 1:

@@ -39,6 +39,7 @@ machine is found by its name; --nats or --context name the bus of others.`,
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it stands in the perf JSON")
 	cmd.Flags().DurationVar(&timeout, "timeout", stopPatience, "how long to try")
+	aboveZero(cmd.Flags(), "timeout", "a duration above 0")
 	connect.bind(cmd.Flags(), "", "URL of the run's bus, if it is not a run of this machine")
 	p.bindEnv(cmd, natsEnv)
 	return cmd

@@ -294,6 +294,7 @@ func (u *ui) summary(out export.Outcome) {
 		NetPnlBps: t.NetPnlBps, Signals: t.Signals, Expired: t.Expired,
 		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
 	}
+	s.WithoutRows, s.Remarks = out.Result.WithoutRows, out.Result.Remarks
 	if wall > 0 {
 		s.BarsPerSec = float64(s.BarsReplayed-u.kept.Load()) / wall.Seconds()
 	}

@@ -71,6 +71,7 @@ worker takes it at once.`,
 	fl.SortFlags = false
 	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several with commas")
 	fl.IntVar(&f.concurrency, "concurrency", 0, "chunks to replay at a time (default: 1 with --engine exec, else one a CPU)")
+	aboveZero(fl, "concurrency", fmt.Sprintf("1 to %d", maxSlots))
 	fl.DurationVar(&f.maxRuntime, "max-runtime-per-chunk", 0, "an attempt at a chunk that takes longer has failed (0: none does)")
 	fl.DurationVar(&f.idle, "exit-when-idle", 0, "end when no chunk was to be had for so long, for autoscalers (0: wait on)")
 	fl.Lookup("exit-when-idle").NoOptDefVal = defaultIdle
@@ -155,7 +156,7 @@ const maxSlots = 1024
 func (f *workerFlags) slots(local bool) (int, error) {
 	switch {
 	case f.concurrency < 0 || f.concurrency > maxSlots:
-		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d, or 0 for the default)", f.concurrency, maxSlots)}
+		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d)", f.concurrency, maxSlots)}
 	case f.maxRuntime < 0:
 		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for none)", f.maxRuntime)}
 	case f.keepWork < 0:

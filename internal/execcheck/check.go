@@ -213,7 +213,7 @@ func (c *checker) read(p Piece, out string, _ footer.Footer) (left, error) {
 	if err != nil {
 		return l, err
 	}
-	if t == nil {
+	if t == nil || len(t.Content) == 0 {
 		l.nothing = true
 		return l, nil
 	}

@@ -36,7 +36,7 @@ func (c *checker) join(whole left, parts []left) (*joined, error) {
 	counted := slices.Clone(whole.table.counted)
 	for k, part := range parts {
 		j.pieces = append(j.pieces, part.piece.Bars)
-		if part.nothing {
+		if part.nothing || len(part.table.rows) == 0 { // a table without rows says nothing of columns
 			continue
 		}
 		if !slices.Equal(part.table.header, j.header) {

@@ -239,6 +239,8 @@ func (e *Emit) trades(dir *safefile.Dir) (Emission, error) {
 		return out, err
 	}
 	out.Own = t
-	out.Artifacts = append(out.Artifacts, newArtifact(trade.OwnTradesName, t.Content))
+	if len(t.Content) > 0 {
+		out.Artifacts = append(out.Artifacts, newArtifact(trade.OwnTradesName, t.Content))
+	}
 	return out, nil
 }

@@ -127,7 +127,9 @@ func reading[T any](path string, read func(*safefile.Dir) (T, error)) (T, error)
 }
 
 // read calls each with every row: its place and the values of columns. What is
-// no table, and a column that is missing, is an error.
+// no table, and a column that is missing, is an error. A table without rows,
+// also an empty file and a frame without columns, says nothing: its header is
+// not looked at.
 func (t *tableFile) read(columns []tableColumn, each func(p place, row []cell) error) error {
 	f, err := t.open()
 	if err != nil {
@@ -145,24 +147,21 @@ func (t *tableFile) readCSV(r io.Reader, columns []tableColumn, each func(place,
 	cr.ReuseRecord = true
 	header, err := cr.Read()
 	if err == io.EOF {
-		if t.partial {
-			return nil
-		}
-		return fmt.Errorf("%s is empty (want a line of column names, then rows)", t.name)
+		return nil
 	}
 	if err != nil {
 		return t.broken(err)
 	}
 	header = slices.Clone(header)
-	at, err := t.match(header, csvIndex, columns)
-	if err != nil {
-		return err
-	}
+	at, errHeader := t.match(header, csvIndex, columns)
 	row := make([]cell, len(columns))
 	for {
 		record, err := cr.Read()
 		if err == io.EOF {
 			return nil
+		}
+		if errHeader != nil {
+			return errHeader
 		}
 		if err != nil {
 			return t.broken(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/parquet-go/parquet-go"
@@ -58,11 +59,22 @@ func (t *tableFile) readParquet(f *os.File, pick func(header []string) ([]int, e
 	for _, c := range file.Root().Columns() {
 		header = append(header, c.Name())
 	}
+	if len(header) == 0 {
+		return nil // a frame without columns
+	}
 	at, err := pick(header)
 	if err != nil {
+		if !hasRows(file) {
+			return nil
+		}
 		return err
 	}
 	return t.readColumns(file, at, each)
+}
+
+// hasRows says that a file has a row, by its own count or by that of a group.
+func hasRows(file *parquet.File) bool {
+	return file.NumRows() > 0 || slices.ContainsFunc(file.RowGroups(), func(g parquet.RowGroup) bool { return g.NumRows() > 0 })
 }
 
 // readColumns calls each with every row of the columns at, -1 for one that is

@@ -27,8 +27,8 @@ type Trades struct {
 	// with its end. What the command wrote is not changed.
 	Content []byte
 	Rows    int
-	// PnlBps is the sum of the column pnl_bps; Pnl: it is there, and each of
-	// its rows has a finite number.
+	// PnlBps is the sum of the column pnl_bps; Pnl: each row has a finite number
+	// there.
 	PnlBps float64
 	Pnl    bool
 }
@@ -40,7 +40,9 @@ var tradesNames = [...]string{"trades.csv", "trades.parquet", "trade_outcomes*.c
 // ReadTrades reads the trades that a command with --exec-emits trades leaves in
 // dir, under the first of tradesNames that is there: CSV as it is, parquet as
 // the CSV of its columns. It is UTF-8 of at most 64 MiB whose first line names
-// the columns. Nil: the command left none, or an empty file.
+// the columns. Nil: the command left none. A file that is empty, or holds what
+// pandas writes of a frame without columns, is a table of no rows without
+// Content.
 //
 // With partial, of a command that was ended, a last line that has no end is
 // torn and is left out, and so is a parquet file that was not finished.
@@ -111,7 +113,10 @@ func (t *tableFile) trades(text []byte) (*Trades, error) {
 		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, nil
+		if t.partial {
+			return nil, nil // it had not come to its header
+		}
+		return &Trades{Pnl: true}, nil
 	}
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("%s is not UTF-8", t.name)
@@ -131,7 +136,7 @@ func (t *tableFile) trades(text []byte) (*Trades, error) {
 	}
 	out := &Trades{Header: slices.Clone(header), Content: text}
 	at := slices.IndexFunc(header, func(h string) bool { return strings.TrimSpace(h) == pnlColumn })
-	out.Pnl = at >= 0
+	out.Pnl = true // the sum of no rows
 	cr.ReuseRecord = true
 	for {
 		row, err := cr.Read()
@@ -142,11 +147,17 @@ func (t *tableFile) trades(text []byte) (*Trades, error) {
 			return nil, t.broken(err)
 		}
 		out.Rows++
+		if at < 0 {
+			out.Pnl = false
+		}
 		if out.Pnl {
 			pnl, err := strconv.ParseFloat(strings.TrimSpace(row[at]), 64)
 			out.PnlBps += pnl
 			out.Pnl = err == nil && !math.IsNaN(out.PnlBps) && !math.IsInf(out.PnlBps, 0)
 		}
+	}
+	if out.Rows == 0 && len(header) == 1 && (strings.TrimSpace(header[0]) == csvIndex || header[0] == parquetIndex) {
+		return &Trades{Pnl: true}, nil // the index of a frame without columns
 	}
 	if !out.Pnl {
 		out.PnlBps = 0

@@ -21,6 +21,8 @@ func TestReadTrades(t *testing.T) {
 		"the original's":     {"trade_outcomes_run_chunk_3.csv", ",trade_id\n0,T1\n", ",trade_id\n0,T1\n", 1},
 		"an empty one":       {"trades.csv", "", "", 0},
 		"of an empty frame":  {"trades.csv", "\n", "", 0},
+		"with its index":     {"trades.csv", "\"\"\n", "", 0},
+		"blank lines":        {"trade_outcomes_1.csv", "\r\n \n", "", 0},
 		"none that is known": {"positions.csv", "id\n1\n", "", 0},
 	} {
 		dir := t.TempDir()
@@ -31,8 +33,11 @@ func TestReadTrades(t *testing.T) {
 			continue
 		}
 		if c.want == "" {
-			if got != nil {
-				t.Errorf("%s: %q", name, got.Content)
+			if none := strings.HasPrefix(name, "none"); none != (got == nil) || got != nil && (got.Content != nil || got.Rows != 0 || !got.Pnl || got.PnlBps != 0) {
+				t.Errorf("%s: %+v", name, got)
+			}
+			if got, err := ReadTrades(dir, true); got != nil && len(got.Content) > 0 || err != nil {
+				t.Errorf("%s, of a stopped command: %+v, %v", name, got, err)
 			}
 			continue
 		}

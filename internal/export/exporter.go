@@ -40,6 +40,11 @@ type Result struct {
 	Totals perf.Totals
 	// Settled: which trades the run has is known for good.
 	Settled bool
+	// WithoutRows are closed trades that are in no row of the trades file,
+	// though other trades are, or could not be read.
+	WithoutRows int64
+	// Remarks are sentences about the trades for who reads them first.
+	Remarks []string
 	// SetAside is where the file went that stood there and was no export of
 	// this run; WhySetAside says what was wrong with it. Empty: there was
 	// none.

@@ -76,7 +76,7 @@ type DataFile struct {
 // NewDataFile names the data set of a run.
 func NewDataFile(data run.Data) *DataFile {
 	return &DataFile{data: data, load: sync.OnceValues(func() ([]bars.Bar, error) {
-		set, err := bars.Open(data.Source, bars.ReadOptions{SpreadBps: data.SpreadBps})
+		set, err := bars.Open(data.Source, bars.ReadOptions{SpreadBps: &data.SpreadBps})
 		if err != nil {
 			return nil, err
 		}

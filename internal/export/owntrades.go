@@ -26,21 +26,26 @@ var errNoOwn = errors.New("no chunk has left trades")
 
 // joinOwn joins the trades that a command has made by itself, those of the
 // first chunk first, into the trades file of the run: the header once, then
-// the rows as they are. Chunks whose trades cannot be had, or have another
-// header than the first, are left out; that is logged, and the trades that they
+// the rows. Columns are matched by name: those of the first chunk that has rows
+// come first, and further ones of other chunks after them (ownColumns). Rows
+// of a chunk that has all of them in their order stay as they are. Chunks whose
+// trades cannot be had are left out; that is logged, and the trades that they
 // count are without rows. Nothing is selected, and each chunk's own counts
 // stand.
 func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selection, error) {
-	j := &ownJoin{Selector: s, sel: perf.NewSelection(chunks)}
-	j.sel.Scope, j.sel.Final = perf.ScopeCommand, true
-	for _, c := range chunks {
-		j.sel.TotalPnlBps += c.Line.Footer().PnlBps
-	}
-	var err error
-	if s.NoFiles {
-		err = j.write(ctx, chunks, io.Discard)
-	} else {
-		err = j.writeFile(ctx, chunks)
+	j := &ownJoin{Selector: s}
+	err := errMoreColumns
+	for errors.Is(err, errMoreColumns) { // twice at most: the first time has found all columns
+		j.sel = perf.NewSelection(chunks)
+		j.sel.Scope, j.sel.Final = perf.ScopeCommand, true
+		for _, c := range chunks {
+			j.sel.TotalPnlBps += c.Line.Footer().PnlBps
+		}
+		if s.NoFiles {
+			err = j.write(ctx, chunks, io.Discard)
+		} else {
+			err = j.writeFile(ctx, chunks)
+		}
 	}
 	switch {
 	case err == nil || errors.Is(err, errNoOwn):
@@ -59,8 +64,8 @@ func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selec
 // ownJoin is one joining under way.
 type ownJoin struct {
 	*Selector
-	sel    perf.Selection
-	header []string // nil: no chunk had one yet
+	sel     perf.Selection
+	columns ownColumns
 }
 
 // writeFile writes the trades file, aside, synced and renamed.
@@ -84,10 +89,14 @@ func (j *ownJoin) writeFile(ctx context.Context, chunks []perf.Chunk) error {
 	return err
 }
 
-// write writes header and rows to w, and counts what is left out.
+// write writes header and rows to w, and counts what is left out. If it comes
+// to columns that the header, which is written, does not have, it looks for all
+// of them and returns errMoreColumns.
 func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var rowless *ownRows // the header of a table without rows, if there is no other
+	begun, more := false, false
 	for i, got := range readAhead(ctx, chunks, j.read) {
 		if chunks[i].Line.IsZero() {
 			continue
@@ -99,14 +108,12 @@ func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) e
 		switch {
 		case err != nil:
 			j.sel.Final = false
-		case rows == nil:
-		case j.header == nil:
-			j.header = rows.header
-			if _, err := w.Write(rows.first); err != nil {
-				return err
+		case rows != nil && rows.n == 0:
+			if rowless == nil {
+				rowless = rows
 			}
-		case !slices.Equal(j.header, rows.header):
-			err = fmt.Errorf("its columns are %.200q (want those of the chunks before, %.200q)", rows.header, j.header)
+		case rows != nil:
+			err = j.columns.add(rows.header)
 		}
 		if err != nil {
 			j.Logger.Warn("the trades of a chunk are left out", "chunk_idx", i, "error", err)
@@ -115,15 +122,43 @@ func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) e
 			j.sel.Trades.WithoutRows += chunks[i].Line.Footer().NTradesClosed
 			continue
 		}
-		if _, err := w.Write(rows.rest); err != nil {
+		if rows.n == 0 {
+			continue
+		}
+		if begun && j.columns.grown() {
+			more = true
+		}
+		if more {
+			continue // to find the columns of all chunks
+		}
+		if !begun {
+			begun = true
+			header, err := j.columns.line(rows)
+			if err == nil {
+				_, err = w.Write(header)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		text, err := j.columns.place(rows)
+		if err != nil {
+			return fmt.Errorf("placing the trades of chunk %d: %w", i, err)
+		}
+		if _, err := w.Write(text); err != nil {
 			return err
 		}
 	}
-	if err := context.Cause(ctx); err != nil {
+	switch err := context.Cause(ctx); {
+	case err != nil:
 		return err
-	}
-	if j.header == nil {
+	case more:
+		return errMoreColumns
+	case !begun && rowless == nil:
 		return errNoOwn
+	case !begun:
+		_, err := w.Write(rowless.first)
+		return err
 	}
 	return nil
 }

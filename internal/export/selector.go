@@ -113,6 +113,8 @@ type pass struct {
 	unfinished  int     // signals whose end is needed and could not be had
 	noEnd       error   // why, the first time
 
+	fills fillCheck // of a command's own signals
+
 	decisions bool          // there are some
 	picks     []trade.Picks // of each chunk whose signals were there, if there are decisions
 }
@@ -187,7 +189,23 @@ func (p *pass) run(ctx context.Context) error {
 		}
 		p.sel.NetPnlBps = &net
 	}
+	p.sel.Remarks = p.remarks()
 	return nil
+}
+
+// remarks are what a reader of the trades must know first.
+func (p *pass) remarks() []string {
+	var out []string
+	if text := trade.ManyExpired(p.attribution.DropReasons[trade.DropExpired], p.attribution.NSignals); text != "" {
+		out = append(out, text)
+	}
+	if text := p.fills.remark(); text != "" {
+		out = append(out, text)
+	}
+	for _, text := range out {
+		p.Logger.Warn("trades need a look", "what", text)
+	}
+	return out
 }
 
 // chunk selects among the signals of chunk i. What an attempt has not brought
@@ -201,6 +219,13 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 	picks, drops, err := p.pass.Next(signals, finish)
 	if err != nil {
 		return err
+	}
+	if p.theirs && p.Bars != nil {
+		for k := range picks.All() {
+			if err := p.fills.check(ctx, &signals[k], p.Bars); err != nil {
+				return err
+			}
+		}
 	}
 	if p.decisions {
 		p.picks[i] = picks

@@ -185,6 +185,10 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	}
 	r.Selection = perf.HoldingOf(merged, r.Selection, old.file.Report.Selection)
 	res.Totals, res.Settled = r.Count(merged), r.Selection.Settled()
+	if t := r.Selection.Trades; t.File != "" || !res.Settled { // else a command has left no trades at all
+		res.WithoutRows = t.WithoutRows
+	}
+	res.Remarks = r.Selection.Remarks
 	// Merge sees to this already; it is the promise that matters most.
 	if got, had := res.Totals.Coverage.ReplayedBars, old.file.Totals.Coverage.ReplayedBars; got < had {
 		return res, fmt.Errorf("%d bars (%s holds %d): %w", got, s.path, had, ErrFewer)

@@ -48,7 +48,7 @@ func (s *Selector) writeFiles(ctx context.Context, r perf.Report, p *pass) (name
 	metrics := trade.Measure(p.closed(), p.sessions, s.Policy.Costs)
 	summary := trade.Summary{
 		RunID: r.RunID, Outcome: string(totals.Outcome), Scope: string(p.sel.Scope), Policy: r.Policy.Name, Fill: r.Fill, Data: r.Data,
-		OpenPnlBps: p.openPnlBps, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(s.Target.Curve()),
+		OpenPnlBps: p.openPnlBps, WithoutRows: p.sel.Trades.WithoutRows, Remarks: p.sel.Remarks, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(s.Target.Curve()),
 	}
 	sum := sha256.New()
 	for _, f := range []struct {

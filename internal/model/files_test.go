@@ -20,15 +20,27 @@ func edited(t *testing.T, file, old, new string) []byte {
 func TestXGBoostErrors(t *testing.T) {
 	const trees = "xgb_base.json: learner.gradient_booster.model.trees"
 	for _, c := range []struct{ old, new, want string }{
-		{`{"learner"`, `{"learners"`, "xgb_base.json: learner: is missing"},
+		{`{"learner"`, `{"learners"`, "xgb_base.json: learners: is an unknown field, which may change predictions (want the fields of XGBoost up to 3.4 alone)"},
+		{`"learner":{`, `"learner":null,"unread":{`, "xgb_base.json: unread: is an unknown field"},
 		{`"version":[1,7,4]`, `"versions":[1,7,4]`, "xgb_base.json: version: is missing"},
-		{`"version":[1,7,4]`, `"version":[4,0,0]`, "version: 4 is not supported (want XGBoost 1 to 3)"},
+		{`"version":[1,7,4]`, `"version":[4,0,0]`, "version: XGBoost 4.0 is newer than the newest known version, 3.4 (--accept-newer-model reads it like that one; unknown fields stay errors)"},
+		{`"version":[1,7,4]`, `"version":[3,5,0]`, "version: XGBoost 3.5 is newer than the newest known version, 3.4"},
+		{`"version":[1,7,4]`, `"version":[0,90,0]`, "version: 0.90 is not supported (want XGBoost 1.0 to 3.4)"},
 		{`"name":"binary:logistic"`, `"name":"reg:squarederror"`, `learner.objective.name: "reg:squarederror" is not supported (want binary:logistic)`},
-		{`"name":"gbtree"`, `"name":"dart"`, `learner.gradient_booster.name: "dart" is not supported (want gbtree)`},
+		{`"name":"gbtree"`, `"name":"gblinear"`, `learner.gradient_booster.name: "gblinear" is not supported (want gbtree or dart)`},
+		{`"name":"gbtree"`, `"name":"dart"`, "learner.gradient_booster.gbtree: is missing, or stands beside a model"},
+		{`"tree_info"`, `"weight_drop":[1,1],"tree_info"`, "learner.gradient_booster.model.weight_drop: has 2 weights (want 12, one per tree)"},
+		{`"name":"gbtree"`, `"weight_drop":[1,1,1],"name":"gbtree"`, "learner.gradient_booster.weight_drop: has 3 weights (want 12, one per tree)"},
+		{`"tree_info"`, `"iteration_indptr":[0,2,4],"tree_info"`, "model.iteration_indptr: ends with tree 4 of 12 (want all of them)"},
+		{`"tree_info"`, `"cats":{"enc":[],"feature_segments":[],"sorted_idx":[0]},"tree_info"`, "model.cats: categories are not supported"},
+		{`"tree_info"`, `"cats":{"enc":[{"type":6,"values":[1]}]},"tree_info"`, "model.cats.enc[0]: categories are not supported"},
+		{`"categories":[]`, `"categories":[1]`, trees + "[0].categories: has 1 entries (want none"},
+		{`"categories":[]`, `"leaf_weights":[1,2],"categories":[]`, trees + "[0].leaf_weights: has 2 entries (want none"},
+		{`"id":0`, `"id":3`, trees + "[0].id: 3 (want 0, its place)"},
 		{`"num_class":"0"`, `"num_class":"3"`, `learner.learner_model_param.num_class: "3" is not supported`},
 		{`"num_target":"1"`, `"num_target":"2"`, `learner.learner_model_param.num_target: "2" is not supported`},
 		{`"num_trees":"12"`, `"num_trees":"13"`, `gbtree_model_param.num_trees: "13", but there are 12 trees`},
-		{`"tree_info":[0,`, `"tree_info":[`, "model.tree_info: has 11 entries (want 12, one a tree)"},
+		{`"tree_info":[0,`, `"tree_info":[`, "model.tree_info: has 11 entries (want 12, one per tree)"},
 		{`"tree_info":[0,0`, `"tree_info":[0,1`, "model.tree_info[1]: output 1 is not supported"},
 		{`"feature_types":[]`, `"feature_types":["float","c"]`, "learner.feature_types[1]: categorical features are not supported"},
 		{`"feature_names":[]`, `"feature_names":["atr14"]`, "learner.feature_names: names 1 features of 6"},
@@ -55,7 +67,7 @@ func TestXGBoostErrors(t *testing.T) {
 		{`"trees":[`, `"trees":[null,`, `num_trees: "12", but there are 13 trees`},
 		{`"tree_info"`, `tree_info"`, "xgb_base.json: byte "},
 	} {
-		m, err := ParseXGBoost("xgb_base.json", edited(t, "xgb_base.json", c.old, c.new), fixtureFeatures)
+		m, err := ParseXGBoost("xgb_base.json", edited(t, "xgb_base.json", c.old, c.new), fixtureFeatures, false)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "xgb_base.json: ") || m != nil {
 			t.Errorf("%s for %s: %v\n(want an error with %q)", c.new, c.old, err, c.want)
 		}
@@ -81,7 +93,7 @@ func TestSmallFilesErrors(t *testing.T) {
 			file = smallLightGBM
 		}
 		indexOf(t, []byte(file), c.old)
-		_, err := parse(c.kind, "m", []byte(strings.Replace(file, c.old, c.new, 1)), fixtureFeatures)
+		_, err := parse(c.kind, "m", []byte(strings.Replace(file, c.old, c.new, 1)), fixtureFeatures, false)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s for %s: %v\n(want %s)", c.new, c.old, err, c.want)
 		}
@@ -92,18 +104,20 @@ func TestSmallFilesErrors(t *testing.T) {
 func TestXGBoostVersions(t *testing.T) {
 	rows := readRows(t, "xgb_base.csv")
 	for _, c := range []struct{ old, new string }{
-		{`"base_score":"2.7E-1"`, `"base_score":"[2.7E-1]"`},           // 3.1
-		{`"default_left":[1,1,1`, `"default_left":[true,true,true`},    // 1.0 to 1.5
-		{`"num_class":"0","num_feature"`, `"num_feature"`},             // unset
-		{`,"num_target":"1"`, ``},                                      // before 1.6
-		{`"size_leaf_vector":"0"}},{`, `"size_leaf_vector":"1"}},{`},   // 2.0
-		{`"best_iteration":"5","best_ntree_limit":"12"`, ``},           // 2.1
-		{`"version":[1,7,4]`, `"version":[3,1,0]`},                     //
-		{`"feature_types":[]`, `"feature_types":["float","int","q"]`},  //
-		{`"tree_info":[`, `"iteration_indptr":[0,2,4],"tree_info":[`},  // 2.0
-		{`"learner_model_param":{`, `"learner_model_param":{"new":1,`}, // unknown fields
+		{`"base_score":"2.7E-1"`, `"base_score":"[2.7E-1]"`},                                       // 3.1
+		{`"default_left":[1,1,1`, `"default_left":[true,true,true`},                                // 1.0 to 1.5
+		{`"num_class":"0","num_feature"`, `"num_feature"`},                                         // unset
+		{`,"num_target":"1"`, ``},                                                                  // before 1.6
+		{`"size_leaf_vector":"0"}},{`, `"size_leaf_vector":"1"}},{`},                               // 2.0
+		{`"best_iteration":"5","best_ntree_limit":"12"`, ``},                                       // 2.1
+		{`"version":[1,7,4]`, `"version":[3,1,0]`},                                                 //
+		{`"feature_types":[]`, `"feature_types":["float","int","q"]`},                              //
+		{`"tree_info":[`, `"iteration_indptr":[0,2,4,6,8,10,12],"tree_info":[`},                    // 2.0
+		{`"tree_info":[`, `"cats":{"enc":[],"feature_segments":[],"sorted_idx":[]},"tree_info":[`}, // 3.1
+		{`"tree_info":[`, `"weight_drop":[1,1,1,1,1,1,1,1,1,1,1,1],"tree_info":[`},                 // 3.4
+		{`"attributes":{`, `"attributes":{"mine":"1",`},                                            // the user's own
 	} {
-		m, err := ParseXGBoost("m", edited(t, "xgb_base.json", c.old, c.new), fixtureFeatures)
+		m, err := ParseXGBoost("m", edited(t, "xgb_base.json", c.old, c.new), fixtureFeatures, false)
 		if err != nil {
 			t.Errorf("%s: %v", c.new, err)
 			continue
@@ -136,7 +150,7 @@ func TestLightGBMErrors(t *testing.T) {
 		{"num_cat=0", "num_cat=1", `Tree=0.num_cat: "1" is not supported (want 0)`},
 		{"is_linear=0", "is_linear=1", `Tree=0.is_linear: "1" is not supported (want 0)`},
 		{"leaf_value=", "leaf_value=nan ", `Tree=0.leaf_value: number 0: "nan" (want a number)`},
-		{"leaf_value=", "leaf_values=", "Tree=0.leaf_value: is missing"},
+		{"leaf_value=", "leaf_values=", "lgb_nan.txt:21: Tree=0.leaf_values is an unknown key, which may change predictions"},
 		{"threshold=", "threshold=1 ", "Tree=0.threshold: has 12 numbers (want 11, one less than leaves)"},
 		{"threshold=", "threshold=1e999 ", `Tree=0.threshold: number 0: "1e999" (want a number)`},
 		{"threshold=", "threshold=-inf ", `Tree=0.threshold: number 0: "-inf" (want a number)`},
@@ -144,16 +158,16 @@ func TestLightGBMErrors(t *testing.T) {
 		{"left_child=", "left_child=x", "Tree=0.left_child: number 0: "},
 		{"\nend of trees", "\nend", `"end" (want "Tree=10")`},
 	} {
-		m, err := ParseLightGBM("lgb_nan.txt", edited(t, "lgb_nan.txt", c.old, c.new), fixtureFeatures)
+		m, err := ParseLightGBM("lgb_nan.txt", edited(t, "lgb_nan.txt", c.old, c.new), fixtureFeatures, false)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "lgb_nan.txt:") || m != nil {
 			t.Errorf("%s for %s: %v\n(want an error with %q)", c.new, c.old, err, c.want)
 		}
 	}
 	file := readFile(t, "lgb_zero.txt")
-	if _, err := ParseLightGBM("m", file, fixtureFeatures[:5]); err == nil || err.Error() != "m: feature_names: has no names, and 6 features (want 5: atr14, body_pct, ema20_slope, roc20, session_id)" {
+	if _, err := ParseLightGBM("m", file, fixtureFeatures[:5], false); err == nil || err.Error() != "m: feature_names: has no names, and 6 features (want 5: atr14, body_pct, ema20_slope, roc20, session_id)" {
 		t.Errorf("a feature too few: %v", err)
 	}
-	if _, err := ParseLightGBM("m", file, make([]string, maxFeatures+1)); err == nil || !strings.Contains(err.Error(), "features: lists 1001 (want at most 1000)") {
+	if _, err := ParseLightGBM("m", file, make([]string, maxFeatures+1), false); err == nil || !strings.Contains(err.Error(), "features: lists 1001 (want at most 1000)") {
 		t.Errorf("too many features: %v", err)
 	}
 }
@@ -161,7 +175,7 @@ func TestLightGBMErrors(t *testing.T) {
 // Windows' ends of lines, and a tree of one leaf.
 func TestLightGBMLayouts(t *testing.T) {
 	file := strings.ReplaceAll(string(readFile(t, "lgb_nan.txt")), "\n", "\r\n")
-	m, err := ParseLightGBM("m", []byte(file), fixtureFeatures)
+	m, err := ParseLightGBM("m", []byte(file), fixtureFeatures, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +186,7 @@ func TestLightGBMLayouts(t *testing.T) {
 	}
 	const stump = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=0\nobjective=binary sigmoid:2\n" +
 		"feature_names=a\ntree_sizes=9\n\nTree=0\nnum_leaves=1\nnum_cat=0\nleaf_value=-0.25\n\nend of trees\n"
-	if m, err = ParseLightGBM("m", []byte(stump), []string{"a"}); err != nil {
+	if m, err = ParseLightGBM("m", []byte(stump), []string{"a"}, false); err != nil {
 		t.Fatal(err)
 	}
 	if long, short := m.Score([]float64{7}); long != -0.5 || short != 0.5 {
@@ -214,7 +228,7 @@ func TestUBJSON(t *testing.T) {
 			t.Errorf("%q: %s, %v (want an error with %q)", c.in, got, err, c.want)
 		}
 	}
-	_, err := ParseXGBoost("m.ubj", []byte("{L\x00"), fixtureFeatures)
+	_, err := ParseXGBoost("m.ubj", []byte("{L\x00"), fixtureFeatures, false)
 	if err == nil || !strings.HasPrefix(err.Error(), "m.ubj: reading UBJSON: byte 2: ") {
 		t.Errorf("%v", err)
 	}
@@ -241,7 +255,7 @@ func TestSet(t *testing.T) {
 		return long
 	}
 	named := readRows(t, "xgb_named.csv")[0].margin
-	base, err := ParseXGBoost("m", readFile(t, "xgb_base.json"), fixtureFeatures)
+	base, err := ParseXGBoost("m", readFile(t, "xgb_base.json"), fixtureFeatures, false)
 	if err != nil {
 		t.Fatal(err)
 	}

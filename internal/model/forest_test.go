@@ -260,7 +260,7 @@ func BenchmarkXGBoostFile(b *testing.B) {
 		return file
 	}
 	const features = 20
-	m, err := ParseXGBoost("model.json", read("model.json"), make([]string, features))
+	m, err := ParseXGBoost("model.json", read("model.json"), make([]string, features), false)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,10 +15,11 @@ import (
 // order, and there have to be as many.
 //
 // What is not computed exactly is an error: another objective, several
-// outputs, averaged forests, categorical splits, linear trees. Memory is in
-// proportion to the file's size, whatever the file says.
-func ParseLightGBM(name string, file []byte, features []string) (*LightGBM, error) {
-	r := &lgbReader{name: name, rest: string(file)}
+// outputs, averaged forests, categorical splits, linear trees, a key that is
+// not known. So is a later version of the format, unless newer accepts it.
+// Memory is in proportion to the file's size, whatever the file says.
+func ParseLightGBM(name string, file []byte, features []string, newer bool) (*LightGBM, error) {
+	r := &lgbReader{name: name, rest: string(file), newer: newer}
 	head, err := r.header()
 	if err != nil {
 		return nil, err
@@ -44,11 +46,14 @@ func ParseLightGBM(name string, file []byte, features []string) (*LightGBM, erro
 			if i != want || i == 0 {
 				return nil, fieldError(name, "tree_sizes", "lists %d trees, the file holds %d (want the same, and one at least)", want, i)
 			}
+			if err := r.trailer(); err != nil {
+				return nil, err
+			}
 			return m, nil
 		case line != field:
 			return nil, fmt.Errorf("%s:%d: %.40q (want %q)", name, r.line, line, field)
 		}
-		s, err := r.section(field)
+		s, err := r.section(field, lgbTreeKeys[:])
 		if err != nil {
 			return nil, err
 		}
@@ -67,6 +72,8 @@ type lgbReader struct {
 	name string
 	rest string
 	line int // the number of the last line
+	// newer: a later version of the format is read as the newest known one.
+	newer bool
 }
 
 func (r *lgbReader) next() (line string, ok bool) {
@@ -85,8 +92,8 @@ type lgbSection struct {
 	values map[string]string
 }
 
-// section reads lines up to an empty one.
-func (r *lgbReader) section(field string) (*lgbSection, error) {
+// section reads lines up to an empty one; their keys are among known.
+func (r *lgbReader) section(field string, known []string) (*lgbSection, error) {
 	s := &lgbSection{file: r.name, values: map[string]string{}}
 	if field != "" {
 		s.field = field + "."
@@ -97,6 +104,9 @@ func (r *lgbReader) section(field string) (*lgbSection, error) {
 			return s, nil
 		}
 		key, value, _ := strings.Cut(line, "=")
+		if !slices.Contains(known, key) {
+			return nil, fmt.Errorf("%s:%d: %.80s is an unknown key, which may change predictions (want the keys of LightGBM's text format up to %s alone)", r.name, r.line, s.field+key, lgbNewest)
+		}
 		if _, twice := s.values[key]; twice {
 			return nil, fmt.Errorf("%s:%d: %.60s stands there twice", r.name, r.line, s.field+key)
 		}
@@ -109,12 +119,12 @@ func (r *lgbReader) header() (*lgbSection, error) {
 	if line, _ := r.next(); line != "tree" {
 		return nil, fmt.Errorf("%s:1: %.40q (want a LightGBM model in text, which begins with the line \"tree\")", r.name, line)
 	}
-	s, err := r.section("")
+	s, err := r.section("", lgbHeaderKeys[:])
 	if err != nil {
 		return nil, err
 	}
-	if v := s.values["version"]; v != "v3" && v != "v4" {
-		return nil, s.fail("version", "%q is not supported (want v3 or v4)", v)
+	if err := r.version(s); err != nil {
+		return nil, err
 	}
 	for _, key := range []string{"num_class", "num_tree_per_iteration"} {
 		if v := s.values[key]; v != "1" {

@@ -54,7 +54,7 @@ func NewSet(m policy.Model, sessions []policy.MarketSession, features []string, 
 			if err != nil {
 				return nil, fmt.Errorf("%s: reading the model: %w", key, err)
 			}
-			if one, err = parse(m.Kind, path, file, features); err != nil {
+			if one, err = parse(m.Kind, path, file, features, m.AcceptNewer); err != nil {
 				return nil, fmt.Errorf("%s: %w", key, err)
 			}
 			loaded[path] = one
@@ -67,15 +67,15 @@ func NewSet(m policy.Model, sessions []policy.MarketSession, features []string, 
 	return s, nil
 }
 
-func parse(kind, name string, file []byte, features []string) (Scorer, error) {
+func parse(kind, name string, file []byte, features []string, newer bool) (Scorer, error) {
 	if kind == policy.KindXGBoost {
-		m, err := ParseXGBoost(name, file, features)
+		m, err := ParseXGBoost(name, file, features, newer)
 		if err != nil {
 			return nil, err
 		}
 		return m, nil
 	}
-	m, err := ParseLightGBM(name, file, features)
+	m, err := ParseLightGBM(name, file, features, newer)
 	if err != nil {
 		return nil, err
 	}

@@ -6,10 +6,11 @@ import (
 )
 
 // XGBoost is a binary classifier that XGBoost has trained: objective
-// binary:logistic, booster gbtree, numerical splits, one output. It computes
+// binary:logistic, booster gbtree or dart, numerical splits, one output. It computes
 // what Booster.predict does on a CPU: features rounded to float32, v < split
 // goes left, NaN is missing and goes the default way, float32 sums from the
-// base score on through the trees in the order of the file.
+// base score on through the trees in the order of the file, each leaf times the
+// weight of its tree where trees have weights.
 type XGBoost struct {
 	forest forest[float32]
 	base   float32 // the margin before the first tree

@@ -8,15 +8,16 @@ import (
 	"strings"
 )
 
-// ParseXGBoost reads a model that XGBoost (1.x to 3.x) has saved as JSON or as
+// ParseXGBoost reads a model that XGBoost (1.0 to 3.4) has saved as JSON or as
 // UBJSON; name is the file's, for errors. Features without names in the file
-// are those of the policy in their order, and there have to be as many.
+// are those of the policy in their order, and there must be as many.
 //
 // What is not computed exactly is an error: another objective or booster,
-// several outputs, categorical splits, and a file with rounds after the best
-// one, about which the library's interfaces differ. Memory is in proportion to
-// the file's size, whatever the file says.
-func ParseXGBoost(name string, file []byte, features []string) (*XGBoost, error) {
+// several outputs, categorical splits, a field that is not known, and a file
+// with rounds after the best one, about which the library's interfaces differ.
+// So is a file of a later version, unless newer accepts it. Memory is in
+// proportion to the file's size, whatever the file says.
+func ParseXGBoost(name string, file []byte, features []string, newer bool) (*XGBoost, error) {
 	if isUBJSON(file) {
 		var err error
 		if file, err = ubjsonToJSON(file); err != nil {
@@ -27,14 +28,23 @@ func ParseXGBoost(name string, file []byte, features []string) (*XGBoost, error)
 	if err := json.Unmarshal(file, &doc); err != nil {
 		return nil, jsonError(name, "", err)
 	}
+	if err := checkXGBVersion(name, doc.Version, newer); err != nil {
+		return nil, err
+	}
+	if u := checkFields(file, xgbFields()); u != nil {
+		return nil, u.error(name, "XGBoost", xgbNewest())
+	}
 	if doc.Learner == nil {
 		return nil, fieldError(name, "learner", "is missing (want a model of XGBoost's save_model)")
 	}
 	r := &xgbReader{name: name, file: &doc}
+	if err := r.booster(); err != nil {
+		return nil, err
+	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	return r.model(features)
+	return r.read(features)
 }
 
 // xgbFile is what is read of a file. Numbers in learner_model_param and the
@@ -48,18 +58,8 @@ type xgbLearner struct {
 	Attributes map[string]string `json:"attributes"`
 	Names      []string          `json:"feature_names"`
 	Types      []string          `json:"feature_types"`
-	Booster    struct {
-		Name  string `json:"name"`
-		Model struct {
-			Param struct {
-				ParallelTrees string `json:"num_parallel_tree"`
-				Trees         string `json:"num_trees"`
-			} `json:"gbtree_model_param"`
-			Groups []int             `json:"tree_info"`
-			Trees  []json.RawMessage `json:"trees"` // one at a time, so that a file cannot ask for much at once
-		} `json:"model"`
-	} `json:"gradient_booster"`
-	Param struct {
+	Booster    xgbBooster        `json:"gradient_booster"`
+	Param      struct {
 		BaseScore string `json:"base_score"`
 		Classes   string `json:"num_class"`
 		Features  string `json:"num_feature"`
@@ -70,7 +70,41 @@ type xgbLearner struct {
 	} `json:"objective"`
 }
 
+// xgbBooster is gbtree, or dart with a gbtree in it. Weights of trees stand
+// beside the model (dart, and gbtree of 3.3) or in it (3.4).
+type xgbBooster struct {
+	Name   string    `json:"name"`
+	Model  *xgbModel `json:"model"`
+	Drop   []float32 `json:"weight_drop"`
+	GBTree *struct {
+		Name  string    `json:"name"`
+		Model *xgbModel `json:"model"`
+		Drop  []float32 `json:"weight_drop"`
+	} `json:"gbtree"`
+}
+
+type xgbModel struct {
+	Param struct {
+		ParallelTrees string `json:"num_parallel_tree"`
+		Trees         string `json:"num_trees"`
+		Vector        string `json:"size_leaf_vector"`
+	} `json:"gbtree_model_param"`
+	Rounds []int             `json:"iteration_indptr"`
+	Groups []int             `json:"tree_info"`
+	Trees  []json.RawMessage `json:"trees"` // one at a time, so that a file cannot ask for much at once
+	Drop   []float32         `json:"weight_drop"`
+	Cats   struct {
+		Features []struct {
+			Values json.RawMessage `json:"values"`
+		} `json:"enc"`
+		Sorted []int `json:"sorted_idx"`
+	} `json:"cats"`
+}
+
 type xgbTree struct {
+	ID          *int      `json:"id"`
+	Categories  []int     `json:"categories"`
+	Vectors     []float32 `json:"leaf_weights"`
 	DefaultLeft []xgbFlag `json:"default_left"`
 	Left        []int     `json:"left_children"`
 	Right       []int     `json:"right_children"`
@@ -98,43 +132,50 @@ func (f *xgbFlag) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-const (
-	treesField = "learner.gradient_booster.model.trees"
-	paramField = "learner.learner_model_param"
-)
+const paramField = "learner.learner_model_param"
 
+// xgbReader makes a model of a file.
 type xgbReader struct {
-	name string
-	file *xgbFile
+	name  string
+	file  *xgbFile
+	field string // where the trees' model stands
+	model *xgbModel
+	drop  []float32 // a weight per tree; nil: all are 1
 }
 
 // check refuses what is not computed here.
 func (r *xgbReader) check() error {
-	l := r.file.Learner
-	booster, param := &l.Booster, &l.Param
-	switch v := r.file.Version; {
-	case len(v) == 0:
-		return fieldError(r.name, "version", "is missing (want XGBoost 1 to 3)")
-	case v[0] < 1 || v[0] > 3:
-		return fieldError(r.name, "version", "%d is not supported (want XGBoost 1 to 3)", v[0])
+	l, m := r.file.Learner, r.model
+	param := &l.Param
+	trees, modelParam := r.field+".trees", r.field+".gbtree_model_param"
+	switch {
 	case l.Objective.Name != "binary:logistic":
 		return fieldError(r.name, "learner.objective.name", "%q is not supported (want binary:logistic)", l.Objective.Name)
-	case booster.Name != "gbtree":
-		return fieldError(r.name, "learner.gradient_booster.name", "%q is not supported (want gbtree)", booster.Name)
 	case param.Classes != "" && param.Classes != "0" && param.Classes != "1":
 		return fieldError(r.name, paramField+".num_class", "%q is not supported (want 0: two classes)", param.Classes)
 	case param.Targets != "" && param.Targets != "1":
 		return fieldError(r.name, paramField+".num_target", "%q is not supported (want 1)", param.Targets)
-	case len(booster.Model.Trees) == 0:
-		return fieldError(r.name, treesField, "holds no tree (want a trained model)")
-	case booster.Model.Param.Trees != strconv.Itoa(len(booster.Model.Trees)):
-		return fieldError(r.name, "learner.gradient_booster.model.gbtree_model_param.num_trees", "%q, but there are %d trees", booster.Model.Param.Trees, len(booster.Model.Trees))
-	case len(booster.Model.Groups) != len(booster.Model.Trees):
-		return fieldError(r.name, "learner.gradient_booster.model.tree_info", "has %d entries (want %d, one a tree)", len(booster.Model.Groups), len(booster.Model.Trees))
+	case len(m.Trees) == 0:
+		return fieldError(r.name, trees, "holds no tree (want a trained model)")
+	case m.Param.Trees != strconv.Itoa(len(m.Trees)):
+		return fieldError(r.name, modelParam+".num_trees", "%q, but there are %d trees", m.Param.Trees, len(m.Trees))
+	case !oneLeafValue(m.Param.Vector):
+		return fieldError(r.name, modelParam+".size_leaf_vector", "%q is not supported (want 0 or 1)", m.Param.Vector)
+	case len(m.Groups) != len(m.Trees):
+		return fieldError(r.name, r.field+".tree_info", "has %d entries (want %d, one per tree)", len(m.Groups), len(m.Trees))
+	case len(m.Rounds) > 0 && m.Rounds[len(m.Rounds)-1] != len(m.Trees):
+		return fieldError(r.name, r.field+".iteration_indptr", "ends with tree %d of %d (want all of them)", m.Rounds[len(m.Rounds)-1], len(m.Trees))
+	case len(m.Cats.Sorted) > 0:
+		return fieldError(r.name, r.field+".cats", "categories are not supported (want numbers)")
 	}
-	for i, g := range booster.Model.Groups {
+	for i, f := range m.Cats.Features {
+		if v := string(f.Values); v != "" && v != "[]" {
+			return fieldError(r.name, fmt.Sprintf("%s.cats.enc[%d]", r.field, i), "categories are not supported (want numbers)")
+		}
+	}
+	for i, g := range m.Groups {
 		if g != 0 {
-			return fieldError(r.name, fmt.Sprintf("learner.gradient_booster.model.tree_info[%d]", i), "output %d is not supported (want 0 alone)", g)
+			return fieldError(r.name, fmt.Sprintf("%s.tree_info[%d]", r.field, i), "output %d is not supported (want 0 alone)", g)
 		}
 	}
 	for i, t := range l.Types {
@@ -145,6 +186,9 @@ func (r *xgbReader) check() error {
 	return r.checkRounds()
 }
 
+// oneLeafValue says that a leaf has one value, by a size_leaf_vector.
+func oneLeafValue(size string) bool { return size == "" || size == "0" || size == "1" }
+
 // checkRounds refuses a file that holds rounds after its best one:
 // Booster.predict takes them all, the scikit-learn interface does not.
 func (r *xgbReader) checkRounds() error {
@@ -152,12 +196,12 @@ func (r *xgbReader) checkRounds() error {
 	if !ok {
 		return nil
 	}
-	model := &r.file.Learner.Booster.Model
+	model := r.model
 	parallel := 1
 	if p := model.Param.ParallelTrees; p != "" {
 		var err error
 		if parallel, err = strconv.Atoi(p); err != nil || parallel < 1 {
-			return fieldError(r.name, "learner.gradient_booster.model.gbtree_model_param.num_parallel_tree", "%q (want 1 or more)", p)
+			return fieldError(r.name, r.field+".gbtree_model_param.num_parallel_tree", "%q (want 1 or more)", p)
 		}
 	}
 	best, err := strconv.Atoi(text)
@@ -171,7 +215,7 @@ func (r *xgbReader) checkRounds() error {
 	return nil
 }
 
-func (r *xgbReader) model(features []string) (*XGBoost, error) {
+func (r *xgbReader) read(features []string) (*XGBoost, error) {
 	l := r.file.Learner
 	count, err := strconv.Atoi(l.Param.Features)
 	if err != nil || count < 1 {
@@ -186,9 +230,9 @@ func (r *xgbReader) model(features []string) (*XGBoost, error) {
 		return nil, err
 	}
 	m := &XGBoost{base: baseMargin(base)}
-	for i, raw := range l.Booster.Model.Trees {
-		field := fmt.Sprintf("%s[%d]", treesField, i)
-		t, err := r.tree(field, raw, places)
+	for i, raw := range r.model.Trees {
+		field := fmt.Sprintf("%s.trees[%d]", r.field, i)
+		t, err := r.tree(field, i, raw, places)
 		if err != nil {
 			return nil, err
 		}
@@ -199,23 +243,7 @@ func (r *xgbReader) model(features []string) (*XGBoost, error) {
 	return m, nil
 }
 
-// baseScore is a number, in brackets from version 3.1 on.
-func (r *xgbReader) baseScore() (float32, error) {
-	text := r.file.Learner.Param.BaseScore
-	number := text
-	if in, ok := strings.CutPrefix(text, "["); ok {
-		if number, ok = strings.CutSuffix(in, "]"); !ok {
-			number = ""
-		}
-	}
-	p, err := strconv.ParseFloat(number, 32)
-	if err != nil || !(p > 0 && p < 1) {
-		return 0, fieldError(r.name, paramField+".base_score", "%.40q (want one probability above 0 and below 1)", text)
-	}
-	return float32(p), nil
-}
-
-func (r *xgbReader) tree(field string, raw json.RawMessage, places []int) (tree[float32], error) {
+func (r *xgbReader) tree(field string, index int, raw json.RawMessage, places []int) (tree[float32], error) {
 	var t xgbTree
 	if err := json.Unmarshal(raw, &t); err != nil {
 		return nil, jsonError(r.name, field+".", err)
@@ -224,8 +252,15 @@ func (r *xgbReader) tree(field string, raw json.RawMessage, places []int) (tree[
 	if t.Param.Nodes != strconv.Itoa(n) {
 		return nil, fieldError(r.name, field+".tree_param.num_nodes", "%q, but left_children has %d", t.Param.Nodes, n)
 	}
-	if v := t.Param.Vector; v != "" && v != "0" && v != "1" {
-		return nil, fieldError(r.name, field+".tree_param.size_leaf_vector", "%q is not supported (want 0 or 1)", v)
+	switch {
+	case !oneLeafValue(t.Param.Vector):
+		return nil, fieldError(r.name, field+".tree_param.size_leaf_vector", "%q is not supported (want 0 or 1)", t.Param.Vector)
+	case t.ID != nil && *t.ID != index:
+		return nil, fieldError(r.name, field+".id", "%d (want %d, its place)", *t.ID, index)
+	case len(t.Categories) > 0:
+		return nil, fieldError(r.name, field+".categories", "has %d entries (want none: categorical splits are not supported)", len(t.Categories))
+	case len(t.Vectors) > 0:
+		return nil, fieldError(r.name, field+".leaf_weights", "has %d entries (want none: several outputs are not supported)", len(t.Vectors))
 	}
 	for _, a := range []struct {
 		name string
@@ -249,7 +284,7 @@ func (r *xgbReader) tree(field string, raw json.RawMessage, places []int) (tree[
 	for i := range out {
 		left, right := t.Left[i], t.Right[i]
 		if left == -1 && right == -1 {
-			out[i] = treeNode[float32]{leaf: true, value: t.Splits[i]}
+			out[i] = treeNode[float32]{leaf: true, value: r.weighted(index, t.Splits[i])}
 			continue
 		}
 		if right != left+1 { // the library itself goes to left+1

@@ -38,6 +38,7 @@ type line struct {
 	total, calls, closed, open     int64
 	signals, expired               int64
 	pnl                            float64
+	lacks                          unreportedTotals
 	// json is the footer's object. Its status, error and traceback, which are
 	// decided at export, stand in json[cut:rest]; they are put in as they
 	// nearly always are, so that most lines are copied whole: usual, no error.
@@ -89,7 +90,7 @@ func EncodeChunk(f footer.Footer) (Encoded, error) {
 	l := &line{
 		idx: f.ChunkIdx, planned: f.PlannedBars, first: f.FirstBar, end: f.EndBar, bars: f.BarsProcessed, ok: ok,
 		total: f.TotalBars, calls: f.NModelCalls, closed: f.NTradesClosed, open: f.TradesOpen, pnl: f.PnlBps,
-		signals: f.NSignals, expired: f.DropReasons[trade.DropExpired],
+		signals: f.NSignals, expired: f.DropReasons[trade.DropExpired], lacks: lacking(&f),
 		cut: len(head), usual: footer.StatusStopped, f: f,
 	}
 	l.f.Status = footer.StatusPartial

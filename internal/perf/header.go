@@ -38,6 +38,8 @@ type header struct {
 	// known of every trade.
 	NetPnlBps  *float64 `json:"total_net_pnl_bps,omitempty"`
 	TradesOpen int64    `json:"trades_open"`
+	// TotalsUnreported is left out where every total is whole.
+	TotalsUnreported []string `json:"totals_unreported,omitempty"`
 
 	PregateEnabled       bool     `json:"pregate_enabled"`
 	PregateEnabledSource string   `json:"pregate_enabled_source"`
@@ -136,7 +138,7 @@ func newHeader(r Report, t Totals) header {
 		Outcome: t.Outcome, ExportMode: r.Mode, ExportPartial: r.Partial && t.Outcome != OutcomeComplete, ExportSeq: exportSeq, WriterPID: r.WriterPID,
 		Coverage: t.Coverage, ChunksCompleted: t.ChunksCompleted, ChunksTotal: t.ChunksTotal,
 		TotalWallClockSec: r.Wall.Seconds(), TotalBars: t.TotalBars, TotalModelCalls: t.TotalModelCalls,
-		TotalTrades: t.TotalTrades, TotalPnlBps: t.TotalPnlBps, NetPnlBps: t.NetPnlBps, TradesOpen: t.TradesOpen,
+		TotalTrades: t.TotalTrades, TotalPnlBps: t.TotalPnlBps, NetPnlBps: t.NetPnlBps, TradesOpen: t.TradesOpen, TotalsUnreported: t.Unreported,
 		PregateEnabled: r.PregateEnabled, PregateEnabledSource: r.PregateEnabledSource,
 		RequestedWorkers: r.RequestedWorkers, ActualWorkersStarted: r.ActualWorkersStarted, Workers: r.Workers,
 		WorkersSeen: r.WorkersSeen, Hosts: orEmpty(r.Hosts),

@@ -66,7 +66,7 @@ func (d decoded) file() (File, error) {
 	f := File{Report: r, Chunks: make([]Chunk, len(d.footers)), Totals: Totals{
 		Outcome: h.Outcome, TotalBars: h.TotalBars, TotalModelCalls: h.TotalModelCalls, TotalTrades: h.TotalTrades,
 		TotalPnlBps: h.TotalPnlBps, NetPnlBps: h.NetPnlBps, TradesOpen: h.TradesOpen, ChunksCompleted: h.ChunksCompleted,
-		ChunksTotal: h.ChunksTotal, Coverage: h.Coverage, Stretches: h.Selection.Stretches,
+		ChunksTotal: h.ChunksTotal, Coverage: h.Coverage, Stretches: h.Selection.Stretches, Unreported: h.TotalsUnreported,
 	}}
 	for i, ft := range d.footers {
 		c := Chunk{Idx: int(ft.ChunkIdx), Planned: ft.PlannedBars, Status: ft.Status, Error: ft.Error, Trace: ft.ErrorTraceback}

@@ -31,6 +31,9 @@ type Selection struct {
 	NetPnlBps *float64
 	// Chunks has one element for each chunk of the plan, in order.
 	Chunks []ChunkTrades
+	// Remarks are sentences about the trades for who reads them first. No file
+	// has them but the summary.
+	Remarks []string
 
 	lines []Encoded // that it was made of
 }

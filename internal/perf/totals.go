@@ -2,6 +2,7 @@ package perf
 
 import (
 	"fmt"
+	"slices"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/trade"
@@ -22,6 +23,9 @@ type Totals struct {
 	ChunksCompleted  int // with status ok
 	ChunksTotal      int // 0: there is no plan yet
 	Coverage         Coverage
+	// Unreported (totals_unreported) names the totals that are not whole: a
+	// chunk that was replayed does not report what they add up.
+	Unreported []string
 	// Stretches (selection.stretches) counts the longest runs of consecutive
 	// replayed bars: 1 for a complete run, 0 if nothing was replayed.
 	Stretches int
@@ -74,6 +78,7 @@ func count(said Outcome, chunks []Chunk, sel Selection) Totals {
 	t := Totals{ChunksTotal: len(chunks)}
 	t.Coverage.ByStatus = map[footer.Status]StatusCount{}
 	var counts statusCounts
+	var unreported unreportedTotals
 	joined := false // the bar before this chunk was replayed
 	for i, c := range chunks {
 		c = c.settled(t.Coverage.PlannedBars)
@@ -103,15 +108,59 @@ func count(said Outcome, chunks []Chunk, sel Selection) Totals {
 			t.TotalTrades += trades
 			t.TotalPnlBps += pnl
 			t.TradesOpen += open
+			if l.lacks != (unreportedTotals{}) {
+				unreported.add(l.lacks)
+			}
 		}
 	}
 	if len(sel.lines) > 0 {
 		t.TotalPnlBps, t.NetPnlBps = sel.TotalPnlBps, sel.NetPnlBps
 	}
 	counts.into(t.Coverage.ByStatus)
+	t.Unreported = unreported.names()
 	t.Coverage.MissingBars = t.Coverage.PlannedBars - t.Coverage.ReplayedBars
 	t.Outcome = OutcomeOf(said, t.Coverage)
 	return t
+}
+
+// totalsOf are the totals, each with the field of a footer that it adds up.
+var totalsOf = [...]struct{ total, field string }{
+	{"total_bars", "total_bars"}, {"total_model_calls", "n_model_calls"},
+	{"total_trades", "n_trades_closed"}, {"total_pnl_bps", "pnl_bps"}, {"trades_open", "trades_open"},
+}
+
+// unreportedTotals are those totals, by their place, that a chunk says nothing
+// of.
+type unreportedTotals [len(totalsOf)]bool
+
+// lacking are the totals that f says nothing of.
+func lacking(f *footer.Footer) (u unreportedTotals) {
+	if len(f.Unreported) == 0 || f.BarsProcessed == 0 {
+		return u
+	}
+	for i, t := range totalsOf {
+		if t.field == "pnl_bps" && f.NTradesClosed == 0 && !slices.Contains(f.Unreported, "n_trades_closed") {
+			continue // the pnl of no trades is known
+		}
+		u[i] = slices.Contains(f.Unreported, t.field)
+	}
+	return u
+}
+
+func (u *unreportedTotals) add(more unreportedTotals) {
+	for i := range u {
+		u[i] = u[i] || more[i]
+	}
+}
+
+func (u *unreportedTotals) names() []string {
+	var names []string
+	for i, t := range totalsOf {
+		if u[i] {
+			names = append(names, t.total)
+		}
+	}
+	return names
 }
 
 // statusCounts counts without a map: an export of many chunks is on the way

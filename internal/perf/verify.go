@@ -85,6 +85,10 @@ func (d decoded) verify(f File) Differences {
 		compared{"selection.stretches", got.Selection.Stretches, want.Selection.Stretches},
 		compared{"outcome", got.Outcome, want.Outcome},
 	)
+	// A file of an earlier version has no such list.
+	if got.TotalsUnreported != nil && !slices.Equal(got.TotalsUnreported, want.TotalsUnreported) {
+		diffs.Add("totals_unreported", got.TotalsUnreported, want.TotalsUnreported)
+	}
 	diffs.byStatus(got.Coverage.ByStatus, want.Coverage.ByStatus)
 	// A recovery from footers alone does not know the data set.
 	if planned := want.Coverage.PlannedBars; len(f.Chunks) > 0 && got.Data.Bars != 0 && got.Data.Bars != planned {

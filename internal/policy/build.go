@@ -192,6 +192,7 @@ func (b *builder) checkTag(y *yaml.Node, n *node, path string) *node {
 func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int) {
 	seen := map[string]*yaml.Node{}
 	var merges []*yaml.Node
+	comma := false // the pair before was a decimal comma's
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		ky, vy := y.Content[i], y.Content[i+1]
 		if ky.ShortTag() == "!!merge" {
@@ -211,6 +212,13 @@ func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int) {
 			continue
 		}
 		at := join(path, key.text)
+		if i > 0 && y.Style&yaml.FlowStyle != 0 && isFraction(key, vy) {
+			if b.decimalComma(y.Content[i-2], y.Content[i-1], key, path, comma) {
+				comma = true
+				continue
+			}
+		}
+		comma = false
 		if first, ok := seen[key.canonical()]; ok {
 			b.fail(ky, at, "stands twice (the first is at line %d)", first.Line)
 			continue
@@ -223,6 +231,35 @@ func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int) {
 	for _, m := range merges {
 		b.merge(n, m, seen, path, depth)
 	}
+}
+
+// isFraction says that a key without a value may be what follows a decimal
+// comma.
+func isFraction(key *node, value *yaml.Node) bool {
+	return key.plain && fraction.MatchString(key.text) && value.Kind == yaml.ScalarNode && value.ShortTag() == "!!null" && value.Value == ""
+}
+
+var (
+	fraction    = regexp.MustCompile(`^[0-9][0-9_]*([eE][-+]?[0-9]+)?$`)
+	wholeNumber = regexp.MustCompile(`^[-+]?[0-9][0-9_]*$`)
+)
+
+// decimalComma says whether a key that may be a fraction follows a number, the
+// value of before, or a fraction that was said to follow one; it says the
+// former.
+func (b *builder) decimalComma(before, value *yaml.Node, key *node, path string, again bool) bool {
+	if again {
+		return true
+	}
+	if tag := value.ShortTag(); value.Kind != yaml.ScalarNode || tag != "!!int" && tag != "!!float" {
+		return false
+	}
+	want := "a decimal point"
+	if wholeNumber.MatchString(value.Value) {
+		want = value.Value + "." + key.text
+	}
+	b.fail(value, join(path, before.Value), "%s,%s has a decimal comma, which begins a new key inside braces (want %s)", value.Value, key.text, want)
+	return true
 }
 
 func (b *builder) merge(n *node, y *yaml.Node, seen map[string]*yaml.Node, path string, depth int) {

@@ -73,13 +73,13 @@ func (s *section) breakEven() *BreakEven {
 		return nil
 	}
 	defer b.done()
-	if !b.has("activate_bps") {
-		b.missing("activate_bps", wantBps)
-		return nil
-	}
 	out := &BreakEven{
 		ActivateBps: b.numberOr("activate_bps", 0, "a distance in bps", wantBps, bps),
 		OffsetBps:   b.numberOr("offset_bps", 0, "an offset in bps", "a number between -10000 and 10000", offset),
+	}
+	if !b.has("activate_bps") {
+		b.missing("activate_bps", wantBps)
+		return nil
 	}
 	if out.ActivateBps > 0 && out.OffsetBps >= out.ActivateBps {
 		b.bad(b.n.get("offset_bps"), "offset_bps", "an offset below the activation", "less than activate_bps, "+num(out.ActivateBps))
@@ -95,15 +95,16 @@ func (s *section) trailing() *Trailing {
 		return nil
 	}
 	defer t.done()
-	if !t.has("distance_bps") {
-		t.missing("distance_bps", wantBps)
-		return nil
-	}
-	return &Trailing{
+	out := &Trailing{
 		ActivateBps: t.numberOr("activate_bps", 0, "a distance in bps", "a number >= 0 and < 10000", bpsOrZero),
 		DistanceBps: t.numberOr("distance_bps", 0, "a distance in bps", wantBps, bps),
 		WithinBars:  t.count("within_bars", "a number of bars", 0, 0, maxBars),
 	}
+	if !t.has("distance_bps") {
+		t.missing("distance_bps", wantBps)
+		return nil
+	}
+	return out
 }
 
 func bpsOrZero(v float64) bool { return v >= 0 && v < maxBps }

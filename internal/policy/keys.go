@@ -152,6 +152,9 @@ func (d *document) entry() {
 	e.MarginMin = s.sides("margin_min", e.MarginMin)
 	e.Sessions = s.words("sessions", "names of market sessions", d.sessionName(s, "sessions"))
 	e.MaxGap = s.duration("max_gap", maxGap)
+	if v := s.take("max_gap"); v != nil && e.MaxGap == 0 && d.opt.RefuseMistakes && v.zeroDuration() {
+		s.bad(v, "max_gap", "a gap that a bar can have", "more than 0s; without the key it is two bar lengths")
+	}
 	s.done()
 }
 

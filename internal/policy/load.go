@@ -25,6 +25,11 @@ type Options struct {
 	PregateFlag *bool
 	// Strict makes each unknown key an error.
 	Strict bool
+	// RefuseMistakes makes an unknown key an error in a section that is this
+	// program's alone, and elsewhere where it is near one of this program's; and
+	// a zero that would count as not given. It is for a policy that a user has
+	// written; what travels was judged before.
+	RefuseMistakes bool
 	// NeedModel is for the engine that replays by itself (builtin): a missing
 	// model, model file or include is an error.
 	NeedModel bool
@@ -32,6 +37,8 @@ type Options struct {
 	// name and the gate are this program's, so keys of the built-in engine
 	// that have another shape or meaning are unknown keys and no errors.
 	GateOnly bool
+	// AcceptNewerModel sets model.accept_newer_version.
+	AcceptNewerModel bool
 	// ReadFile reads the policy file and the files that it names; nil:
 	// os.ReadFile.
 	ReadFile func(string) ([]byte, error)
@@ -247,8 +254,11 @@ func (d *document) strict() {
 			continue
 		}
 		d.p.UnknownKeys = append(d.p.UnknownKeys, o.path)
-		if d.opt.Strict {
+		switch {
+		case d.opt.Strict:
 			d.r.fail(o.key, o.path, "is not a key that this version reads (want it removed, or no --strict)")
+		case d.opt.RefuseMistakes && o.misspelt != "":
+			d.r.fail(o.key, o.path, "%s", o.misspelt)
 		}
 	}
 	slices.Sort(d.p.UnknownKeys)
@@ -271,6 +281,9 @@ func (d *document) write() error {
 		gate = next
 	}
 	gate.set("enabled", d.root.word("!!bool", fmt.Sprint(d.p.Pregate.Enabled)))
+	if m := d.root.get("model"); d.opt.AcceptNewerModel && d.p.Model != nil && m != nil && m.kind == mapping {
+		m.set(acceptNewerKey, d.root.word("!!bool", "true"))
+	}
 
 	d.p.Content = d.root.content()
 	var errs Errors

@@ -18,6 +18,9 @@ const modelExample = `
     short: {bias: -3.0, weights: {roc20: -1000}}
     latency: 0s`
 
+// acceptNewerKey is written into the policy that travels, where a flag says it.
+const acceptNewerKey = "accept_newer_version"
+
 // featureName is a well-formed feature; which ones exist, internal/feature
 // says.
 var featureName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
@@ -51,6 +54,7 @@ func (d *document) model() {
 		s.missing("kind", KindLogistic+", "+KindXGBoost+" or "+KindLightGBM)
 	}
 	m.Latency = s.duration("latency", maxLatency)
+	m.AcceptNewer = s.boolean(acceptNewerKey, false) || d.opt.AcceptNewerModel
 	switch m.Kind {
 	case KindLogistic:
 		m.Long = d.logistic(s, "long", listed)
@@ -64,6 +68,13 @@ func (d *document) model() {
 		d.modelFiles(s, m)
 		if d.opt.NeedModel && !d.partial && !listed {
 			d.top.fail(s.n, "features", "is missing (want the names of what a model of kind %s looks at, in its order)", m.Kind)
+		}
+	default: // said above; these are keys of one kind or another
+		for _, key := range []string{"long", "short", "weights", "bias", "path", "paths"} {
+			s.take(key)
+		}
+		for _, name := range d.sessionNames() {
+			s.take(sessionModelKey(name))
 		}
 	}
 	s.done()
@@ -123,7 +134,7 @@ func (d *document) modelFiles(s *section, m *Model) {
 		}
 	}
 	for _, name := range d.sessionNames() {
-		key := strings.ToLower(name) + "_model_path"
+		key := sessionModelKey(name)
 		path := s.text(key)
 		if path == "" {
 			continue
@@ -138,6 +149,9 @@ func (d *document) modelFiles(s *section, m *Model) {
 		s.missing("path", "a model file in path or paths")
 	}
 }
+
+// sessionModelKey is the key of a market session's own model file.
+func sessionModelKey(session string) string { return strings.ToLower(session) + "_model_path" }
 
 // modelFile reads the model file name, the value of key in s, where the engine
 // needs it.

@@ -104,6 +104,9 @@ type Model struct {
 	Path    string            // a model file for all market sessions
 	Paths   map[string]string // market session → model file
 	Latency time.Duration     // declared artificial cost per call
+	// AcceptNewer: model files of a later version than the newest known one are
+	// read as that one. It changes no result of a file that is read without it.
+	AcceptNewer bool
 }
 
 // ModelFile is a model file as it was read.

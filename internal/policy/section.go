@@ -14,6 +14,9 @@ type other struct {
 	path string
 	key  *node
 	val  *node
+	// misspelt is the error of a key that is likely a misspelling; empty: it may
+	// be another program's.
+	misspelt string
 	// harmless: a refused key that is switched off, an exit_config that the
 	// policy's own exit overrules, an include that is not there. It counts for
 	// the digest and is not listed as unknown.
@@ -100,7 +103,7 @@ func (s *section) done() {
 }
 
 func (s *section) leftOver(p pair) {
-	o := other{path: s.at(p.key.text), key: p.key, val: p.val}
+	o := other{path: s.at(p.key.text), key: p.key, val: p.val, misspelt: s.misspelt(p.key.text)}
 	if reason, ok := refused(p.key.text); ok && refusesIn(s.path) {
 		o.harmless = off(p.val)
 		if !o.harmless && s.r.refuse {
@@ -200,6 +203,12 @@ func (s *section) duration(key string, most time.Duration) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// zeroDuration says that n is a duration of 0.
+func (n *node) zeroDuration() bool {
+	d, err := time.ParseDuration(n.text)
+	return n.kind == scalar && err == nil && d == 0
 }
 
 // words is a list of distinct scalars; each item passes check, which says what is wrong

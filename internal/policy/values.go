@@ -90,6 +90,7 @@ type modelValues struct {
 	Path    string            `json:"path,omitempty"`
 	Paths   map[string]string `json:"paths,omitempty"`
 	Latency string            `json:"latency"`
+	Newer   bool              `json:"accept_newer_version,omitempty"`
 }
 
 type logisticValues struct {
@@ -173,7 +174,7 @@ func (p Policy) engineValues() *engineValues {
 		v.Sessions[s.Name] = [2]int{s.StartHour, s.EndHour}
 	}
 	if m := p.Model; m != nil {
-		v.Model = &modelValues{Kind: m.Kind, Path: m.Path, Paths: m.Paths, Latency: m.Latency.String()}
+		v.Model = &modelValues{Kind: m.Kind, Path: m.Path, Paths: m.Paths, Latency: m.Latency.String(), Newer: m.AcceptNewer}
 		if m.Kind == KindLogistic {
 			v.Model.Long, v.Model.Short = m.Long.values(), m.Short.values()
 		}

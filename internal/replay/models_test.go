@@ -46,7 +46,7 @@ func TestModelsOfMarketSessions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if one[session], err = model.ParseXGBoost(file, content, job.Policy.Features); err != nil {
+		if one[session], err = model.ParseXGBoost(file, content, job.Policy.Features, false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,6 +22,10 @@ type Summary struct {
 	Fill       string
 	Data       run.Data
 	OpenPnlBps float64 // of open trades, at their mark prices
+	// WithoutRows are closed trades whose rows are lost; the figures are
+	// without them.
+	WithoutRows int64
+	Remarks     []string // sentences for who reads the trades first
 
 	Metrics     Metrics
 	Attribution Attribution
@@ -40,6 +44,12 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 	if s.Outcome != "complete" || s.Scope != "run" {
 		fmt.Fprintf(&b, "**Not the whole data: %s, %s of %s bars replayed, selection over %s.** A partial total is no prefix of the complete one.\n\n",
 			escape(s.Outcome), whole(s.Attribution.BarsProcessed), whole(s.Data.Bars), escape(s.Scope))
+	}
+	if s.WithoutRows > 0 {
+		fmt.Fprintf(&b, "**The rows of %s trades are lost.** They are in the totals of the perf JSON and in no figure below.\n\n", whole(s.WithoutRows))
+	}
+	for _, text := range s.Remarks {
+		fmt.Fprintf(&b, "**Warning:** %s.\n\n", escape(text))
 	}
 	m, a := s.Metrics, s.Attribution
 	head := [][]string{

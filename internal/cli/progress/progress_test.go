@@ -232,7 +232,10 @@ func TestSummaryGolden(t *testing.T) {
 	}
 	charged := complete
 	charged.NetPnlBps, charged.Signals, charged.Expired = new(-1234.56), 2128, 442
-	for name, s := range map[string]SummaryState{"complete": complete, "stopped": stopped, "failed": failed, "early": early, "charged": charged} {
+	rowless := complete
+	rowless.WithoutRows = 12
+	rowless.Remarks = []string{"442 of 2128 signals (20.8 %) expired at gaps"}
+	for name, s := range map[string]SummaryState{"complete": complete, "rowless": rowless, "stopped": stopped, "failed": failed, "early": early, "charged": charged} {
 		for _, color := range []bool{false, true} {
 			var b bytes.Buffer
 			if err := Summary(&b, s, color); err != nil {

@@ -40,6 +40,9 @@ type SummaryState struct {
 	NetPnlBps          *float64 // after costs; nil: there are none, or it is not known
 	// Signals are all that were made; Expired of them found no next bar in time.
 	Signals, Expired int64
+	// WithoutRows are closed trades whose rows the trades file does not have.
+	WithoutRows int64
+	Remarks     []string // sentences about the trades
 
 	File string // the perf JSON, or the stub
 	// ExportError says why there is a stub and no perf JSON.
@@ -74,6 +77,12 @@ func Summary(w io.Writer, s SummaryState, color bool) error {
 		}
 	}
 	b.WriteString(s.headline(color) + "\n")
+	if s.WithoutRows > 0 {
+		row("missing", paint("the rows of "+plural(s.WithoutRows, "trade")+", which are in the totals and not in the trades file (the log says why)", red, color))
+	}
+	for _, text := range s.Remarks {
+		row("warning", paint(printable.Line(text), yellow, color))
+	}
 	row("speed", s.speed())
 	row("time", s.shares())
 	row("chunks", s.chunks(color))
