@@ -112,7 +112,7 @@ func (p Program) warnUnknownVariables() {
 	var names []string // of variables; made when one is there
 	for _, v := range p.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || name == process.LifelineEnv {
+		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || name == process.LifelineEnv || name == variablesVar || name == slotVar {
 			continue
 		}
 		if names == nil {

@@ -103,15 +103,18 @@ type Job struct {
 
 // Config of a Worker. Bus, ID, Engine, WorkDir and Logger are needed.
 type Config struct {
-	Bus     *bus.Bus
-	ID      string // unique per process
-	Host    string
-	PID     int
-	Slots   int    // chunks at a time; 0 means 1
-	Run     run.ID // the only run to serve; empty: all
-	WorkDir string
-	Engine  Engine
-	Logger  *slog.Logger
+	Bus   *bus.Bus
+	ID    string // unique per process
+	Host  string
+	PID   int
+	Slots int // chunks at a time; 0 means 1
+	// FirstSlot is the number of the first slot: local workers of a run have
+	// one slot each, and differ by it.
+	FirstSlot int
+	Run       run.ID // the only run to serve; empty: all
+	WorkDir   string
+	Engine    Engine
+	Logger    *slog.Logger
 	// Build names this program's build, for records and footers.
 	Build string
 	// EngineVersion is the version of the engines of this program; 0:
@@ -209,7 +212,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var owned sync.WaitGroup
 	for n := range w.cfg.Slots {
-		owned.Go(func() { w.slot(ctx, n) })
+		owned.Go(func() { w.slot(ctx, w.cfg.FirstSlot+n) })
 	}
 	owned.Go(func() { w.trackRuns(ctx) })
 	if w.cfg.ExitWhenIdle > 0 {
