@@ -168,8 +168,14 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
+	if err := f.exec.checkSizes(f.workers > 0); err != nil {
+		return err
+	}
 	spec, err := f.exec.spec(argv, true)
 	if err != nil {
+		return err
+	}
+	if err := f.exec.checkFound(spec.Command, f.workers > 0); err != nil {
 		return err
 	}
 	if f.outputDir, err = filepath.Abs(f.outputDir); err != nil {
