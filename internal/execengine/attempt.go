@@ -204,7 +204,7 @@ func (a *attempt) follow(ctx context.Context, c control, report func(footer.Foot
 	end.exit = c.rest()
 	a.poll(report)
 	end.footer, end.unread = a.footer()
-	end.bars = a.tally.bars
+	end.bars, end.begun = a.tally.bars, a.tally.phase != footer.PhaseStartup
 	if end.exit.Code == 0 && end.footer == nil {
 		end.undone = a.undone()
 	}

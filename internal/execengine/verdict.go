@@ -21,6 +21,7 @@ type ending struct {
 	stalled  time.Duration
 	phase    string // at the stall
 	bars     int64  // replayed, as far as was heard
+	begun    bool   // it has said that it is at work on bars, warm-up included
 	stderr   string // its last lines
 	withheld []string
 	format   string // of slices
@@ -55,8 +56,22 @@ func (e ending) signalled() bool {
 
 // verdict says how an attempt ended: nil is ok; the cause of a stop; an
 // *SetUpError; an error that matches ErrExhausted or ErrStalled; any other is
-// a failure to be tried again.
+// a failure to be tried again. ErrNotBegun matches beside them.
 func (e ending) verdict() error {
+	err := e.judged()
+	if err == nil || e.stop != nil || e.stalled > 0 || e.exit.Signal != 0 || e.bars > 0 || e.begun {
+		return err
+	}
+	return notBegun{err}
+}
+
+// notBegun is an error that matches ErrNotBegun.
+type notBegun struct{ error }
+
+func (notBegun) Is(target error) bool { return target == ErrNotBegun }
+func (n notBegun) Unwrap() error      { return n.error }
+
+func (e ending) judged() error {
 	if e.started != nil {
 		code := exitNotFound
 		if errors.Is(e.started, process.ErrNotExecutable) {

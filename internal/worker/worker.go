@@ -89,6 +89,10 @@ func (e *SetUpError) Unwrap() error { return e.Err }
 // tried again.
 var ErrExhausted = errors.New("the chunk is not to be tried again")
 
+// ErrNotBegun marks an engine's error that came before the first bar, and most
+// likely comes again.
+var ErrNotBegun = errors.New("the engine has not come to a bar")
+
 // Job is one chunk to replay.
 type Job struct {
 	Manifest run.Manifest
