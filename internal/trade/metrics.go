@@ -81,7 +81,7 @@ func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable) Metrics {
 		all = append(all, o)
 		k := sessions.At(s.TimeNS)
 		parts[k] = append(parts[k], o)
-		month := time.Unix(0, s.EntryTimeNS).UTC().Format(monthFormat)
+		month := monthOf(s.EntryTimeNS)
 		months[month] = append(months[month], o)
 	}
 	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
@@ -103,7 +103,7 @@ func MeasureRows(rows []Row) Metrics {
 		r := &rows[i]
 		all[i] = outcome{pnl: r.PnlBps, mae: r.MAEBps, mfe: r.MFEBps, entryBar: r.EntryBar, exitBar: r.ExitBar}
 		parts[r.Session] = append(parts[r.Session], all[i])
-		month := time.Unix(0, r.EntryTimeNS).UTC().Format(monthFormat)
+		month := monthOf(r.EntryTimeNS)
 		months[month] = append(months[month], all[i])
 	}
 	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
@@ -116,7 +116,8 @@ func MeasureRows(rows []Row) Metrics {
 	return m
 }
 
-const monthFormat = "2006-01"
+// monthOf is the month of a time, in UTC.
+func monthOf(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01") }
 
 // figures computes all figures of trades in the order of their signals.
 // Products are rounded before they are added, so that no machine fuses them.
