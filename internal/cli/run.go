@@ -209,6 +209,11 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if f.exec.exec() && !cmd.Flags().Changed("grace") {
 		f.exec.grace = max(f.drain-graceLess, f.drain/2)
 	}
+	if f.exec.exec() && f.workers > 0 {
+		if spec.Command.Flags, err = f.exec.kept(); err != nil {
+			return err
+		}
+	}
 	forWorkers, variables, err := f.exec.forWorker(argv)
 	if err != nil {
 		return err
