@@ -1,12 +1,11 @@
 """A replay that knows nothing of GX1 Replay, and is run as it is.
 
-It gets its arguments by placeholders, its progress bar is read with a regular
-expression, and its exit code says how it ended. A stop just ends it: what its
+It gets its arguments by placeholders, its progress bar is recognised, and its
+exit code and its trades say that it is done. A stop just ends it: what its
 progress bar said counts.
 
     coordinator run --policy examples/python/policy.yaml --data synthetic:20000 --chunks 8 \\
-        --engine exec --slice-format csv --exec-footer none \\
-        --exec-progress-regex 'replayed (?P<bars>\\d+)/\\d+ bars' \\
+        --engine exec --slice-format csv \\
         -- python3 examples/python/unaware.py --start {start_ts} --end {end_ts} --data {slice} --out {out_dir}
 """
 
@@ -38,7 +37,7 @@ def main():
         if entry is None and close < mean * 0.999:
             entry = when, close
         elif entry is not None and close > mean:
-            trades.append([*entry, when, close])
+            trades.append([*entry, when, close, "long", (close / entry[1] - 1) * 1e4])
             entry = None
         time.sleep(args.bar_ms / 1000)
         if n % 50 == 0 or n == len(own):
@@ -47,7 +46,7 @@ def main():
 
     with open(os.path.join(args.out, "trades.csv"), "w", newline="") as f:
         out = csv.writer(f)
-        out.writerow(["entry_time", "entry_price", "exit_time", "exit_price"])
+        out.writerow(["entry_time", "entry_price", "exit_time", "exit_price", "side", "pnl_bps"])
         out.writerows(trades)
     print("%d trades" % len(trades))
 

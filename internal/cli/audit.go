@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gx1replay/internal/audit"
 	"gx1replay/internal/footer"
@@ -79,7 +80,7 @@ audited.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.seeded = cmd.Flags().Changed("seed")
-			return p.audit(cmd.Context(), f, args[0], args[1:])
+			return p.audit(cmd.Context(), f, cmd.Flags(), args[0], args[1:])
 		},
 	}
 	fl := cmd.Flags()
@@ -119,7 +120,7 @@ func notAudited(err error) error {
 	return exitCode{code: exitNotAudited, err: err}
 }
 
-func (p Program) audit(ctx context.Context, f auditFlags, arg string, argv []string) error {
+func (p Program) audit(ctx context.Context, f auditFlags, given *pflag.FlagSet, arg string, argv []string) error {
 	if err := f.check(); err != nil {
 		return notAudited(err)
 	}
@@ -129,7 +130,7 @@ func (p Program) audit(ctx context.Context, f auditFlags, arg string, argv []str
 	}
 	defer done()
 	a := &auditing{
-		rerun: rerun{p: p, found: found, hint: "coordinator audit " + arg, f: chunkFlags{
+		rerun: rerun{p: p, found: found, hint: "coordinator audit " + arg, given: given, f: chunkFlags{
 			policy: f.policy, data: f.data, outputDir: f.outputDir, dir: f.dir, connect: f.connect, exec: f.exec,
 		}},
 		f: f,

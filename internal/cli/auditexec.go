@@ -117,7 +117,7 @@ func (x *execAudit) rows(ctx context.Context, name string, c run.Chunk, was foot
 			replayed, isListed = l.Content, l.Artifact
 		}
 	}
-	chunk := execcheck.Chunk{Bars: c.Bars, Times: x.times, Ignore: x.a.f.ignore}
+	chunk := execcheck.Chunk{Bars: c.Bars, Times: x.times, Ignore: x.a.f.ignore, Tolerance: execcheck.DefaultTolerance}
 	if name == trade.OwnTradesName {
 		return chunk.Trades(slices.Concat(recorded...), slices.Concat(replayed...))
 	}

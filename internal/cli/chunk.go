@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/cli/progress"
@@ -31,26 +32,29 @@ type chunkFlags struct {
 
 func (p Program) chunkCommand() *cobra.Command {
 	var f chunkFlags
-	const hint = "coordinator chunk RUN_ID 3 --rerun"
+	const hint = "coordinator chunk RUN_ID 3"
 	cmd := &cobra.Command{
-		Use:   "chunk RUN_ID IDX --rerun [flags] [-- CMD ARGS…]",
+		Use:   "chunk RUN_ID IDX [flags] [-- CMD ARGS…]",
 		Short: "Replay one chunk of a run again, here, in the foreground",
-		Long: `chunk --rerun has the run's command replay one chunk again, with the same task,
+		Long: `chunk has the run's command replay one chunk again, with the same task,
 slice, policy and environment, in a fresh directory. What it writes comes to
 this terminal as it comes. Nothing is published: the run stays as it is. At the
 end it says how the counters compare with those of the run.
 
 A command behind -- takes the place of the run's, as with a debugger or a
-changed script; in what it differs is said. Flags that a worker has on its own
-(--exec-env, --exec-dir, --exec-footer, …) are not kept with a run: give them
-again. Once a run of a command is complete and cleaned it may need --policy, too.
+changed script; in what it differs is said. The run keeps the flags of its
+command (--exec-env, --exec-dir, --exec-footer, …), and those that are given here
+come before them. It keeps no values of variables: --exec-env NAME=VALUE has to be
+given again, or NAME has to be set. The flags of workers that were started by hand
+are not known; give them again. Once a run of a command is complete and cleaned
+chunk may need --policy, too.
 
 A chunk of the built-in engine is replayed by that.
 
 exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
-		Example: `  coordinator chunk pilot_on 3 --rerun
-  coordinator chunk pilot_on 3 --rerun --exec-env 'MYLIB_*' -- python3 -m pdb replay.py {task}
-  coordinator chunk pilot_on 3 --rerun --policy p.yaml --data XAUUSD_M5.parquet`,
+		Example: `  coordinator chunk pilot_on 3
+  coordinator chunk pilot_on 3 --exec-env 'MYLIB_*' -- python3 -m pdb replay.py {task}
+  coordinator chunk pilot_on 3 --policy p.yaml --data XAUUSD_M5.parquet`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			n := len(args)
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
@@ -62,15 +66,12 @@ exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !f.rerun {
-				return &usageError{"--rerun is missing: it is what `chunk` does", hint}
-			}
-			return p.rerun(cmd.Context(), f, args[0], args[1], args[2:])
+			return p.rerun(cmd.Context(), f, cmd.Flags(), args[0], args[1], args[2:])
 		},
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.BoolVar(&f.rerun, "rerun", false, "replay the chunk again")
+	fl.BoolVar(&f.rerun, "rerun", false, "replay the chunk again (the default: it is what chunk does)")
 	fl.StringVar(&f.policy, "policy", "", "the policy file, if the run's is not kept any more")
 	fl.StringVar(&f.data, "data", "", "the bars, if they are not where the run found them")
 	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
@@ -96,9 +97,10 @@ type rerun struct {
 	dir     string
 	kill    <-chan struct{}
 	hint    string // a command line of this verb
+	given   *pflag.FlagSet
 }
 
-func (p Program) rerun(ctx context.Context, f chunkFlags, idText, idxText string, argv []string) error {
+func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, idText, idxText string, argv []string) error {
 	id, err := run.ParseID(idText)
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func (p Program) rerun(ctx context.Context, f chunkFlags, idText, idxText string
 	if idx >= len(found.chunks) {
 		return &usageError{msg: fmt.Sprintf("chunk %d of run %s, which has %d (0 to %d)", idx, id, len(found.chunks), len(found.chunks)-1)}
 	}
-	r := &rerun{p: p, f: f, found: found, chunk: found.chunk(idx), was: found.chunks[idx].Line.Footer(), hint: "coordinator chunk RUN_ID IDX --rerun"}
+	r := &rerun{p: p, f: f, found: found, chunk: found.chunk(idx), was: found.chunks[idx].Line.Footer(), hint: "coordinator chunk RUN_ID IDX", given: given}
 	r.was.Status, r.was.Error = found.chunks[idx].Status, found.chunks[idx].Error
 	if err := r.open(ctx); err != nil {
 		return err

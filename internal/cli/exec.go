@@ -27,6 +27,7 @@ type execFlags struct {
 	engine string
 	// Of the command, where it runs.
 	dir, footer, progress, files string
+	detect                       string
 	env, slotEnv, digest         []string
 	serve                        bool
 	recycle                      int
@@ -67,7 +68,8 @@ func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
 	fl.StringVar(&f.dir, "exec-dir", "", "exec: the command's working directory (default: this one)")
 	fl.StringArrayVar(&f.env, "exec-env", nil, "exec: a variable to pass: NAME, a glob, or NAME=VALUE; may be repeated")
 	fl.StringArrayVar(&f.slotEnv, "slot-env", nil, "exec: NAME=V0,V1,…: a value for each slot, in turn, as CUDA_VISIBLE_DEVICES=0,0,1,1")
-	fl.StringVar(&f.footer, "exec-footer", "", "exec: where the command leaves its footer, placeholders allowed; none: exit code 0 says all")
+	fl.StringVar(&f.footer, "exec-footer", "", "exec: where the command leaves its footer, placeholders allowed; none: exit code 0 says all (default: GX1R_FOOTER_FILE, and it may leave none)")
+	fl.StringVar(&f.detect, "exec-progress", execengine.ProgressAuto, "exec: progress to recognise in the command's output: tqdm, n/m, none, or auto: either, if it counts to the chunk's bars")
 	fl.StringVar(&f.progress, "exec-progress-regex", "", "exec: finds progress in log lines by named groups, as 'bar (?P<bars>\\d+)'")
 	fl.StringArrayVar(&f.digest, "exec-digest", nil, "exec: files, directories or globs that belong to the command's identity")
 	fl.StringVar(&f.files, "files", "", "exec: directory in which large --exec-file files are found by their digest")
@@ -137,6 +139,10 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	var err error
 	if s.Command.Params, err = pairs("--param", f.params); err != nil {
 		return s, err
+	}
+	s.Detect = f.detect
+	if err := execengine.CheckProgress(f.detect); err != nil {
+		return s, &usageError{msg: err.Error()}
 	}
 	if f.progress != "" {
 		if s.Progress, err = execengine.NewPattern(f.progress); err != nil {
@@ -277,6 +283,7 @@ func (f *execFlags) forWorker(argv []string) (args, env []string, err error) {
 	}
 	add("--exec-dir", f.dir)
 	add("--exec-footer", f.footer)
+	add("--exec-progress", f.detect)
 	add("--exec-progress-regex", f.progress)
 	add("--files", f.files)
 	add("--exec-memory-max", f.memoryMax.String())

@@ -38,6 +38,7 @@ type execCheckFlags struct {
 	from, to              string
 	cuts                  []int
 	ignore                []string
+	tolerance             float64
 	dir                   string
 	asJSON                bool
 	exec                  execFlags
@@ -52,13 +53,14 @@ func (p Program) execCheckCommand() *cobra.Command {
 pieces (--cuts), as the chunks of a run would be, without a bus. It compares
 what the command leaves ({out_dir}/trades.csv, or what --exec-emits says) and
 shows at which borders it differs, how far behind them it agrees again, and
-what is the likely reason. Numbers are the same only to the last bit; columns
-that number rows are not compared.
+what is the likely reason. Entries and exits have to be the same; other values
+may differ by --tolerance, relative to the larger one and absolute below 1.
+Columns that number rows are not compared.
 
 The command is started once for each piece, one after the other: choose a
 range that is done in minutes. It needs some trades in each piece.
 
-exit codes: 0 no difference, 1 differences (or bad usage: nothing was
+exit codes: 0 no difference beyond the tolerance, 1 differences (or bad usage: nothing was
 replayed), 3 the command failed.`,
 		Example: `  coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --bars 5000 -- python3 replay.py {task}
   coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --from 2026-01-05 --to 2026-01-09T12:00:00Z \
@@ -77,6 +79,7 @@ replayed), 3 the command failed.`,
 	fl.StringVar(&f.to, "to", "", "replay up to the bar before this time")
 	fl.IntSliceVar(&f.cuts, "cuts", []int{2, 3, 7}, "into how many pieces the range is cut, each in turn")
 	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "a column of the trades that is not compared; may be repeated")
+	fl.Float64Var(&f.tolerance, "tolerance", execcheck.DefaultTolerance, "how far values may differ, relative and, below 1, absolute; entries and exits may not (0: not at all)")
 	fl.StringVar(&f.dir, "dir", "", "keep what the command leaves in this directory, new or empty (default: a temporary one that goes)")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: the gate, whatever the policy says")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
@@ -106,6 +109,9 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 		if n < 2 {
 			return &usageError{fmt.Sprintf("--cuts %d: a cut into %d pieces (want 2 or more)", n, n), hint}
 		}
+	}
+	if err := execcheck.CheckTolerance(f.tolerance); err != nil {
+		return &usageError{msg: err.Error()}
 	}
 	spec, err := f.exec.spec(argv, true)
 	if err != nil {
@@ -144,7 +150,7 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 			RunID: "exec_check", Data: coordinator.DataOf(set), Policy: coordinator.PolicyOf(pol),
 			PregateEnabled: pol.Pregate.Enabled, Command: spec.Command, Engine: footer.EngineExec,
 		},
-		Cuts: f.cuts, Ignore: f.ignore, Dir: dir, Keep: keep, Kill: kill,
+		Cuts: f.cuts, Ignore: f.ignore, Tolerance: f.tolerance, Dir: dir, Keep: keep, Kill: kill,
 		Began: func(piece execcheck.Piece) {
 			if f.asJSON {
 				return

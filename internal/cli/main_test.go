@@ -71,6 +71,10 @@ func replayMain(mode, path string) int {
 		if t.ChunkIdx == 1 && t.Attempt == 1 {
 			return fail(fmt.Errorf("chunk 1 has no model yet"))
 		}
+	case "slots":
+		if err := t.meet(4); err != nil {
+			return fail(err)
+		}
 	case "waits":
 		if err := os.WriteFile(filepath.Join(filepath.Dir(path), "waits"), nil, 0o644); err != nil {
 			return fail(err)
@@ -119,6 +123,29 @@ func readCloses(path string) (closes []float64, times []string, err error) {
 		closes, times = append(closes, x), append(times, r[0])
 	}
 	return closes, times, nil
+}
+
+// meet leaves a file that names the attempt's slot and GPU, and waits until so
+// many slots have left one.
+func (t *replayTask) meet(slots int) error {
+	dir := filepath.Join(filepath.Dir(filepath.Dir(filepath.Dir(t.OutDir))), "slots")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, os.Getenv("GX1R_SLOT")+" "+os.Getenv("CUDA_VISIBLE_DEVICES")), nil, 0o600); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		list, err := os.ReadDir(dir)
+		switch {
+		case err != nil:
+			return err
+		case len(list) >= slots:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("%d slots: %v (want %d)", len(list), list, slots)
+		}
+	}
 }
 
 const replayHold = 10 // bars of a trade: --exec-tail-bars

@@ -70,7 +70,7 @@ func misspelt(msg, word string, names []string, path string) error {
 
 // ownVariables lists those that are set by a program of ours for another, or for what it starts.
 func ownVariables() []string {
-	return []string{variablesVar, process.LifelineEnv, process.GuardEnv}
+	return []string{variablesVar, slotVar, process.LifelineEnv, process.GuardEnv}
 }
 
 // warnUnknownVariables names each variable of ours that no flag of the two

@@ -144,7 +144,7 @@ func TestRerunOfAFailedRun(t *testing.T) {
 		want string
 	}{
 		{[]string{"chunk", "r1", "2", "--rerun", "--output-dir", dir}, 1, "chunk 2 of run r1, which has 2 (0 to 1)"},
-		{[]string{"chunk", "r1", "0", "--output-dir", dir}, 1, "--rerun is missing"},
+		{[]string{"chunk", "r1", "0", "--output-dir", dir}, 3, "chunk 0: failed after"},
 		{[]string{"chunk", "r1", "--rerun"}, 1, "got 1 arguments"},
 		{[]string{"chunk", "none", "0", "--rerun", "--output-dir", dir}, 1, "run none has left nothing in " + dir},
 		{[]string{"chunk", "r1", "0", "--rerun", "--output-dir", dir, "--data", "synthetic:400,seed=5"}, 1, "those of the run"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
+	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
 )
 
@@ -65,6 +67,14 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	if len(argv) == 0 {
 		return nil, &usageError{fmt.Sprintf("it is not known which command run %s has", m.RunID), r.hint + " -- CMD"}
 	}
+	flags, notes, err := r.f.exec.restored(m.Command.Flags, r.given, os.LookupEnv)
+	for _, text := range notes {
+		r.note("%s", printable.Line(text))
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.f.exec = flags
 	spec, err := r.f.exec.spec(argv, false)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,9 @@ import (
 	"gx1replay/internal/safefile"
 )
 
+// maxWorkers bounds --workers.
+const maxWorkers = 10_000
+
 // defaultOutputDir is the original's.
 const defaultOutputDir = "reports/replay_eval/GATED"
 
@@ -177,8 +180,14 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
+	if err := f.exec.checkSizes(f.workers > 0); err != nil {
+		return err
+	}
 	spec, err := f.exec.spec(argv, true)
 	if err != nil {
+		return err
+	}
+	if err := f.exec.checkFound(spec.Command, f.workers > 0); err != nil {
 		return err
 	}
 	if f.outputDir, err = filepath.Abs(f.outputDir); err != nil {
@@ -211,6 +220,11 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	}
 	if f.exec.exec() && !cmd.Flags().Changed("grace") {
 		f.exec.grace = max(f.drain-graceLess, f.drain/2)
+	}
+	if f.exec.exec() && f.workers > 0 {
+		if spec.Command.Flags, err = f.exec.kept(); err != nil {
+			return err
+		}
 	}
 	forWorkers, variables, err := f.exec.forWorker(argv)
 	if err != nil {
@@ -245,9 +259,9 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		PlanGiven:  cmd.Flags().Changed("chunks") || cmd.Flags().Changed("chunk-bars"),
 		OrderGiven: cmd.Flags().Changed("order"), RetryFailed: f.retryFailed,
 		Decisions: f.decisions, DecisionsGiven: cmd.Flags().Changed("decisions"),
-		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
+		WorkerCommand: func(slot int, w coordinator.LocalWorker) process.Spec {
 			return process.Spec{Path: exe, Args: append([]string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir}, forWorkers...),
-				Env: slices.Concat(localEnv(os.Environ()), f.connect.forWorker(w), variables)}
+				Env: slices.Concat(localEnv(os.Environ()), f.connect.forWorker(w), variables, []string{slotVar + "=" + strconv.Itoa(slot)})}
 		},
 		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
 		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
@@ -416,8 +430,8 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return bad("--decisions with --engine exec: only the built-in engine knows what became of each bar")
 	case f.exec.exec() && f.workers > 0 && cmd.ArgsLenAtDash() < 0:
 		return &usageError{"--engine exec without a command", "coordinator run … --engine exec -- python3 replay.py {task}   (or --workers 0, and workers elsewhere that have it)"}
-	case f.workers < 0 || f.workers > 10_000:
-		return bad("--workers %d (want 0 to 10000)", f.workers)
+	case f.workers < 0 || f.workers > maxWorkers:
+		return bad("--workers %d (want 0 to %d)", f.workers, maxWorkers)
 	case f.chunks < 0 || cmd.Flags().Changed("chunks") && f.chunks < 1:
 		return bad("--chunks %d (want 1 or more)", f.chunks)
 	case f.chunkBars < 0 || cmd.Flags().Changed("chunk-bars") && f.chunkBars < 1:

@@ -331,10 +331,34 @@ func (u *ui) summary(out export.Outcome) {
 			s.File = out.Fallbacks[n-1]
 		}
 	}
+	if note := u.slowStart(t.ChunksTotal); note != "" {
+		u.say("note: %s", note)
+	}
 	s.LastError, s.ExportError = redact.Text(s.LastError), redact.Text(s.ExportError)
 	if err := progress.Summary(raw(u.p.Stdout), s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
 		u.log.Warn("printing the summary", "error", err)
 	}
+}
+
+// Start-up is worth a word where it is more than startShare of the time of all
+// attempts, and leastStart in all.
+const (
+	startShare = 0.2
+	leastStart = time.Second
+)
+
+// slowStart says how much of their time commands took to start, and what helps;
+// empty: little, or nothing does.
+func (u *ui) slowStart(chunks int) string {
+	if !u.f.exec.exec() || u.f.exec.serve || chunks <= max(u.f.workers, 1) {
+		return ""
+	}
+	start, all := u.s.StartUp()
+	if start < leastStart.Seconds() || start <= startShare*all {
+		return ""
+	}
+	return fmt.Sprintf("the command took %.0f %% of its time to start (%.1f s of %.1f s in %d chunks); fewer --chunks, or --exec-serve, one process for many chunks, make less of it",
+		100*start/all, start, all, chunks)
 }
 
 func isTerminal(w io.Writer) bool {

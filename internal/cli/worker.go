@@ -152,6 +152,21 @@ const defaultIdle = "1m"
 // maxSlots bounds --concurrency.
 const maxSlots = 1024
 
+// slotVar holds a local worker's number among those of its run.
+const slotVar = envPrefix + "LOCAL_SLOT"
+
+// localSlot reads the value of slotVar; empty: 0.
+func localSlot(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n >= maxWorkers {
+		return 0, fmt.Errorf("%s is %.40q (want 0 to %d)", slotVar, text, maxWorkers-1)
+	}
+	return n, nil
+}
+
 // slots is how many chunks the worker replays at a time.
 func (f *workerFlags) slots(local bool) (int, error) {
 	switch {
@@ -232,8 +247,12 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		}
 		only = id
 	}
+	first := 0
 	if local {
 		if err := f.exec.takeVariables(p.Getenv(variablesVar)); err != nil {
+			return err
+		}
+		if first, err = localSlot(p.Getenv(slotVar)); err != nil {
 			return err
 		}
 	}
@@ -311,7 +330,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		engine = p.Hooks.Engine(engine)
 	}
 	w := worker.New(worker.Config{
-		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: slots, Run: only, WorkDir: f.workDir,
+		Bus: b, ID: id, Host: host, PID: os.Getpid(), Slots: slots, FirstSlot: first, Run: only, WorkDir: f.workDir,
 		Engine: engine, Logger: log, Usage: usage, MaxRuntime: f.maxRuntime, ExitWhenIdle: f.idle,
 		KeepWork: f.keep(local), CoordinatorKeys: f.coordinators, Build: cmp.Or(p.Hooks.Build, version().String()), EngineVersion: p.Hooks.EngineVersion,
 	})

@@ -48,6 +48,8 @@ type board struct {
 	calls    calls
 
 	onTrouble func(Trouble)
+	starts    *firstStarts // nil: nobody asks
+	onNoStart func(*StartError)
 	// identity is what the first claim would run, with the engine exec.
 	identity atomic.Pointer[string]
 }
@@ -137,6 +139,11 @@ func (b *board) TakeLease(r *lease.Record, seq uint64) {
 	}
 	if t, ok := troubleOf(r, old.rec); ok {
 		b.onTrouble(t)
+	}
+	if b.starts != nil {
+		if err := b.starts.take(r); err != nil {
+			b.onNoStart(err)
+		}
 	}
 }
 

@@ -44,6 +44,9 @@ type Life struct {
 	// Trouble, if not nil, is called for each attempt that went wrong; it must
 	// not block.
 	Trouble func(Trouble)
+	// NoStart, if not nil, is called when the command of the run cannot begin; it
+	// must not block.
+	NoStart func(*StartError)
 	// Broken, if not nil, gives an error when the bus can store nothing more: a
 	// life that has not begun ends with it.
 	Broken <-chan error
@@ -94,6 +97,9 @@ func (l *Life) Prepare() {
 	}
 	if l.Trouble != nil {
 		l.board.onTrouble = l.Trouble
+	}
+	if l.NoStart != nil {
+		l.board.starts, l.board.onNoStart = &firstStarts{session: l.Manifest.Session}, l.NoStart
 	}
 	l.board.onBad = func(b bad) {
 		select {

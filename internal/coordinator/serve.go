@@ -9,6 +9,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
+	"gx1replay/internal/footer"
 )
 
 // serve connects to the bus, agrees with it on the session, brings up the
@@ -30,6 +31,18 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		return !external || bus.Unreachable(err) || bus.Transient(err) || errors.As(err, &lacks), err
 	}
 	life.Replicas = transport.replicas
+	// A command that cannot begin ends the life as a stop does, with a drain of its
+	// own: nobody has told the watchdog of it.
+	lifeCtx, endLife := context.WithCancelCause(ctx)
+	defer endLife(nil)
+	drain, endDrain := context.WithCancel(over)
+	defer endDrain()
+	if s.cfg.Engine == footer.EngineExec && s.cfg.Workers > 0 {
+		life.NoStart = func(err *StartError) {
+			log.Error("the run's command cannot begin", "error", err)
+			endLife(err)
+		}
+	}
 	clean := false
 	defer func() {
 		transport.close()
@@ -63,6 +76,15 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 			s.dog.Ended(fmt.Errorf("local workers: %w", err))
 		}
 	})
+	owned.Go(func() {
+		select {
+		case <-lifeCtx.Done():
+		case <-drain.Done():
+		}
+		if noStart := (*StartError)(nil); errors.As(context.Cause(lifeCtx), &noStart) && pause(drain, s.cfg.Drain) {
+			endDrain()
+		}
+	})
 	owned.Go(func() { s.watchOutput(poolCtx) })
 	m := life.Manifest
 	owned.Go(func() { s.watchObstacles(poolCtx, transport, m) })
@@ -81,8 +103,11 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	}
 	endBeats := life.startBeats(poolCtx)
 	defer endBeats()
-	err = life.Run(ctx, over)
+	err = life.Run(lifeCtx, drain)
 	endBackup()
+	if noStart := (*StartError)(nil); err == nil && errors.As(context.Cause(lifeCtx), &noStart) {
+		err = noStart
+	}
 	if errors.Is(err, ErrTakenOver) {
 		endBeats() // the key is the other's
 	}

@@ -30,8 +30,11 @@ type Config struct {
 	Range         run.BarRange // what is replayed
 	Cuts          []int        // into how many pieces, each 2 or more
 	Ignore        []string     // columns of trades that are not compared
-	Dir           string       // a directory for the attempts
-	Keep          bool         // leave them there
+	// Tolerance is how far values may be from each other: see apart. Entries and
+	// exits have none. 0: they are the same to the last bit.
+	Tolerance float64
+	Dir       string // a directory for the attempts
+	Keep      bool   // leave them there
 	// Began, if not nil, is told what is replayed next.
 	Began func(Piece)
 	// Kill, if not nil, ends the command at once when it is closed.
@@ -105,6 +108,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		r.Borders += n - 1
 	}
 	r.NotCompared = c.notCompared
+	r.Tolerance, r.DriftRows, r.Drift = c.Tolerance, c.drift.rows, c.drift.most
 	r.judge()
 	return r, nil
 }
@@ -115,6 +119,7 @@ type checker struct {
 	times       []int64 // opening times of all bars
 	dataFile    func(context.Context) (string, error)
 	notCompared []string
+	drift       drift
 }
 
 func (c *checker) validate() error {
@@ -129,6 +134,9 @@ func (c *checker) validate() error {
 		if n < 2 || n > MaxPieces || int64(n) > c.Range.Len() {
 			return fmt.Errorf("a cut into %d pieces (want 2 to %d, and no more than the %d bars)", n, MaxPieces, c.Range.Len())
 		}
+	}
+	if err := CheckTolerance(c.Tolerance); err != nil {
+		return err
 	}
 	return execengine.CheckEmits(c.Manifest.Command.Emits, c.Policy, c.Manifest.Data)
 }

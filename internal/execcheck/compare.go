@@ -195,7 +195,7 @@ func (j *joined) differences() (list []difference, same []int64) {
 		}
 	}
 	slices.Reverse(extra)
-	return j.pair(missing, extra), same
+	return j.pair(j.near(missing, extra, same)), same
 }
 
 // pair makes one difference of two rows that begin alike.

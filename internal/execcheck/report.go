@@ -23,10 +23,15 @@ type Report struct {
 	Borders    int    `json:"borders"` // of all cuts
 	// NotCompared are columns that number rows or pieces, or were to be
 	// ignored.
-	NotCompared []string  `json:"not_compared"`
-	Same        bool      `json:"same"` // no difference was found
-	Findings    []Finding `json:"findings"`
-	Advice      []Advice  `json:"advice"`
+	NotCompared []string `json:"not_compared"`
+	Same        bool     `json:"same"` // no difference was found, but for values within the tolerance
+	// Tolerance is how far values might be from each other. DriftRows is how many
+	// rows have such values, and Drift how far they are at most.
+	Tolerance float64   `json:"tolerance"`
+	DriftRows int       `json:"drift_rows"`
+	Drift     float64   `json:"drift"`
+	Findings  []Finding `json:"findings"`
+	Advice    []Advice  `json:"advice"`
 }
 
 // Finding is what differs at one border for one reason.
@@ -157,7 +162,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "not compared: %s\n", strings.Join(r.NotCompared, ", "))
 	}
 	if r.Same {
-		fmt.Fprintf(&b, "no difference at %s: the %s do not depend on where bars %d to %d are cut\n", borders(r.Borders), r.rowsName(), r.FirstBar, r.EndBar-1)
+		what := "no difference"
+		if r.DriftRows > 0 {
+			what = fmt.Sprintf("entries and exits equal, values differ by at most %.2g (tolerance %g)", r.Drift, r.Tolerance)
+		}
+		fmt.Fprintf(&b, "%s at %s: the %s do not depend on where bars %d to %d are cut\n", what, borders(r.Borders), r.rowsName(), r.FirstBar, r.EndBar-1)
 		_, err := io.WriteString(w, b.String())
 		return err
 	}

@@ -20,6 +20,8 @@ type Chunk struct {
 	Bars   run.BarRange
 	Times  []int64
 	Ignore []string // columns of trades that are not compared
+	// Tolerance is that of Config.
+	Tolerance float64
 }
 
 // Trades compares the trades that a command left in two replays of the chunk, as
@@ -50,7 +52,7 @@ func (c Chunk) rows(was, is table) ([]RowDifference, error) {
 		count := func(t table) string { return fmt.Sprintf("%d rows", len(t.rows)) }
 		return []RowDifference{{count(was), count(is)}}, nil
 	}
-	check := checker{Config: Config{Ignore: c.Ignore}, times: c.Times}
+	check := checker{Config: Config{Ignore: c.Ignore, Tolerance: c.Tolerance}, times: c.Times}
 	piece := Piece{Idx: 0, Pieces: 1, Bars: c.Bars}
 	j, err := check.join(left{piece: piece, table: was}, []left{{piece: piece, table: is}})
 	if err != nil {

@@ -14,6 +14,24 @@ func equal(a, b float64) bool {
 	return math.Float64bits(a) == math.Float64bits(b) || a != a && b != b
 }
 
+// sameScores says whether the scores of a bar are the same, within the tolerance.
+// Those that open a trade in one replay and not in the other, or one of another
+// side, never are.
+func (c *checker) sameScores(long, short, partLong, partShort float64) bool {
+	if equal(long, partLong) && equal(short, partShort) {
+		return true
+	}
+	if (long != long) != (partLong != partLong) || (short != short) != (partShort != partShort) {
+		return false
+	}
+	by := max(apart(long, partLong), apart(short, partShort))
+	if by > c.Tolerance || decides(c.Policy.Entry, long, short) != decides(c.Policy.Entry, partLong, partShort) {
+		return false
+	}
+	c.drift.add(by)
+	return true
+}
+
 // compareScores finds the bars at which the scores differ.
 func (c *checker) compareScores(whole left, parts []left) []Finding {
 	var out []Finding
@@ -22,7 +40,7 @@ func (c *checker) compareScores(whole left, parts []left) []Finding {
 		of := scores{whole.scores.long[from:], whole.scores.short[from:]}
 		var differ []int
 		for i := range part.scores.long {
-			if !equal(of.long[i], part.scores.long[i]) || !equal(of.short[i], part.scores.short[i]) {
+			if !c.sameScores(of.long[i], of.short[i], part.scores.long[i], part.scores.short[i]) {
 				differ = append(differ, i)
 			}
 		}

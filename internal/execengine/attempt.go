@@ -3,6 +3,7 @@ package execengine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
+	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
 
@@ -52,6 +54,7 @@ type attempt struct {
 	tally      *tally
 	progressed bool // progress came by another way than the footer file
 	saidTotal  bool // that its total is not the plan's
+	detect     *detector
 	progress   *ProgressFile
 	heard      heard
 	stdout     *Log
@@ -67,9 +70,36 @@ type heard struct {
 	mu    sync.Mutex
 	r     *Report
 	final *Report
+	// told: progress came in a form that the command chose, or that it was
+	// described by. What is only recognised does not count any more then.
+	told bool
 }
 
+// addDetected adds progress that was recognised in the command's output.
+func (h *heard) addDetected(r Report) {
+	h.mu.Lock()
+	told := h.told
+	h.mu.Unlock()
+	if !told {
+		h.merge(r)
+	}
+}
+
+func (h *heard) isTold() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.told
+}
+
+// add adds what the command has reported.
 func (h *heard) add(r Report) {
+	h.mu.Lock()
+	h.told = true
+	h.mu.Unlock()
+	h.merge(r)
+}
+
+func (h *heard) merge(r Report) {
 	h.mu.Lock()
 	switch {
 	case r.Final && r.ChunkID != "" && r.ChunkID != h.chunkID:
@@ -112,6 +142,8 @@ func (a *attempt) line(text []byte, stdout bool) {
 		if r, ok := p.Match(text, a.tally.planned); ok {
 			a.heard.add(r)
 		}
+	} else if r, ok := a.detect.match(text); ok {
+		a.heard.addDetected(r)
 	}
 }
 
@@ -126,7 +158,7 @@ type control struct {
 
 // follow sees the command through to its end.
 func (a *attempt) follow(ctx context.Context, c control, report func(footer.Footer)) ending {
-	end := ending{noFooter: a.e.Spec.NoFooter, where: a.paths.footer, withheld: a.withheld, format: a.job.Manifest.Command.SliceFormat}
+	end := ending{where: a.paths.footer, withheld: a.withheld, format: a.job.Manifest.Command.SliceFormat}
 	a.tally.cpu = func() time.Duration {
 		user, sys, _ := c.cpu()
 		return time.Duration((user + sys) * float64(time.Second))
@@ -171,8 +203,11 @@ func (a *attempt) follow(ctx context.Context, c control, report func(footer.Foot
 	}
 	end.exit = c.rest()
 	a.poll(report)
-	end.footer = a.footer()
-	end.bars = a.tally.bars
+	end.footer, end.unread = a.footer()
+	end.bars, end.begun = a.tally.bars, a.tally.phase != footer.PhaseStartup
+	if end.exit.Code == 0 && end.footer == nil {
+		end.undone = a.undone()
+	}
 	end.stderr = lastLines(redact.Text(a.stderr.Tail(stderrTail)), stderrTail, true)
 	if end.stop == nil && end.stalled == 0 && end.signalled() {
 		pause(stopAfter, ctx.Done())
@@ -182,9 +217,58 @@ func (a *attempt) follow(ctx context.Context, c control, report func(footer.Foot
 }
 
 // silentByNature says that nothing is to be expected from the command before
-// its end: it was never told how to report, and has not.
+// its end: it was never told how to report, and has not. What it shows and is
+// recognised may end before it does.
 func (a *attempt) silentByNature() bool {
-	return a.e.Spec.NoFooter && a.e.Spec.Progress == nil && !a.progressed
+	d := a.e.Spec.Detect
+	return a.e.Spec.NoFooter && a.e.Spec.Progress == nil && d != ProgressTqdm && d != ProgressCount && !a.heard.isTold()
+}
+
+// undone says why a command that ended with exit code 0 and without a footer is
+// not known to have done its chunk; empty: it has left its rows, or has said that
+// it is at its last bar.
+func (a *attempt) undone() string {
+	const want = "--exec-footer none: exit code 0 says all"
+	emits := a.emit()
+	switch {
+	case a.e.Spec.NoFooter:
+		return ""
+	case a.e.Spec.Serve:
+		return "no last line for the chunk and no footer at " + a.paths.footer
+	case a.e.Spec.Footer != "":
+		return fmt.Sprintf("no footer at %s, where --exec-footer says that it does", a.paths.footer)
+	case a.tally.bars >= a.tally.planned && !a.tally.unclear:
+		return ""
+	}
+	left, err := a.leftTable(emits)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("no footer, and %s cannot be looked at: %v", a.paths.out, err)
+	case left:
+		return ""
+	case a.progressed:
+		return fmt.Sprintf("no footer and no %s in %s, and its progress ends at %d of %d bars (%s)", emits, a.paths.out, a.tally.bars, a.tally.planned, want)
+	}
+	return fmt.Sprintf("no footer, no %s in %s and no progress, so whether it did the chunk is not known (want %s.csv in {out_dir}; or %s)", emits, a.paths.out, emits, want)
+}
+
+// leftTable says whether the command has left a table of that kind.
+func (a *attempt) leftTable(kind string) (bool, error) {
+	dir, err := a.openDir(a.paths.out)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close() // it was read only
+	patterns := []string{kind + ".csv", kind + ".parquet"}
+	if kind == run.EmitsTrades {
+		patterns = tradesNames[:]
+	}
+	for _, pattern := range patterns {
+		if names, err := matching(dir, pattern); err != nil || len(names) > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // listen takes in what was heard.
@@ -252,29 +336,34 @@ func (a *attempt) poll(report func(footer.Footer)) {
 }
 
 // footer reads what the command left as its footer, or said in its last line.
-func (a *attempt) footer() *Report {
+// unread says what is wrong with a footer that is there; there is none beside it.
+func (a *attempt) footer() (_ *Report, unread error) {
 	_, final := a.heard.take()
 	if final != nil {
 		*final = final.redacted()
 	}
+	if a.e.Spec.NoFooter {
+		return final, nil
+	}
 	r, ok, err := readFooter(a.paths.footer, a.opens(a.paths.footer), true)
 	r = r.redacted()
 	switch {
-	case a.e.Spec.NoFooter:
-		return final
+	case err != nil && final == nil:
+		return nil, err
 	case err != nil:
+		// Its last line says how it ended.
 		a.log.Warn("the command's footer cannot be read", "path", a.paths.footer, "error", err)
 	case ok && final != nil:
 		r.Merge(*final)
 	}
 	if ok && err == nil {
 		a.absorb(r)
-		return &r
+		return &r, nil
 	}
 	if final != nil {
 		a.absorb(*final)
 	}
-	return final
+	return final, nil
 }
 
 // absorb takes the counters of a footer; its bars are weighed by who reads

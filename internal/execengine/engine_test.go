@@ -39,7 +39,7 @@ func shell(t *testing.T, script string, change func(*Spec)) *Engine {
 	}
 	spec := Spec{
 		Command: run.Command{Argv: []string{"sh", "-c", script}, Emits: run.EmitsTrades, SliceFormat: "csv", TSFormat: TSRFC3339},
-		Grace:   5 * time.Second,
+		Grace:   5 * time.Second, Detect: ProgressAuto,
 	}
 	if change != nil {
 		change(&spec)
@@ -85,6 +85,22 @@ func TestReplay(t *testing.T) {
 		{name: "no footer", script: "exit 0", want: "left no footer"},
 		{name: "no footer, as asked for", script: "exit 0", change: func(s *Spec) { s.NoFooter = true }, bars: 100},
 		{name: "a footer elsewhere", script: `mkdir x; printf '{"status":"ok"}' > x/1.json`, change: func(s *Spec) { s.Footer = "x/{chunk_idx}.json" }, bars: 100, status: "ok"},
+		{name: "no footer, and no row in its trades", script: `: > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, bars: 100},
+		{name: "no footer, and trades", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, bars: 100},
+		{name: "no footer, and trades before the end", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; echo '40/100'; exit 1`, want: "exit code 1", bars: 40},
+		{name: "no footer, and progress up to the end", script: `echo 'GX1 {"bars_processed":100}'`, bars: 100},
+		{name: "no footer, and progress that ends before", script: `echo 'GX1 {"bars_processed":99}'`, want: "99 of 100 bars", bars: 99},
+		{name: "no footer where one was promised", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Footer = "{out_dir}/f.json" }, want: "where --exec-footer says"},
+		{name: "no scores where scores are asked for", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Command.Emits = run.EmitsScores }, want: "left no footer, no scores"},
+		{name: "a footer that is broken", script: `printf '{"status":"ok"' > "$GX1R_FOOTER_FILE"`, want: "no JSON object: unexpected end"},
+		{name: "a footer that is broken, and trades", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; printf '{"status":ok}' > "$GX1R_FOOTER_FILE"`, want: "chunk_footer.json: report"},
+		{name: "a footer that is broken, and an error", script: `printf 'ok' > "$GX1R_FOOTER_FILE"; exit 3`, want: "exit code 3, and the command's footer"},
+		{name: "progress that is recognised", script: `printf ' 10%%|# | 10/100 [00:01<00:02, 35.2it/s]\r 20%%|# | 20/100 [00:01<00:02]\r' >&2; exit 1`, want: "exit code 1", bars: 20},
+		{name: "progress that is recognised, with the slice's warm-up", script: `echo 'bar 65/130'; exit 1`, want: "exit code 1", bars: 35},
+		{name: "progress of something else", script: `echo 'epoch 3/10'; exit 1`, want: "exit code 1"},
+		{name: "progress that is not to be recognised", script: `echo '40/100'; exit 1`, change: func(s *Spec) { s.Detect = ProgressNone }, want: "exit code 1"},
+		{name: "its own progress counts more than what is recognised", script: `echo 'GX1 {"bars_processed":5}'; sleep 0.05; echo '40/100'; exit 1`, want: "exit code 1", bars: 5},
+		{name: "padding of its own, by tqdm", script: `printf ' 50%%|# | 100/200 [00:01<00:02]\r 80%%|# | 160/200 [00:01<00:02]\r' >&2; exit 1`, change: func(s *Spec) { s.Detect = ProgressTqdm }, want: "exit code 1", bars: 60},
 		{name: "an error", script: "echo boom >&2; exit 1", want: "exit code 1", trace: "boom"},
 		{name: "a status of its own", script: `printf '{"status":"error","error":"no model"}' > "$GX1R_FOOTER_FILE"`, want: `says "error": no model`, status: "error"},
 		{name: "to be tried again", script: "exit 75", want: "exit code 75"},

@@ -24,15 +24,9 @@ const (
 	groupTotal   = "total"   // what bars counts to
 )
 
-// Totals that are recognised without a group: the m of n/m right behind the
-// bars, and tqdm's "| n/m [".
-var (
-	behindBars = regexp.MustCompile(`^\s*/\s*(\d[\d,_]*)`)
-	tqdmCount  = regexp.MustCompile(`\|\s*(\d+)/(\d+)\s*\[`)
-)
-
-// maxDigits bounds a number in a log line: no counter or time needs more.
-const maxDigits = 32
+// behindBars is a total that is recognised without a group: the m of n/m right
+// behind the bars.
+var behindBars = regexp.MustCompile(`^\s*/\s*(\d[\d,._']*)`)
 
 // NewPattern compiles expr (Go's regexp syntax). Its named groups are numeric
 // fields of the footer, bars (short for bars_processed), percent (of the
@@ -73,8 +67,8 @@ func (p *Pattern) String() string { return p.re.String() }
 
 // Match reads a line of a chunk of planned bars. It reports whether the line
 // says anything: p matches, and a group has a value that can be its. Numbers
-// may have thousands separators, 12,345 or 12_345. A nil Pattern matches
-// nothing.
+// are read as plainNumber does, whole ones where a group has found a part. A nil
+// Pattern matches nothing.
 func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 	if p == nil {
 		return Report{}, false
@@ -96,6 +90,15 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 			continue // of alternatives that have the same group, the one that has a value
 		}
 		var ok bool
+		end := at[2*i+1]
+		if g == groupBars || g == groupPercent || g == groupTotal || g == "bars_processed" {
+			from, to, sure := wholeNumber(line, at[2*i], end)
+			if !sure {
+				r.Ignored = append(r.Ignored, g)
+				continue
+			}
+			text, end = strings.TrimSpace(string(line[from:to])), to
+		}
 		switch g {
 		case groupPercent:
 			percent, ok = text, true
@@ -103,7 +106,7 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 			ok = r.totalDigits(text)
 		case groupBars, "bars_processed":
 			if ok = r.digits("bars_processed", &r.Footer.BarsProcessed, text); ok {
-				behind = line[at[2*i+1]:]
+				behind = line[end:]
 			}
 		case "phase":
 			ok = r.enter(text)
@@ -123,8 +126,8 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 		r.totalDigits(string(m[1]))
 	}
 	if percent != "" && !r.Given["bars_processed"] {
-		if m := tqdmCount.FindSubmatch(line); m != nil {
-			r.counted(string(m[1]), string(m[2]), planned)
+		if bars, total, ok := tqdmCount(line); ok {
+			r.counted(bars, total, planned)
 		}
 	}
 	if percent != "" && !r.Given["bars_processed"] {
@@ -149,8 +152,12 @@ func (r *Report) counted(bars, total string, planned int64) {
 
 // totalDigits takes a total as a log line has it.
 func (r *Report) totalDigits(text string) bool {
-	n, err := parseCounter(separators.Replace(text))
-	if err != nil || n == 0 || len(text) > maxDigits {
+	plain, ok := plainNumber(text, numberCount)
+	if !ok {
+		return false
+	}
+	n, err := parseCounter(plain)
+	if err != nil || n == 0 {
 		return false
 	}
 	r.Total = n
@@ -169,27 +176,28 @@ func (r *Report) enter(text string) bool {
 	return true
 }
 
-var separators = strings.NewReplacer(",", "", "_", "")
-
 // digits takes a number as a log line has it.
 func (r *Report) digits(name string, ptr any, text string) bool {
-	text = separators.Replace(text)
-	if text != "" && nonfiniteLen([]byte(text)) == len(text) {
+	if nonfiniteLen([]byte(text)) == len(text) {
 		r.Nonfinite = append(r.Nonfinite, name)
 		return true
 	}
-	return len(text) <= maxDigits && strings.Trim(text, "+-0123456789.eE") == "" && r.number(name, ptr, text) == nil
+	kind := numberFloat
+	if _, counts := ptr.(*int64); counts {
+		kind = numberCount
+	}
+	plain, ok := plainNumber(text, kind)
+	return ok && r.number(name, ptr, plain) == nil
 }
 
 // percentOf is how many of planned bars a percentage is, rounded down. It counts
 // in decimals: 29 % of 100 bars are 29, and not the 28 that floats make of it.
 func percentOf(percent string, planned int64) (int64, bool) {
-	text := separators.Replace(strings.TrimSuffix(percent, "%"))
-	// No exponents: 1e999999999 has as many digits.
-	if len(text) > maxDigits || strings.Trim(text, "0123456789.") != "" {
+	plain, ok := plainNumber(strings.TrimSuffix(percent, "%"), numberPercent)
+	if !ok || strings.HasPrefix(plain, "-") {
 		return 0, false
 	}
-	x, ok := new(big.Rat).SetString(text)
+	x, ok := new(big.Rat).SetString(plain)
 	if !ok || x.Cmp(big.NewRat(100, 1)) > 0 {
 		return 0, false
 	}

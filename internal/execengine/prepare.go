@@ -91,6 +91,7 @@ func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 	a.tally = newTally(job.Chunk.Bars.Len(), time.Now(), rows)
 	a.tally.times = a.own
 	a.tally.sliceRows, a.tally.sliceWarmup = a.task.Slice.Rows, a.task.WarmupBars
+	a.detect = newDetector(e.Spec.Detect, a.tally.planned, a.task.Slice)
 	a.progress = followFile(p.progress, a.opens(p.progress))
 	if a.stdout, err = CreateLog(p.stdout, logHead, logTail); err != nil {
 		return nil, err
@@ -266,6 +267,9 @@ func (s Spec) Check() error {
 				return fmt.Errorf("{%s} in a command of --exec-serve: it differs from chunk to chunk, and comes with each task", name)
 			}
 		}
+	}
+	if s.Progress != nil && s.Detect != "" && s.Detect != ProgressAuto {
+		return fmt.Errorf("--exec-progress %s and --exec-progress-regex exclude each other", s.Detect)
 	}
 	if s.NoFooter && s.Footer != "" {
 		return fmt.Errorf("--exec-footer %s and none exclude each other", s.Footer)

@@ -30,6 +30,9 @@ type Artifact struct {
 var (
 	// ErrExhausted: the command says that trying again is in vain (64, 78).
 	ErrExhausted = errors.New("trying again is in vain")
+	// ErrNotBegun: the command ended by itself before its first bar, and will most
+	// likely do so again.
+	ErrNotBegun = errors.New("the command ended before its first bar")
 	// ErrStalled: no new bar and no change of phase for the stall timeout.
 	ErrStalled = errors.New("the command stalled")
 )

@@ -26,8 +26,9 @@ type Spec struct {
 	// empty: where GX1R_FOOTER_FILE says. NoFooter: it leaves none.
 	Footer   string
 	NoFooter bool
-	// Progress finds progress in log lines; nil: there is none.
+	// Progress finds progress in log lines; nil: what Detect recognises.
 	Progress *Pattern
+	Detect   string // a ProgressXxx; empty: ProgressNone
 
 	Grace time.Duration // between SIGTERM and SIGKILL
 	Stall time.Duration // without a new bar or change of phase

@@ -14,12 +14,14 @@ type ending struct {
 	exit     process.Exit
 	started  error // why the command could not be started
 	footer   *Report
-	noFooter bool   // it leaves none, and that is how it was asked to be
-	where    string // the footer should have been
+	unread   error  // why the footer that is there cannot be read
+	undone   string // what of exit code 0 and no footer does not say that all is done
+	where    string // the footer should be
 	stop     error  // why it was asked to end; nil: it was not
 	stalled  time.Duration
 	phase    string // at the stall
 	bars     int64  // replayed, as far as was heard
+	begun    bool   // it has said that it is at work on bars, warm-up included
 	stderr   string // its last lines
 	withheld []string
 	format   string // of slices
@@ -54,8 +56,22 @@ func (e ending) signalled() bool {
 
 // verdict says how an attempt ended: nil is ok; the cause of a stop; an
 // *SetUpError; an error that matches ErrExhausted or ErrStalled; any other is
-// a failure to be tried again.
+// a failure to be tried again. ErrNotBegun matches beside them.
 func (e ending) verdict() error {
+	err := e.judged()
+	if err == nil || e.stop != nil || e.stalled > 0 || e.exit.Signal != 0 || e.bars > 0 || e.begun {
+		return err
+	}
+	return notBegun{err}
+}
+
+// notBegun is an error that matches ErrNotBegun.
+type notBegun struct{ error }
+
+func (notBegun) Is(target error) bool { return target == ErrNotBegun }
+func (n notBegun) Unwrap() error      { return n.error }
+
+func (e ending) judged() error {
 	if e.started != nil {
 		code := exitNotFound
 		if errors.Is(e.started, process.ErrNotExecutable) {
@@ -79,13 +95,15 @@ func (e ending) verdict() error {
 	case e.stop != nil:
 		return e.stop
 	case e.stalled > 0:
-		return fmt.Errorf("%w: no new bar for %v in the phase %s (--stall-timeout)", ErrStalled, e.stalled, e.phase)
-	case e.exit.Code == 0 && e.noFooter:
-		return nil
+		return fmt.Errorf("%w: no new bar for %v in the phase %s (--stall-timeout; 0 waits for a command that says nothing)", ErrStalled, e.stalled, e.phase)
+	case e.unread != nil && e.exit.Code == 0:
+		return fmt.Errorf("the command ended with exit code 0, and %w", e.unread)
 	case e.exit.Code == 0 && e.footer != nil:
 		return fmt.Errorf("the command's footer at %s has no status (want \"ok\")", e.where)
+	case e.exit.Code == 0 && e.undone != "":
+		return fmt.Errorf("the command ended with exit code 0 and left %s", e.undone)
 	case e.exit.Code == 0:
-		return fmt.Errorf("the command ended with exit code 0 and left no footer at %s (--exec-footer PATH says where it is, --exec-footer none that it leaves none)", e.where)
+		return nil
 	case e.exit.Code == exitUsage, e.exit.Code == exitConfig:
 		return fmt.Errorf("%w: the command ended with exit code %d", ErrExhausted, e.exit.Code)
 	case e.exit.Code == exitNotExecutable, e.exit.Code == exitNotFound, e.exit.Code > 0 && e.bars == 0 && ImportError(e.stderr):
@@ -94,6 +112,9 @@ func (e ending) verdict() error {
 		return fmt.Errorf("the command was killed (signal 9), not by this worker: out of memory?")
 	case e.exit.Signal != 0:
 		return fmt.Errorf("the command ended by %s", e.exit)
+	}
+	if e.unread != nil {
+		return fmt.Errorf("the command ended with exit code %d, and %w", e.exit.Code, e.unread)
 	}
 	if hint := SliceHint(e.format, e.stderr); hint != "" {
 		return fmt.Errorf("the command ended with exit code %d (%s)", e.exit.Code, hint)

@@ -183,7 +183,7 @@ func TestOwnTrades(t *testing.T) {
 	if sel.Scope != perf.ScopeCommand || sel.Exact || !sel.Settled() || sel.Trades != (perf.TradesFile{File: "r1/trades_r1.csv", SHA256: hex.EncodeToString(sum[:])}) {
 		t.Errorf("%+v", sel)
 	}
-	for _, path := range []string{w.target.TradesParquet(), w.target.Metrics(), w.target.Attribution(), w.target.Summary(), w.target.Curve()} {
+	for _, path := range []string{w.target.TradesParquet(), w.target.Curve()} {
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is there: %v", filepath.Base(path), err)
 		}

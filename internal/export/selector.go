@@ -67,7 +67,13 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 	case "":
 		return perf.Selection{}, nil
 	case run.EmitsTrades:
-		return s.joinOwn(ctx, chunks)
+		sel, err := s.joinOwn(ctx, chunks)
+		if err == nil && !s.NoFiles && sel.Trades.File != "" {
+			if bad := s.writeOwnFiles(ctx, r, sel, chunks); bad != nil {
+				s.Logger.Error("the files about the trades could not be written", "error", bad)
+			}
+		}
+		return sel, err
 	}
 	p, err := s.newPass(r, chunks)
 	if err == nil {

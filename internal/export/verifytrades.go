@@ -87,7 +87,7 @@ func (v *tradesVerifier) verify() error {
 	}
 	if v.f.Report.Selection.Scope == perf.ScopeCommand {
 		v.own(path, b)
-		return nil
+		return v.ownFiles(filepath.Dir(path), path)
 	}
 	v.rows, err = trade.ReadCSV(b)
 	v.found.Rows = int64(len(v.rows))

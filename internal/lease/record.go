@@ -51,6 +51,9 @@ type Record struct {
 	Stop          run.Stop
 	Error         string
 	Traceback     string
+	// NotBegun: the attempt failed before its first bar, by the command's own
+	// doing, so the next one most likely fails as well.
+	NotBegun bool
 	// Own is the attempt's latest footer, nil before the first one. Best is
 	// the better of Own and all that the records before held; nil if nothing
 	// was ever measured.
@@ -90,6 +93,7 @@ type wire struct {
 	Stop          run.Stop        `msgpack:"stop"`
 	Error         string          `msgpack:"error"`
 	Traceback     string          `msgpack:"error_traceback"`
+	NotBegun      bool            `msgpack:"not_begun,omitempty"`
 	Footer        []byte          `msgpack:"footer"`
 	Best          []byte          `msgpack:"best"`
 }
@@ -103,7 +107,7 @@ func (r Record) Encode() ([]byte, error) {
 		Schema: run.Schema, State: r.State, RunID: r.RunID, Incarnation: r.Incarnation, ChunkIdx: r.ChunkIdx, Session: r.Session,
 		WorkerID: r.Holder.WorkerID, Slot: r.Holder.Slot, Host: r.Holder.Host, Attempt: r.Attempt, Claim: r.Claim,
 		Failures: r.Failures, Releases: r.Releases, Identity: r.Identity, Build: r.Build, EngineVersion: r.EngineVersion, Stop: r.Stop,
-		Error: texts.Error, Traceback: texts.ErrorTraceback,
+		Error: texts.Error, Traceback: texts.ErrorTraceback, NotBegun: r.NotBegun,
 	}
 	if err := w.check(); err != nil {
 		return nil, fmt.Errorf("encoding the lease record of chunk %d: %w", r.ChunkIdx, err)
@@ -140,7 +144,7 @@ func Decode(b []byte) (Record, error) {
 		State: w.State, RunID: w.RunID, Incarnation: w.Incarnation, ChunkIdx: w.ChunkIdx, Session: w.Session,
 		Holder:  Holder{WorkerID: w.WorkerID, Slot: w.Slot, Host: w.Host},
 		Attempt: w.Attempt, Claim: w.Claim, Failures: w.Failures, Releases: w.Releases,
-		Identity: w.Identity, Build: w.Build, EngineVersion: w.EngineVersion, Stop: w.Stop, Error: w.Error, Traceback: w.Traceback,
+		Identity: w.Identity, Build: w.Build, EngineVersion: w.EngineVersion, Stop: w.Stop, Error: w.Error, Traceback: w.Traceback, NotBegun: w.NotBegun,
 	}
 	if err := w.check(); err != nil {
 		return Record{}, fmt.Errorf("lease record: %w", err)

@@ -18,6 +18,7 @@ type commandJSON struct {
 	SliceFormat string                     `json:"slice_format,omitzero"`
 	TSFormat    string                     `json:"ts_format,omitzero"`
 	TailBars    *int64                     `json:"tail_bars,omitzero"`
+	Flags       []string                   `json:"flags,omitzero"`
 }
 
 // newCommandJSON writes a command that could not be read back as none: it must
@@ -30,6 +31,7 @@ func newCommandJSON(c run.Command) commandJSON {
 	j := commandJSON{Argv: c.Argv, Digests: orEmptyMap(c.Digests), ArgvSHA256: c.ArgvSHA256}
 	j.Params, j.Files = orEmptyMap(c.Params), orEmptyMap(c.Files)
 	j.Emits, j.SliceFormat, j.TSFormat, j.TailBars = c.Emits, c.SliceFormat, c.TSFormat, &c.TailBars
+	j.Flags = c.Flags
 	return j
 }
 
@@ -45,7 +47,7 @@ func (j commandJSON) command() (run.Command, error) {
 	if len(j.Argv) == 0 {
 		return run.Command{}, nil
 	}
-	c := run.Command{Argv: j.Argv, ArgvSHA256: j.ArgvSHA256, Digests: j.Digests, Params: j.Params, Files: j.Files, Emits: j.Emits, SliceFormat: j.SliceFormat, TSFormat: j.TSFormat}
+	c := run.Command{Argv: j.Argv, ArgvSHA256: j.ArgvSHA256, Digests: j.Digests, Params: j.Params, Files: j.Files, Emits: j.Emits, SliceFormat: j.SliceFormat, TSFormat: j.TSFormat, Flags: j.Flags}
 	if j.TailBars != nil {
 		c.TailBars = *j.TailBars
 	}

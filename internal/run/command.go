@@ -47,6 +47,11 @@ type Command struct {
 	SliceFormat string `msgpack:"slice_format" json:"slice_format"` // parquet | csv
 	TSFormat    string `msgpack:"ts_format" json:"ts_format"`       // rfc3339 | naive | epoch_ms
 	TailBars    int64  `msgpack:"tail_bars" json:"tail_bars"`       // bars of a slice behind the chunk
+
+	// Flags are those by which the coordinator's own workers run the command, as
+	// --NAME=VALUE, without secrets and values of the environment. Runs with other
+	// flags are the same: nobody but `chunk` and `audit` goes by them.
+	Flags []string `msgpack:"flags,omitempty" json:"flags,omitzero"`
 }
 
 // CommandFile is a shipped file.
@@ -79,6 +84,10 @@ func (c Command) Redacted() Command {
 		c.ArgvSHA256 = c.argvDigest()
 	}
 	c.Argv = shown
+	c.Flags = redact.Args(c.Flags)
+	for i := range c.Flags {
+		c.Flags[i] = strings.ToValidUTF8(c.Flags[i], "\uFFFD")
+	}
 	return c
 }
 
@@ -183,6 +192,9 @@ func (c Command) Validate() error {
 	if total > maxArgBytes {
 		return fmt.Errorf("command: its arguments have %d bytes (at most %d)", total, maxArgBytes)
 	}
+	if err := c.checkFlags(); err != nil {
+		return err
+	}
 	if c.ArgvSHA256 != "" {
 		if err := checkSHA(c.ArgvSHA256); err != nil {
 			return fmt.Errorf("command: its arguments: %w", err)
@@ -210,6 +222,23 @@ func (c Command) Validate() error {
 		}
 	}
 	return c.checkWords()
+}
+
+func (c Command) checkFlags() error {
+	if len(c.Flags) > maxNamed {
+		return fmt.Errorf("command: %d flags (at most %d)", len(c.Flags), maxNamed)
+	}
+	total := 0
+	for _, text := range c.Flags {
+		if name, _, ok := strings.Cut(text, "="); !ok || !strings.HasPrefix(name, "--") || strings.ContainsRune(text, 0) {
+			return fmt.Errorf("command: flag %.80q (want --NAME=VALUE)", text)
+		}
+		total += len(text)
+	}
+	if total > maxArgBytes {
+		return fmt.Errorf("command: its flags have %d bytes (at most %d)", total, maxArgBytes)
+	}
+	return nil
 }
 
 func (c Command) checkWords() error {

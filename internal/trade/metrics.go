@@ -106,7 +106,7 @@ func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable, costs *pol
 		all = append(all, o)
 		k := sessions.At(s.TimeNS)
 		parts[k] = append(parts[k], o)
-		month := time.Unix(0, s.EntryTimeNS).UTC().Format(monthFormat)
+		month := monthOf(s.EntryTimeNS)
 		months[month] = append(months[month], o)
 	}
 	figures := figuresOf(costs != nil)
@@ -129,7 +129,7 @@ func MeasureRows(rows []Row) Metrics {
 		r := &rows[i]
 		all[i] = outcome{pnl: r.PnlBps, mae: r.MAEBps, mfe: r.MFEBps, entryBar: r.EntryBar, exitBar: r.ExitBar, charges: r.Charges}
 		parts[r.Session] = append(parts[r.Session], all[i])
-		month := time.Unix(0, r.EntryTimeNS).UTC().Format(monthFormat)
+		month := monthOf(r.EntryTimeNS)
 		months[month] = append(months[month], all[i])
 	}
 	figures := figuresOf(len(rows) > 0 && rows[0].Charged)
@@ -143,7 +143,8 @@ func MeasureRows(rows []Row) Metrics {
 	return m
 }
 
-const monthFormat = "2006-01"
+// monthOf is the month of a time, in UTC.
+func monthOf(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01") }
 
 // figuresOf computes figures, those after costs too if charged.
 func figuresOf(charged bool) func([]outcome) Figures {

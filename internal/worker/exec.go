@@ -154,14 +154,24 @@ func (e *Exec) Replay(ctx context.Context, job Job, report func(footer.Footer)) 
 	for _, a := range res.Artifacts {
 		out.Artifacts = append(out.Artifacts, Artifact{a.Artifact, a.Content})
 	}
+	notBegun := errors.Is(err, execengine.ErrNotBegun)
 	switch setUp := (*execengine.SetUpError)(nil); {
 	case errors.As(err, &setUp):
 		err = &SetUpError{Code: setUp.Code, Err: err}
 	case errors.Is(err, execengine.ErrExhausted):
 		err = fmt.Errorf("%w: %w", ErrExhausted, err)
 	}
+	if notBegun {
+		err = beforeFirstBar{err}
+	}
 	return out, err
 }
+
+// beforeFirstBar is an error that matches ErrNotBegun.
+type beforeFirstBar struct{ error }
+
+func (beforeFirstBar) Is(target error) bool { return target == ErrNotBegun }
+func (b beforeFirstBar) Unwrap() error      { return b.error }
 
 // inputs fetches what the run's chunks share.
 func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) {

@@ -45,7 +45,7 @@ func (a *attempt) giveUp(ctx context.Context, why *SetUpError, out outcome) {
 	f := a.leave(ctx, a.report(&out.Footer, footer.StatusFailed), out.Artifacts)
 	f.Error, f.ErrorTraceback = why.Error(), out.trace
 	next := a.rec.Released(f)
-	next.Error, next.Traceback = f.Error, f.ErrorTraceback
+	next.Error, next.Traceback, next.NotBegun = f.Error, f.ErrorTraceback, true
 	if a.lastWord(ctx, next) {
 		a.nak(deferFor)
 	}
@@ -78,6 +78,7 @@ func (a *attempt) failed(ctx context.Context, out outcome) {
 	f.Error, f.ErrorTraceback = out.err.Error(), out.trace
 	f = a.leave(ctx, f, out.Artifacts)
 	next := a.rec.Failed(f, f.Error, f.ErrorTraceback, a.s.m.MaxFailures, errors.Is(out.err, ErrExhausted))
+	next.NotBegun = errors.Is(out.err, ErrNotBegun)
 	a.log.Error("the attempt failed", "failures", next.Failures, "error", out.err)
 	if !a.lastWord(ctx, next) {
 		return

@@ -89,6 +89,10 @@ func (e *SetUpError) Unwrap() error { return e.Err }
 // tried again.
 var ErrExhausted = errors.New("the chunk is not to be tried again")
 
+// ErrNotBegun marks an engine's error that came before the first bar, and most
+// likely comes again.
+var ErrNotBegun = errors.New("the engine has not come to a bar")
+
 // Job is one chunk to replay.
 type Job struct {
 	Manifest run.Manifest
@@ -112,15 +116,18 @@ func (j Job) inputs() string {
 
 // Config of a Worker. Bus, ID, Engine, WorkDir and Logger are needed.
 type Config struct {
-	Bus     *bus.Bus
-	ID      string // unique per process
-	Host    string
-	PID     int
-	Slots   int    // chunks at a time; 0 means 1
-	Run     run.ID // the only run to serve; empty: all
-	WorkDir string
-	Engine  Engine
-	Logger  *slog.Logger
+	Bus   *bus.Bus
+	ID    string // unique per process
+	Host  string
+	PID   int
+	Slots int // chunks at a time; 0 means 1
+	// FirstSlot is the number of the first slot: local workers of a run have
+	// one slot each, and differ by it.
+	FirstSlot int
+	Run       run.ID // the only run to serve; empty: all
+	WorkDir   string
+	Engine    Engine
+	Logger    *slog.Logger
 	// Build names this program's build, for records and footers.
 	Build string
 	// EngineVersion is the version of the engines of this program; 0:
@@ -218,7 +225,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var owned sync.WaitGroup
 	for n := range w.cfg.Slots {
-		owned.Go(func() { w.slot(ctx, n) })
+		owned.Go(func() { w.slot(ctx, w.cfg.FirstSlot+n) })
 	}
 	owned.Go(func() { w.trackRuns(ctx) })
 	if w.cfg.ExitWhenIdle > 0 {

@@ -57,15 +57,16 @@ func TestOriginal(t *testing.T) {
 }
 
 // On a stop its claim of the whole chunk is not believed: with progress from
-// its log, what that said counts; without, nothing.
+// its log, which is recognised too, what that said counts; without, nothing.
 func TestOriginalStopped(t *testing.T) {
 	p := newPlace(t)
 	const checkpoints = "--exec-env GX1_CHECKPOINT_EVERY_BARS=10 "
+	const none = "--exec-progress none"
 	const regex = `--exec-progress-regex 'bars (?P<bars>\d+)/'`
 	for _, c := range []struct {
 		version, flags string
 		bars           bool
-	}{{"early", "", false}, {"early", regex, true}, {"later", "", false}, {"later", regex, true}} {
+	}{{"early", none, false}, {"early", regex, true}, {"later", none, false}, {"later", "", true}} {
 		id := c.version
 		if c.bars {
 			id += "_progress"

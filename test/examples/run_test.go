@@ -3,6 +3,7 @@ package examples
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -318,4 +319,27 @@ func TestDocumentRuns(t *testing.T) {
 	for _, id := range []string{"first", "python", "builtin", "serve"} {
 		p.complete(t, id)
 	}
+	// A command that knows nothing of the program has metrics, a summary and a
+	// curve, and its rows fit them.
+	first := p.complete(t, "first")
+	var m struct {
+		NTrades  int64          `json:"n_trades"`
+		TotalPnl *float64       `json:"total_pnl_bps"`
+		MaxDD    *float64       `json:"max_dd"`
+		MAE      *float64       `json:"mae_bps"`
+		ByMonth  map[string]any `json:"by_month"`
+	}
+	if err := json.Unmarshal([]byte(read(t, p.output("first", "metrics_first.json"))), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.NTrades == 0 || m.NTrades != first.TotalTrades || m.TotalPnl == nil || m.MaxDD == nil || m.MAE != nil || len(m.ByMonth) == 0 {
+		t.Errorf("its metrics are %+v (the run has %d trades)", m, first.TotalTrades)
+	}
+	for name, want := range map[string]string{"summary_first.md": "| total pnl |", "equity_first.svg": "<path"} {
+		if text := read(t, p.output("first", name)); !strings.Contains(text, want) {
+			t.Errorf("%s does not hold %q:\n%s", name, want, text)
+		}
+	}
+	p.must(t, "coordinator verify "+p.output("perf_first.json"))
+	p.must(t, "coordinator chunk first 3 --output-dir "+p.output())
 }

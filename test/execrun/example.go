@@ -42,8 +42,7 @@ func Examples() []Example {
 		{Name: "serve", shadow: "serve", script: "python/serve.py", flags: append([]string{"--exec-serve"}, own...), policy: "python/policy.yaml"},
 		{
 			Name: "unaware", shadow: "sleep", script: "python/unaware.py", policy: "python/policy.yaml",
-			args:  []string{"--start", "{start_ts}", "--end", "{end_ts}", "--data", "{slice}", "--out", "{out_dir}", "--bar-ms", "{param.bar_ms}"},
-			flags: []string{"--exec-footer", "none", "--exec-progress-regex", `replayed (?P<bars>\d+)/\d+ bars`},
+			args: []string{"--start", "{start_ts}", "--end", "{end_ts}", "--data", "{slice}", "--out", "{out_dir}", "--bar-ms", "{param.bar_ms}"},
 			// It says each fiftieth, and dies of the stop.
 			Behind: 50,
 		},

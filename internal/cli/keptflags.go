@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"gx1replay/internal/redact"
+)
+
+// kept are the flags about the command that stand with the run, so that its chunks
+// can be replayed again by `chunk`: one --NAME=VALUE each, without secrets and
+// without values of the environment. Directories are absolute.
+func (f *execFlags) kept() ([]string, error) {
+	dir, err := f.workingDir()
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	files := f.files
+	if err == nil && files != "" {
+		files, err = filepath.Abs(files)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the directories of the command: %w", err)
+	}
+	list := []string{"--exec-dir=" + dir, "--grace=" + f.grace.String(), "--stall-timeout=" + f.stall.String()}
+	add := func(name, value string) {
+		if value != "" {
+			list = append(list, "--"+name+"="+value)
+		}
+	}
+	add("exec-footer", f.footer)
+	add("exec-progress", f.detect)
+	add("exec-progress-regex", f.progress)
+	add("files", files)
+	add("exec-memory-max", f.memoryMax.String())
+	add("exec-mem-per-task", f.memPerTask.String())
+	for _, v := range f.env {
+		add("exec-env", v)
+	}
+	for _, v := range f.slotEnv {
+		add("slot-env", v)
+	}
+	for _, v := range f.digest {
+		add("exec-digest", v)
+	}
+	if f.serve {
+		list = append(list, "--exec-serve=true", "--exec-recycle="+strconv.Itoa(f.recycle))
+	}
+	return redact.Args(list), nil
+}
+
+// restored is f as the run had it, whose kept flags these are; what was given here
+// (the flags of a command line that are set) comes before. Lists are joined. Notes
+// say what cannot be as it was.
+func (f execFlags) restored(kept []string, given *pflag.FlagSet, lookup func(name string) (string, bool)) (_ execFlags, notes []string, err error) {
+	fresh := execFlags{}
+	own := pflag.NewFlagSet("kept", pflag.ContinueOnError)
+	fresh.bindCommand(own)
+	for _, text := range kept {
+		name, value, _ := strings.Cut(strings.TrimPrefix(text, "--"), "=")
+		flag := own.Lookup(name)
+		list := false
+		if flag != nil {
+			_, list = flag.Value.(pflag.SliceValue)
+		}
+		switch {
+		case flag == nil || name == "engine":
+			notes = append(notes, fmt.Sprintf("the run had a flag that is not known here: %.200s", text))
+			continue
+		case !list && given.Changed(name):
+			continue
+		case list && name != "exec-digest" && slices.ContainsFunc(valuesOf(given, name), func(g string) bool { return variableOf(g) == variableOf(value) }):
+			continue // given anew
+		case strings.Contains(value, redact.Removed) && name == "exec-env":
+			variable := variableOf(value)
+			if _, set := lookup(variable); !set {
+				return f, notes, &usageError{
+					msg:  fmt.Sprintf("the run had --exec-env %s=…, and its value is not kept (want it again, or %s set here)", variable, variable),
+					hint: "--exec-env " + variable + "=VALUE",
+				}
+			}
+			notes = append(notes, fmt.Sprintf("--exec-env %s: its value in the run is not kept; the one that is set here is passed", variable))
+			value = variable
+		case strings.Contains(value, redact.Removed):
+			return f, notes, &usageError{msg: fmt.Sprintf("the run had a --%s that is not kept, because it looks like a secret (want it again)", name), hint: "--" + name + "=VALUE"}
+		case name == "exec-dir":
+			if info, err := os.Stat(value); err != nil || !info.IsDir() {
+				notes = append(notes, fmt.Sprintf("the run's working directory %.200q is not here; the command runs in this one", value))
+				continue
+			}
+		}
+		if err := own.Set(name, value); err != nil {
+			return f, notes, fmt.Errorf("the run's flag --%s %.200q: %w", name, value, err)
+		}
+	}
+	var bad error
+	given.Visit(func(g *pflag.Flag) {
+		flag := own.Lookup(g.Name)
+		if flag == nil || g.Name == "engine" {
+			return
+		}
+		if list, ok := g.Value.(pflag.SliceValue); ok {
+			for _, v := range list.GetSlice() {
+				if err := own.Set(g.Name, v); err != nil {
+					bad = err
+				}
+			}
+		} else if text := g.Value.String(); text != "" {
+			if err := own.Set(g.Name, text); err != nil {
+				bad = err
+			}
+		}
+	})
+	fresh.engine, fresh.ship = f.engine, f.ship
+	return fresh, notes, bad
+}
+
+// valuesOf are the values of a list flag that were given.
+func valuesOf(given *pflag.FlagSet, name string) []string {
+	if flag := given.Lookup(name); flag != nil && flag.Changed {
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			return list.GetSlice()
+		}
+	}
+	return nil
+}
+
+// variableOf is the name in NAME=VALUE.
+func variableOf(text string) string {
+	name, _, _ := strings.Cut(text, "=")
+	return name
+}
