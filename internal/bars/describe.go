@@ -12,8 +12,10 @@ import (
 // Info says what a data set holds. Times are UTC; a bar's time is its
 // opening. The bars are valid (Validate).
 type Info struct {
-	Source           string  `json:"source,omitempty"`
-	AssumedSpreadBps float64 `json:"assumed_spread_bps"` // 0: the data has bid and ask
+	Source string `json:"source,omitempty"`
+	// Read says how the file was read; nil: the bars are of no file.
+	Read             *Reading `json:"read,omitempty"`
+	AssumedSpreadBps float64  `json:"assumed_spread_bps"` // 0: the data has bid and ask
 
 	SHA256       string    `json:"sha256"` // of the canonical content
 	Bars         int64     `json:"bars"`
@@ -86,14 +88,7 @@ func Describe(bars []Bar) Info {
 			info.Gaps.add(bars[i-1].time().Add(length), b.time())
 		}
 	}
-	slices.Sort(spreads)
-	n := len(spreads)
-	info.SpreadBps = Quantiles{
-		Min:    spreads[0],
-		Median: spreads[(n+1)/2-1],
-		P95:    spreads[(95*n+99)/100-1],
-		Max:    spreads[n-1],
-	}
+	info.SpreadBps = quantiles(spreads)
 	return info
 }
 
@@ -123,6 +118,9 @@ func (info Info) WriteText(w io.Writer) error {
 	}
 	if info.Source != "" {
 		line("source", "%s", info.Source)
+	}
+	if info.Read != nil {
+		info.Read.writeText(line)
 	}
 	line("bars", "%d", info.Bars)
 	line("sha256", "%s", info.SHA256)

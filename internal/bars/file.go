@@ -41,6 +41,9 @@ type Set struct {
 func (s Set) Describe() Info {
 	info := Describe(s.Bars)
 	info.Source, info.AssumedSpreadBps = s.Source, s.SpreadBps
+	if s.Read.Format != "" {
+		info.Read = &s.Read
+	}
 	return info
 }
 

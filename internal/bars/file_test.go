@@ -80,7 +80,7 @@ func TestReadFileRefuses(t *testing.T) {
 		write("empty.csv", ""):                              "no bars",
 		write("empty.parquet", ""):                          "0 bytes are no parquet file",
 		write("text.parquet", "time,open,high,low,close\n"): "no parquet file: it ends with",
-		filepath.Join(dir, "sub"): "a directory without files",
+		filepath.Join(dir, "sub"):                           "a directory without files",
 	} {
 		_, err := ReadFile(path, ReadOptions{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {

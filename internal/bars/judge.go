@@ -164,8 +164,8 @@ type RefusedError struct {
 func (e *RefusedError) Error() string {
 	var t strings.Builder
 	t.WriteString(e.First.Error())
-	if e.Count > 1 {
-		fmt.Fprintf(&t, "; %d such bars (%s%s)", e.Count, strings.Join(e.Where, ", "), elided(e.Count, len(e.Where)))
+	if e.Count > 1 || repairOf(e.Kind) != "" {
+		fmt.Fprintf(&t, "; %s (%s%s)", countBars(e.Count, "such "), strings.Join(e.Where, ", "), elided(e.Count, len(e.Where)))
 	}
 	switch {
 	case e.Largest > 0 && e.Kind == KindOrder:
@@ -174,12 +174,19 @@ func (e *RefusedError) Error() string {
 		fmt.Fprintf(&t, ", the largest by %s (%s)", formatPrice(e.Largest), e.LargestAt)
 	}
 	if e.Others > 0 {
-		fmt.Fprintf(&t, "; %d are wrong otherwise", e.Others)
+		fmt.Fprintf(&t, "; %d more are wrong otherwise", e.Others)
 	}
 	if r := repairOf(e.Kind); r != "" {
 		fmt.Fprintf(&t, "; --repair %s puts that right", r)
 	}
 	return t.String()
+}
+
+func countBars(n int, which string) string {
+	if n == 1 {
+		return "1 " + which + "bar"
+	}
+	return fmt.Sprintf("%d %sbars", n, which)
 }
 
 // Unwrap is the first bad value.

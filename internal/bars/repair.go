@@ -57,7 +57,7 @@ type Change struct {
 
 // String is a line for people.
 func (c Change) String() string {
-	text := fmt.Sprintf("%s: %d bars", c.Repair, c.Bars)
+	text := c.Repair + ": " + countBars(c.Bars, "")
 	if c.Largest > 0 {
 		text += fmt.Sprintf(", prices by %s at most", formatPrice(c.Largest))
 	}

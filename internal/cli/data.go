@@ -12,7 +12,7 @@ import (
 
 func (p Program) dataCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "data", Short: "Make, describe and convert bar files", Args: cobra.NoArgs}
-	cmd.AddCommand(p.dataGenCommand(), p.dataInfoCommand(), p.dataConvertCommand())
+	cmd.AddCommand(p.dataGenCommand(), p.dataInfoCommand(), p.dataConvertCommand(), p.dataCheckCommand(), p.dataCutCommand())
 	return cmd
 }
 
@@ -65,17 +65,21 @@ func mayWrite(path string, force bool) error {
 func (p Program) dataInfoCommand() *cobra.Command {
 	var asJSON bool
 	var spread float64
+	var read dataFlags
 	cmd := &cobra.Command{
 		Use:     "info FILE",
 		Short:   "Describe a bar file: its span, gaps, prices, spreads and digest",
 		Example: "  coordinator data info year.parquet\n  coordinator data info synthetic:70000,seed=7 --json",
 		Args:    oneArg("FILE", "coordinator data info --help"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread})
+			if err := read.check(); err != nil {
+				return err
+			}
+			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread, Form: read.form})
 			if err != nil {
 				return err
 			}
-			info := bars.Describe(set.Bars)
+			info := set.Describe()
 			if asJSON {
 				enc := json.NewEncoder(p.Stdout)
 				enc.SetIndent("", "  ")
@@ -85,6 +89,7 @@ func (p Program) dataInfoCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every gap")
+	read.bind(cmd.Flags())
 	cmd.Flags().Float64Var(&spread, "spread-bps", 0, fmt.Sprintf("spread to assume where the file has none, in bps (default %v)", bars.DefaultSpreadBps))
 	p.bindEnv(cmd, nil)
 	return cmd
@@ -93,9 +98,10 @@ func (p Program) dataInfoCommand() *cobra.Command {
 func (p Program) dataConvertCommand() *cobra.Command {
 	var spread float64
 	var force bool
+	var read dataFlags
 	cmd := &cobra.Command{
 		Use:     "convert IN OUT",
-		Short:   "Convert a bar file; the extensions, .parquet and .csv, choose the formats",
+		Short:   "Convert bars of any source; the extension of OUT, .parquet or .csv, chooses its format",
 		Example: "  coordinator data convert XAUUSD_H1.csv XAUUSD_H1.parquet --spread-bps 2.5",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -107,7 +113,10 @@ func (p Program) dataConvertCommand() *cobra.Command {
 			if err := mayWrite(args[1], force); err != nil {
 				return err
 			}
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread})
+			if err := read.check(); err != nil {
+				return err
+			}
+			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread, Form: read.form})
 			if err != nil {
 				return err
 			}
@@ -119,10 +128,12 @@ func (p Program) dataConvertCommand() *cobra.Command {
 				fmt.Fprintf(p.Stdout, ", with an assumed spread of %v bps", set.SpreadBps)
 			}
 			fmt.Fprintln(p.Stdout)
+			writeRead(p.Stderr, set)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite OUT if it exists")
+	read.bind(cmd.Flags())
 	cmd.Flags().Float64Var(&spread, "spread-bps", 0, fmt.Sprintf("spread to assume where the input has none, in bps (default %v)", bars.DefaultSpreadBps))
 	p.bindEnv(cmd, nil)
 	return cmd

@@ -34,6 +34,7 @@ func (p Program) execCommand() *cobra.Command {
 type execCheckFlags struct {
 	policy, data, pregate string
 	spreadBps             float64
+	read                  dataFlags
 	bars                  int64
 	from, to              string
 	cuts                  []int
@@ -70,7 +71,7 @@ replayed), 3 the command failed.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.policy, "policy", "", "the policy file")
-	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.Int64Var(&f.bars, "bars", 0, "how many bars to replay, the first that have a whole warm-up (default: all)")
 	fl.StringVar(&f.from, "from", "", "replay from the bar of this time on, instead of --bars")
 	fl.StringVar(&f.to, "to", "", "replay up to the bar before this time")
@@ -79,6 +80,7 @@ replayed), 3 the command failed.`,
 	fl.StringVar(&f.dir, "dir", "", "keep what the command leaves in this directory, new or empty (default: a temporary one that goes)")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: the gate, whatever the policy says")
 	fl.Float64Var(&f.spreadBps, "spread-bps", 0, "spread to assume where the data has none, in bps")
+	f.read.bind(fl)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.exec.bindCommand(fl)
 	f.exec.bindRun(fl)
@@ -109,7 +111,10 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	if err != nil {
 		return err
 	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: true})
+	if err := f.read.check(); err != nil {
+		return err
+	}
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: true, Form: f.read.form})
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type runFlags struct {
 	order, listen                               string
 	exec                                        execFlags
 	spreadBps                                   float64
+	read                                        dataFlags
 	timeout                                     seconds
 	drain, lease                                time.Duration
 	maxFailures, exitOnStop, replicas           int
@@ -96,7 +97,7 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.policy, "policy", "", "the policy, a YAML file")
-	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "local worker processes")
 	fl.IntVar(&f.chunks, "chunks", 0, "chunks to cut the data set into (default: one a worker)")
 	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars a chunk, instead of --chunks")
@@ -107,6 +108,8 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.Var(&f.timeout, "timeout", "time-box of the run, in seconds or as a duration")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
 	fl.Float64Var(&f.spreadBps, "spread-bps", 0, fmt.Sprintf("spread to assume where the data has none, in bps (default %v)", bars.DefaultSpreadBps))
+	f.read.bindPeriod(fl)
+	f.read.bind(fl)
 	fl.BoolVar(&f.strict, "strict", false, "unknown keys of the policy are errors")
 	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
@@ -169,6 +172,10 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
+	form, err := f.read.withWarmup(pol, &f.exec)
+	if err != nil {
+		return err
+	}
 	if f.outputDir, err = filepath.Abs(f.outputDir); err != nil {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
@@ -211,7 +218,13 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	cfg := coordinator.Config{
 		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol,
 		Load: func(context.Context) (bars.Set, error) {
-			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: f.exec.exec()})
+			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps, Extra: f.exec.exec(), Form: form})
+			if err == nil {
+				sayRead(log, set)
+			}
+			for _, c := range set.Read.Repairs {
+				ui.say("warning: %s: repaired: %s", f.data, c)
+			}
 			if len(set.ExtraSkipped) > 0 {
 				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
 			}
@@ -378,6 +391,9 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 	}
 	if f.data == "" {
 		return &usageError{"--data is missing: which bars?", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
+	}
+	if err := f.read.check(); err != nil {
+		return err
 	}
 	switch {
 	case f.exec.engine != footer.EngineBuiltin && f.exec.engine != footer.EngineExec:
