@@ -323,6 +323,9 @@ func positional(first []string, f *form) (layout, string, error) {
 	if names == "" {
 		return layout{}, "", errNoHeader
 	}
+	if time := strings.TrimSpace(first[0]); f.zone == nil && formOf(time) == formCompact && len(time) > len("20240102") {
+		return layout{}, "", fmt.Errorf("times as %s in a file without a header are HistData's and NinjaTrader's, and not in UTC (want --tz EST for HistData's, which know no daylight saving time; --tz UTC if they are UTC's)", shorten(time))
+	}
 	own := *f
 	for i, name := range strings.Split(names, " ") {
 		if name != "-" {
