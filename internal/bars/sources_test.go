@@ -379,7 +379,7 @@ func TestZones(t *testing.T) {
 	for u := time.Date(2023, 1, 1, 0, 30, 0, 0, time.UTC); u.Year() < 2026; u = u.Add(time.Hour) {
 		local := u.In(where)
 		wall := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), 0, 0, time.UTC)
-		bars := []Bar{{TimeNS: wall.Add(-252 * time.Hour).UnixNano()}, {TimeNS: wall.UnixNano()}}
+		bars := []Bar{{TimeNS: at(t, "2022-06-01 12:00:00")}, {TimeNS: wall.UnixNano()}}
 		err := z.toUTC(bars, func(int) string { return "" })
 		twice := 0
 		for _, shift := range []time.Duration{4 * time.Hour, 5 * time.Hour} {
