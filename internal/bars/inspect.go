@@ -72,7 +72,7 @@ func Inspect(spec string, opt ReadOptions) (Inspection, error) {
 	}
 	in.Read, in.AssumedSpreadBps, in.NoVolume = set.Read, set.SpreadBps, set.NoVolume
 	in.Bars = len(raw.bars)
-	in.Point = pointOf(raw.bars)
+	in.Point = pointOf(raw.bars, set.SpreadBps == 0 && told == "")
 	if told != "" {
 		in.Point, _ = strconv.ParseFloat(told, 64)
 	}
@@ -279,13 +279,18 @@ func (in *Inspection) spikes(raw *rawBars) {
 }
 
 // pointOf is the last decimal place in which prices differ: the smallest power
-// of ten that all of them have whole. 0: they have more places than are meant.
-func pointOf(bars []Bar) float64 {
+// of ten that all of them have whole. Asks count where they are the file's own.
+// 0: prices have more places than are meant.
+func pointOf(bars []Bar, asks bool) float64 {
+	last := colBidClose
+	if asks {
+		last = colAskClose
+	}
 	const most = 10
 	places := 0
 	step := max(1, len(bars)/10_000)
 	for i := 0; i < len(bars); i += step {
-		for c := colBidOpen; c <= colBidClose; c++ {
+		for c := colBidOpen; c <= last; c++ {
 			v := *c.float(&bars[i])
 			for places <= most && !hasPlaces(v, places) {
 				places++
