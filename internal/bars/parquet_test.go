@@ -393,6 +393,8 @@ func FuzzReadParquet(f *testing.F) {
 	bars := Generate(20, 1)
 	f.Add(writeParquet(f, bars))
 	f.Add(pandasTable(bars).write(f))
+	f.Add(plainTable(bars[:5]).write(f))
+	f.Add(nautilusTable(bars[:5], "EUR/USD.SIM-5-MINUTE-BID-EXTERNAL", 16, 0, true).write(f))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		bars, err := readParquet(content)
 		if err == nil {
