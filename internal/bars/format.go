@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -32,6 +33,7 @@ type fileFormat struct {
 func formats() []fileFormat {
 	return []fileFormat{
 		{"parquet", isParquet, readParquetSource},
+		{"feather", isFeather, refuseFeather},
 		{"JSON", isJSON, readJSON},
 		{"CSV", func([]byte, string) bool { return true }, readCSVSource},
 	}
@@ -107,6 +109,17 @@ func decompressed(r io.Reader) (*bufio.Reader, string, error) {
 
 func isParquet(head []byte, name string) bool {
 	return bytes.HasPrefix(head, []byte("PAR1")) || strings.EqualFold(filepath.Ext(name), ".parquet")
+}
+
+func isFeather(head []byte, _ string) bool {
+	return bytes.HasPrefix(head, []byte("ARROW1")) || bytes.HasPrefix(head, []byte("FEA1"))
+}
+
+// refuseFeather names the way around: a library that reads Arrow's files costs
+// 3 MB and six modules, for what one line of pandas does.
+func refuseFeather(source, io.Reader, ReadOptions, *form) (Set, error) {
+	return Set{}, errors.New("a feather file (Arrow IPC) cannot be read (want parquet: " +
+		`python3 -c "import pandas; pandas.read_feather('IN.feather').to_parquet('OUT.parquet')")`)
 }
 
 // readerAt is the file itself, which formats need that are not read from the

@@ -280,6 +280,7 @@ func TestSourcesRefused(t *testing.T) {
 		{"a point without spreads", six + row("2024-01-02"), Form{Point: "0.01"}, "no column of spreads"},
 		{"a cut gzip", gzipped(t, six+row("2024-01-02"))[:40], Form{}, "unexpected EOF"},
 		{"a spoilt zstd", zstded(t, six+row("2024-01-02"))[:20], Form{}, "unexpected EOF"},
+		{"feather", "ARROW1\x00\x00\x00", Form{}, "want parquet: python3"},
 		{"JSON that ends", "[[1704214800,1,1,1,1,1],", Form{}, "reading bar 2"},
 		{"JSON with more behind", "[[1704214800,1,1,1,1,1]] x", Form{}, "something follows"},
 		{"JSON of other keys", `[{"t":1704214800,"o":1,"h":1,"l":1,"c":1},{"t":1704214900,"o":1,"h":1,"l":1,"x":1}]`, Form{}, `key "x" is not in the first object`},
@@ -389,6 +390,36 @@ func TestZones(t *testing.T) {
 		}
 		if (err == nil) != (twice == 1) || err == nil && bars[1].TimeNS != u.UnixNano() {
 			t.Fatalf("%v: %v, %v (is there %d times)", local, bars[1].time(), err, twice)
+		}
+	}
+}
+
+// Columns that make the time, and those of a bar's names that were not taken,
+// are no columns beside the bars.
+func TestExtraBesideAliases(t *testing.T) {
+	for _, test := range []struct {
+		text, columns string
+		extra         []string
+		skipped       int
+	}{
+		{"date,time,open,high,low,close,volume,note\n2024.01.02,17:00,1,1,1,1,5,x\n", "", []string{"note"}, 0},
+		{"Date,Time,open,high,low,close,f\n2024-01-02,07:00,1,1,1,1,2\n", "time=Date", []string{"f"}, 1},
+		{"time,open,high,low,close,volume,Vol2\n2024-01-02,1,1,1,1,5,6\n", "volume=Vol2", []string{"Vol2"}, 1},
+	} {
+		set, err := readCSV(strings.NewReader(test.text), ReadOptions{Extra: true, Form: Form{Columns: test.columns}})
+		if err != nil {
+			t.Errorf("%v\n%s", err, test.text)
+			continue
+		}
+		var names []string
+		for _, c := range set.Extra {
+			names = append(names, c.Name)
+		}
+		if !slices.Equal(names, test.extra) || len(set.ExtraSkipped) != test.skipped {
+			t.Errorf("extra %q, skipped %q\n%s", names, set.ExtraSkipped, test.text)
+		}
+		if err := CheckColumns(set.Extra, len(set.Bars)); err != nil {
+			t.Error(err)
 		}
 	}
 }

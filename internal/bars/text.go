@@ -29,7 +29,6 @@ type text struct {
 	line   int      // its line
 	layout layout
 	format string // what was found, for people
-	notes  []string
 }
 
 // csvRows reads separated columns.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -98,7 +97,4 @@ func writeRead(w io.Writer, set bars.Set) {
 }
 
 // dataArg describes --data.
-var dataArg = strings.Join([]string{
-	"the bars: a file (CSV, parquet, feather, JSON, as programs export them; also .gz, .zst), a directory of files,",
-	"or synthetic:BARS[,seed=S]",
-}, " ")
+const dataArg = "the bars: a file (CSV, parquet or JSON, as programs export them; also .gz, .zst), a directory of files, or synthetic:BARS[,seed=S]"
