@@ -37,8 +37,15 @@ func parseTime(s string) (ns int64, err error) {
 // parseISO reads a time that begins with the year. Its date may be separated
 // by dots or slashes, too, and be without leading zeros.
 func parseISO(s string) (moment, error) {
-	if len(s) == 19 && s[4] == '-' && s[7] == '-' && (s[10] == ' ' || s[10] == 'T') && s[13] == ':' && s[16] == ':' {
-		return parseFixed(s)
+	if len(s) >= 19 && s[4] == '-' && s[7] == '-' && (s[10] == ' ' || s[10] == 'T') && s[13] == ':' && s[16] == ':' {
+		switch s[19:] {
+		case "":
+			return parseFixed(s)
+		case "Z", "+00:00":
+			m, err := parseFixed(s[:19])
+			m.zoned = true
+			return m, err
+		}
 	}
 	year, n := leadingDigits(s, 4)
 	if n != 4 || len(s) < 8 || !isDateSeparator(s[4]) {
