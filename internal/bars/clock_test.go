@@ -18,6 +18,14 @@ func TestParseTime(t *testing.T) {
 		"2024-02-29T23:59:58.000000001+00:00": second.Add(1),
 		"1900-01-01 00:00:00":                 time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC),
 		"2189-12-31 23:59:59":                 time.Date(2189, 12, 31, 23, 59, 59, 0, time.UTC),
+		"2024-02-29":                          second.Truncate(24 * time.Hour), // pandas, where all are midnight
+		"2024-02-29 23:59":                    second.Add(-58 * time.Second),
+		"2024-02-29 23:59:58+00":              second, // DuckDB, Postgres
+		"2024-02-29 23:59:58+0000":            second, // Polars
+		"2024-02-29 23:59:58 UTC":             second,
+		"2024-02-29 23:59:58 GMT+00":          second,
+		"2024.02.29 23:59:58":                 second, // MetaTrader
+		"2024/2/29 11:59:58 PM":               second, // Excel
 	}
 	for text, want := range accepted {
 		if got, err := parseTime(text); err != nil || got != want.UnixNano() {
@@ -26,9 +34,6 @@ func TestParseTime(t *testing.T) {
 	}
 	refused := map[string]error{
 		"":                                     errTimeForm,
-		"2024-02-29":                           errTimeForm,
-		"2024-02-29 23:59":                     errTimeForm,
-		"2024.02.29 23:59:58":                  errTimeForm,
 		"2023-02-29 00:00:00":                  errTimeForm, // no leap year
 		"2024-13-01 00:00:00":                  errTimeForm,
 		"2024-00-01 00:00:00":                  errTimeForm,
@@ -42,8 +47,13 @@ func TestParseTime(t *testing.T) {
 		"2024-01-01T00:00:00+01:00":            errTimeZone,
 		"2024-01-01T00:00:00-00:00":            errTimeZone,
 		"2024-01-01T00:00:00.5-05:00":          errTimeZone,
-		"2024-01-01 00:00:00 UTC":              errTimeZone,
 		"2024-01-01 00:00:00Europe/Copenhagen": errTimeZone,
+		"2024-01-01 00:00:00 CET":              errTimeZone,
+		"2024-01-01T":                          errTimeForm,
+		"2024-01-0112:00":                      errTimeForm,
+		"2024-01/01":                           errTimeForm,
+		"2024-01-01 13:00 PM":                  errTimeForm,
+		"2024-01-01 00:00:00+0":                errTimeZone,
 	}
 	for text, want := range refused {
 		if got, err := parseTime(text); !errors.Is(err, want) {

@@ -75,103 +75,21 @@ func (c column) float(b *Bar) *float64 {
 }
 
 // layout says where a file keeps the values of a bar: the index of a
-// column in the file, by our column, and the name it has there. In the bid
-// form there are no ask columns (-1): the file's four prices are bids.
+// column in the file, by our column, and the name it has there; -1 where the
+// file has none. In the bid form there are no ask columns: the file's four
+// prices are bids.
 type layout struct {
 	index   [columnCount]int
 	name    [columnCount]string
+	clock   int // of the column with the clock, where that of the time has the date alone
+	spread  int // of the column with spreads in points
 	bidForm bool
-}
-
-// names that stand for a column where the first of them is missing.
-// pandas calls an index without a name __index_level_0__.
-func (c column) names() []string {
-	switch c {
-	case colTime:
-		return []string{"time", "__index_level_0__"}
-	case colVolume:
-		return []string{"volume", "tick_volume"}
-	}
-	return []string{c.String()}
-}
-
-// matchColumns finds the columns of a bar in a file's header. Upper and
-// lower case are the same; columns that we do not know are ignored. Where
-// no bid or ask price is there and allowBidForm is set, open, high, low and
-// close are taken as bids.
-func matchColumns(header []string, allowBidForm bool) (layout, error) {
-	at := make(map[string]int, len(header))
-	found := make([]string, len(header))
-	for i, h := range header {
-		name := strings.ToLower(strings.TrimSpace(h))
-		found[i] = name
-		if _, twice := at[name]; twice && isOurs(name) {
-			return layout{}, fmt.Errorf("header: column %q is there twice (want each once)", name)
-		}
-		at[name] = i
-	}
-	var l layout
-	l.bidForm = allowBidForm && !hasQuotes(at)
-	var missing []string
-	for c := range columnCount {
-		l.index[c] = -1
-		names := c.names()
-		if l.bidForm && c != colTime && c != colVolume {
-			bid, isBid := strings.CutPrefix(c.String(), "bid_")
-			if !isBid {
-				continue
-			}
-			names = []string{bid}
-		}
-		for _, name := range names {
-			if i, ok := at[name]; ok {
-				l.index[c], l.name[c] = i, strings.TrimSpace(header[i])
-				break
-			}
-		}
-		if l.index[c] < 0 {
-			missing = append(missing, names[0])
-		}
-	}
-	if len(missing) > 0 {
-		want := "time, bid_open, bid_high, bid_low, bid_close, ask_open, ask_high, ask_low, ask_close, volume"
-		if allowBidForm {
-			want += "; or time, open, high, low, close, tick_volume, whose prices are bids"
-		}
-		return layout{}, fmt.Errorf("header: missing columns %s (found %s; want %s)",
-			strings.Join(missing, ", "), quoteList(found), want)
-	}
-	return l, nil
-}
-
-func isOurs(name string) bool {
-	switch name {
-	case "open", "high", "low", "close":
-		return true
-	}
-	for c := range columnCount {
-		for _, n := range c.names() {
-			if n == name {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// hasQuotes tells whether any column of bid or ask prices is there.
-func hasQuotes(names map[string]int) bool {
-	for c := colBidOpen; c <= colAskClose; c++ {
-		if _, ok := names[c.String()]; ok {
-			return true
-		}
-	}
-	return false
+	plain   bool // the bids are named open, high, low, close
 }
 
 // asInFile gives an error's column the name that it has in the file.
 func (l *layout) asInFile(e *CellError) {
-	if l.bidForm {
+	if l.plain {
 		e.Want = strings.ReplaceAll(e.Want, "bid_", "")
 	}
 	for c := range columnCount {
@@ -180,6 +98,25 @@ func (l *layout) asInFile(e *CellError) {
 			return
 		}
 	}
+}
+
+// describe says which columns of the file are a bar's.
+func (l *layout) describe() string {
+	var list []string
+	for c := range columnCount {
+		if l.index[c] < 0 {
+			continue
+		}
+		name := c.String()
+		if l.plain {
+			name = strings.TrimPrefix(name, "bid_")
+		}
+		if l.name[c] != name {
+			name += " is " + l.name[c]
+		}
+		list = append(list, name)
+	}
+	return strings.Join(list, ", ")
 }
 
 // quoteList prints at most the first 20 names: a header can be anything.

@@ -12,9 +12,11 @@ import (
 // Info says what a data set holds. Times are UTC; a bar's time is its
 // opening. The bars are valid (Validate).
 type Info struct {
-	Source           string  `json:"source,omitempty"`
-	AssumedSpreadBps float64 `json:"assumed_spread_bps"` // 0 where the data has bid and ask
-	SpreadAssumed    bool    `json:"spread_assumed"`     // the data has one price only
+	Source string `json:"source,omitempty"`
+	// Read says how the file was read; nil: the bars are of no file.
+	Read             *Reading `json:"read,omitempty"`
+	AssumedSpreadBps float64  `json:"assumed_spread_bps"` // 0 where the data has bid and ask
+	SpreadAssumed    bool     `json:"spread_assumed"`     // the data has one price only
 
 	SHA256       string    `json:"sha256"` // of the canonical content
 	Bars         int64     `json:"bars"`
@@ -87,14 +89,7 @@ func Describe(bars []Bar) Info {
 			info.Gaps.add(bars[i-1].time().Add(length), b.time())
 		}
 	}
-	slices.Sort(spreads)
-	n := len(spreads)
-	info.SpreadBps = Quantiles{
-		Min:    spreads[0],
-		Median: spreads[(n+1)/2-1],
-		P95:    spreads[(95*n+99)/100-1],
-		Max:    spreads[n-1],
-	}
+	info.SpreadBps = quantiles(spreads)
 	return info
 }
 
@@ -124,6 +119,9 @@ func (info Info) WriteText(w io.Writer) error {
 	}
 	if info.Source != "" {
 		line("source", "%s", info.Source)
+	}
+	if info.Read != nil {
+		info.Read.writeText(line)
 	}
 	line("bars", "%d", info.Bars)
 	line("sha256", "%s", info.SHA256)

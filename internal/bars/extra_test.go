@@ -118,7 +118,7 @@ func cellOf(c *Column, i int) string {
 
 func readExtraParquet(t testing.TB, content []byte) Set {
 	t.Helper()
-	set, err := decodeParquet(bytes.NewReader(content), int64(len(content)), true)
+	set, err := decodeParquet(bytes.NewReader(content), int64(len(content)), ReadOptions{Extra: true}, &form{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +358,7 @@ func TestOwnMidPrices(t *testing.T) {
 			if err := WriteParquetExtra(b, bars, []Column{same, other, gap}); err != nil {
 				return Set{}, err
 			}
-			return decodeParquet(bytes.NewReader(b.Bytes()), int64(b.Len()), true)
+			return decodeParquet(bytes.NewReader(b.Bytes()), int64(b.Len()), ReadOptions{Extra: true}, &form{})
 		},
 		"CSV": func(b *bytes.Buffer) (Set, error) {
 			if err := WriteCSVExtra(b, bars, []Column{same, other, gap}); err != nil {

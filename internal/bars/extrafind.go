@@ -35,6 +35,9 @@ func (l *layout) extras(header []string, out *skipped) []found {
 	for c, i := range l.index {
 		used[i] = column(c) != colVolume || strings.EqualFold(l.name[c], colVolume.String())
 	}
+	if l.clock >= 0 {
+		used[l.clock] = true
+	}
 	var list []found
 	seen := make(map[string]bool, len(header))
 	for i, name := range header {
@@ -49,6 +52,8 @@ func (l *layout) extras(header []string, out *skipped) []found {
 			out.add(name, fmt.Sprintf("column %d: no name", i+1))
 		case reason != "":
 			out.add(name, reason)
+		case isBars(strings.ToLower(strings.TrimSpace(name))):
+			out.add(name, "named as a column of a bar, which is taken from another")
 		case name == "__index_level_0__":
 			out.add(name, "an index without a name")
 		case seen[name]:

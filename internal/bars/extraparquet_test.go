@@ -264,7 +264,7 @@ func TestReadParquetExtraSpoiltBytes(t *testing.T) {
 		for range 3 {
 			spoilt[rng.next()%uint64(len(spoilt))] = byte(rng.next())
 		}
-		set, err := decodeParquet(bytes.NewReader(spoilt), int64(len(spoilt)), true)
+		set, err := decodeParquet(bytes.NewReader(spoilt), int64(len(spoilt)), ReadOptions{Extra: true}, &form{})
 		if err != nil {
 			refused++
 		} else if err := CheckColumns(set.Extra, len(set.Bars)); err != nil {
@@ -287,7 +287,7 @@ func FuzzReadParquetExtra(f *testing.F) {
 	tb.add("s", parquet.Optional(parquet.Encoded(parquet.String(), &parquet.RLEDictionary)), func(i int) any { return strings.Repeat("a", i) })
 	f.Add(tb.write(f))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		set, err := decodeParquet(bytes.NewReader(content), int64(len(content)), true)
+		set, err := decodeParquet(bytes.NewReader(content), int64(len(content)), ReadOptions{Extra: true}, &form{})
 		if err != nil {
 			return
 		}

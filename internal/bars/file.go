@@ -20,6 +20,14 @@ type Set struct {
 	SpreadAssumed bool
 	Source        string // the path or the specification, as it was given
 
+	// Read says how the file was read.
+	Read Reading
+	// NoVolume: the file has none, and each bar's is 0.
+	NoVolume bool
+	// Before is how many of the bars are a warm-up before the period that was
+	// asked for.
+	Before int
+
 	// Extra are the columns of the file that are none of a bar's, in the file's
 	// order, if ReadOptions.Extra asked for them. They are no part of the
 	// canonical content.
@@ -27,16 +35,21 @@ type Set struct {
 	// ExtraSkipped names the columns that Extra leaves out, each with the
 	// reason: nested ones, types that Column has none for, what is out of bounds.
 	ExtraSkipped []string
+
+	raw *rawBars // what a tolerant reader keeps
 }
 
 // Describe says what the set holds.
 func (s Set) Describe() Info {
 	info := Describe(s.Bars)
 	info.Source, info.AssumedSpreadBps, info.SpreadAssumed = s.Source, s.SpreadBps, s.SpreadAssumed
+	if s.Read.Format != "" {
+		info.Read = &s.Read
+	}
 	return info
 }
 
-// Open reads the data set of a --data argument: a file (ReadFile), or
+// Open reads the data set of a --data argument: a file or directory (ReadFile), or
 // synthetic:BARS[,seed=S], which is generated.
 func Open(spec string, opt ReadOptions) (Set, error) {
 	if !strings.HasPrefix(spec, syntheticPrefix) {
@@ -46,11 +59,25 @@ func Open(spec string, opt ReadOptions) (Set, error) {
 	if err != nil {
 		return Set{}, err
 	}
-	return Set{Bars: Generate(n, seed), Source: spec}, nil
+	form, err := opt.Form.compile()
+	if err != nil {
+		return Set{}, err
+	}
+	told := opt.Form
+	told.From, told.To, told.Warmup = "", "", ""
+	if told != (Form{}) {
+		return Set{}, fmt.Errorf("data %s: generated bars are of one form only (want none of --columns, --time-format, --tz, --sep, --decimal, --point, --repair)", shorten(spec))
+	}
+	set, err := form.period.take(Set{Bars: Generate(n, seed), Source: spec, Read: Reading{Form: opt.Form}})
+	if err != nil {
+		return Set{}, fmt.Errorf("data %s: %w", shorten(spec), err)
+	}
+	return set, nil
 }
 
-// ReadFile reads a data set; the extension chooses the format, .parquet
-// (ReadParquet) or .csv (ReadCSV). Errors name the file.
+// ReadFile reads a data set from a file, or from a directory of files
+// (readDir). The content tells the format, see formats; a compressed text is
+// read as what it holds. Errors name the file.
 func ReadFile(path string, opt ReadOptions) (Set, error) {
 	set, err := readFile(path, opt)
 	if err != nil {
@@ -60,27 +87,30 @@ func ReadFile(path string, opt ReadOptions) (Set, error) {
 }
 
 func readFile(path string, opt ReadOptions) (Set, error) {
-	ext, err := extension(path)
+	form, err := opt.Form.compile()
 	if err != nil {
 		return Set{}, err
 	}
-	f, err := os.Open(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return Set{}, withoutPath(err)
 	}
-	defer f.Close()
-	var set Set
-	if ext == ".csv" {
-		set, err = readCSV(f, opt)
-	} else {
-		var stat fs.FileInfo
-		if stat, err = f.Stat(); err != nil {
-			return Set{}, withoutPath(err)
-		}
-		set, err = decodeParquet(f, stat.Size(), opt.Extra)
+	defer file.Close()
+	stat, err := file.Stat()
+	if err != nil {
+		return Set{}, withoutPath(err)
 	}
-	set.Source = path
-	return set, err
+	var set Set
+	if stat.IsDir() {
+		set, err = readDir(path, opt, &form)
+	} else {
+		set, err = readFormat(source{file: file, size: stat.Size(), name: path}, opt, &form)
+	}
+	if err != nil {
+		return Set{}, withoutPath(err)
+	}
+	set.Source, set.Read.Form = path, opt.Form
+	return set, nil
 }
 
 // WriteFile writes a data set; the extension chooses the format, .parquet

@@ -63,6 +63,9 @@ func TestOpen(t *testing.T) {
 
 func TestReadFileRefuses(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -72,12 +75,12 @@ func TestReadFileRefuses(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.csv"):                      "no such file",
-		write("x.txt", "time"):                              `extension ".txt" names no format (want .parquet or .csv)`,
-		write("noext", "time"):                              `extension "" names no format`,
+		write("x.txt", "time"):                              "header: missing columns",
+		write("noext", "time"):                              "header: missing columns",
 		write("empty.csv", ""):                              "no bars",
 		write("empty.parquet", ""):                          "0 bytes are no parquet file",
 		write("text.parquet", "time,open,high,low,close\n"): "no parquet file: it ends with",
-		dir + "/": "names no format",
+		filepath.Join(dir, "sub"):                           "a directory without files",
 	} {
 		_, err := ReadFile(path, ReadOptions{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
@@ -15,11 +16,61 @@ import (
 func (p *parquetColumns) readGroup(group parquet.RowGroup, bars []Bar) ([]Bar, error) {
 	base := len(bars)
 	chunks := group.ColumnChunks()
-	err := eachPage(chunks[p.leaves[colTime]], integers, func(v values[int64]) error {
+	bars, err := p.readTimes(chunks[p.leaves[colTime]], bars)
+	if err != nil {
+		return nil, fmt.Errorf("column %s: %w", p.layout.name[colTime], err)
+	}
+	for c := colTime + 1; c < columnCount; c++ {
+		if p.leaves[c] < 0 {
+			continue
+		}
+		err := p.readNumbers(chunks[p.leaves[c]], p.numbers[c], len(bars)-base, func(i int, f float64, ok bool) {
+			if !ok {
+				f = math.NaN()
+				p.sawNull(c, base+i)
+			}
+			*c.float(&bars[base+i]) = f
+		})
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", p.layout.name[c], err)
+		}
+	}
+	if p.spread >= 0 {
+		err := p.readNumbers(chunks[p.spread], p.spreads, len(bars)-base, func(_ int, f float64, ok bool) {
+			if !ok {
+				f = math.NaN()
+			}
+			p.points = append(p.points, f)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", p.header[p.layout.spread], err)
+		}
+	}
+	if p.nautilus != nil {
+		if err := p.nautilus.readEnds(chunks); err != nil {
+			return nil, fmt.Errorf("column ts_init: %w", err)
+		}
+	}
+	return bars, nil
+}
+
+// readTimes appends a bar for each time of a column chunk.
+func (p *parquetColumns) readTimes(chunk parquet.ColumnChunk, bars []Bar) ([]Bar, error) {
+	if p.time.kind == timeTexts {
+		err := eachPage(chunk, texts, func(v values[string]) error {
+			for i := range v.rows() {
+				text, ok := v.next(i)
+				bars = append(bars, Bar{TimeNS: p.textTime(text, ok, len(bars))})
+			}
+			return nil
+		})
+		return bars, err
+	}
+	err := eachPage(chunk, p.time.times, func(v values[int64]) error {
 		for i := range v.rows() {
 			ns := int64(nullTime)
 			if t, ok := v.next(i); ok {
-				ns = scaleTime(t, p.unitNS)
+				ns = t
 			} else {
 				p.sawNull(colTime, len(bars))
 			}
@@ -27,34 +78,51 @@ func (p *parquetColumns) readGroup(group parquet.RowGroup, bars []Bar) ([]Bar, e
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("column %s: %w", p.layout.name[colTime], err)
+	return bars, err
+}
+
+// textTime is the time of a row, from 0. After the first text that is none
+// nothing is looked at.
+func (p *parquetColumns) textTime(text string, ok bool, row int) int64 {
+	var ns int64
+	err := errTimeForm
+	if p.unread != nil {
+		return nullTime
 	}
-	for c := colTime + 1; c < columnCount; c++ {
-		at := base
-		err := eachPage(chunks[p.leaves[c]], floats, func(v values[float64]) error {
-			if v.rows() > len(bars)-at {
-				return fmt.Errorf("more values than the %d of %s", len(bars)-base, p.layout.name[colTime])
-			}
-			for i := range v.rows() {
-				f, ok := v.next(i)
-				if !ok {
-					f = math.NaN()
-					p.sawNull(c, at)
-				}
-				*c.float(&bars[at]) = f
-				at++
-			}
-			return nil
-		})
-		if err == nil && at < len(bars) {
-			err = fmt.Errorf("%d values (want as many as %s has, %d)", at-base, p.layout.name[colTime], len(bars)-base)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", p.layout.name[c], err)
-		}
+	if ok {
+		ns, err = p.times.read(strings.TrimSpace(text))
 	}
-	return bars, nil
+	if err == nil {
+		return ns
+	}
+	value := shorten(text)
+	if !ok {
+		value = "null"
+	}
+	p.unreadAt = row + 1
+	p.unread = &CellError{Row: int64(row) + 1, Column: p.layout.name[colTime], Value: value, Want: err.Error()}
+	return nullTime
+}
+
+// readNumbers gives fn each of the n values of a column chunk in order, and
+// whether it is there.
+func (p *parquetColumns) readNumbers(chunk parquet.ColumnChunk, pages numberPages, n int, fn func(i int, f float64, ok bool)) error {
+	at := 0
+	err := eachPage(chunk, pages, func(v values[float64]) error {
+		if v.rows() > n-at {
+			return fmt.Errorf("more values than the %d of %s", n, p.layout.name[colTime])
+		}
+		for i := range v.rows() {
+			f, ok := v.next(i)
+			fn(at, f, ok)
+			at++
+		}
+		return nil
+	})
+	if err == nil && at < n {
+		err = fmt.Errorf("%d values (want as many as %s has, %d)", at, p.layout.name[colTime], n)
+	}
+	return err
 }
 
 func (p *parquetColumns) sawNull(c column, index int) {
@@ -169,30 +237,4 @@ func (v *values[T]) check() error {
 		return fmt.Errorf("damaged page: %d values (want %d)", len(v.there), n)
 	}
 	return nil
-}
-
-// integers appends a page's values of a time column.
-func integers(dst []int64, v encoding.Values, _ int) []int64 {
-	return append(dst, v.Int64()...)
-}
-
-// floats appends a page's values of a number column.
-func floats(dst []float64, v encoding.Values, _ int) []float64 {
-	switch v.Kind() {
-	case encoding.Double:
-		return append(dst, v.Double()...)
-	case encoding.Float:
-		return appendFloats(dst, v.Float())
-	case encoding.Int32:
-		return appendFloats(dst, v.Int32())
-	default: // newParquetColumns lets no other kind through
-		return appendFloats(dst, v.Int64())
-	}
-}
-
-func appendFloats[T float32 | int32 | int64](dst []float64, src []T) []float64 {
-	for _, x := range src {
-		dst = append(dst, float64(x))
-	}
-	return dst
 }

@@ -176,7 +176,11 @@ func (r *rerun) openBars() (err error) {
 		source = r.f.data
 	}
 	const hint = "--data D: where the run's bars are now"
-	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: &m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec})
+	form, err := bars.FormOf(m.Data.Read)
+	if err != nil {
+		return fmt.Errorf("reading %s as run %s did: %w", source, m.RunID, err)
+	}
+	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: &m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec, Form: form})
 	if err != nil {
 		return &usageError{msg: err.Error(), hint: hint}
 	}
@@ -222,6 +226,7 @@ func (r *rerun) builtin(argv []string) (func(context.Context) (footer.Footer, er
 	}
 	m := r.found.m
 	job := replay.Job{Bars: r.chunk.Bars, DataBars: m.Data.Bars, BarLength: m.Data.BarLength, Policy: r.policy}
+	job.Policy.WarmupBars = max(job.Policy.WarmupBars, m.Data.BeforeBars)
 	return func(ctx context.Context) (footer.Footer, error) {
 		res, err := replay.Run(ctx, job, replay.InMemory(r.set.Bars), nil)
 		return res.Footer, err

@@ -12,7 +12,7 @@ import (
 
 func (p Program) dataCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "data", Short: "Make, describe and convert bar files", Args: cobra.NoArgs}
-	cmd.AddCommand(p.dataGenCommand(), p.dataInfoCommand(), p.dataConvertCommand())
+	cmd.AddCommand(p.dataGenCommand(), p.dataInfoCommand(), p.dataConvertCommand(), p.dataCheckCommand(), p.dataCutCommand())
 	return cmd
 }
 
@@ -65,13 +65,17 @@ func mayWrite(path string, force bool) error {
 func (p Program) dataInfoCommand() *cobra.Command {
 	var asJSON bool
 	var spread optionalNumber
+	var read dataFlags
 	cmd := &cobra.Command{
 		Use:     "info FILE",
 		Short:   "Describe a bar file: its span, gaps, prices, spreads and digest",
 		Example: "  coordinator data info year.parquet\n  coordinator data info synthetic:70000,seed=7 --json",
 		Args:    oneArg("FILE", "coordinator data info --help"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value})
+			if err := read.check(); err != nil {
+				return err
+			}
+			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value, Form: read.form})
 			if err != nil {
 				return err
 			}
@@ -86,6 +90,7 @@ func (p Program) dataInfoCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every gap")
+	read.bind(cmd.Flags())
 	cmd.Flags().Var(&spread, "spread-bps", spreadHelp)
 	p.bindEnv(cmd, nil)
 	return cmd
@@ -101,9 +106,10 @@ func (p Program) warnSpread(set bars.Set, spread optionalNumber) {
 func (p Program) dataConvertCommand() *cobra.Command {
 	var spread optionalNumber
 	var force bool
+	var read dataFlags
 	cmd := &cobra.Command{
 		Use:     "convert IN OUT",
-		Short:   "Convert a bar file; the extensions, .parquet and .csv, choose the formats",
+		Short:   "Convert bars of any source; the extension of OUT, .parquet or .csv, chooses its format",
 		Example: "  coordinator data convert XAUUSD_H1.csv XAUUSD_H1.parquet --spread-bps 2.5",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -115,7 +121,10 @@ func (p Program) dataConvertCommand() *cobra.Command {
 			if err := mayWrite(args[1], force); err != nil {
 				return err
 			}
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value})
+			if err := read.check(); err != nil {
+				return err
+			}
+			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value, Form: read.form})
 			if err != nil {
 				return err
 			}
@@ -128,10 +137,12 @@ func (p Program) dataConvertCommand() *cobra.Command {
 				fmt.Fprintf(p.Stdout, ", with an assumed spread of %v bps", set.SpreadBps)
 			}
 			fmt.Fprintln(p.Stdout)
+			writeRead(p.Stderr, set)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite OUT if it exists")
+	read.bind(cmd.Flags())
 	cmd.Flags().Var(&spread, "spread-bps", spreadHelp)
 	p.bindEnv(cmd, nil)
 	return cmd

@@ -34,6 +34,7 @@ func (p Program) execCommand() *cobra.Command {
 type execCheckFlags struct {
 	policy, data, pregate string
 	spreadBps             optionalNumber
+	read                  dataFlags
 	bars                  int64
 	from, to              string
 	cuts                  []int
@@ -72,7 +73,7 @@ replayed), 3 the command failed.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.policy, "policy", "", "the policy file")
-	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.Int64Var(&f.bars, "bars", 0, "how many bars to replay, the first that have a whole warm-up (default: all)")
 	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
 	fl.StringVar(&f.from, "from", "", "replay from the bar of this time on, instead of --bars")
@@ -83,6 +84,7 @@ replayed), 3 the command failed.`,
 	fl.StringVar(&f.dir, "dir", "", "keep what the command leaves in this directory, new or empty (default: a temporary one that goes)")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: the gate, whatever the policy says")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
+	f.read.bind(fl)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.exec.bindCommand(fl)
 	f.exec.bindRun(fl)
@@ -121,7 +123,10 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	if err != nil {
 		return err
 	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: true})
+	if err := f.read.check(); err != nil {
+		return err
+	}
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: true, Form: f.read.form})
 	if err != nil {
 		return err
 	}

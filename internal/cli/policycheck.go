@@ -31,6 +31,7 @@ const (
 type policyCheckFlags struct {
 	data, pregate string
 	spreadBps     optionalNumber
+	read          dataFlags
 	bars          int64
 	cuts          int
 	seed          uint64
@@ -72,12 +73,13 @@ Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.Int64Var(&f.bars, "bars", 0, "replay that many bars at the data's end (default: all)")
 	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
 	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "how often to replay without the future; each time costs half a replay")
 	fl.Uint64Var(&f.seed, "seed", 1, "which bars to cut at")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
+	f.read.bind(fl)
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
 	fl.BoolVar(&f.strict, "strict", false, strictHelp)
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
@@ -225,7 +227,10 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 	if f.data == "" {
 		return nil
 	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value})
+	if err := f.read.check(); err != nil {
+		return err
+	}
+	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Form: f.read.form})
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type runFlags struct {
 	order, listen                               string
 	exec                                        execFlags
 	spreadBps                                   optionalNumber
+	read                                        dataFlags
 	timeout                                     seconds
 	drain, lease                                time.Duration
 	maxFailures, exitOnStop, replicas           int
@@ -101,7 +102,7 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.policy, "policy", "", "the policy, a YAML file")
-	fl.StringVar(&f.data, "data", "", "the bars: a .parquet or .csv file, or synthetic:BARS[,seed=S]")
+	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "local worker processes")
 	fl.IntVar(&f.chunks, "chunks", 0, "chunks to cut the data set into (default: one a worker)")
 	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars a chunk, instead of --chunks")
@@ -112,6 +113,8 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.Var(&f.timeout, "timeout", "time-box of the run, in seconds or as a duration")
 	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
+	f.read.bindPeriod(fl)
+	f.read.bind(fl)
 	fl.BoolVar(&f.strict, "strict", false, strictHelp)
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
@@ -190,6 +193,10 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err := f.exec.checkFound(spec.Command, f.workers > 0); err != nil {
 		return err
 	}
+	form, err := f.read.withWarmup(pol, &f.exec)
+	if err != nil {
+		return err
+	}
 	if f.outputDir, err = filepath.Abs(f.outputDir); err != nil {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
@@ -237,7 +244,13 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	cfg := coordinator.Config{
 		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol,
 		Load: func(context.Context) (bars.Set, error) {
-			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: f.exec.exec()})
+			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: f.exec.exec(), Form: form})
+			if err == nil {
+				sayRead(log, set)
+			}
+			for _, c := range set.Read.Repairs {
+				ui.say("warning: %s: repaired: %s", f.data, c)
+			}
 			if len(set.ExtraSkipped) > 0 {
 				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
 			}
@@ -422,6 +435,9 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 	}
 	if f.data == "" {
 		return &usageError{"--data is missing: which bars?", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
+	}
+	if err := f.read.check(); err != nil {
+		return err
 	}
 	switch {
 	case f.exec.engine != footer.EngineBuiltin && f.exec.engine != footer.EngineExec:

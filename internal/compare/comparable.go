@@ -117,6 +117,9 @@ func (r *Result) compareInputs(off, on perf.Report) {
 		r.problem(fmt.Sprintf("the data differ: data.sha256 is %s (%d bars of %q) in OFF, %s (%d bars of %q) in ON",
 			digest(off.Data.SHA256), off.Data.Bars, off.Data.Source, digest(on.Data.SHA256), on.Data.Bars, on.Data.Source))
 	}
+	if a, b := off.Data.BeforeBars, on.Data.BeforeBars; a != b {
+		r.problem(fmt.Sprintf("the periods differ: data.before_bars is %d in OFF, %d in ON", a, b))
+	}
 	if differ(off.Policy.SHA256WithoutGate, on.Policy.SHA256WithoutGate) {
 		r.problem(fmt.Sprintf("the policies differ in more than the gate: policy.sha256_without_gate is %s (%q) in OFF, %s (%q) in ON",
 			digest(off.Policy.SHA256WithoutGate), off.Policy.Name, digest(on.Policy.SHA256WithoutGate), on.Policy.Name))

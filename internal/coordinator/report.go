@@ -133,6 +133,7 @@ func describe(set bars.Set) run.Data {
 	return run.Data{
 		SHA256: bars.Digest(set.Bars), Bars: int64(n), FirstTS: stamp(set.Bars[0]), LastTS: stamp(set.Bars[n-1]),
 		Source: set.Source, SpreadBps: set.SpreadBps, BarLength: bars.BarLength(set.Bars), SliceBars: dataset.SliceBars,
+		BeforeBars: int64(set.Before), Read: set.Read.Form.Flags(),
 	}
 }
 

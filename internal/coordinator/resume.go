@@ -82,7 +82,7 @@ func (s *Session) refuse(d run.Data, engine string, version int, p run.Policy, m
 		e.Fields = append(e.Fields, Difference{name, stored, given})
 	}
 	mine := s.identity
-	if d.SHA256 != "" && d.SHA256 != mine.Data.SHA256 {
+	if d.SHA256 != "" && (d.SHA256 != mine.Data.SHA256 || d.BeforeBars != mine.Data.BeforeBars) {
 		add("data", describeData(d), describeData(mine.Data))
 	}
 	if p.SHA256 != "" && p.SHA256 != mine.Policy.SHA256 {
@@ -175,6 +175,12 @@ func describeData(d run.Data) string {
 	text := fmt.Sprintf("%d bars of %s (SHA-256 %.12s)", d.Bars, d.Source, d.SHA256)
 	if d.SpreadBps != 0 {
 		text += fmt.Sprintf(", spread %v bps", d.SpreadBps)
+	}
+	if d.BeforeBars != 0 {
+		text += fmt.Sprintf(", %d of them before the period", d.BeforeBars)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Read)) {
+		text += fmt.Sprintf(", --%s %s", name, d.Read[name])
 	}
 	return text
 }

@@ -148,6 +148,7 @@ func (e *Emit) scores(ctx context.Context, dir *safefile.Dir) (Emission, error) 
 		return Emission{}, err
 	}
 	scores.First = e.Chunk.First
+	e.Policy.WarmupBars = max(e.Policy.WarmupBars, e.Data.BeforeBars)
 	job := replay.Job{
 		Bars: e.Chunk, DataBars: e.Data.Bars, BarLength: e.Data.BarLength,
 		Policy: e.Policy, Scores: &scores,

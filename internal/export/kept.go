@@ -76,7 +76,11 @@ type DataFile struct {
 // NewDataFile names the data set of a run.
 func NewDataFile(data run.Data) *DataFile {
 	return &DataFile{data: data, load: sync.OnceValues(func() ([]bars.Bar, error) {
-		set, err := bars.Open(data.Source, bars.ReadOptions{SpreadBps: &data.SpreadBps})
+		form, err := bars.FormOf(data.Read)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", data.Source, err)
+		}
+		set, err := bars.Open(data.Source, bars.ReadOptions{SpreadBps: &data.SpreadBps, Form: form})
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -205,10 +206,10 @@ func TestSameRunAndInherit(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := bare.Inherit(full); got.Data != full.Data || !got.Policy.Equal(full.Policy) || !got.PregateEnabled || got.WriterPID != 0 {
+	if got := bare.Inherit(full); !reflect.DeepEqual(got.Data, full.Data) || !got.Policy.Equal(full.Policy) || !got.PregateEnabled || got.WriterPID != 0 {
 		t.Errorf("%+v", got)
 	}
-	if got := full.Inherit(perf.Report{}); got.Data != full.Data {
+	if got := full.Inherit(perf.Report{}); !reflect.DeepEqual(got.Data, full.Data) {
 		t.Errorf("%+v", got)
 	}
 }

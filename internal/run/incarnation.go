@@ -61,6 +61,9 @@ func (m Manifest) Inputs() string {
 	d := m.Data
 	fmt.Fprintf(h, "run %q %q\n", m.RunID, m.Incarnation)
 	fmt.Fprintf(h, "data %q %d %d %d %q\n", d.SHA256, d.Bars, d.BarLength, d.SliceBars, d.Extra)
+	if d.BeforeBars > 0 {
+		fmt.Fprintf(h, "before %d\n", d.BeforeBars)
+	}
 	fmt.Fprintf(h, "plan %d %d %d\n", m.Plan.Bars, m.Plan.Chunks, m.Plan.ChunkBars)
 	// The digest of the policy's meaning: a comment in its file may change.
 	fmt.Fprintf(h, "policy %q %v\n", m.Policy.SHA256, m.PregateEnabled)
@@ -96,6 +99,8 @@ func (m Manifest) KeepsInputs(next Manifest) error {
 		return changed("the incarnation", string(m.Incarnation), string(next.Incarnation))
 	case m.Data.SHA256 != next.Data.SHA256:
 		return changed("the data set", m.Data.SHA256, next.Data.SHA256)
+	case m.Data.BeforeBars != next.Data.BeforeBars:
+		return changed("the warm-up before the period", fmt.Sprint(m.Data.BeforeBars), fmt.Sprint(next.Data.BeforeBars))
 	case m.Plan != next.Plan:
 		return changed("the plan", fmt.Sprint(m.Plan), fmt.Sprint(next.Plan))
 	case m.Policy.SHA256 != next.Policy.SHA256:

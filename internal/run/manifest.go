@@ -45,6 +45,34 @@ type Data struct {
 	// Extra is the digest (hex) of the columns that the data set has beside its
 	// bars, for a user's command; empty: none.
 	Extra string `msgpack:"extra" json:"extra,omitempty"`
+	// BeforeBars are bars at the data set's start that come before the period
+	// that was asked for: a warm-up, in which no entry is looked for.
+	BeforeBars int64 `msgpack:"before_bars,omitempty" json:"before_bars,omitempty"`
+	// Read are the flags, by name, that said how the file was to be read; nil:
+	// its content said it.
+	Read map[string]string `msgpack:"read,omitempty" json:"read,omitempty"`
+}
+
+// Bounds of Data.Read.
+const (
+	maxReadFlags = 16
+	maxReadText  = 4 << 10
+)
+
+// checkRead checks what says how a data set was read.
+func (d Data) checkRead() error {
+	if d.BeforeBars < 0 || d.BeforeBars > d.Bars {
+		return fmt.Errorf("before_bars %d (want 0 to the data set's %d)", d.BeforeBars, d.Bars)
+	}
+	if len(d.Read) > maxReadFlags {
+		return fmt.Errorf("read: %d flags (want at most %d)", len(d.Read), maxReadFlags)
+	}
+	for name, text := range d.Read {
+		if len(name) > maxReadText || len(text) > maxReadText {
+			return fmt.Errorf("read: flag %.40q of %d bytes (want at most %d)", name, len(text), maxReadText)
+		}
+	}
+	return nil
 }
 
 // Policy says by which policy, after all overrides, a run is replayed.
@@ -224,6 +252,9 @@ func (m Manifest) Validate() error {
 	}
 	if m.Data.SliceBars < 1 {
 		return fmt.Errorf("%d bars a slice (want 1 or more)", m.Data.SliceBars)
+	}
+	if err := m.Data.checkRead(); err != nil {
+		return err
 	}
 	if m.Data.Extra != "" {
 		if err := checkSHA(m.Data.Extra); err != nil {

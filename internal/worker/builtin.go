@@ -98,6 +98,7 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 // audit that replays the same job finds the same counters. The model and the
 // features' states are the caller's to fill.
 func NewJob(m run.Manifest, c run.Chunk, p policy.Policy) replay.Job {
+	p.WarmupBars = max(p.WarmupBars, m.Data.BeforeBars)
 	return replay.Job{
 		Bars: c.Bars, DataBars: m.Data.Bars, BarLength: m.Data.BarLength,
 		Policy: p, Decisions: m.Decisions,

@@ -1,0 +1,209 @@
+package bars
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Form says how a file is to be read where its content does not say it, or is
+// to be overruled. Each field is the text of a flag of the same name; an empty
+// one leaves it to what is found in the file. A Form is comparable.
+type Form struct {
+	Columns    string // time=Date,open=Open,…: the file's columns by name or number
+	TimeFormat string // s, ms, us, ns, or directives as strptime has them
+	TZ         string // the zone of times without an offset
+	Sep        string // between columns: one character, or tab
+	Decimal    string // of numbers: . or ,
+	Point      string // size of a point, to read a column of spreads in points
+	Repair     string // crossed,ulp,duplicates,sort: what is put right, as Repairs has it
+	From, To   string // the period: bars that open in [From, To)
+	Warmup     string // how many bars before From belong to the data, too
+}
+
+// formField is a field of Form with the name of its flag.
+type formField struct {
+	name string
+	of   func(*Form) *string
+}
+
+// formFields lists the fields of Form.
+func formFields() []formField {
+	return []formField{
+		{"columns", func(f *Form) *string { return &f.Columns }},
+		{"time-format", func(f *Form) *string { return &f.TimeFormat }},
+		{"tz", func(f *Form) *string { return &f.TZ }},
+		{"sep", func(f *Form) *string { return &f.Sep }},
+		{"decimal", func(f *Form) *string { return &f.Decimal }},
+		{"point", func(f *Form) *string { return &f.Point }},
+		{"repair", func(f *Form) *string { return &f.Repair }},
+		{"from", func(f *Form) *string { return &f.From }},
+		{"to", func(f *Form) *string { return &f.To }},
+		{"warmup", func(f *Form) *string { return &f.Warmup }},
+	}
+}
+
+// Flags are the fields that are not empty, by the names of their flags; nil:
+// none is.
+func (f Form) Flags() map[string]string {
+	var m map[string]string
+	for _, field := range formFields() {
+		if v := *field.of(&f); v != "" {
+			if m == nil {
+				m = map[string]string{}
+			}
+			m[field.name] = v
+		}
+	}
+	return m
+}
+
+// FormOf is the Form of which Flags gave m.
+func FormOf(m map[string]string) (Form, error) {
+	var f Form
+	known := 0
+	for _, field := range formFields() {
+		if v, ok := m[field.name]; ok {
+			*field.of(&f) = v
+			known++
+		}
+	}
+	if known != len(m) {
+		for name := range m {
+			if !slices.ContainsFunc(formFields(), func(k formField) bool { return k.name == name }) {
+				return Form{}, fmt.Errorf("how the data was read: %s is unknown to this version", shorten(name))
+			}
+		}
+	}
+	_, err := f.compile()
+	return f, err
+}
+
+// Check says whether the fields can be understood.
+func (f Form) Check() error {
+	_, err := f.compile()
+	return err
+}
+
+// form is a Form that was understood.
+type form struct {
+	columns   []mapped
+	layout    *timeLayout
+	zone      *zone
+	separator rune // 0: as the file has it
+	decimal   byte
+	point     float64
+	repairs   Repairs
+	period    period
+}
+
+// mapped says which column of the file is one of ours.
+type mapped struct {
+	name string // of ours: as Column.String, or open, high, low, close, spread
+	file []string
+}
+
+func (f Form) compile() (form, error) {
+	var c form
+	var err error
+	flag := func(name string, ferr error) {
+		if ferr != nil && err == nil {
+			err = fmt.Errorf("--%s: %w", name, ferr)
+		}
+	}
+	if f.Columns != "" {
+		var ferr error
+		c.columns, ferr = parseMapping(f.Columns)
+		flag("columns", ferr)
+	}
+	if f.TimeFormat != "" {
+		var ferr error
+		c.layout, ferr = newTimeLayout(f.TimeFormat)
+		flag("time-format", ferr)
+	}
+	if f.TZ != "" {
+		var ferr error
+		c.zone, ferr = parseZoneName(f.TZ)
+		flag("tz", ferr)
+	}
+	if f.Sep != "" {
+		var ferr error
+		c.separator, ferr = parseSeparator(f.Sep)
+		flag("sep", ferr)
+	}
+	switch f.Decimal {
+	case "":
+	case ".", ",":
+		c.decimal = f.Decimal[0]
+	default:
+		flag("decimal", fmt.Errorf("%s (want . or ,)", shorten(f.Decimal)))
+	}
+	if c.decimal == ',' && c.separator == ',' {
+		flag("decimal", errors.New("a comma, which separates columns, too"))
+	}
+	if f.Point != "" {
+		v, ferr := strconv.ParseFloat(f.Point, 64)
+		if ferr != nil || !(v > 0 && v <= math.MaxFloat64) {
+			flag("point", fmt.Errorf("%s (want the size of a point in prices, as 0.00001)", shorten(f.Point)))
+		}
+		c.point = v
+	}
+	if f.Repair != "" {
+		var ferr error
+		c.repairs, ferr = ParseRepairs(f.Repair)
+		flag("repair", ferr)
+	}
+	var perr error
+	c.period, perr = f.period()
+	return c, cmp.Or(err, perr)
+}
+
+func parseSeparator(s string) (rune, error) {
+	switch s {
+	case "tab", `\t`:
+		return '\t', nil
+	case "comma":
+		return ',', nil
+	case "semicolon":
+		return ';', nil
+	}
+	r := []rune(s)
+	if len(r) != 1 || strings.ContainsRune("\"\r\n\uFFFD", r[0]) {
+		return 0, fmt.Errorf("%s (want one character, or tab)", shorten(s))
+	}
+	return r[0], nil
+}
+
+// mappable are the names on the left of a mapping beside a bar's own.
+var mappable = []string{"open", "high", "low", "close", "spread"}
+
+// parseMapping reads time=Date,open=Open. Two columns of the file that make the
+// time together are joined by a plus.
+func parseMapping(s string) ([]mapped, error) {
+	var list []mapped
+	seen := map[string]bool{}
+	for item := range strings.SplitSeq(s, ",") {
+		name, file, ok := strings.Cut(item, "=")
+		name, file = strings.TrimSpace(name), strings.TrimSpace(file)
+		if !ok || file == "" {
+			return nil, fmt.Errorf("%s (want OURS=THEIRS, as time=Date,open=Open)", shorten(item))
+		}
+		if !isBars(name) && !slices.Contains(mappable, name) {
+			return nil, fmt.Errorf("%s is no column of a bar (want time, open, high, low, close, volume, spread, or bid_open to ask_close)", shorten(name))
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("%s is there twice", name)
+		}
+		seen[name] = true
+		m := mapped{name: name, file: []string{file}}
+		if date, clock, two := strings.Cut(file, "+"); two && name == "time" {
+			m.file = []string{strings.TrimSpace(date), strings.TrimSpace(clock)}
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}

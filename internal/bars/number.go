@@ -1,0 +1,87 @@
+package bars
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// numberReader reads the numbers of a text. Where columns are not separated by
+// commas the first mark within a number tells what the whole file's is.
+type numberReader struct {
+	mark    byte // '.' or ','; 0: not known yet
+	told    bool // by --decimal
+	commas  bool // a mark may be a comma
+	decided bool // some comma is no separator of thousands
+	example string
+}
+
+var (
+	errNumber      = errors.New("a number")
+	errFinite      = errors.New("a finite number")
+	errNumberComma = errors.New("a number with a decimal comma, as those before; --decimal . reads points")
+	errNumberPoint = errors.New("a number with a decimal point, as those before; --decimal , reads commas")
+)
+
+func newNumberReader(f *form, separator rune) numberReader {
+	n := numberReader{mark: f.decimal, told: f.decimal != 0, commas: separator != ','}
+	if !n.commas && n.mark == 0 {
+		n.mark = '.'
+	}
+	return n
+}
+
+// parse reads a number. The error says what was expected.
+func (n *numberReader) parse(cell string) (float64, error) {
+	if n.commas {
+		var err error
+		if cell, err = n.pointed(cell); err != nil {
+			return 0, err
+		}
+	}
+	v, err := strconv.ParseFloat(cell, 64)
+	switch {
+	case err == nil:
+		return v, nil
+	case errors.Is(err, strconv.ErrRange):
+		return 0, errFinite
+	}
+	return 0, errNumber
+}
+
+// pointed is a number with a point for a mark.
+func (n *numberReader) pointed(cell string) (string, error) {
+	at := strings.IndexAny(cell, ".,")
+	if at < 0 {
+		return cell, nil
+	}
+	if n.mark == 0 {
+		n.mark = cell[at]
+	}
+	switch {
+	case cell[at] == n.mark && n.mark == '.':
+		return cell, nil
+	case cell[at] == n.mark:
+	case n.mark == ',':
+		return "", errNumberComma
+	default:
+		return "", errNumberPoint
+	}
+	whole, frac := cell[:at], cell[at+1:]
+	if _, threeDigits := digits(frac); !threeDigits || len(frac) != 3 || len(whole) > 3 || whole == "0" || whole == "" {
+		n.decided = true
+	} else if n.example == "" {
+		n.example = strings.Clone(cell)
+	}
+	return whole + "." + frac, nil
+}
+
+// settle says whether commas can only be decimal ones: in 1,234 it may separate
+// thousands.
+func (n *numberReader) settle() error {
+	if n.mark != ',' || n.told || n.decided {
+		return nil
+	}
+	return fmt.Errorf("numbers as %s: the comma may separate thousands (want --decimal , or --decimal .)", shorten(n.example))
+}

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"gx1replay/internal/bars"
+)
+
+func (p Program) dataCheckCommand() *cobra.Command {
+	var asJSON, force bool
+	var spread optionalNumber
+	var output string
+	var read dataFlags
+	cmd := &cobra.Command{
+		Use:   "check FILE [--repair KINDS --output OUT]",
+		Short: "Say everything that is wrong or odd in a bar file",
+		Long: `check reads a file as run does and reports all that is wrong with it, where run
+stops at the first: order, duplicates, crossed bid and ask, highs and lows that
+do not hold open and close (by one unit in the last place, by one point, by
+more), missing and impossible prices. It also reports what is odd and no error:
+gaps that are no closure of the market, by the data's own weeks; bars that are
+not a whole number of bar lengths apart; prices that stand still; spikes; the
+hours at which weeks begin, which show daylight saving time.
+
+With --repair and --output it writes the repaired bars to a new file and lists
+what it changed: crossed raises asks to their bids, ulp widens highs and lows by
+one unit in the last place, duplicates removes bars that are there once more,
+sort sorts by time.
+
+Exit codes: 0 run takes the data; 1 run refuses it.`,
+		Example: `  coordinator data check GBPUSD_M1.csv
+  coordinator data check GBPUSD_M1.csv --json
+  coordinator data check GBPUSD_M1.csv --repair crossed,sort --output repaired.parquet`,
+		Args: oneArg("FILE", "coordinator data check --help"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := read.check(); err != nil {
+				return err
+			}
+			opt := bars.ReadOptions{SpreadBps: spread.value, Form: read.form}
+			if (output == "") != (read.form.Repair == "") {
+				return &usageError{msg: "--repair and --output go together: repaired bars are written to a new file", hint: "coordinator data check in.csv --repair crossed --output repaired.csv"}
+			}
+			if output != "" {
+				return p.repairData(args[0], output, force, asJSON, opt)
+			}
+			in, err := bars.Inspect(args[0], opt)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(p.Stdout)
+				enc.SetIndent("", "  ")
+				err = enc.Encode(in)
+			} else {
+				err = in.WriteText(p.Stdout)
+			}
+			if err == nil && !in.OK {
+				return exitCode{code: exitUsage}
+			}
+			return err
+		},
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.BoolVar(&asJSON, "json", false, "print JSON")
+	fl.StringVar(&output, "output", "", "with --repair: the file to write, .parquet or .csv")
+	fl.BoolVar(&force, "force", false, "overwrite the output if it exists")
+	fl.Var(&spread, "spread-bps", spreadHelp)
+	read.bind(fl)
+	p.bindEnv(cmd, nil)
+	return cmd
+}
+
+// repaired is what a repair prints with --json.
+type repaired struct {
+	Output  string        `json:"output"`
+	Bars    int           `json:"bars"`
+	Changes []bars.Change `json:"changes"`
+}
+
+// repairData writes the repaired bars of a file to another.
+func (p Program) repairData(from, to string, force, asJSON bool, opt bars.ReadOptions) error {
+	if err := mayWrite(to, force); err != nil {
+		return err
+	}
+	set, err := bars.Open(from, opt)
+	if err != nil {
+		return err
+	}
+	if err := bars.WriteFile(to, set.Bars); err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(p.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(repaired{Output: to, Bars: len(set.Bars), Changes: append([]bars.Change{}, set.Read.Repairs...)})
+	}
+	fmt.Fprintf(p.Stdout, "%s: %d bars\n", to, len(set.Bars))
+	if len(set.Read.Repairs) == 0 {
+		fmt.Fprintln(p.Stdout, "nothing was to be repaired")
+	}
+	for _, c := range set.Read.Repairs {
+		fmt.Fprintf(p.Stdout, "repaired: %s\n", c)
+	}
+	return nil
+}
+
+func (p Program) dataCutCommand() *cobra.Command {
+	var spread optionalNumber
+	var force bool
+	var read dataFlags
+	const hint = "coordinator data cut in.parquet out.parquet --from 2024-01-01 --to 2024-07-01"
+	cmd := &cobra.Command{
+		Use:   "cut IN OUT --from T --to T",
+		Short: "Write a period of a bar file to another",
+		Long: `cut writes the bars that open at --from or later and before --to. With --warmup N
+also the N bars before --from, for what a policy looks back at: a run over such
+a file makes the trades of run --from.`,
+		Example: "  " + hint + "\n  coordinator data cut in.csv july.csv --from 2024-07-01 --to 2024-08-01 --warmup 500",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return &usageError{msg: fmt.Sprintf("data cut takes IN and OUT, got %d arguments", len(args)), hint: hint}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if read.form.From == "" && read.form.To == "" {
+				return &usageError{msg: "--from and --to are missing: which period?", hint: hint}
+			}
+			if err := read.check(); err != nil {
+				return err
+			}
+			if err := mayWrite(args[1], force); err != nil {
+				return err
+			}
+			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value, Form: read.form})
+			if err != nil {
+				return err
+			}
+			if err := bars.WriteFile(args[1], set.Bars); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.Stdout, "%s: %d bars", args[1], len(set.Bars))
+			if set.Before > 0 {
+				fmt.Fprintf(p.Stdout, ", %d of them before the period", set.Before)
+			}
+			fmt.Fprintln(p.Stdout)
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	read.bindPeriod(fl)
+	fl.StringVar(&read.form.Warmup, "warmup", "", "bars before --from to write, too (default: none)")
+	fl.BoolVar(&force, "force", false, "overwrite OUT if it exists")
+	fl.Var(&spread, "spread-bps", spreadHelp)
+	read.bind(fl)
+	p.bindEnv(cmd, nil)
+	return cmd
+}
