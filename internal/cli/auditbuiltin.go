@@ -106,7 +106,10 @@ func (a *auditing) readyBuiltin(ctx context.Context) error {
 	}
 	source := replay.InMemory(a.set.Bars)
 	a.replay = func(ctx context.Context, _ int, c run.Chunk, was footer.Footer) ([]audit.Difference, error) {
-		job := worker.NewJob(a.found.m, c, a.policy)
+		job, err := worker.NewJob(a.found.m, c, a.policy)
+		if err != nil {
+			return nil, err
+		}
 		job.Model, job.States, job.StateEvery = models, states.States, states.SliceBars
 		job.Decisions = slices.ContainsFunc(was.Artifacts, func(l footer.Artifact) bool { return l.Name == trade.DecisionsName })
 		res, err := replay.Run(ctx, job, source, nil)

@@ -225,7 +225,11 @@ func (r *rerun) builtin(argv []string) (func(context.Context) (footer.Footer, er
 		return nil, &usageError{msg: fmt.Sprintf("a command (%s) for a run of the engine %s", argv[0], r.found.m.Engine)}
 	}
 	m := r.found.m
-	job := replay.Job{Bars: r.chunk.Bars, DataBars: m.Data.Bars, BarLength: m.Data.BarLength, Policy: r.policy}
+	pol, err := replay.ForVersion(m.EngineVersion, r.policy, m.Data.BarLength)
+	if err != nil {
+		return nil, err
+	}
+	job := replay.Job{Bars: r.chunk.Bars, DataBars: m.Data.Bars, BarLength: m.Data.BarLength, Policy: pol}
 	job.Policy.WarmupBars = max(job.Policy.WarmupBars, m.Data.BeforeBars)
 	return func(ctx context.Context) (footer.Footer, error) {
 		res, err := replay.Run(ctx, job, replay.InMemory(r.set.Bars), nil)

@@ -98,7 +98,7 @@ func (s *Session) refuse(d run.Data, engine string, version int, p run.Policy, m
 	if engine != "" && engine != s.cfg.Engine {
 		add("engine", engine, s.cfg.Engine)
 	}
-	if d.SHA256 != "" && !run.SameEngine(version, mine.EngineVersion) {
+	if d.SHA256 != "" && !s.serves(version) {
 		add("engine version (resume it with the release that began it)", fmt.Sprint(run.EngineOf(version)), fmt.Sprint(mine.EngineVersion))
 	}
 	// The stored plan holds; only what was asked for by a flag can differ.
@@ -115,6 +115,14 @@ func (s *Session) refuse(d run.Data, engine string, version int, p run.Policy, m
 		return nil
 	}
 	return e
+}
+
+// serves reports whether this program has the engine of version v.
+func (s *Session) serves(v int) bool {
+	if s.cfg.EngineVersion != 0 {
+		return run.SameEngine(v, s.cfg.EngineVersion)
+	}
+	return replay.Serves(v)
 }
 
 // refuseCommand is refuse for the user's command: by its files, one by one. A
@@ -321,6 +329,9 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if left.file.Measured() {
 			m.Incarnation = r.Incarnation
 		}
+		if r.Data.SHA256 != "" || r.EngineVersion != 0 {
+			m.EngineVersion = run.EngineOf(r.EngineVersion)
+		}
 		earlier = r.Sessions
 		m.StopSeq = left.exported.Report.Stop.Seq
 		if len(left.file.Chunks) > 0 && !left.file.Guessed() {
@@ -358,6 +369,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			return m, err
 		}
 		m.Plan, m.CreatedAt, m.Decisions = stored.Plan, stored.CreatedAt, stored.Decisions
+		m.EngineVersion = run.EngineOf(stored.EngineVersion)
 		if m.Identity == "" {
 			m.Identity, m.Command = stored.Identity, stored.Command
 		}
@@ -380,6 +392,11 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		m.Session = max(m.Session, stored.Session+1)
 	}
 	m.Sessions = append(earlier, run.SessionTimes{Session: m.Session, StartedAt: s.started.UTC()})
+	if s.cfg.EngineVersion == 0 {
+		if _, err := replay.ForVersion(m.EngineVersion, s.cfg.Policy, m.Data.BarLength); err != nil {
+			return m, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
+		}
+	}
 	return m, m.Validate()
 }
 

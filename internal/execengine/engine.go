@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -182,8 +183,12 @@ func (a *attempt) emitted(ctx context.Context, verdict error, bars int64) (Emiss
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), emitWait)
 		defer cancel()
 	}
+	pol, err := replay.ForVersion(a.job.Manifest.EngineVersion, a.job.Policy, a.job.Manifest.Data.BarLength)
+	if err != nil {
+		return Emission{}, err
+	}
 	e := Emit{
-		Kind: a.emit(), Chunk: a.job.Chunk.Bars, Data: a.job.Manifest.Data, Policy: a.job.Policy, Source: a.job.Source,
+		Kind: a.emit(), Chunk: a.job.Chunk.Bars, Data: a.job.Manifest.Data, Policy: pol, Source: a.job.Source,
 		Times: a.slice, FirstRow: a.task.FirstBar - a.task.WarmupBars, Partial: verdict != nil, Bars: bars,
 	}
 	out, err := a.emittedIn(ctx, a.paths.out, e)

@@ -127,14 +127,20 @@ type pass struct {
 
 func (s *Selector) newPass(r perf.Report, chunks []perf.Chunk) (*pass, error) {
 	p := &pass{Selector: s, data: r.Data, theirs: leaves(r, chunks) == run.EmitsSignals, chunks: chunks, pass: trade.NewPass(s.Policy.Risk), sel: perf.NewSelection(chunks)}
+	p.otherEngine = !replay.Serves(r.EngineVersion)
+	pol := s.Policy
 	var err error
-	if p.rules, err = trade.NewRules(s.Policy, r.Data.BarLength); err != nil {
+	if !p.otherEngine {
+		if pol, err = replay.ForVersion(r.EngineVersion, pol, r.Data.BarLength); err != nil {
+			return nil, err
+		}
+	}
+	if p.rules, err = trade.NewRules(pol, r.Data.BarLength); err != nil {
 		return nil, err
 	}
 	if p.sessions, err = feature.NewSessionTable(s.Policy.Sessions); err != nil {
 		return nil, err
 	}
-	p.otherEngine = r.EngineVersion != 0 && !run.SameEngine(r.EngineVersion, replay.Version)
 	p.attribution = trade.NewAttribution()
 	if p.decisions = slices.ContainsFunc(chunks, listsDecisions); p.decisions {
 		p.pass.KeepReasons = true

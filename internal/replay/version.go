@@ -1,11 +1,48 @@
 package replay
 
-// Version is the version of the engine. It rises with every change by which any
-// result may change: a trade, a counter, a score. Chunks of one run are replayed
-// by engines of one version; builds of one version mix.
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"gx1replay/internal/policy"
+	"gx1replay/internal/run"
+)
+
+// Version is the version of the engine's results. It is raised when the trades,
+// counters or decisions of any input may be others than before. New runs have it.
 //
 // The golden digests of test/cuts are kept by version, so a change of results
 // that forgets to raise it is a red test.
 //
-// 2: entry.max_gap of bars of a day and longer is five days by default.
+// 2: entry.max_gap of bars of a day and longer is five days by default; the
+// weights of DART's trees are read wherever XGBoost writes them.
 const Version = 2
+
+// Serves reports whether this program replays as engine version v does, so that
+// runs that an earlier release began are resumed. 0 is a release of before
+// versions were counted.
+func Serves(v int) bool { return run.EngineOf(v) <= Version }
+
+// ForVersion is p as engine version v understands it on bars of that length. The
+// error says why this program does not replay p as that version did.
+func ForVersion(v int, p policy.Policy, barLength time.Duration) (policy.Policy, error) {
+	switch {
+	case !Serves(v):
+		return p, fmt.Errorf("the run's engine has version %d (this release has versions 1 to %d)", run.EngineOf(v), Version)
+	case run.EngineOf(v) == Version:
+		return p, nil
+	}
+	if p.Entry.MaxGap == 0 {
+		p.Entry.MaxGap = maxGapBars1 * barLength
+	}
+	for name, file := range p.ModelFiles {
+		if bytes.Contains(file.Content, []byte("weight_drop")) {
+			return p, fmt.Errorf("model file %s has weights of trees (weight_drop), which engine version 1 did not always read: resume the run with the release that began it", name)
+		}
+	}
+	return p, nil
+}
+
+// maxGapBars1 is version 1's default of entry.max_gap, in bars of any length.
+const maxGapBars1 = 2

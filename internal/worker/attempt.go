@@ -298,7 +298,7 @@ func (a *attempt) footer(f *footer.Footer, status footer.Status) *footer.Footer 
 	out.Status, out.Final = status, status == footer.StatusOK
 	out.Attempt, out.Claim, out.Seq = int64(a.rec.Attempt), a.rec.Claim, a.footers
 	out.WorkerID, out.Host, out.PID, out.Slot = a.w.cfg.ID, a.w.cfg.Host, int64(a.w.cfg.PID), int64(a.slot)
-	out.Engine, out.EngineVersion, out.WorkerBuild = a.w.cfg.Engine.Name(), int64(a.w.cfg.EngineVersion), a.w.cfg.Build
+	out.Engine, out.EngineVersion, out.WorkerBuild = a.w.cfg.Engine.Name(), int64(run.EngineOf(a.s.m.EngineVersion)), a.w.cfg.Build
 	out.ChunksTotal, out.DataBars = int64(a.s.m.Plan.Chunks), a.s.m.Data.Bars
 	out.FirstBar, out.EndBar, out.PlannedBars = a.chunk.Bars.First, a.chunk.Bars.End, a.chunk.Bars.Len()
 	out.WorkerTimeSec = now.Sub(a.started).Seconds()

@@ -74,7 +74,10 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 	if err != nil {
 		return Result{}, err
 	}
-	r := NewJob(job.Manifest, job.Chunk, in.policy)
+	r, err := NewJob(job.Manifest, job.Chunk, in.policy)
+	if err != nil {
+		return Result{}, err
+	}
 	r.Model, r.States, r.StateEvery = in.model, in.states.States, in.states.SliceBars
 	if e.Usage != nil {
 		// Checkpoints are cumulative, whatever the kernel says.
@@ -97,14 +100,18 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 // NewJob is the replay of a chunk of the run m, as every worker does it: an
 // audit that replays the same job finds the same counters. The model and the
 // features' states are the caller's to fill.
-func NewJob(m run.Manifest, c run.Chunk, p policy.Policy) replay.Job {
+func NewJob(m run.Manifest, c run.Chunk, p policy.Policy) (replay.Job, error) {
+	p, err := replay.ForVersion(m.EngineVersion, p, m.Data.BarLength)
+	if err != nil {
+		return replay.Job{}, err
+	}
 	p.WarmupBars = max(p.WarmupBars, m.Data.BeforeBars)
 	return replay.Job{
 		Bars: c.Bars, DataBars: m.Data.Bars, BarLength: m.Data.BarLength,
 		Policy: p, Decisions: m.Decisions,
 		CheckpointEvery: checkpointEvery, ReportEvery: reportEvery,
 		MaxCheckpoints: min(chunkCheckpoints, runCheckpoints/m.Plan.Chunks),
-	}
+	}, nil
 }
 
 // NewResult is what a replay ends with: its footer, and as artifacts its signals

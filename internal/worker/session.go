@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
 
@@ -179,7 +180,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 // The caller holds w.mu.
 func (w *Worker) fits(m run.Manifest) bool {
 	var err error
-	if !run.SameEngine(m.EngineVersion, w.cfg.EngineVersion) {
+	if !w.serves(m.EngineVersion) {
 		err = fmt.Errorf("the run's engine has version %d, this worker's version %d (build %s): run a chunkworker of the coordinator's release",
 			run.EngineOf(m.EngineVersion), w.cfg.EngineVersion, w.cfg.Build)
 	} else {
@@ -191,6 +192,11 @@ func (w *Worker) fits(m run.Manifest) bool {
 	}
 	w.sayUnfit(m.RunID, err.Error())
 	return false
+}
+
+// serves reports whether this program has the engine of version v.
+func (w *Worker) serves(v int) bool {
+	return run.SameEngine(v, w.cfg.EngineVersion) || w.cfg.EngineVersion == replay.Version && replay.Serves(v)
 }
 
 // noteRefused logs why a run's manifest is refused, once per reason. The caller
