@@ -76,6 +76,8 @@ const (
 	// lastRetry is how soon a step of the end is tried again when the bus
 	// does not answer.
 	lastRetry = 100 * time.Millisecond
+	// stopStored is how soon a stop that was heard is usually stored.
+	stopStored = time.Millisecond
 	// stopOnItsWay is how long a published stop may take into its stream.
 	stopOnItsWay = 100 * time.Millisecond
 )
@@ -360,11 +362,11 @@ func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, hearing)
 	defer cancel()
-	for range 3 {
+	for wait := stopStored; wait < stopOnItsWay; wait *= 2 {
 		if l.readStop(ctx); l.stop.Load() != nil {
 			return
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if !pause(ctx, wait) {
 			return
 		}
 	}

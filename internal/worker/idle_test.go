@@ -165,6 +165,35 @@ func TestIdleWorkersAskSeldom(t *testing.T) {
 	}
 }
 
+// Workers hear of a run before it is stored: they read it until it is.
+func TestARunThatIsHeardBeforeItIsStored(t *testing.T) {
+	x := newBench(t)
+	w := x.a.w
+	m := idleManifest(t, "early", 1)
+	w.noteChange(m.RunID, &m)
+	if again := w.readChanged(t.Context()); again != storeFirst {
+		t.Errorf("it is read again after %v (want %v)", again, storeFirst)
+	}
+	if again := w.readChanged(t.Context()); again != 2*storeFirst {
+		t.Errorf("it is read again after %v (want %v)", again, 2*storeFirst)
+	}
+	_, err := w.cfg.Bus.StoreManifest(t.Context(), m, 0)
+	must(t, err)
+	if again := w.readChanged(t.Context()); again != 0 || len(w.open()) != 1 {
+		t.Errorf("%d runs are served, read again after %v (want the run, and no more readings)", len(w.open()), again)
+	}
+	// What the bus refused never comes.
+	m.Session = 2
+	w.noteChange(m.RunID, &m)
+	n := 0
+	for w.readChanged(t.Context()) > 0 {
+		n++
+	}
+	if n != storeTries || len(w.open()) != 1 {
+		t.Errorf("%d readings more, %d runs (want %d, and the run as it was)", n, len(w.open()), storeTries)
+	}
+}
+
 // A copy of the runs that lags behind may not have a run that another had: it is
 // served again once they have it.
 func TestARunThatWasGoneForAMoment(t *testing.T) {

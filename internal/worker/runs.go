@@ -20,6 +20,10 @@ const (
 	unfitEvery = NoteEvery
 	// tick is how exactly these are kept.
 	tick = time.Second
+	// What was heard of a run may not be stored yet. Its manifest is then read
+	// again after storeFirst, and after twice as long each further time.
+	storeFirst = 10 * time.Millisecond
+	storeTries = 6
 )
 
 // seen is what of a manifest decides whether, and how, its run is served.
@@ -48,11 +52,26 @@ func (w *Worker) noteChange(id run.ID, m *run.Manifest) {
 	if last, known := w.seen[id]; m != nil && known && last == seenOf(*m) {
 		return
 	}
-	w.changed[id] = true
+	c := change{}
+	if m != nil {
+		c.told = seenOf(*m)
+	}
+	w.changed[id] = c
 	select {
 	case w.hint <- struct{}{}:
 	default:
 	}
+}
+
+// change is what was heard of a run.
+type change struct {
+	told  seen // by its manifest; zero: it was removed, or is to be read anyway
+	tries int  // readings that did not find it
+}
+
+// stored reports whether list, the run as the bus has it, can be what was heard.
+func (c change) stored(list []bus.StoredManifest) bool {
+	return c.told == seen{} || len(list) > 0 && seenOf(list[0].Manifest) == c.told
 }
 
 // trackRuns keeps w.sessions as the manifests on the bus say. It reads all of
@@ -85,6 +104,13 @@ func (w *Worker) trackRuns(ctx context.Context) {
 		next = time.Now().Add(wait)
 	}
 	read()
+	again := time.NewTimer(tick) // for what is not stored yet
+	defer again.Stop()
+	readChanged := func() {
+		if wait := w.readChanged(ctx); wait > 0 {
+			again.Reset(wait)
+		}
+	}
 	for {
 		w.readStops(ctx, stopsRead)
 		select {
@@ -98,13 +124,15 @@ func (w *Worker) trackRuns(ctx context.Context) {
 				w.lookAgain(s, 0)
 			}
 		case <-w.hint:
-			w.readChanged(ctx)
+			readChanged()
+		case <-again.C:
+			readChanged()
 		case <-t.C:
 			if !time.Now().Before(unfit) {
 				w.recheckUnfit()
 				unfit = time.Now().Add(unfitEvery)
 			}
-			if w.readChanged(ctx); !time.Now().Before(next) {
+			if readChanged(); !time.Now().Before(next) {
 				read()
 			}
 		}
@@ -128,7 +156,7 @@ func (w *Worker) recheckUnfit() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id := range w.unfit {
-		w.changed[id] = true
+		w.changed[id] = change{}
 	}
 }
 
@@ -181,37 +209,54 @@ func (w *Worker) readSince(ctx context.Context, revision uint64) error {
 	return nil
 }
 
-// readChanged reads the manifests of runs that were changed.
-func (w *Worker) readChanged(ctx context.Context) {
+// readChanged reads the manifests of runs that were changed. again is how long to
+// wait before it is called again for some that are not stored yet; 0: there are
+// none.
+func (w *Worker) readChanged(ctx context.Context) (again time.Duration) {
 	w.mu.Lock()
 	ids := w.changed
-	w.changed = map[run.ID]bool{}
+	w.changed = map[run.ID]change{}
 	w.mu.Unlock()
 	if len(ids) == 0 {
-		return
+		return 0
+	}
+	// What is heard meanwhile counts more.
+	keep := func(id run.ID, c change) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if _, newer := w.changed[id]; !newer {
+			w.changed[id] = c
+		}
 	}
 	var refused *bus.RefusedError
-	for id := range ids {
+	for id, c := range ids {
 		list, err := w.readOne(ctx, id)
 		if err != nil {
 			if ctx.Err() == nil {
 				w.log.Debug("reading a run", "run_id", id, "error", err)
 			}
 			if !errors.As(err, &refused) {
-				w.mu.Lock()
-				w.changed[id] = true // again with the next tick
-				w.mu.Unlock()
+				keep(id, c) // again with the next tick
 			}
 			continue
 		}
-		if w.applyRuns(ctx, list, false); len(list) == 0 {
+		if !c.stored(list) && c.tries < storeTries {
+			wait := storeFirst << c.tries
+			if again == 0 || wait < again {
+				again = wait
+			}
+			c.tries++
+			keep(id, c)
+		} else if len(list) == 0 {
 			w.gone(id)
 		}
+		w.applyRuns(ctx, list, false)
 		if w.cfg.KeepWork > 0 {
 			w.tidyExported(list, false)
 		}
 	}
 	w.noteUnfit(ctx)
+	return again
 }
 
 // readOne reads the manifest of one run; the list is empty if there is none.

@@ -249,12 +249,12 @@ func (w *Worker) hintStop(ctx context.Context, id run.ID) {
 	if s == nil {
 		return
 	}
-	const tries, between = 5, 20 * time.Millisecond
-	for range tries {
+	const first, last = time.Millisecond, 64 * time.Millisecond
+	for wait := first; wait <= last; wait *= 2 {
 		if ctx.Err() != nil || s.ctx.Err() != nil || w.readStop(s.ctx, s) {
 			return
 		}
-		t := time.NewTimer(between)
+		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 		case <-s.ctx.Done():

@@ -158,15 +158,15 @@ type Worker struct {
 	accepted accepted
 	sessions map[run.ID]*session
 	busy     map[chunkKey]bool
-	deferred map[chunkKey]int // chunk → attempt whose task was deferred once
-	wake     chan struct{}    // closed and replaced when sessions change
-	unfit    map[run.ID]unfit // why runs are not served
-	deaf     bool             // no coordinator can wake this worker
-	looking  chan struct{}    // holds a token while a slot without a task looks for one
-	lastRead uint64           // the highest revision of a manifest that was read; of trackRuns
-	seen     map[run.ID]seen  // the manifests that were read last
-	changed  map[run.ID]bool  // runs to be read again
-	hint     chan struct{}    // holds a token when changed is not empty
+	deferred map[chunkKey]int  // chunk → attempt whose task was deferred once
+	wake     chan struct{}     // closed and replaced when sessions change
+	unfit    map[run.ID]unfit  // why runs are not served
+	deaf     bool              // no coordinator can wake this worker
+	looking  chan struct{}     // holds a token while a slot without a task looks for one
+	lastRead uint64            // the highest revision of a manifest that was read; of trackRuns
+	seen     map[run.ID]seen   // the manifests that were read last
+	changed  map[run.ID]change // runs to be read again
+	hint     chan struct{}     // holds a token when changed is not empty
 	broken   *SetUpError
 	// idleSince is when the last task was let go, or Run began.
 	idleSince time.Time
@@ -190,7 +190,7 @@ func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
-		wake: make(chan struct{}), looking: make(chan struct{}, 1), hint: make(chan struct{}, 1), changed: map[run.ID]bool{},
+		wake: make(chan struct{}), looking: make(chan struct{}, 1), hint: make(chan struct{}, 1), changed: map[run.ID]change{},
 		unfit: map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
 	}
 }
