@@ -19,6 +19,7 @@ import (
 	"gx1replay/internal/execcheck"
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
 
@@ -153,7 +154,7 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 		Engine: engine, Policy: pol, PolicyContent: pol.Content, Files: f.exec.shipped(), Set: set, Range: at,
 		Manifest: run.Manifest{
 			RunID: "exec_check", Data: coordinator.DataOf(set), Policy: coordinator.PolicyOf(pol),
-			PregateEnabled: pol.Pregate.Enabled, Command: spec.Command, Engine: footer.EngineExec,
+			PregateEnabled: pol.Pregate.Enabled, Command: spec.Command, Engine: footer.EngineExec, EngineVersion: replay.Version,
 		},
 		Cuts: f.cuts, Ignore: f.ignore, Tolerance: f.tolerance, Dir: dir, Keep: keep, Kill: kill,
 		Began: func(piece execcheck.Piece) {

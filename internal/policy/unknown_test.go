@@ -28,6 +28,7 @@ exit:
 execution: {max_open_trades: 2}
 risk: {max_open_trades: 1, max_open_trades_per_side: 1, cooldown_bars_after_entry: 1, cooldown_bars_after_exit: 1}
 replay: {fill: next_open, follow_bars: 10, close_open_trades_at_end: true, eof_close_reason: END, eof_price_source: side}
+costs: {commission_bps: 1, commission_per_trade_bps: 1, swap_long_bps_per_night: 1, swap_short_bps_per_night: 1, rollover_hour_utc: 1, triple_swap_weekday: monday, slippage_bps: 1}
 `
 
 // keyPaths are the paths of all keys of a map and of what is in it.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,25 +60,25 @@ func unpack(t *testing.T) (dir string) {
 	}
 }
 
-// Runs of the version before incarnations export; they resume, and are cleaned,
-// with a program of their engine's version, and with no other.
+// Runs of the version before incarnations export, resume by the rules of their
+// engine's version, and are cleaned. A program without that version refuses them.
 func TestRunsOfTheVersionBeforeIncarnations(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"stopped", "killed"} {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			dir, runtime := unpack(t), t.TempDir()
-			try := func(variable string, args ...string) (string, error) {
+			try := func(args []string, variables ...string) (string, error) {
 				ctx, cancel := context.WithTimeout(t.Context(), deadline)
 				defer cancel()
 				cmd := exec.CommandContext(ctx, built.binary, args...)
-				cmd.Dir, cmd.Env = dir, append(os.Environ(), "XDG_RUNTIME_DIR="+runtime, variable)
+				cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), []string{"XDG_RUNTIME_DIR=" + runtime}, variables)
 				said, err := cmd.CombinedOutput()
 				return string(said), err
 			}
 			command := func(args ...string) string {
 				t.Helper()
-				said, err := try("GX1TEST_ENGINE_VERSION=1", args...)
+				said, err := try(args)
 				if err != nil {
 					t.Fatalf("coordinator %s: %v\n%s", strings.Join(args, " "), err, said)
 				}
@@ -104,8 +105,8 @@ func TestRunsOfTheVersionBeforeIncarnations(t *testing.T) {
 			}
 			resume := []string{"run", "--policy", "policy.yaml", "--data", "synthetic:5000", "--chunks", "6", "--workers", "2",
 				"--run-id", id, "--output-dir", "out", "--listen", "127.0.0.1:0", "--explain"}
-			if said, err := try("GX1TEST_ENGINE_VERSION=2", resume...); err == nil || !strings.Contains(said, "engine version (resume it with the release that began it)") {
-				t.Errorf("resumed by another engine version: %v\n%s", err, said)
+			if said, err := try(resume, "GX1TEST_ENGINE_VERSION=3"); err == nil || !strings.Contains(said, "engine version (resume it with the release that began it)") {
+				t.Errorf("resumed without its engine's version: %v\n%s", err, said)
 			}
 			said := command(resume...)
 			if !strings.Contains(said, "kept") {
