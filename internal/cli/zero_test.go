@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"gx1replay/internal/compare"
+	"gx1replay/internal/execengine"
 )
 
 // zeroes says what 0 means for a flag that takes it and whose default is
@@ -212,7 +213,7 @@ func TestSpreadOfZero(t *testing.T) {
 
 // Flags that another package could take for not given.
 func TestZeroesReachWhereTheyCount(t *testing.T) {
-	f := execFlags{engine: "exec", grace: 0, stall: 0}
+	f := execFlags{engine: "exec", grace: 0, stall: 0, detect: execengine.ProgressNone}
 	spec, err := f.spec([]string{"true"}, false)
 	if err != nil || spec.Grace != 0 || spec.Stall != 0 {
 		t.Errorf("grace %v, stall %v, %v", spec.Grace, spec.Stall, err)
