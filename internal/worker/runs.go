@@ -20,8 +20,8 @@ const (
 	unfitEvery = NoteEvery
 	// tick is how exactly these are kept.
 	tick = time.Second
-	// What was heard of a run may not be stored yet. Its manifest is then read
-	// again after storeFirst, and after twice as long each further time.
+	// A message about a run can arrive before its manifest is stored. The manifest
+	// is then read again after storeFirst, and after twice as long each further time.
 	storeFirst = 10 * time.Millisecond
 	storeTries = 6
 )
@@ -63,13 +63,13 @@ func (w *Worker) noteChange(id run.ID, m *run.Manifest) {
 	}
 }
 
-// change is what was heard of a run.
+// change is what a message reported of a run.
 type change struct {
 	told  seen // by its manifest; zero: it was removed, or is to be read anyway
 	tries int  // readings that did not find it
 }
 
-// stored reports whether list, the run as the bus has it, can be what was heard.
+// stored reports whether list, the run as the bus has it, can be what was reported.
 func (c change) stored(list []bus.StoredManifest) bool {
 	return c.told == seen{} || len(list) > 0 && seenOf(list[0].Manifest) == c.told
 }
@@ -220,7 +220,7 @@ func (w *Worker) readChanged(ctx context.Context) (again time.Duration) {
 	if len(ids) == 0 {
 		return 0
 	}
-	// What is heard meanwhile counts more.
+	// A later message counts more.
 	keep := func(id run.ID, c change) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
