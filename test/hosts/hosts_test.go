@@ -135,10 +135,12 @@ func TestAStopWhileTheCoordinatorIsCutOff(t *testing.T) {
 	}
 }
 
-// Five seconds of a bad network, for all.
+// Five seconds of a bad network, for all. The lease is longer than a connection may
+// be silent: one that loses four segments in a row sends the fifth after 9 s, and a
+// lease of 10 s can then be lost, rightly.
 func TestABadNetwork(t *testing.T) {
 	s := newStand(t)
-	s.lead(bars)
+	s.lead(bars, "--lease-duration", "30s")
 	s.workers(s.hold("gate", held))
 	s.done(held)
 	for _, h := range s.Wire.Hosts { // both ends of each link count: 30 %, 200 ms
