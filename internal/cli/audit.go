@@ -40,7 +40,7 @@ func (p Program) auditCommand() *cobra.Command {
 	const hint = "coordinator audit pilot_on"
 	cmd := &cobra.Command{
 		Use:   "audit RUN [flags] [-- CMD ARGS…]",
-		Short: "Replay a random sample of a run's chunks here and compare what the workers reported",
+		Short: "Replay a sample of a run's chunks and compare it with what the workers reported",
 		Long: `audit replays a random sample of a run's chunks on this machine and compares
 every counter, and the signals by their digest, with what the workers reported.
 Times are not compared. RUN is a run id or the path of a perf JSON. Call audit on
@@ -85,23 +85,23 @@ audited.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.chunks, "chunks", audit.DefaultChunks, "how many chunks to sample (all, if there are no more)")
-	fl.Float64Var(&f.fraction, "fraction", 0, "sample this part of the chunks instead, 0 to 1")
+	fl.IntVar(&f.chunks, "chunks", audit.DefaultChunks, "number of chunks to sample; all if the run has fewer")
+	fl.Float64Var(&f.fraction, "fraction", 0, "fraction of the chunks to sample instead, 0 to 1")
 	aboveZero(fl, "fraction", "more than 0, at most 1")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of the sample, to repeat an audit (default: random)")
-	fl.StringArrayVar(&f.workers, "worker", nil, "sample only chunks that this worker_id reported; may be repeated")
-	fl.StringArrayVar(&f.hosts, "worker-host", nil, "sample only chunks that workers on this host reported; may be repeated")
-	fl.StringVar(&f.policy, "policy", "", "the policy file (default: the policy.values of the perf JSON)")
-	fl.StringVar(&f.data, "data", "", "the bars (default: where the run found them)")
-	fl.StringVar(&f.models, "models", "", "directory of the model files (default: as the policy names them)")
-	fl.IntVar(&f.parallel, "workers", 0, "chunks to replay at the same time (0: one per CPU; with a command 1)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	fl.StringVar(&f.dir, "dir", "", "exec: keep what the command writes in this directory, new or empty (default: a temporary one that is removed)")
-	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "exec: a column of the trades that is not compared; may be repeated")
+	fl.StringArrayVar(&f.workers, "worker", nil, "sample only chunks that this worker_id reported; repeatable")
+	fl.StringArrayVar(&f.hosts, "worker-host", nil, "sample only chunks that workers on this host reported; repeatable")
+	fl.StringVar(&f.policy, "policy", "", "policy file (default: policy.values of the perf JSON)")
+	fl.StringVar(&f.data, "data", "", "bars (default: the source that the run used)")
+	fl.StringVar(&f.models, "models", "", "directory of the model files (default: the paths in the policy)")
+	fl.IntVar(&f.parallel, "workers", 0, "chunks to replay at a time (0: one per CPU, with a command 1)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.StringVar(&f.dir, "dir", "", "exec: keep the command's output in this directory, new or empty (default: a temporary one, which is removed)")
+	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "exec: column of the trades to leave out of the comparison; repeatable")
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	f.exec.bindCommand(fl)
-	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "NAME=PATH: a file that went with the run, if it is not found by its digest; may be repeated")
+	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "shipped file NAME=PATH, if it is not found by its digest; repeatable")
 	onlyExec(cmd, &f.exec)
 	p.bindEnv(cmd, natsEnv)
 	fromEnv := cmd.PreRunE

@@ -27,7 +27,7 @@ type authFlags struct {
 }
 
 func (p Program) authCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "auth", Short: "Who may do what on a bus of your own", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "auth", Short: "Set up roles and keys for your own NATS servers", Args: cobra.NoArgs}
 	cmd.AddCommand(p.authInitCommand(), p.authAccountsCommand(), p.authPermissionsCommand())
 	return cmd
 }
@@ -36,7 +36,7 @@ func (p Program) authInitCommand() *cobra.Command {
 	var f authFlags
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Write the configuration of NATS servers, keys and contexts, a role each",
+		Short: "Write NATS server configurations, keys and contexts, one per role",
 		Long: `init writes into --dir, which must not hold any of it yet:
 
   users.conf            the account of each role and what it may do; public keys only
@@ -53,12 +53,12 @@ stop them, observer sees runs. Keys and contexts have mode 0600.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.dir, "dir", "gx1-bus", "where to write")
-	fl.StringSliceVar(&f.urls, "url", nil, "where clients reach the server (default: from --listen or --cluster)")
-	fl.StringVar(&f.listen, "listen", "0.0.0.0:4222", "where the server listens")
+	fl.StringVar(&f.dir, "dir", "gx1-bus", "directory to write to")
+	fl.StringSliceVar(&f.urls, "url", nil, "URL of the server for clients (default: from --listen or --cluster)")
+	fl.StringVar(&f.listen, "listen", "0.0.0.0:4222", "address on which the server listens")
 	fl.StringSliceVar(&f.cluster, "cluster", nil, "hosts of a cluster of three or five servers")
-	fl.StringVar(&f.storeDir, "store-dir", "/var/lib/nats", "where the server keeps its files")
-	fl.BoolVar(&f.tls, "tls", false, "the servers have certificates: server.pem, server.key and ca.pem, where they are started")
+	fl.StringVar(&f.storeDir, "store-dir", "/var/lib/nats", "directory of the server's files")
+	fl.BoolVar(&f.tls, "tls", false, "use TLS, with server.pem, server.key and ca.pem in the servers' working directory")
 	p.bindEnv(cmd, nil)
 	return cmd
 }

@@ -14,7 +14,7 @@ import (
 func (p Program) authPermissionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "permissions ROLE",
-		Short: "Print what a role may do, as JWTs have it",
+		Short: "Print the permissions of a role, for users with JWTs",
 		Long: `permissions prints, in JSON, the subjects that users of a role publish and
 subscribe to, for buses whose users have JWTs: they go into the scoped signing
 key of the role, and the server puts each user's public key in the place of

@@ -40,7 +40,7 @@ func (p Program) bundleCommand() *cobra.Command {
 	var f bundleFlags
 	cmd := &cobra.Command{
 		Use:   "bundle RUN_ID",
-		Short: "Put what is known of a run into one archive, for a bug report",
+		Short: "Pack a run into one archive for a bug report",
 		Long: `bundle writes an archive with the run's manifest, the footers that speak for its
 chunks, its perf JSON, its log, the state of its bus and of this machine. A
 README.txt in it says what is there and what is not. Keys, passwords, tokens and
@@ -56,10 +56,10 @@ is. Reading an external bus takes an observer's key.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.output, "output", "", "the archive (default: bundle_<run_id>.tar.gz, here)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register says, else "+defaultOutputDir+")")
-	fl.BoolVar(&f.withPolicy, "with-policy", false, "the policy's content, too")
-	f.connect.bind(fl, "", "URL of the run's bus, if it is not an embedded one")
+	fl.StringVar(&f.output, "output", "", "archive to write (default: bundle_<run_id>.tar.gz)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.BoolVar(&f.withPolicy, "with-policy", false, "include the policy")
+	f.connect.bind(fl, "", "URL of the run's bus, if it is not embedded")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }

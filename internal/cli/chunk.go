@@ -35,7 +35,7 @@ func (p Program) chunkCommand() *cobra.Command {
 	const hint = "coordinator chunk RUN_ID 3"
 	cmd := &cobra.Command{
 		Use:   "chunk RUN_ID IDX [flags] [-- CMD ARGS…]",
-		Short: "Replay one chunk of a run again, here, in the foreground",
+		Short: "Replay one chunk of a run in the foreground",
 		Long: `chunk has the run's command replay one chunk again, with the same task,
 slice, policy and environment, in a fresh directory. What it writes comes to
 this terminal as it comes. Nothing is published: the run stays as it is. At the
@@ -71,14 +71,14 @@ exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.BoolVar(&f.rerun, "rerun", false, "replay the chunk again (the default: it is what chunk does)")
-	fl.StringVar(&f.policy, "policy", "", "the policy file, if the run's is not kept any more")
-	fl.StringVar(&f.data, "data", "", "the bars, if they are not where the run found them")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	fl.StringVar(&f.dir, "dir", "", "the fresh directory, new or empty (default: a temporary one, which is kept)")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	fl.BoolVar(&f.rerun, "rerun", false, "no effect; accepted for older scripts")
+	fl.StringVar(&f.policy, "policy", "", "policy file, if the run's copy was removed")
+	fl.StringVar(&f.data, "data", "", "bars, if the run's source has moved")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.StringVar(&f.dir, "dir", "", "directory of the attempt, new or empty (default: a temporary one, which is kept)")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	f.exec.bindCommand(fl)
-	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "NAME=PATH: a file that went with the run, if it is not found by its digest; may be repeated")
+	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "shipped file NAME=PATH, if it is not found by its digest; repeatable")
 	onlyExec(cmd, &f.exec)
 	p.bindEnv(cmd, natsEnv)
 	return cmd

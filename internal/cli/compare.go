@@ -48,7 +48,7 @@ cannot be compared, and the report says why, or the command line is wrong.`,
 	fl.SortFlags = false
 	fl.StringVar(&f.off, "off", "", "perf JSON of the run with the pregate off")
 	fl.StringVar(&f.on, "on", "", "perf JSON of the run with the pregate on")
-	fl.StringVar(&f.output, "output", "", "the Markdown report to write")
+	fl.StringVar(&f.output, "output", "", "Markdown report to write")
 	bindLimits(fl, &f.limits)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)
@@ -61,11 +61,11 @@ cannot be compared, and the report says why, or the command line is wrong.`,
 }
 
 func bindLimits(fl *pflag.FlagSet, l *compare.Limits) {
-	fl.Float64Var(&l.MinSpeedup, "min-speedup", l.MinSpeedup, "threshold: bars per second of summed chunk wall clocks, ON / OFF")
-	fl.Float64Var(&l.MinSkipPercent, "min-skip-percent", l.MinSkipPercent, "threshold: bars that the pregate skipped, in % of ON's bars")
-	fl.Float64Var(&l.MaxFeatureTimeRatio, "max-feature-time-ratio", l.MaxFeatureTimeRatio, "threshold: feature time per bar, ON / OFF")
-	fl.Float64Var(&l.MaxTradesDiffPercent, "max-trades-diff-percent", l.MaxTradesDiffPercent, "threshold: difference in closed trades, in % of OFF's")
-	fl.Float64Var(&l.MaxModelCallsRatio, "max-model-calls-ratio", l.MaxModelCallsRatio, "threshold: model calls, ON / OFF")
+	fl.Float64Var(&l.MinSpeedup, "min-speedup", l.MinSpeedup, "minimum ratio of bars per second over summed chunk wall clocks, ON / OFF")
+	fl.Float64Var(&l.MinSkipPercent, "min-skip-percent", l.MinSkipPercent, "minimum share of bars that the pregate skipped, in % of ON's bars")
+	fl.Float64Var(&l.MaxFeatureTimeRatio, "max-feature-time-ratio", l.MaxFeatureTimeRatio, "maximum ratio of feature time per bar, ON / OFF")
+	fl.Float64Var(&l.MaxTradesDiffPercent, "max-trades-diff-percent", l.MaxTradesDiffPercent, "maximum difference in closed trades, in % of OFF's")
+	fl.Float64Var(&l.MaxModelCallsRatio, "max-model-calls-ratio", l.MaxModelCallsRatio, "maximum ratio of model calls, ON / OFF")
 }
 
 // cannotCompare gives an error, if there is one, the exit code 2.

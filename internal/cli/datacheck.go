@@ -16,7 +16,7 @@ func (p Program) dataCheckCommand() *cobra.Command {
 	var read dataFlags
 	cmd := &cobra.Command{
 		Use:   "check FILE [--repair KINDS --output OUT]",
-		Short: "Say everything that is wrong or odd in a bar file",
+		Short: "Report all errors and oddities in a bar file",
 		Long: `check reads a file as run does and reports all that is wrong with it, where run
 stops at the first: order, duplicates, crossed bid and ask, highs and lows that
 do not hold open and close (by one unit in the last place, by one point, by
@@ -66,7 +66,7 @@ Exit codes: 0 run takes the data; 1 run refuses it.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.BoolVar(&asJSON, "json", false, "print JSON")
-	fl.StringVar(&output, "output", "", "with --repair: the file to write, .parquet or .csv")
+	fl.StringVar(&output, "output", "", "with --repair, file to write (.parquet or .csv)")
 	fl.BoolVar(&force, "force", false, "overwrite the output if it exists")
 	fl.Var(&spread, "spread-bps", spreadHelp)
 	read.bind(fl)
@@ -115,7 +115,7 @@ func (p Program) dataCutCommand() *cobra.Command {
 	const hint = "coordinator data cut in.parquet out.parquet --from 2024-01-01 --to 2024-07-01"
 	cmd := &cobra.Command{
 		Use:   "cut IN OUT --from T --to T",
-		Short: "Write a period of a bar file to another",
+		Short: "Write one period of a bar file to another file",
 		Long: `cut writes the bars that open at --from or later and before --to. With --warmup N
 also the N bars before --from, for what a policy looks back at: a run over such
 a file makes the trades of run --from.`,
@@ -154,7 +154,7 @@ a file makes the trades of run --from.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	read.bindPeriod(fl)
-	fl.StringVar(&read.form.Warmup, "warmup", "", "bars before --from to write, too (default: none)")
+	fl.StringVar(&read.form.Warmup, "warmup", "", "number of bars to include before --from (default 0)")
 	fl.BoolVar(&force, "force", false, "overwrite OUT if it exists")
 	fl.Var(&spread, "spread-bps", spreadHelp)
 	read.bind(fl)

@@ -58,7 +58,7 @@ func (p Program) doctorCommand() *cobra.Command {
 	var f doctorFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at this machine, and at a bus, for what a run may stumble over",
+		Short: "Check this machine, and a bus, for known problems",
 		Long: `doctor prints a line for each thing that it looked at: ok, a warning or an
 error, and what to do. It changes nothing but for a file that it writes and
 removes again in the output directory. It ends with 1 if there is an error.`,
@@ -70,9 +70,9 @@ removes again in the output directory. It ends with 1 if there is an error.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	f.connect.bind(fl, "", "URL of a bus to look at")
-	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where runs write")
-	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where they write if that fails (default: the system's temporary directory)")
+	f.connect.bind(fl, "", "URL of a bus to check")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory of runs")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "fallback directory of runs (default: the system's temporary directory)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 	p.bindEnv(cmd, natsEnv)
 	return cmd

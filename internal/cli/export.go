@@ -34,7 +34,7 @@ func (p Program) exportCommand() *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
 		Use:   "export RUN_ID",
-		Short: "Write a run's perf JSON from what its bus or its files hold",
+		Short: "Write a run's perf JSON from its bus or its files",
 		Long: `export writes the perf JSON of a run whose coordinator is gone, with
 export_mode recovered, from what the bus holds, the footer backup, and the
 footers on the workers' disks. With --footers it uses files alone. While the
@@ -53,13 +53,13 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringArrayVar(&f.footers, "footers", nil, "a directory of chunk_footer.json files, instead of the bus; may be given again")
-	fl.StringVar(&f.output, "output", "", "the file to write (default: perf_<run_id>.json in the output directory)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
-	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long to try")
+	fl.StringArrayVar(&f.footers, "footers", nil, "directory of chunk_footer.json files to read instead of the bus; repeatable")
+	fl.StringVar(&f.output, "output", "", "file to write (default: perf_<run_id>.json in the output directory)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")
+	fl.DurationVar(&f.timeout, "timeout", time.Minute, "time limit of this command")
 	aboveZero(fl, "timeout", "a duration above 0")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, natsEnv)
 	return cmd

@@ -25,7 +25,7 @@ func (p Program) gcCommand() *cobra.Command {
 	var f gcFlags
 	cmd := &cobra.Command{
 		Use:   "gc [RUN_ID…]",
-		Short: "Remove what runs have left and nobody needs",
+		Short: "Remove leftover files of runs",
 		Long: `gc removes the buses, footer backups and workers' directories that complete runs
 have left after a crash. A run that is named is cleaned whatever its outcome:
 its perf JSON stays, and what only its bus or its backup knew is gone. With
@@ -36,9 +36,9 @@ its perf JSON stays, and what only its bus or its backup knew is gone. With
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where the runs wrote")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be removed, and remove nothing")
-	f.connect.bind(fl, "", "URL of a bus to clean, too")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory of the runs")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be removed, and remove nothing")
+	f.connect.bind(fl, "", "URL of a bus to clean as well")
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, natsEnv)
 	return cmd

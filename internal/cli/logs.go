@@ -48,7 +48,7 @@ func (p Program) logsCommand() *cobra.Command {
 	var f logsFlags
 	cmd := &cobra.Command{
 		Use:   "logs RUN_ID [IDX]",
-		Short: "Show what a run's commands have written",
+		Short: "Show the output of a run's commands",
 		Long: `logs lists the attempts of a run with --engine exec that have left logs, or,
 with the number of a chunk, shows what the command of its last attempt has
 written to its standard error. It finds them in the run's output directory,
@@ -67,13 +67,13 @@ are shown as \u001b and the like, and secrets as [removed], unless --raw is give
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.attempt, "attempt", 0, "that attempt's (default: the last one's)")
+	fl.IntVar(&f.attempt, "attempt", 0, "number of the attempt (default: the last one)")
 	aboveZero(fl, "attempt", "1 or more; without the flag the last one's are shown")
-	fl.BoolVar(&f.stdout, "stdout", false, "the standard output instead of the standard error")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	fl.BoolVar(&f.stdout, "stdout", false, "show standard output instead of standard error")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	fl.BoolVar(&f.asJSON, "json", false, "print the list as JSON")
-	fl.BoolVar(&f.raw, "raw", false, "print a log's bytes as they are, with colours, other control characters and secrets")
+	fl.BoolVar(&f.raw, "raw", false, "print the log unchanged, with control characters and secrets")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }

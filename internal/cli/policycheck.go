@@ -42,7 +42,7 @@ type policyCheckFlags struct {
 }
 
 func (p Program) policyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Say what a policy means, and what it does on data", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "policy", Short: "Check a policy", Args: cobra.NoArgs}
 	cmd.AddCommand(p.policyCheckCommand())
 	return cmd
 }
@@ -51,7 +51,7 @@ func (p Program) policyCheckCommand() *cobra.Command {
 	var f policyCheckFlags
 	cmd := &cobra.Command{
 		Use:   "check POLICY",
-		Short: "Say what is wrong with a policy, the warm-up it needs, and which trades nothing ends",
+		Short: "Check a policy for errors, its warm-up, and trades that nothing ends",
 		Long: `check reads a policy as run does and says everything that is wrong with it,
 keys that nobody reads, the gate as it acts, the model, the features with
 warm-up and look-back, and which exit rule ends which trades.
@@ -74,13 +74,13 @@ Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.data, "data", "", dataArg)
-	fl.Int64Var(&f.bars, "bars", 0, "replay that many bars at the data's end (default: all)")
+	fl.Int64Var(&f.bars, "bars", 0, "number of bars to replay, at the end of the data (default: all)")
 	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
-	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "how often to replay without the future; each time costs half a replay")
-	fl.Uint64Var(&f.seed, "seed", 1, "which bars to cut at")
+	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "number of replays with the future cut off; each costs half a replay")
+	fl.Uint64Var(&f.seed, "seed", 1, "seed of the bars to cut at")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	f.read.bind(fl)
-	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
+	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
 	fl.BoolVar(&f.strict, "strict", false, strictHelp)
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)

@@ -101,39 +101,39 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.policy, "policy", "", "the policy, a YAML file")
+	fl.StringVar(&f.policy, "policy", "", "policy file (YAML)")
 	fl.StringVar(&f.data, "data", "", dataArg)
-	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "local worker processes")
-	fl.IntVar(&f.chunks, "chunks", 0, "chunks to cut the data set into (default: one a worker)")
-	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars a chunk, instead of --chunks")
-	fl.StringVar(&f.order, "order", string(run.OrderSpread), "order of the chunks: spread covers the whole period evenly from the start; time")
-	fl.StringVar(&f.runID, "run-id", "", "name of the run: 1 to 64 of A-Z a-z 0-9 _ - (default: made from the time)")
-	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where the perf JSON goes")
-	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
-	fl.Var(&f.timeout, "timeout", "time-box of the run, in seconds or as a duration")
-	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
+	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "number of local worker processes")
+	fl.IntVar(&f.chunks, "chunks", 0, "number of chunks (default: one per worker, with --engine exec eight per worker)")
+	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars per chunk, instead of --chunks")
+	fl.StringVar(&f.order, "order", string(run.OrderSpread), "order in which chunks start: spread (evenly over the period) or time (front to back)")
+	fl.StringVar(&f.runID, "run-id", "", "name of the run, 1 to 64 of A-Z a-z 0-9 _ - (default: made from the time)")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")
+	fl.Var(&f.timeout, "timeout", "time limit of the run, as seconds or a duration")
+	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	f.read.bindPeriod(fl)
 	f.read.bind(fl)
 	fl.BoolVar(&f.strict, "strict", false, strictHelp)
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
-	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
-	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
-	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
-	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk is given up")
-	fl.IntVar(&f.exitOnStop, "exit-on-stop", 0, "exit code of a stopped run, for schedulers that requeue on non-zero")
-	fl.BoolVar(&f.retryFailed, "retry-failed", false, "going on with a run: take up its failed chunks, too")
-	fl.BoolVar(&f.explain, "explain", false, "going on with a run: say why each chunk is replayed or kept")
-	fl.BoolVar(&f.noGuardian, "no-guardian", false, "start no process that exports if this one is killed")
+	fl.BoolVar(&f.decisions, "decisions", false, "also write decisions_<run_id>.parquet, with the decision at each bar and its reason")
+	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop, wait at most this long for the final reports of the workers")
+	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "lease of a worker on its chunk; another worker takes the chunk after a silence of one and a half leases")
+	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk fails")
+	fl.IntVar(&f.exitOnStop, "exit-on-stop", 0, "exit code of a stopped run; useful with schedulers that requeue on non-zero")
+	fl.BoolVar(&f.retryFailed, "retry-failed", false, "when resuming, also retry failed chunks")
+	fl.BoolVar(&f.explain, "explain", false, "when resuming, print why each chunk is replayed or kept")
+	fl.BoolVar(&f.noGuardian, "no-guardian", false, "do not start the guardian, which exports if the coordinator is killed")
 	f.exec.bindCommand(fl)
 	f.exec.bindRun(fl)
-	f.connect.bind(fl, "", "URL of a JetStream bus, or several with commas, instead of the embedded one")
-	fl.IntVar(&f.replicas, "replicas", 0, "copies of what the bus keeps: 1, 3 or 5 (default: 3 on a cluster of three servers or more, else 1)")
+	f.connect.bind(fl, "", "URL of a JetStream server, or several separated by commas (default: the embedded server)")
+	fl.IntVar(&f.replicas, "replicas", 0, "replicas of each stream: 1, 3 or 5 (default: 3 on a cluster of three or more servers, else 1)")
 	aboveZero(fl, "replicas", "1, 3 or 5; without the flag the cluster's size decides")
-	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; a free port if this one is taken")
-	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
-	fl.StringVar(&f.sync, "sync", syncDefault, "when the embedded bus syncs its files: default (each 2 minutes), or always (before each answer)")
+	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; if the port is taken, a free one is used")
+	fl.BoolVar(&f.stopAuth, "stop-auth", false, "require the run's key to stop it over NATS")
+	fl.StringVar(&f.sync, "sync", syncDefault, "when the embedded bus syncs its files: default (every 2 minutes) or always (before each answer)")
 	fl.BoolVar(&f.keepBus, "keep-bus", false, "keep the embedded bus's files after a complete run")
 	fl.BoolVar(&f.quiet, "quiet", false, "print the result only")
 	env := maps.Clone(natsEnv)
@@ -144,9 +144,9 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 
 // Helps of flags that several verbs have.
 const (
-	strictHelp      = "unknown keys of the policy are errors, also those of other programs"
-	lenientHelp     = "unknown keys of the policy are warnings, also those that look misspelt: for old files"
-	acceptNewerHelp = "read model files of later library versions than the newest known one; unknown fields stay errors"
+	strictHelp      = "treat every unknown key of the policy as an error"
+	lenientHelp     = "treat every unknown key of the policy as a warning; useful with old files"
+	acceptNewerHelp = "accept model files of newer library versions than the newest known one; unknown fields stay errors"
 )
 
 const (

@@ -35,7 +35,7 @@ func (p Program) statusCommand() *cobra.Command {
 	var connect connectFlags
 	cmd := &cobra.Command{
 		Use:   "status [RUN_ID]",
-		Short: "List the runs under way on this machine, and what killed ones have left; or those of a bus",
+		Short: "List active and orphaned runs of this machine or of a bus",
 		Example: `  coordinator status
   coordinator status --nats nats://10.0.0.1:4222 --nkey observer.nk
   coordinator status pilot_on --watch
@@ -75,9 +75,9 @@ func (p Program) statusCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "look again every 2 s until no run is under way, then exit 0")
+	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every 2 s until no run is under way, then exit 0")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list, instead of this machine's")
+	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list (default: the runs of this machine)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }

@@ -26,7 +26,7 @@ func (p Program) stopCommand() *cobra.Command {
 	var connect connectFlags
 	cmd := &cobra.Command{
 		Use:   "stop RUN_ID",
-		Short: "Stop a run under way; it exports what it has",
+		Short: "Stop a run; its coordinator exports what was replayed",
 		Long: `stop does what "nats pub gx1.stop.RUN_ID" does, but tries until the stop is
 stored. It returns then; the run drains and exports by itself. A run of this
 machine is found by its name; --nats or --context name the bus of others.`,
@@ -37,10 +37,10 @@ machine is found by its name; --nats or --context name the bus of others.`,
 			return p.stop(cmd.Context(), args[0], reason, timeout, connect)
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why; it stands in the perf JSON")
-	cmd.Flags().DurationVar(&timeout, "timeout", stopPatience, "how long to try")
+	cmd.Flags().StringVar(&reason, "reason", "", "reason of the stop, recorded in the perf JSON")
+	cmd.Flags().DurationVar(&timeout, "timeout", stopPatience, "time limit of this command")
 	aboveZero(cmd.Flags(), "timeout", "a duration above 0")
-	connect.bind(cmd.Flags(), "", "URL of the run's bus, if it is not a run of this machine")
+	connect.bind(cmd.Flags(), "", "URL of the run's bus, if the run is not on this machine")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }

@@ -17,7 +17,7 @@ func (p Program) verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify PERF.json",
-		Short: "Recompute what follows from a perf JSON's chunks and trades, and name every difference",
+		Short: "Recompute the totals of a perf JSON and name every difference",
 		Long: `verify recomputes the totals of a perf JSON and names every value that differs:
 its file, its field, the value and what was expected.
 

@@ -69,20 +69,20 @@ worker takes it at once.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several with commas")
-	fl.IntVar(&f.concurrency, "concurrency", 0, "chunks to replay at a time (default: 1 with --engine exec, else one a CPU)")
+	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several separated by commas")
+	fl.IntVar(&f.concurrency, "concurrency", 0, "chunks to replay at a time (default: one per CPU, with --engine exec 1)")
 	aboveZero(fl, "concurrency", fmt.Sprintf("1 to %d", maxSlots))
-	fl.DurationVar(&f.maxRuntime, "max-runtime-per-chunk", 0, "an attempt at a chunk that takes longer has failed (0: none does)")
-	fl.DurationVar(&f.idle, "exit-when-idle", 0, "end when no chunk was to be had for so long, for autoscalers (0: wait on)")
+	fl.DurationVar(&f.maxRuntime, "max-runtime-per-chunk", 0, "fail an attempt that runs longer than this (0: no limit)")
+	fl.DurationVar(&f.idle, "exit-when-idle", 0, "exit after being idle this long; useful with autoscalers (0: never)")
 	fl.Lookup("exit-when-idle").NoOptDefVal = defaultIdle
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	fl.StringArrayVar(&f.coordinators, "coordinator-key", nil, "serve only runs whose manifest a coordinator with this public nkey signed (U…, repeatable)")
 	f.exec.bindCommand(fl)
-	fl.StringVar(&f.workDir, "work-dir", "", "directory of this user alone for attempts and files that commands open (default: gx1-replay-<uid>/work in the system's temporary directory)")
-	fl.DurationVar(&f.keepWork, "keep-work", 7*24*time.Hour, "for how long it keeps what was not touched; attempts of complete runs go at once (0: everything stays)")
-	fl.StringVar(&f.cacheDir, "cache-dir", "", "where fetched bars, models and files are kept for later runs (default: gx1-replay in the user's cache directory)")
+	fl.StringVar(&f.workDir, "work-dir", "", "private directory for attempts and the files that commands open (default: gx1-replay-<uid>/work in the system's temporary directory)")
+	fl.DurationVar(&f.keepWork, "keep-work", 7*24*time.Hour, "remove attempts and files that were not used for this long; attempts of complete runs are removed at once (0: keep all)")
+	fl.StringVar(&f.cacheDir, "cache-dir", "", "cache directory for bars, models and files (default: gx1-replay in the user's cache directory)")
 	f.cacheMax = defaultCache
-	fl.Var(&f.cacheMax, "cache-max", "bytes that the cache may have, as 4G; what was not used for longest goes (0: keep nothing)")
+	fl.Var(&f.cacheMax, "cache-max", "maximum size of the cache, such as 4G; the least recently used files are removed (0: no cache)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
