@@ -36,22 +36,24 @@ func (p Program) chunkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chunk RUN_ID IDX [flags] [-- CMD ARGS…]",
 		Short: "Replay one chunk of a run in the foreground",
-		Long: `chunk has the run's command replay one chunk again, with the same task,
-slice, policy and environment, in a fresh directory. What it writes comes to
-this terminal as it comes. Nothing is published: the run stays as it is. At the
-end it says how the counters compare with those of the run.
+		Long: `chunk replays one chunk of a run with the same task, slice, policy and environment,
+in a new directory. The output of the command goes to this terminal. Nothing is
+published, and the run stays unchanged. At the end, chunk compares the counters
+with those of the run.
 
-A command behind -- takes the place of the run's, as with a debugger or a
-changed script; in what it differs is said. The run keeps the flags of its
-command (--exec-env, --exec-dir, --exec-footer, …), and those that are given here
-come before them. It keeps no values of variables: --exec-env NAME=VALUE has to be
-given again, or NAME has to be set. The flags of workers that were started by hand
-are not known; give them again. Once a run of a command is complete and cleaned
-chunk may need --policy, too.
+A command after -- replaces the command of the run, for example to use a debugger
+or a changed script. chunk prints how it differs. The run stores the flags of its
+command (--exec-env, --exec-dir, --exec-footer, …); flags given here override them.
+The run does not store values of variables: repeat --exec-env NAME=VALUE, or set
+NAME. It does not store the flags of workers that were started by hand; repeat them.
+After a complete run was cleaned up, chunk may also need --policy.
 
-A chunk of the built-in engine is replayed by that.
+A chunk of the built-in engine is replayed by the built-in engine.
 
-exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
+Exit codes:
+  0  the chunk is ok
+  1  wrong usage
+  3  the chunk failed or was stopped`,
 		Example: `  coordinator chunk pilot_on 3
   coordinator chunk pilot_on 3 --exec-env 'MYLIB_*' -- python3 -m pdb replay.py {task}
   coordinator chunk pilot_on 3 --policy p.yaml --data XAUUSD_M5.parquet`,
@@ -61,7 +63,7 @@ exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
 				n = dash
 			}
 			if n != 2 {
-				return &usageError{msg: fmt.Sprintf("chunk takes RUN_ID and the number of a chunk, got %d arguments (a command stands behind --)", n), hint: hint}
+				return &usageError{msg: fmt.Sprintf("chunk takes RUN_ID and the number of a chunk, got %d arguments (a command goes after --)", n), hint: hint}
 			}
 			return nil
 		},

@@ -31,14 +31,15 @@ func (p Program) compareCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare --off A.json --on B.json --output REPORT.md",
 		Short: "Judge a run with the pregate on against the same run with it off",
-		Long: `compare reads two perf JSON files of one policy on one data set, the pregate
-off and on, and judges five figures, each against a threshold: how much faster
-the bars were replayed, how many the gate skipped, how much less time features
-took, whether the trades stayed, and whether the model was called no more. The
-report is Markdown; --json prints the same as JSON.
+		Long: `compare reads two perf JSON files of one policy on one data set, with the pregate
+off and on. It judges five figures, each against a threshold: speed-up, bars
+skipped, feature time per bar, closed trades and model calls. It writes a Markdown
+report. --json prints the report as JSON.
 
-Exit codes: 0 every figure keeps its threshold; 1 one misses it; 2 the runs
-cannot be compared, and the report says why, or the command line is wrong.`,
+Exit codes:
+  0  every figure meets its threshold
+  1  a figure misses its threshold
+  2  the runs cannot be compared, as the report explains, or wrong usage`,
 		Example: `  coordinator compare --off perf_pilot_off.json --on perf_pilot_on.json --output pilot.md
   coordinator compare --off perf_pilot_off.json --on perf_pilot_on.json --output pilot.md --min-speedup 2.5 --json`,
 		Args: func(cmd *cobra.Command, args []string) error { return cannotCompare(cobra.NoArgs(cmd, args)) },

@@ -24,9 +24,9 @@ func (p Program) dataGenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gen --bars N --output FILE",
 		Short: "Generate synthetic M5 bars similar to those of gold",
-		Long: `gen writes bars with market sessions, week-end gaps, volatility that clusters
+		Long: `gen writes bars with market sessions, week-end gaps, volatility that clusters,
 and spreads that widen. The same seed gives the same bytes on every machine.
-The output's extension, .parquet or .csv, chooses the format.`,
+The extension of the output, .parquet or .csv, sets the format.`,
 		Example: "  coordinator data gen --bars 70000 --seed 7 --output year.parquet",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

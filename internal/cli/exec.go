@@ -102,7 +102,7 @@ func commandArgs(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case dash < 0:
-		return &usageError{msg: fmt.Sprintf("unknown argument %q (a command for --engine exec stands behind --)", args[0]), hint: cmd.CommandPath() + " --help"}
+		return &usageError{msg: fmt.Sprintf("unknown argument %q (a command for --engine exec goes after --)", args[0]), hint: cmd.CommandPath() + " --help"}
 	case dash > 0:
 		return &usageError{msg: fmt.Sprintf("unknown argument %q before --", args[0]), hint: cmd.CommandPath() + " --help"}
 	}

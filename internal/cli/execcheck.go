@@ -51,19 +51,20 @@ func (p Program) execCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check --policy P --data D [flags] -- CMD ARGS…",
 		Short: "Replay a range whole and in pieces, and show where the trades differ",
-		Long: `check has a command replay a range of bars whole, and again in 2, 3 and 7
-pieces (--cuts), as the chunks of a run would be, without a bus. It compares
-what the command leaves ({out_dir}/trades.csv, or what --exec-emits says) and
-shows at which borders it differs, how far behind them it agrees again, and
-what is the likely reason. Entries and exits have to be the same; other values
-may differ by --tolerance, relative to the larger one and absolute below 1.
-Columns that number rows are not compared.
+		Long: `check runs the command over a range of bars, once whole and again in 2, 3 and 7
+pieces (--cuts), as the chunks of a run would be, without a bus. It compares the
+output ({out_dir}/trades.csv, or that of --exec-emits). It shows the borders with
+differences, after how many bars they end, and the likely reason. Entries and exits
+must be equal. Other values may differ by --tolerance, relative, and absolute below
+1. Columns that number rows are not compared.
 
-The command is started once for each piece, one after the other: choose a
-range that is done in minutes. It needs some trades in each piece.
+The command runs once per piece, one after the other. Choose a range that takes
+minutes and has trades in each piece.
 
-exit codes: 0 no difference beyond the tolerance, 1 differences (or bad usage: nothing was
-replayed), 3 the command failed.`,
+Exit codes:
+  0  no difference beyond the tolerance
+  1  differences, or wrong usage, in which case nothing was replayed
+  3  the command failed`,
 		Example: `  coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --bars 5000 -- python3 replay.py {task}
   coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --from 2026-01-05 --to 2026-01-09T12:00:00Z \
       --cuts 4 --exec-emits scores -- python3 scores.py {task}
@@ -103,7 +104,7 @@ func onlyExec(cmd *cobra.Command, f *execFlags) {
 func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string) error {
 	const hint = "coordinator exec check --policy p.yaml --data d.parquet --bars 5000 -- python3 replay.py {task}"
 	if f.data == "" {
-		return &usageError{"--data is missing: which bars?", hint}
+		return &usageError{"--data is missing", hint}
 	}
 	if len(argv) == 0 {
 		return &usageError{"the command is missing", hint}

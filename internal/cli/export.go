@@ -35,13 +35,13 @@ func (p Program) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export RUN_ID",
 		Short: "Write a run's perf JSON from its bus or its files",
-		Long: `export writes the perf JSON of a run whose coordinator is gone, with
-export_mode recovered, from what the bus holds, the footer backup, and the
-footers on the workers' disks. With --footers it uses files alone. While the
-run goes on it writes to --output only. What it writes never holds fewer bars
-than what was there, and a complete file stays as it is. If the bus says that
-the run is complete, export writes nothing and names the run's file, its host
-and its SHA-256. Reading an external bus takes a coordinator's key.`,
+		Long: `export writes the perf JSON of an orphaned run, with export_mode recovered. It
+reads the bus, the footer backup, and the footers in the work directories. With
+--footers it reads files alone. While the run is active, export writes only to
+--output. The new file never holds fewer bars than the existing one, and a complete
+file stays unchanged. If the bus reports that the run is complete, export writes
+nothing and prints the file, host and SHA-256 of its perf JSON. Reading an external
+bus requires a coordinator's key.`,
 		Example: `  coordinator export pilot_on
   coordinator export pilot_on --output so_far.json
   coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
@@ -87,7 +87,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	}
 	target := export.Target{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
 	if _, err := os.Stat(target.StateDir()); err != nil && !f.connect.external() && len(f.footers) == 0 {
-		return &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
+		return &usageError{msg: fmt.Sprintf("run %s has no files in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
@@ -201,13 +201,13 @@ func (p Program) sayExported(res export.Result, asJSON bool) error {
 	}
 	fmt.Fprintf(p.Stdout, "%s: %s, %d of %d bars, %d of %d chunks ok\n", relative(e.Path), e.Outcome, e.ReplayedBars, e.PlannedBars, e.ChunksOK, e.Chunks)
 	if e.PlanGuessed {
-		fmt.Fprintln(p.Stdout, "note: the plan is not known and was read from the footers; what lies behind the last one of them cannot be known")
+		fmt.Fprintln(p.Stdout, "note: the plan was inferred from the footers; chunks after the last known one are unknown")
 	}
 	if e.Refused > 0 {
 		fmt.Fprintf(p.Stdout, "note: %d footers could not be used\n", e.Refused)
 	}
 	if e.SetAside != "" {
-		fmt.Fprintf(p.Stdout, "note: a file that was no export of this run stood there and is now %s\n", e.SetAside)
+		fmt.Fprintf(p.Stdout, "note: an existing file that is not an export of this run was renamed to %s\n", e.SetAside)
 	}
 	return nil
 }

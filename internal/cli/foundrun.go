@@ -107,7 +107,7 @@ func readKnown(t export.Target) (perf.File, string, error) {
 	}
 	f, there, err := export.ReadBackup(t)
 	if err == nil && !there {
-		err = &usageError{msg: fmt.Sprintf("run %s has left neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: where it wrote"}
+		err = &usageError{msg: fmt.Sprintf("run %s has neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: the output directory of the run"}
 	}
 	return f, t.Backup(), err
 }

@@ -26,10 +26,10 @@ func (p Program) gcCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc [RUN_ID…]",
 		Short: "Remove leftover files of runs",
-		Long: `gc removes the buses, footer backups and workers' directories that complete runs
-have left after a crash. A run that is named is cleaned whatever its outcome:
-its perf JSON stays, and what only its bus or its backup knew is gone. With
---nats it cleans that bus, too. Runs under way are left alone.`,
+		Long: `gc removes the buses, footer backups and work directories that complete runs left
+behind after a crash. It also removes those of the runs that you name, whatever
+their outcome. Their perf JSONs stay, but anything that only the bus or the backup
+held is lost. With --nats it also cleans that bus. It never touches active runs.`,
 		Example: `  coordinator gc --dry-run
   coordinator gc pilot_off --output-dir reports/replay_eval/GATED`,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.gc(cmd, args, f) },
@@ -88,12 +88,12 @@ func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
 		return enc.Encode(list)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(p.Stdout, "nothing is left to remove")
+		fmt.Fprintln(p.Stdout, "nothing to remove")
 		return nil
 	}
 	done := "removed"
 	if f.dryRun {
-		done = "would go"
+		done = "would be removed"
 	}
 	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RUN_ID\tOUTCOME\tSIZE\t\tWHY\tWHERE")

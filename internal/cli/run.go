@@ -70,7 +70,7 @@ func (s *seconds) Set(text string) error {
 		d, err = time.Duration(f*float64(time.Second)), nil
 	}
 	if err != nil || d <= 0 || d > 10*365*24*time.Hour {
-		return fmt.Errorf("%q is not a time-box (want seconds, as 1200 or 0.5, or a duration, as 20m)", text)
+		return fmt.Errorf("%q is not a time limit (want seconds, as 1200 or 0.5, or a duration, as 20m)", text)
 	}
 	*s = seconds(d)
 	return nil
@@ -81,16 +81,17 @@ func (p Program) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run --policy POLICY --data DATA",
 		Short: "Replay a data set through a policy",
-		Long: `run cuts the data set into chunks, starts local workers, and writes
-<output-dir>/perf_<run_id>.json when all chunks are done or the run is stopped:
-by Ctrl-C, SIGTERM, --timeout, or the stop command that it prints. The same
-command again with its --run-id goes on with what is not done, after a stop, a
-crash or a kill -9.
+		Long: `run splits the data set into chunks, starts local workers, and writes
+<output-dir>/perf_<run_id>.json. It ends when all chunks are done or when the run
+is stopped: by Ctrl-C, SIGTERM, --timeout, or the stop command that it prints. A
+second Ctrl-C exports at once. To resume a run after a stop, a crash or a kill -9,
+repeat the command with its --run-id.
 
-Exit codes: 0 the perf JSON is there and valid, and no chunk failed (a stopped
-run included); 3 the same, but a chunk failed or no worker could start; 2 the
-export failed, the stub perf_<run_id>_FAILED_EXPORT.json is there; 1 bad usage
-or input, nothing was run. A second Ctrl-C exports at once.`,
+Exit codes:
+  0  the perf JSON is valid and no chunk failed; stopped runs included
+  1  wrong usage or input; nothing was run
+  2  the export failed; perf_<run_id>_FAILED_EXPORT.json holds the reason
+  3  the perf JSON is valid, but a chunk failed or no worker could start`,
 		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
   coordinator run --policy p.yaml --data XAUUSD_M5.parquet --workers 7 --run-id pilot_on
   coordinator run --policy p.yaml --data XAUUSD_M5.parquet --run-id pilot_on --explain
@@ -103,7 +104,8 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.SortFlags = false
 	fl.StringVar(&f.policy, "policy", "", "policy file (YAML)")
 	fl.StringVar(&f.data, "data", "", dataArg)
-	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "number of local worker processes")
+	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "number of local worker processes (default: one per CPU)")
+	fl.Lookup("workers").DefValue = "0" // so that help is the same on every machine
 	fl.IntVar(&f.chunks, "chunks", 0, "number of chunks (default: one per worker, with --engine exec eight per worker)")
 	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars per chunk, instead of --chunks")
 	fl.StringVar(&f.order, "order", string(run.OrderSpread), "order in which chunks start: spread (evenly over the period) or time (front to back)")
@@ -292,7 +294,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		cfg.NATS = &coordinator.External{Access: access, Replicas: f.replicas}
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
-		log.Warn("no register of runs on this machine", "error", err)
+		log.Warn("run registry unavailable", "error", err)
 	}
 	out, err := coordinator.Run(cfg, ui.start)
 	ui.end()
@@ -394,7 +396,7 @@ func (f runFlags) id() (run.ID, error) {
 
 func (p Program) policy(f runFlags) (policy.Policy, error) {
 	if f.policy == "" {
-		return policy.Policy{}, &usageError{"--policy is missing: which policy?", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
+		return policy.Policy{}, &usageError{"--policy is missing", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
 	}
 	if f.strict && f.lenient {
 		return policy.Policy{}, &usageError{msg: "--strict and --lenient exclude each other", hint: "coordinator run --help"}
@@ -423,7 +425,7 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 		}
 	}
 	if len(pol.UnknownKeys) > 0 && !f.quiet {
-		fmt.Fprintf(p.Stderr, "warning: %s: keys that this program does not use: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
+		fmt.Fprintf(p.Stderr, "warning: %s: unused keys: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
 	}
 	return pol, nil
 }
@@ -434,7 +436,7 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return &usageError{msg: fmt.Sprintf(format, args...), hint: "coordinator run --help"}
 	}
 	if f.data == "" {
-		return &usageError{"--data is missing: which bars?", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
+		return &usageError{"--data is missing", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
 	}
 	if err := f.read.check(); err != nil {
 		return err
@@ -511,6 +513,6 @@ func (p Program) alreadyRun(a *coordinator.AlreadyRun) error {
 	if n := a.File.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks; n != 1 {
 		what = fmt.Sprintf("%d chunks that failed", n)
 	}
-	fmt.Fprintf(p.Stdout, "run %s has ended, and chunks of it failed: %s\nnothing was run; --retry-failed takes up the %s\n", a.RunID, relative(a.Path), what)
+	fmt.Fprintf(p.Stdout, "run %s has ended, and chunks of it failed: %s\nnothing was run; --retry-failed retries the %s\n", a.RunID, relative(a.Path), what)
 	return exitCode{code: a.Code}
 }

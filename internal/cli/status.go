@@ -152,13 +152,13 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 	for _, e := range list {
 		state, left, chunks, bars := "under way", "-", "-", "-"
 		if !e.Alive {
-			state, left = "its coordinator is gone", size(e.LeftBytes)
+			state, left = "orphaned", size(e.LeftBytes)
 		}
 		if e.onBus != "" {
 			state, left = e.onBus, "-"
 		}
 		if e.Alive && !e.BusAnswers {
-			state += ", its bus does not answer"
+			state += ", bus does not answer"
 		}
 		if s := e.Standing; s != nil {
 			chunks = fmt.Sprintf("%d of %d", s.ChunksOK, s.Chunks)
@@ -239,7 +239,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		}
 		if s.Alive {
 			if dead, err := coordinator.Dead(ctx, b, m.Manifest); err == nil && dead {
-				s.Alive, s.onBus = false, "its coordinator is gone"
+				s.Alive, s.onBus = false, "orphaned"
 			}
 		}
 		if n := len(m.Sessions); n > 0 {
@@ -253,7 +253,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		list = append(list, s)
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("%s knows no run %s", where, only), hint: "coordinator status --nats URL"}
+		return nil, &usageError{msg: fmt.Sprintf("%s has no run %s", where, only), hint: "coordinator status --nats URL"}
 	}
 	return list, nil
 }

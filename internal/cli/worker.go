@@ -57,9 +57,9 @@ func (p Program) workerCommand(name string, hidden bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Hidden: hidden,
 		Short: "Replay chunks of runs on a JetStream bus",
-		Long: `chunkworker takes chunk tasks from a bus, replays them, and reports what it
-measured. On SIGTERM or Ctrl-C it gives back what it holds, so that another
-worker takes it at once.`,
+		Long: `chunkworker takes tasks from a bus, replays their chunks, and reports its
+measurements. On SIGTERM or Ctrl-C it returns its chunks, so that another worker
+can take them at once.`,
 		Example: `  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4
   chunkworker --nats nats://127.0.0.1:4222 --exit-when-idle=5m --max-runtime-per-chunk 1h
   chunkworker --nats nats://127.0.0.1:4222 --engine exec -- python3 replay.py {task}
@@ -100,7 +100,7 @@ func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error
 	if dir == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
-			log.Warn("no cache of what is fetched: --cache-dir says where it may be", "error", err)
+			log.Warn("no cache directory (set --cache-dir)", "error", err)
 			return nil, nil
 		}
 		dir = filepath.Join(base, "gx1-replay")
@@ -110,7 +110,7 @@ func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error
 		return nil, fmt.Errorf("--cache-dir: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		log.Warn("the cache of what is fetched has no place", "error", err)
+		log.Warn("creating the cache directory failed", "error", err)
 	}
 	return dataset.NewCache(dir, int64(f.cacheMax), log), nil
 }
@@ -173,11 +173,11 @@ func (f *workerFlags) slots(local bool) (int, error) {
 	case f.concurrency < 0 || f.concurrency > maxSlots:
 		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d)", f.concurrency, maxSlots)}
 	case f.maxRuntime < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for none)", f.maxRuntime)}
+		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for no limit)", f.maxRuntime)}
 	case f.keepWork < 0:
 		return 0, &usageError{msg: fmt.Sprintf("--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)}
 	case f.idle < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to wait on)", f.idle)}
+		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to never exit)", f.idle)}
 	}
 	for _, key := range f.coordinators {
 		if !nkeys.IsValidPublicUserKey(key) {
@@ -204,7 +204,7 @@ func connectWorker(ctx context.Context, cfg bus.Config, local bool) (*bus.Bus, e
 		}
 		if time.Since(said) > waitingEvery {
 			said = time.Now()
-			cfg.Logger.Warn("waiting for the bus", "error", err)
+			cfg.Logger.Warn("bus not reachable, waiting", "error", err)
 		}
 		t := time.NewTimer(connectEvery)
 		select {
@@ -282,7 +282,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	if local {
 		end = heed(lifeline, cancel)
 		if err := process.YieldToCoordinator(); err != nil {
-			log.Warn("working at the coordinator's own priority", "error", err)
+			log.Warn("lowering this worker's priority failed", "error", err)
 		}
 	} else {
 		end = heed(nil, cancel)

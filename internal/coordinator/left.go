@@ -38,9 +38,9 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 	backup, found, err := export.ReadBackup(s.target)
 	switch {
 	case err != nil:
-		s.cfg.Logger.Warn("the footer backup cannot be used", "error", err)
+		s.cfg.Logger.Warn("footer backup unusable", "error", err)
 	case found && l.known && perf.SameRun(l.file.Report, backup.Report) != nil:
-		s.cfg.Logger.Warn("the footer backup is of another run and is not used", "path", s.target.Backup())
+		s.cfg.Logger.Warn("footer backup of another run ignored", "path", s.target.Backup())
 	case found:
 		if err := l.add(backup); err != nil {
 			return l, fmt.Errorf("run %s: its footer backup: %w", s.cfg.RunID, err)
@@ -65,7 +65,7 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
 	}
 	if refused > 0 {
-		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
+		s.cfg.Logger.Warn("unusable footers on disk skipped", "count", refused)
 	}
 	if l.file.Chunks, err = perf.MergeInto(l.file, perf.Report{}, footers); err != nil {
 		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
@@ -78,11 +78,11 @@ func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
 func (s *Session) inferLeft() (left, error) {
 	chunks, refused, err := export.Collect(context.Background(), s.cfg.RunID, nil, []string{s.target.WorkDir()}, nil, time.Time{})
 	if err != nil {
-		s.cfg.Logger.Warn("the footers in workers' directories are not used", "error", err)
+		s.cfg.Logger.Warn("footers in work directories ignored", "error", err)
 		return left{}, nil
 	}
 	if refused > 0 {
-		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
+		s.cfg.Logger.Warn("unusable footers on disk skipped", "count", refused)
 	}
 	r := perf.Report{RunID: s.cfg.RunID}
 	measured := int64(0)
@@ -95,7 +95,7 @@ func (s *Session) inferLeft() (left, error) {
 	if measured == 0 {
 		return left{}, nil
 	}
-	s.cfg.Logger.Warn("nothing but footers in workers' directories is left of earlier sessions", "bars", measured)
+	s.cfg.Logger.Warn("only footers in work directories are left of earlier epochs", "bars", measured)
 	return left{known: true, inferred: true, file: perf.File{Report: r, Totals: perf.Count(perf.OutcomeStopped, chunks), Chunks: chunks}}, nil
 }
 
@@ -116,7 +116,7 @@ func (l *left) fitsData(list []bars.Bar) error {
 		}
 		at, err := time.Parse(time.RFC3339Nano, f.StartTS)
 		if want := time.Unix(0, list[f.FirstBar].TimeNS); err != nil || at.Unix() != want.Unix() {
-			return fmt.Errorf("chunk %d began at %s in a footer that is left, and begins at %s in the data set", c.Idx, f.StartTS, want.UTC().Format(time.RFC3339))
+			return fmt.Errorf("chunk %d begins at %s in a footer on disk, but at %s in the data set", c.Idx, f.StartTS, want.UTC().Format(time.RFC3339))
 		}
 	}
 	return nil
@@ -189,7 +189,7 @@ func (s *Session) loaded(life *Life) {
 		return
 	}
 	if err := s.backup.Write(context.Background()); err != nil {
-		s.cfg.Logger.Warn("writing the footer backup", "error", err)
+		s.cfg.Logger.Warn("writing the footer backup failed", "error", err)
 	}
 	if s.cfg.Explain != nil {
 		s.cfg.Explain(life.board.fates())
@@ -214,19 +214,19 @@ func (b *board) why(idx int, c *chunkState) string {
 	case status == footer.StatusOK:
 		return fmt.Sprintf("ok: %s, by attempt %d of %s", bars, f.Attempt, f.WorkerID)
 	case status == footer.StatusFailed && !b.hasEnd(c):
-		return "failed for good, and --retry-failed is given: " + text
+		return "failed, retried because of --retry-failed: " + text
 	case status == footer.StatusFailed:
-		return "failed for good (--retry-failed takes it up): " + text
+		return "failed (--retry-failed retries it): " + text
 	case c.rec != nil && c.rec.State == lease.StateFailed:
 		return fmt.Sprintf("attempt %d failed: %s", c.rec.Attempt, text)
 	case status == footer.StatusUnresponsive && c.rec != nil:
-		return fmt.Sprintf("cut off at %s: no last word from %s", bars, c.rec.Holder.WorkerID)
+		return fmt.Sprintf("interrupted at %s: no final report from %s", bars, c.rec.Holder.WorkerID)
 	case status == footer.StatusUnresponsive:
-		return "cut off at " + bars
+		return "interrupted at " + bars
 	case status == footer.StatusMissing:
-		return "nothing was heard of it"
+		return "not started"
 	case status == footer.StatusParseError:
-		return "only what could not be read was heard of it: " + text
+		return "only unreadable records received: " + text
 	}
 	return fmt.Sprintf("%s at %s", status, bars)
 }

@@ -25,7 +25,7 @@ func TestFootersOfAnotherDataSet(t *testing.T) {
 		"of a longer one":                       {100, 200, 310, at(100), "of a data set of 310 bars (expected 300)"},
 		"of a shorter one":                      {0, 100, 290, at(0), "of a data set of 290 bars (expected 300)"},
 		"ends behind it":                        {250, 310, 0, at(250), "ends at bar 310, and the data set has 300"},
-		"of other times":                        {100, 200, 300, at(101), "began at " + at(101)},
+		"of other times":                        {100, 200, 300, at(101), "begins at " + at(101)},
 	} {
 		f := footer.Footer{
 			Schema: footer.Schema, RunID: "r", ChunkIdx: 1, ChunkID: "1", Status: footer.StatusStopped, Attempt: 1, Engine: footer.EngineBuiltin, TotalBars: c.end - c.first,

@@ -17,7 +17,7 @@ const maxOwnColumns = 1 << 14
 
 // errMoreColumns: a chunk has columns that the header, which was written, does
 // not have.
-var errMoreColumns = errors.New("a chunk has further columns")
+var errMoreColumns = errors.New("additional columns in a chunk")
 
 // ownColumns are the columns of a joined trades file. The zero ownColumns has
 // none yet.

@@ -22,7 +22,7 @@ import (
 const maxOwnTrades = 64 << 20
 
 // errNoOwn: no chunk has left trades, so there is no file.
-var errNoOwn = errors.New("no chunk has left trades")
+var errNoOwn = errors.New("no chunk has trades")
 
 // joinOwn joins the trades that a command has made by itself, those of the
 // first chunk first, into the trades file of the run: the header once, then
@@ -53,7 +53,7 @@ func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selec
 	case ctx.Err() != nil:
 		return perf.Selection{}, fmt.Errorf("joining the trades of run %s: %w", s.Target.RunID, context.Cause(ctx))
 	}
-	s.Logger.Error("the trades file could not be written", "error", err)
+	s.Logger.Error("writing the trades file failed", "error", err)
 	j.sel.Trades, j.sel.Final = perf.TradesFile{}, false
 	for _, c := range chunks {
 		j.sel.Trades.WithoutRows += c.Line.Footer().NTradesClosed
@@ -116,7 +116,7 @@ func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) e
 			err = j.columns.add(rows.header)
 		}
 		if err != nil {
-			j.Logger.Warn("the trades of a chunk are left out", "chunk_idx", i, "error", err)
+			j.Logger.Warn("trades of a chunk left out", "chunk_idx", i, "error", err)
 		}
 		if err != nil || rows == nil {
 			j.sel.Trades.WithoutRows += chunks[i].Line.Footer().NTradesClosed

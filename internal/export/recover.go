@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNothing: nothing is known of a run that was to be recovered.
-var ErrNothing = errors.New("nothing is known of the run")
+var ErrNothing = errors.New("no data of this run found")
 
 // RecoverConfig says what to recover from and where to.
 type RecoverConfig struct {
@@ -104,10 +104,10 @@ func (cfg RecoverConfig) begin() (*recovery, error) {
 		}
 		r.file, r.hasFile = r.exporter.Last()
 	} else if r.file, r.hasFile, err = ReadExport(cfg.Target.Perf(), cfg.Target.RunID); err != nil {
-		cfg.Logger.Warn("the perf file is not used", "error", err)
+		cfg.Logger.Warn("perf file ignored", "error", err)
 	}
 	if r.backup, r.hasBackup, err = ReadBackup(cfg.Target); err != nil {
-		cfg.Logger.Warn("the footer backup is not used", "error", err)
+		cfg.Logger.Warn("footer backup ignored", "error", err)
 	}
 	if cfg.Found != nil {
 		if err := r.addFound(*cfg.Found); err != nil {
@@ -135,7 +135,7 @@ func (r *recovery) end(ctx context.Context) (Result, error) {
 		if ctx.Err() != nil {
 			return Result{}, err
 		}
-		r.Logger.Warn("not all footers could be looked at", "error", err)
+		r.Logger.Warn("some footers could not be read", "error", err)
 	}
 	chunks, err := c.chunks()
 	if err != nil {
@@ -277,14 +277,14 @@ func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.
 		return res, &NotExported{Err: errors.Join(err, errStub), Files: files}
 	}
 	if res.SetAside != "" {
-		r.Logger.Warn("the file in the perf file's place was no export of this run and was set aside", "as", res.SetAside, "error", res.WhySetAside)
+		r.Logger.Warn("existing file is not an export of this run, renamed", "as", res.SetAside, "error", res.WhySetAside)
 	}
 	last, _ := r.exporter.Last()
 	if _, err := WriteChunkFooters(ctx, r.Target, last.Chunks, last.Report.Selection); err != nil {
-		r.Logger.Warn("writing the chunks' footers", "error", err)
+		r.Logger.Warn("writing the chunks' footers failed", "error", err)
 	}
 	if err := r.exporter.WriteCopy(); err != nil {
-		r.Logger.Warn("copying the perf JSON", "error", err)
+		r.Logger.Warn("copying the perf JSON failed", "error", err)
 	}
 	return res, nil
 }

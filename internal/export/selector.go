@@ -70,7 +70,7 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 		sel, err := s.joinOwn(ctx, chunks)
 		if err == nil && !s.NoFiles && sel.Trades.File != "" {
 			if bad := s.writeOwnFiles(ctx, r, sel, chunks); bad != nil {
-				s.Logger.Error("the files about the trades could not be written", "error", bad)
+				s.Logger.Error("writing the files about the trades failed", "error", bad)
 			}
 		}
 		return sel, err
@@ -90,7 +90,7 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 			return perf.Selection{}, fmt.Errorf("writing the trades of run %s: %w", s.Target.RunID, context.Cause(ctx))
 		}
 		p.sel.Trades.File, p.sel.Trades.SHA256 = "", ""
-		s.Logger.Error("the trades files could not be written", "error", err)
+		s.Logger.Error("writing the trades files failed", "error", err)
 	}
 	if p.decisions {
 		p.tryDecisions(ctx)
@@ -165,7 +165,7 @@ func (p *pass) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			p.Logger.Warn("the signals of a chunk are not there; its trades keep the chunk's own counts", "chunk_idx", i, "error", got.err)
+			p.Logger.Warn("signals of a chunk missing, its own counts are kept", "chunk_idx", i, "error", got.err)
 			p.sel.Trades.WithoutRows += f.NTradesClosed
 			p.without += f.PnlBps
 			continue
@@ -215,7 +215,7 @@ func (p *pass) remarks() []string {
 		out = append(out, text)
 	}
 	for _, text := range out {
-		p.Logger.Warn("trades need a look", "what", text)
+		p.Logger.Warn("trades need a review", "what", text)
 	}
 	return out
 }
@@ -350,7 +350,7 @@ func readAhead[T any](ctx context.Context, chunks []perf.Chunk, one func(context
 func (p *pass) read(ctx context.Context, c perf.Chunk) ([]trade.Signal, error) {
 	f := c.Line.Footer()
 	if f.BarsProcessed > 0 && slices.Contains(f.Unreported, "n_signals") {
-		return nil, errors.New("its command has not come to leave them")
+		return nil, errors.New("its command ended before it wrote them")
 	}
 	if f.NSignals == 0 {
 		return nil, nil
@@ -380,7 +380,7 @@ func readKept[T any](ctx context.Context, kept []Signals, f footer.Footer, name 
 	if at < 0 {
 		return none, fmt.Errorf("its footer lists no %s", name)
 	}
-	err := fmt.Errorf("nobody keeps %s", name)
+	err := fmt.Errorf("%s is not stored anywhere", name)
 	for _, from := range kept {
 		var parts [][]byte
 		if parts, err = from.Signals(ctx, f, at); err != nil {

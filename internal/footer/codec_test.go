@@ -37,7 +37,7 @@ func TestRefsAreTheStructsFields(t *testing.T) {
 			t.Errorf("%s: the ref points elsewhere", field.Name)
 		}
 		if r.name == "" || seen[r.name] {
-			t.Errorf("%s: name %q is empty or stands twice", field.Name, r.name)
+			t.Errorf("%s: name %q is empty or appears twice", field.Name, r.name)
 		}
 		seen[r.name] = true
 	}
