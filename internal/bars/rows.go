@@ -22,6 +22,7 @@ type rowsReader struct {
 // readText reads the bars of a text.
 func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 	r := rowsReader{text: t, time: newTimeReader(f)}
+	r.time.server = isCopyRates(t.header)
 	var set Set
 	var err error
 	if set.SpreadBps, r.factor, r.point, err = t.layout.prices(opt, f); err != nil {
@@ -35,7 +36,7 @@ func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 	if opt.Extra {
 		extra = newTextColumns(&t.layout, t.header)
 	}
-	r.symbol = newSymbolWatch(t.header, f)
+	r.symbol = newSymbolWatch(t.header)
 	raw := rawBars{layout: &t.layout}
 	var stopped error // what ended the reading
 	for record, line := t.first, t.line; record != nil; {
@@ -70,7 +71,7 @@ func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 	}
 	set.Bars = raw.bars
 	set.Read = Reading{Form: opt.Form, Format: t.format, Columns: t.layout.describe()}
-	if err := r.settle(&raw, stopped); err != nil {
+	if err := r.settle(&raw, stopped, f.repairs); err != nil {
 		return Set{}, err
 	}
 	set.Read.Time = r.time.describe()
@@ -101,8 +102,16 @@ func (l *layout) assumesSpread(point float64) bool { return l.bidForm && point =
 // checkZone refuses a column whose name says that its times are not UTC's,
 // unless a zone is given.
 func (l *layout) checkZone(f *form) error {
-	if f.zone == nil && squeezed(l.name[colTime]) == "timeeet" {
-		return fmt.Errorf("column %s: its times are not in UTC (want --tz EET)", l.name[colTime])
+	if zone := zoneInName(l.name[colTime]); f.zone == nil && !isUTC(zone) {
+		return fmt.Errorf("column %s: its times are not in UTC (want --tz %s)", l.name[colTime], zone)
+	}
+	return nil
+}
+
+// checkLocal refuses local times without an offset, unless a zone is given.
+func (l *layout) checkLocal(z *zone, zoned bool) error {
+	if z == nil && !zoned && squeezed(l.name[colTime]) == "localtime" {
+		return fmt.Errorf("column %s: its times are not in UTC (want --tz with the zone of the clock that wrote them)", l.name[colTime])
 	}
 	return nil
 }
@@ -175,7 +184,7 @@ func (r *rowsReader) parse(b *Bar, record []string) (*CellError, error) {
 
 // isMissing tells whether a cell of a volume has none. NaN is what pandas has
 // where a number is missing.
-func isMissing(cell string) bool { return cell == "" || isNA(cell) }
+func isMissing(cell string) bool { return cell == "" || strings.EqualFold(cell, "nan") || isNA(cell) }
 
 // assumeSpread makes asks of bids.
 func (b *Bar) assumeSpread(factor float64) {
@@ -191,21 +200,26 @@ func (b *Bar) addSpread(spread float64) {
 
 // settle decides what only the whole file tells. The error is the first that
 // the file has; stopped is what ended the reading.
-func (r *rowsReader) settle(raw *rawBars, stopped error) error {
+func (r *rowsReader) settle(raw *rawBars, stopped error, repairs Repairs) error {
 	if len(raw.bars) == 0 {
 		if stopped != nil || raw.unreadable > 0 {
 			return stopped
 		}
 		return ErrEmpty
 	}
-	if err := r.time.settle(raw.bars, raw.at); err != nil {
+	err := r.time.settle(raw.bars, raw.at)
+	if err == nil {
+		err = r.layout.checkLocal(r.time.zone, !r.time.zoned[0])
+	}
+	if err != nil {
 		if stopped != nil {
 			return stopped // what was read is not the whole file
 		}
 		return err
 	}
 	if stopped != nil {
-		if cell := firstBad(raw.bars); cell != nil {
+		// Of what repairs put right nothing is to be said.
+		if cell := firstBad(raw.bars); cell != nil && repairs == 0 {
 			raw.place(cell)
 			return cell
 		}
@@ -227,37 +241,54 @@ func (r *rowsReader) note(set *Set, f *form) {
 	if r.layout.spread >= 0 {
 		set.Read.noteSpread(strings.TrimSpace(r.header[r.layout.spread]), f.point)
 	}
-	if f.zone == nil && !r.time.zoned[1] && strings.HasSuffix(r.format, "as MetaTrader") || r.layout.clock >= 0 && f.zone == nil {
-		set.Read.Notes = append(set.Read.Notes, "MetaTrader writes times by its server's clock; here they are taken as UTC (--tz names the clock)")
+	switch {
+	case f.zone == nil && (!r.time.zoned[1] && strings.HasSuffix(r.format, "as MetaTrader") || r.layout.clock >= 0 || r.time.server && (r.time.form == formEpoch || !r.time.zoned[1])):
+		set.Read.Notes = append(set.Read.Notes, noteServer)
+	case r.time.zoned[1]:
+		set.Read.noteZone(f.zone)
 	}
 }
 
-// symbolWatch sees whether the rows are those of several instruments, where
-// repairs would mix them.
+// symbolWatch sees whether the rows are those of several instruments, whose
+// prices in one row make trades of nothing.
 type symbolWatch struct {
 	index int // -1: nothing to see
 	first string
 }
 
-func newSymbolWatch(header []string, f *form) symbolWatch {
-	w := symbolWatch{index: -1}
-	if f.repairs == 0 {
-		return w
-	}
+func newSymbolWatch(header []string) symbolWatch {
 	h := newHeader(header)
-	w.index, _ = h.find(nil, []string{"ticker", "symbol", "instrument", "pair"})
-	return w
+	i, err := h.find(nil, instrumentNames())
+	if err != nil {
+		i = -1 // two columns of one name: neither names the instrument for sure
+	}
+	return symbolWatch{index: i}
 }
 
+// instrumentNames are names of columns with the instrument.
+func instrumentNames() []string { return []string{"ticker", "symbol", "instrument", "pair"} }
+
 func (w *symbolWatch) see(record []string) error {
-	if w.index < 0 || record[w.index] == w.first {
+	if w.index < 0 {
 		return nil
 	}
-	if w.first == "" {
-		w.first = strings.Clone(record[w.index])
+	return w.name(record[w.index])
+}
+
+// name takes the name of a row's instrument.
+func (w *symbolWatch) name(s string) error {
+	switch w.first {
+	case s:
+		return nil
+	case "":
+		w.first = strings.Clone(s)
 		return nil
 	}
-	return fmt.Errorf("rows of %s and of %s (want one instrument)", shorten(w.first), shorten(record[w.index]))
+	return errInstruments(w.first, s)
+}
+
+func errInstruments(a, b string) error {
+	return fmt.Errorf("rows of %s and of %s (want one instrument; without the column that names them they are taken as one)", shorten(a), shorten(b))
 }
 
 // rawBars are the rows of a file before they are judged.
