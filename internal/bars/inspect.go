@@ -68,7 +68,7 @@ func Inspect(spec string, opt ReadOptions) (Inspection, error) {
 		return in, err
 	}
 	raw := set.raw
-	if raw == nil { // generated, or of several files
+	if raw == nil { // generated
 		raw = &rawBars{bars: set.Bars}
 	}
 	in.Read, in.AssumedSpreadBps, in.SpreadAssumed, in.NoVolume = set.Read, set.SpreadBps, set.SpreadAssumed, set.NoVolume
@@ -84,11 +84,14 @@ func Inspect(spec string, opt ReadOptions) (Inspection, error) {
 		}
 		in.Findings = append(in.Findings, f)
 	}
+	if raw.refused != nil {
+		in.Error = raw.refused.Error()
+	}
 	in.faults(raw)
 	if good := rising(raw); len(good.bars) > 0 {
 		in.look(good)
 	}
-	in.OK = in.Bars > 0 && !slices.ContainsFunc(in.Findings, func(f Finding) bool { return f.Refused })
+	in.OK = in.Bars > 0 && in.Error == "" && !slices.ContainsFunc(in.Findings, func(f Finding) bool { return f.Refused })
 	if in.Bars == 0 && in.Error == "" {
 		in.Error = ErrEmpty.Error()
 	}
@@ -104,6 +107,9 @@ func (in *Inspection) faults(raw *rawBars) {
 			continue
 		}
 		found := Finding{Kind: f.kind, Refused: true, Count: f.rows.count, First: []string{}, Repair: repairOf(f.kind)}
+		if raw.refused != nil && (f.kind == KindOrder || f.kind == KindDuplicate) {
+			found.Repair = "" // they may be of two files, which no repair makes one
+		}
 		for _, row := range f.rows.first {
 			found.First = append(found.First, raw.at(row))
 		}
@@ -155,7 +161,7 @@ func (in *Inspection) add(raw *rawBars, f *faults, unit string, refused bool) {
 // rising are the bars whose time is later than that of all before, with prices
 // that can be computed with: what is odd is looked for in these.
 func rising(raw *rawBars) *rawBars {
-	good := &rawBars{lines: raw.lines, order: []int{}}
+	good := &rawBars{lines: raw.lines, parts: raw.parts, order: []int{}}
 	last := int64(math.MinInt64)
 	for i := range raw.bars {
 		b := &raw.bars[i]

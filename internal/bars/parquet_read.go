@@ -1,6 +1,7 @@
 package bars
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -83,10 +84,8 @@ func decodeParquet(r io.ReaderAt, size int64, opt ReadOptions, form *form) (set 
 	}
 	set.Read = Reading{Format: p.format, Columns: p.layout.describe(), Time: p.describeTime(form), Notes: p.notes}
 	set.NoVolume = p.settleVolume(raw.bars)
-	set.Read.noteVolume(set.NoVolume)
-	if p.layout.spread >= 0 {
-		set.Read.noteSpread(p.header[p.layout.spread], form.point)
-	}
+	set.instrument = cmp.Or(p.instrument, p.symbols.first)
+	p.note(&set, form)
 	return finish(set, raw, opt, form, others.finish)
 }
 

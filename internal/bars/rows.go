@@ -22,7 +22,8 @@ type rowsReader struct {
 // readText reads the bars of a text.
 func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 	r := rowsReader{text: t, time: newTimeReader(f)}
-	r.time.server = isCopyRates(t.header)
+	t.layout.copyRates = isCopyRates(t.header)
+	r.time.server = t.layout.copyRates
 	var set Set
 	var err error
 	if set.SpreadBps, r.factor, r.point, err = t.layout.prices(opt, f); err != nil {
@@ -50,6 +51,8 @@ func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 			} else {
 				stopped = bad
 			}
+		case errors.As(err, new(*fieldsError)) && opt.tolerant:
+			raw.skip(fmt.Errorf("%s: %w", place(line, len(raw.bars)+raw.unreadable+1), err))
 		case err != nil:
 			stopped = fmt.Errorf("%s: %w", place(line, len(raw.bars)+1), err)
 		default:
@@ -127,7 +130,7 @@ func newTimeReader(f *form) timeReader {
 // parse makes a bar of a row. The error of a cell has no place yet.
 func (r *rowsReader) parse(b *Bar, record []string) (*CellError, error) {
 	if len(record) != len(r.header) {
-		return nil, fmt.Errorf("%d fields (want %d as in the header)", len(record), len(r.header))
+		return nil, &fieldsError{len(record), len(r.header)}
 	}
 	if err := r.symbol.see(record); err != nil {
 		return nil, err
@@ -182,6 +185,13 @@ func (r *rowsReader) parse(b *Bar, record []string) (*CellError, error) {
 	return nil, nil
 }
 
+// fieldsError is a row of another number of fields than the header has.
+type fieldsError struct{ got, want int }
+
+func (e *fieldsError) Error() string {
+	return fmt.Sprintf("%d fields (want %d as in the header)", e.got, e.want)
+}
+
 // isMissing tells whether a cell of a volume has none. NaN is what pandas has
 // where a number is missing.
 func isMissing(cell string) bool { return cell == "" || strings.EqualFold(cell, "nan") || isNA(cell) }
@@ -233,7 +243,7 @@ func (r *rowsReader) settle(raw *rawBars, stopped error, repairs Repairs) error 
 
 // note says what a user of the set should know of how it was read.
 func (r *rowsReader) note(set *Set, f *form) {
-	set.NoVolume = !r.volume
+	set.NoVolume, set.instrument = !r.volume, r.symbol.first
 	if r.number.mark == ',' {
 		set.Read.Format += ", decimal commas"
 	}
@@ -300,7 +310,17 @@ type rawBars struct {
 	// nulls is the first null of each column, a row from 1; 0: none.
 	nulls      [columnCount]int64
 	unreadable int
-	cells      []*CellError // the first that could not be read
+	cells      []error // the first that could not be read
+	// parts are the files that the bars are of, if they are of several.
+	parts   []rawPart
+	refused error // why the parts make no data set
+}
+
+// rawPart is a file of several: its bars begin with row first.
+type rawPart struct {
+	first int
+	name  string
+	raw   *rawBars
 }
 
 // lineStep says that from row on, from 0, a row's line is row + ahead.
@@ -317,7 +337,7 @@ func (r *rawBars) add(b Bar, line int) {
 }
 
 // skip leaves out a row that cannot be read.
-func (r *rawBars) skip(bad *CellError) {
+func (r *rawBars) skip(bad error) {
 	r.unreadable++
 	if len(r.cells) < listed {
 		r.cells = append(r.cells, bad)
@@ -336,6 +356,11 @@ func (r *rawBars) line(row int) int {
 
 // at names the place of a row, from 0.
 func (r *rawBars) at(row int) string {
+	for i := len(r.parts) - 1; i >= 0; i-- {
+		if p := r.parts[i]; p.first <= row {
+			return p.name + " " + p.raw.at(row-p.first)
+		}
+	}
 	if line := r.line(row); line > 0 {
 		return fmt.Sprintf("line %d", line)
 	}

@@ -51,7 +51,7 @@ type timeReader struct {
 	given *timeLayout // of --time-format
 	// server: numbers count from 1970 by the clock of a server, whose zone --tz is.
 	server bool
-	zone  *zone       // of --tz; nil: UTC
+	zone   *zone // of --tz; nil: UTC
 
 	rows  int        // read so far
 	units [4]bool    // of epochs that were seen
