@@ -44,7 +44,7 @@ type Inspection struct {
 	FirstTS      *time.Time `json:"first_ts,omitempty"`
 	LastTS       *time.Time `json:"last_ts,omitempty"`
 	BarLengthSec float64    `json:"bar_length_sec"`
-	Point        float64    `json:"point"` // the last decimal place of prices, or --point
+	Point        float64    `json:"point"` // the last decimal place of most prices, or --point
 
 	AssumedSpreadBps float64    `json:"assumed_spread_bps"` // 0 where the data has bid and ask
 	SpreadAssumed    bool       `json:"spread_assumed"`     // the data has one price only
@@ -130,6 +130,9 @@ func (in *Inspection) splitHighLow(raw *rawBars) {
 	for i := range raw.bars {
 		b := &raw.bars[i]
 		by := outside(b)
+		if in.SpreadAssumed { // asks are off by a little more than the file's prices
+			by = outsideOn(b, 0)
+		}
 		if widened := *b; by > 0 {
 			if widen(&widened); outside(&widened) == 0 {
 				continue
@@ -286,28 +289,37 @@ func (in *Inspection) spikes(raw *rawBars) {
 }
 
 // pointOf is the last decimal place in which prices differ: the smallest power
-// of ten that all of them have whole. Asks count where they are the file's own.
-// 0: prices have more places than are meant.
+// of ten that 95 of 100 of them have whole, since arithmetic leaves its dust in a
+// few. Asks count where they are the file's own. 0: prices have more places than
+// are meant.
 func pointOf(bars []Bar, asks bool) float64 {
 	last := colBidClose
 	if asks {
 		last = colAskClose
 	}
 	const most = 10
-	places := 0
+	var with [most + 1]int // prices by their number of places
+	all := 0
 	step := max(1, len(bars)/10_000)
 	for i := 0; i < len(bars); i += step {
 		for c := colBidOpen; c <= last; c++ {
-			v := *c.float(&bars[i])
+			all++
+			v, places := *c.float(&bars[i]), 0
 			for places <= most && !hasPlaces(v, places) {
 				places++
 			}
+			if places <= most {
+				with[places]++
+			}
 		}
 	}
-	if places > most {
-		return 0
+	sum := 0
+	for places, n := range with {
+		if sum += n; all > 0 && sum*100 >= all*95 {
+			return 1 / exactPowers[places]
+		}
 	}
-	return 1 / exactPowers[places]
+	return 0
 }
 
 // hasPlaces tells whether v is written with so many digits behind the point.
