@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // foundRun is what is known of a run, from its bus if that is up, else from
@@ -90,12 +91,8 @@ func (r *foundRun) findExport(e *coordinator.Exported) {
 
 // readKnown reads a run's perf JSON or, where it never wrote one, its backup.
 func readKnown(t export.Target) (perf.File, string, error) {
-	info, err := os.Stat(t.Perf())
-	if err == nil && info.Size() > perf.MaxBytes {
-		return perf.File{}, "", fmt.Errorf("%s has %d bytes (at most %d)", t.Perf(), info.Size(), perf.MaxBytes)
-	}
-	if err == nil {
-		b, err := os.ReadFile(t.Perf())
+	if _, err := os.Stat(t.Perf()); err == nil {
+		b, err := safefile.ReadLinked(t.Perf(), perf.MaxBytes)
 		if err != nil {
 			return perf.File{}, "", err
 		}

@@ -13,8 +13,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // slot is one name that exports of a run are written under, with what is
@@ -68,7 +70,7 @@ func (s *slot) refresh() error {
 		return nil
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is %s (want a plain file, or nothing)", s.path, kindOf(info.Mode()))
+		return fmt.Errorf("%s is %s (want a plain file, or nothing)", s.path, safefile.Kind(info.Mode()))
 	}
 	now := &state{info: info, known: old.known, file: old.file}
 	if now.foreign = s.read(now); errors.Is(now.foreign, perf.ErrSchema) {
@@ -83,10 +85,7 @@ func (s *slot) refresh() error {
 
 // read adds the file at s.path to now.
 func (s *slot) read(now *state) error {
-	if now.info.Size() > perf.MaxBytes {
-		return fmt.Errorf("it has %d bytes (at most %d)", now.info.Size(), perf.MaxBytes)
-	}
-	b, err := os.ReadFile(s.path)
+	b, err := safefile.Read(s.path, perf.MaxBytes)
 	if err != nil {
 		return err
 	}
@@ -113,7 +112,7 @@ func (s *slot) read(now *state) error {
 
 // verifyFile is perf.Verify of the file at path.
 func verifyFile(path string) error {
-	b, err := os.ReadFile(path)
+	b, err := safefile.Read(path, perf.MaxBytes)
 	if err != nil {
 		return err
 	}
@@ -129,16 +128,6 @@ func digest(b []byte) string {
 // somebody else wrote or edited is seen.
 func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
-func kindOf(m os.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "a directory"
-	case m&os.ModeSymlink != 0:
-		return "a symbolic link"
-	}
-	return "a special file"
 }
 
 // improves reports whether r and chunks say of a complete run what its file
@@ -220,7 +209,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 // settle does what may wait until the file is visible.
 func (s *slot) settle(res *Result, now *state, final bool) error {
 	start := time.Now()
-	if err := syncDir(filepath.Dir(s.path)); err != nil {
+	if err := atomicfile.SyncDir(filepath.Dir(s.path)); err != nil {
 		return fmt.Errorf("syncing the directory: %w", err)
 	}
 	res.Took.SyncDir = time.Since(start)
