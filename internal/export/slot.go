@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -69,15 +70,10 @@ func (s *slot) refresh() error {
 	if old.info != nil && sameFile(old.info, info) {
 		return nil
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is %s (want a plain file, or nothing)", s.path, safefile.Kind(info.Mode()))
-	}
 	now := &state{info: info, known: old.known, file: old.file}
-	if now.foreign = s.read(now); errors.Is(now.foreign, perf.ErrSchema) {
-		return fmt.Errorf("%s: %w", s.path, now.foreign)
-	}
-	if errIO := (*fs.PathError)(nil); errors.As(now.foreign, &errIO) {
-		return errIO
+	now.foreign = s.read(now)
+	if errIO := (*fs.PathError)(nil); !info.Mode().IsRegular() || errors.Is(now.foreign, perf.ErrSchema) || errors.As(now.foreign, &errIO) {
+		return now.foreign
 	}
 	s.state.Store(now)
 	return nil
@@ -85,16 +81,12 @@ func (s *slot) refresh() error {
 
 // read adds the file at s.path to now.
 func (s *slot) read(now *state) error {
-	b, err := safefile.Read(s.path, perf.MaxBytes)
+	f, sha, ok, err := ledger.ReadFile(s.path, s.id)
 	if err != nil {
 		return err
 	}
-	f, err := perf.ParseVerified(b)
-	if err != nil {
-		return err
-	}
-	if f.Report.RunID != s.id {
-		return fmt.Errorf("it is of run %s: %w", f.Report.RunID, perf.ErrOtherRun)
+	if !ok {
+		return &fs.PathError{Op: "open", Path: s.path, Err: fs.ErrNotExist} // it went meanwhile
 	}
 	if now.known {
 		if err := perf.SameRun(now.file.Report, f.Report); err != nil {
@@ -106,7 +98,7 @@ func (s *slot) read(now *state) error {
 		f.Report = f.Report.Inherit(now.file.Report)
 		f.Report.Selection = perf.HoldingOf(f.Chunks, f.Report.Selection, now.file.Report.Selection)
 	}
-	now.known, now.file, now.sha256 = true, f, digest(b)
+	now.known, now.file, now.sha256 = true, f, sha
 	return nil
 }
 
@@ -117,11 +109,6 @@ func verifyFile(path string) error {
 		return err
 	}
 	return perf.Verify(b)
-}
-
-func digest(b []byte) string {
-	d := sha256.Sum256(b)
-	return hex.EncodeToString(d[:])
 }
 
 // sameFile compares identity, size and time of change, so that a file that
