@@ -47,7 +47,7 @@ func (s *Server) WriteContext(dir, name string) (path string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("writing the nats context %s: %w", name, err)
 	}
-	if err := atomicfile.Write(path, atomicfile.Options{}, atomicfile.Parts(data, []byte("\n"))); err != nil {
+	if err := atomicfile.Write(path, atomicfile.Options{Sync: true}, atomicfile.Parts(data, []byte("\n"))); err != nil {
 		return "", fmt.Errorf("writing the nats context %s: %w", name, err)
 	}
 	return path, nil
