@@ -167,7 +167,7 @@ const stoppedShare = 4
 
 // publishAttempts keeps what the commands' attempts have left for people.
 func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
-	if s.stopping.Load() {
+	if s.stopping() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patienceStopped/stoppedShare)
 		defer cancel()
@@ -214,7 +214,7 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 			s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
 			return false
 		}
-		s.cfg.Step("manifest")
+		s.cfg.Observer.Step("manifest")
 	}
 	if err := life.Bus.EndBeats(ctx, m.RunID); err != nil {
 		s.cfg.Logger.Warn("ending the heartbeats", "error", err)
@@ -234,7 +234,7 @@ func (s *Session) tradesKnown(out export.Outcome) bool { return out.Result.Settl
 // its local workers left; the lock stays. A crash in between does not matter:
 // the complete perf JSON is the first thing that the next start looks at.
 func (s *Session) removeState() {
-	if err := removeState(s.target, s.cfg.Step); err != nil {
+	if err := removeState(s.target, s.cfg.Observer.Step); err != nil {
 		s.cfg.Logger.Warn("cleaning up", "error", err)
 	}
 }
@@ -279,7 +279,7 @@ type Progress struct {
 
 // Progress returns how far the session is. It takes no lock.
 func (s *Session) Progress() Progress {
-	p := Progress{RunID: s.cfg.RunID, Elapsed: time.Since(s.started), Stopping: s.stopping.Load(), BusLost: s.silent.Load()}
+	p := Progress{RunID: s.cfg.RunID, Elapsed: time.Since(s.started), Stopping: s.stopping(), BusLost: s.silent.Load()}
 	if pool := s.pool.Load(); pool != nil {
 		for _, w := range pool.Status() {
 			if w.PID != 0 {
