@@ -3,11 +3,13 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/nats-io/nkeys"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/atomicfile"
 )
 
 // KeyFiles are the names of the files of keys in a server's directory, the run's
@@ -24,18 +26,18 @@ func KeyFiles() []string {
 
 func roleKeyFile(role access.Role) string { return string(role) + ".nk" }
 
-// loadKey reads a key, or makes it, readable by its owner alone. what names it
-// in errors.
-func loadKey(path, what string) (nkeys.KeyPair, error) {
+// loadKey reads a key, or makes it, readable by its owner alone. A damaged one,
+// as a crash of the host may leave it, opens nothing any more and is made anew.
+// what names it in errors.
+func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 	seed, err := os.ReadFile(path)
 	if err == nil {
 		pair, err := nkeys.FromSeed(seed)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", what, path, err)
+		if err == nil {
+			return pair, nil
 		}
-		return pair, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+		log.Warn("damaged key replaced; copies of the old one no longer work", "key", what, "file", path, "error", err)
+	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("reading %s: %w", what, err)
 	}
 	pair, err := nkeys.CreateUser()
@@ -45,15 +47,15 @@ func loadKey(path, what string) (nkeys.KeyPair, error) {
 	if seed, err = pair.Seed(); err != nil {
 		return nil, fmt.Errorf("making %s: %w", what, err)
 	}
-	if err := writePrivate(path, seed); err != nil {
+	if err := atomicfile.Write(path, atomicfile.Options{Sync: true}, atomicfile.Parts(seed)); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", what, err)
 	}
 	return pair, nil
 }
 
 // publicKey reads a key as loadKey does, and returns its public part.
-func publicKey(path, what string) (string, error) {
-	pair, err := loadKey(path, what)
+func publicKey(path, what string, log *slog.Logger) (string, error) {
+	pair, err := loadKey(path, what, log)
 	if err != nil {
 		return "", err
 	}
