@@ -79,8 +79,8 @@ func (f Footer) checkPlan(bars run.BarRange) error {
 const maxCount = 1 << 53
 
 func (f Footer) checkCounters(gate bool) error {
-	for _, d := range fields {
-		switch p := d.Of(&f).(type) {
+	for d, p := range f.all() {
+		switch p := p.(type) {
 		case *int64:
 			if *p < 0 || *p > maxCount {
 				return fmt.Errorf("%s %d (want 0 to 2^53)", d.Name, *p)

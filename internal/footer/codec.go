@@ -34,8 +34,8 @@ const (
 // which names the error), and nothing is nil.
 func (f Footer) Normalize() Footer {
 	bad := slices.Clone(f.NonfiniteFields)
-	for _, d := range fields {
-		switch p := d.Of(&f).(type) {
+	for d, p := range f.all() {
+		switch p := p.(type) {
 		case *float64:
 			if math.IsNaN(*p) || math.IsInf(*p, 0) {
 				*p = 0
@@ -165,9 +165,9 @@ func (f Footer) pack() ([]byte, error) {
 
 // checkSizes holds the bounds on what is accepted from the bus.
 func (f Footer) checkSizes() error {
-	for _, d := range fields {
+	for d, p := range f.all() {
 		size, most := 0, 0
-		switch p := d.Of(&f).(type) {
+		switch p := p.(type) {
 		case *Counts:
 			size, most = len(*p), MaxReasons
 			for name := range *p {
@@ -211,19 +211,17 @@ func (f Footer) JSON(names ...string) ([]byte, []Hole, error) {
 	e := json.NewEncoder(&b)
 	holes := make([]Hole, 0, len(names))
 	sep := byte('{')
-	for _, d := range fields {
+	for d, p := range f.all() {
 		b.WriteByte(sep)
 		b.WriteByte('"')
 		b.WriteString(d.Name)
 		b.WriteString(`":`)
 		from := b.Len()
-		switch p := d.Of(&f).(type) {
-		case *int64: // the most, and the encoder takes its time for each
-			b.Write(strconv.AppendInt(b.AvailableBuffer(), *p, 10))
-		default:
-			if err := e.Encode(p); err != nil {
-				return nil, nil, fmt.Errorf("encoding the footer of chunk %d: %s: %w", f.ChunkIdx, d.Name, err)
-			}
+		if text, ok := plain(b.AvailableBuffer(), p); ok {
+			b.Write(text)
+		} else if err := e.Encode(p); err != nil {
+			return nil, nil, fmt.Errorf("encoding the footer of chunk %d: %s: %w", f.ChunkIdx, d.Name, err)
+		} else {
 			b.Truncate(b.Len() - 1) // the encoder ends its lines
 		}
 		if slices.Contains(names, d.Name) {
@@ -233,6 +231,19 @@ func (f Footer) JSON(names ...string) ([]byte, []Hole, error) {
 	}
 	b.WriteByte('}')
 	return b.Bytes(), holes, nil
+}
+
+// plain appends a number, which most fields are, if it takes no exponent. The
+// encoder would take its time for each.
+func plain(dst []byte, p any) ([]byte, bool) {
+	switch p := p.(type) {
+	case *int64:
+		return strconv.AppendInt(dst, *p, 10), true
+	case *float64:
+		x := math.Abs(*p)
+		return strconv.AppendFloat(dst, *p, 'f', -1, 64), x == 0 || x >= 1e-6 && x < 1e21
+	}
+	return nil, false
 }
 
 // DecodeJSON reads what AppendJSON wrote.

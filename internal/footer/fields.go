@@ -1,6 +1,7 @@
 package footer
 
 import (
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,6 +45,18 @@ func fieldsOf(t reflect.Type) []Field {
 // Fields lists the fields that is accepts, in the order of files.
 func Fields(is func(Field) bool) []Field {
 	return slices.DeleteFunc(slices.Clone(fields), func(d Field) bool { return !is(d) })
+}
+
+// all gives each field with a pointer to it in f.
+func (f *Footer) all() iter.Seq2[*Field, any] {
+	return func(yield func(*Field, any) bool) {
+		v := reflect.ValueOf(f).Elem()
+		for i := range fields {
+			if !yield(&fields[i], v.Field(i).Addr().Interface()) {
+				return
+			}
+		}
+	}
 }
 
 // Of points at the field in f.
