@@ -62,6 +62,9 @@ func (f *Footer) all() iter.Seq2[*Field, any] {
 // Of points at the field in f.
 func (d Field) Of(f *Footer) any { return d.value(f).Addr().Interface() }
 
+// Value is what the field holds in f.
+func (d Field) Value(f *Footer) any { return d.value(f).Interface() }
+
 // Copy sets the field in to as it is in from, with which it then shares
 // memory.
 func (d Field) Copy(to, from *Footer) { d.value(to).Set(d.value(from)) }

@@ -131,6 +131,15 @@ type Footer struct {
 // bytes are accepted from the bus.
 type Counts map[string]int64
 
+// Rate is how many bars a second bars in sec seconds are; 0: no time has
+// passed. Every figure in bars/s is one of these.
+func Rate(bars int64, sec float64) float64 {
+	if sec <= 0 {
+		return 0
+	}
+	return float64(bars) / sec
+}
+
 // Bounds on what is accepted from the bus.
 const (
 	MaxReasons   = 64
