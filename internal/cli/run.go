@@ -22,6 +22,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
@@ -458,8 +459,8 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 		return bad("--order %q (want %s or %s)", f.order, run.OrderSpread, run.OrderTime)
 	case f.drain < 100*time.Millisecond || f.drain > time.Hour:
 		return bad("--drain-timeout %v (want 100ms to 1h)", f.drain)
-	case f.lease < time.Second || f.lease > time.Hour:
-		return bad("--lease-duration %v (want 1s to 1h)", f.lease)
+	case lease.Timing(f.lease).Check() != nil:
+		return bad("--lease-duration %v", lease.Timing(f.lease).Check())
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return bad("--replicas %d (want 1, 3 or 5)", f.replicas)
 	case f.replicas != 0 && !f.connect.external():

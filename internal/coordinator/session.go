@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
@@ -26,8 +27,7 @@ const (
 	// DefaultDrain is less than the 10 s that supervisors grant before they
 	// kill.
 	DefaultDrain = 8 * time.Second
-	// DefaultLease is long against a pause of a host, short against a chunk.
-	DefaultLease = 10 * time.Second
+	DefaultLease = lease.DefaultDuration
 	// DefaultMaxFailures lets two faults pass, and ends a chunk that cannot
 	// be replayed.
 	DefaultMaxFailures = 3
