@@ -2,6 +2,8 @@ package export
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -104,4 +106,10 @@ func (v *tradesVerifier) ownFiles(dir, path string) error {
 		v.found.Others = append(v.found.Others, path)
 	}
 	return nil
+}
+
+// digest is the SHA-256 of b, hex.
+func digest(b []byte) string {
+	d := sha256.Sum256(b)
+	return hex.EncodeToString(d[:])
 }
