@@ -1,14 +1,18 @@
 package lease
 
 import (
-	"fmt"
 	"time"
 
 	"gx1replay/internal/run"
 )
 
-// DefaultDuration is long against a pause of a host, short against a chunk.
-const DefaultDuration = 10 * time.Second
+const (
+	// DefaultDuration is long against a pause of a host, short against a chunk.
+	DefaultDuration = 10 * time.Second
+	// MinDuration and MaxDuration bound what a run may be started with.
+	MinDuration = time.Second
+	MaxDuration = time.Hour
+)
 
 // Timing is how long a run's leases are. Every duration that has to do with
 // leases follows from it, and is a method.
@@ -16,14 +20,6 @@ type Timing time.Duration
 
 // TimingOf is that of m's run.
 func TimingOf(m run.Manifest) Timing { return Timing(m.LeaseDuration) }
-
-// Check says whether a run may be started with t.
-func (t Timing) Check() error {
-	if d := time.Duration(t); d < time.Second || d > time.Hour {
-		return fmt.Errorf("%v (want 1s to 1h)", d)
-	}
-	return nil
-}
 
 // Watch is how long somebody's claim is watched, unchanged, before another is
 // made over it.

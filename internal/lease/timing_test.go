@@ -30,14 +30,3 @@ func TestTiming(t *testing.T) {
 		}
 	}
 }
-
-func TestTimingCheck(t *testing.T) {
-	for d, ok := range map[time.Duration]bool{
-		time.Second: true, DefaultDuration: true, time.Hour: true,
-		time.Second - 1: false, time.Hour + 1: false, 0: false, -time.Second: false,
-	} {
-		if err := Timing(d).Check(); (err == nil) != ok {
-			t.Errorf("%v: %v", d, err)
-		}
-	}
-}
