@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
@@ -179,7 +180,7 @@ func (a *attempt) keepArtifacts(list []Artifact) error {
 	}
 	defer d.Close() // nothing is lost by it
 	for _, art := range list {
-		if err := d.Replace(art.Name, false, safefile.Parts(art.Content...)); err != nil {
+		if err := d.Replace(art.Name, false, atomicfile.Parts(art.Content...)); err != nil {
 			return fmt.Errorf("writing artifact %s: %w", art.Name, err)
 		}
 	}
