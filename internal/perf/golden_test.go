@@ -62,7 +62,7 @@ func goldenFiles(tb testing.TB) map[string][]byte {
 	none := perf.Report{RunID: "golden", Timestamp: aReport(0).Timestamp, Mode: perf.ModeStopSubject}
 	stub, err := perf.AppendStub(nil, perf.Stub{
 		RunID: "golden", Timestamp: stoppedReport.Timestamp, Error: "no space left on device", Trace: "a\nb",
-		Env: stoppedReport.Env, Note: "retry",
+		Env: stoppedReport.Env, Note: "try again",
 	}, stopped)
 	if err != nil {
 		tb.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/safefile"
 )
 
@@ -139,7 +140,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 		limit = time.Until(end)
 	}
 	// Nor may the lease run out meanwhile.
-	limit = min(limit/partsShare, a.s.m.LeaseDuration/recordsPerLease)
+	limit = min(limit/partsShare, lease.TimingOf(a.s.m).Record())
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	u := a.upload(list)
