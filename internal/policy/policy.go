@@ -8,6 +8,8 @@ package policy
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,6 +96,19 @@ const (
 	KindXGBoost  = "xgboost"
 	KindLightGBM = "lightgbm"
 )
+
+// fileKinds are the kinds of models that are files; package model has a reader
+// for each.
+var fileKinds = []string{KindXGBoost, KindLightGBM}
+
+// WantKinds names all kinds of models, for a message.
+func WantKinds() string {
+	first, last := fileKinds[:len(fileKinds)-1], fileKinds[len(fileKinds)-1]
+	return strings.Join(append([]string{KindLogistic}, first...), ", ") + " or " + last
+}
+
+// FileKinds lists the kinds of models that are files.
+func FileKinds() []string { return slices.Clone(fileKinds) }
 
 // Model says how a bar's features become probabilities.
 type Model struct {
