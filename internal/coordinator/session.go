@@ -237,7 +237,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 			s.stopping.Store(true)
 			stopWork(Stopped{stop})
 		},
-		Select: s.selectTrades, Logger: cfg.Logger,
+		Selector: s.selector(), Logger: cfg.Logger,
 	}
 	s.dog = export.NewWatchdog(watch)
 	if onSession != nil {

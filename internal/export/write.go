@@ -144,6 +144,15 @@ func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *
 	return info, nil
 }
 
+// Replacer returns replace for the files of run id, for packages that write
+// further ones.
+func (c Config) Replacer(id run.ID) func(path string, write func(io.Writer) error) error {
+	return func(path string, write func(io.Writer) error) error {
+		_, err := c.replace(path, id, write, new(Steps), nil)
+		return err
+	}
+}
+
 // syncDir makes renames in dir survive a power cut. A file system that cannot
 // sync directories keeps them in order by itself.
 func syncDir(dir string) error {

@@ -1,9 +1,10 @@
-package export
+package selection
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"math"
@@ -19,15 +20,6 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// Signals is a place where what chunks leave beside their footers is kept: their
-// signals, and decisions.
-type Signals interface {
-	// Signals returns the content of the artifact that f lists at that place, in
-	// one piece or in its parts. What it returns need not be checked: whoever asks does. An
-	// error means that it has none, or cannot be reached.
-	Signals(ctx context.Context, f footer.Footer, at int) ([][]byte, error)
-}
-
 // Bars gives the bars of the data set, in order and each once.
 type Bars interface {
 	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
@@ -39,17 +31,18 @@ type Bars interface {
 // from the same ones finds the same trades. Where a command makes trades by
 // itself it joins them instead.
 type Selector struct {
-	Target Target
+	Files  Files
 	Policy policy.Policy // not needed for a command's own trades
-	// Kept are asked one after the other for the signals of a chunk.
-	Kept []Signals
+	// Artifacts are asked one after the other for the artifacts of a chunk.
+	Artifacts []ArtifactReader
 	// Bars are those that signals are followed on with which a worker has left
 	// open at the end of follow_bars. Nil: such signals stay open, and the
 	// selection is not exact.
 	Bars Bars
 	// NoFiles: nothing is written; the selection names no trades file.
 	NoFiles bool
-	Config  Config
+	// Replace writes a file: aside, synced and renamed. Not needed with NoFiles.
+	Replace func(path string, write func(io.Writer) error) error
 	Logger  *slog.Logger
 }
 
@@ -63,7 +56,7 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 	if len(chunks) == 0 || r.Data.Bars == 0 {
 		return perf.Selection{}, nil
 	}
-	switch leaves(r, chunks) {
+	switch Emits(r, chunks) {
 	case "":
 		return perf.Selection{}, nil
 	case run.EmitsTrades:
@@ -75,19 +68,19 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 		}
 		return sel, err
 	}
-	p, err := s.newPass(r, chunks)
+	p, err := s.newPass(r, newArtifacts(ctx, s.Artifacts), chunks)
 	if err == nil {
 		err = p.run(ctx)
 	}
 	if err != nil {
-		return perf.Selection{}, fmt.Errorf("selecting the trades of run %s: %w", s.Target.RunID, err)
+		return perf.Selection{}, fmt.Errorf("selecting the trades of run %s: %w", s.Files.RunID, err)
 	}
 	if s.NoFiles {
 		return p.sel, nil
 	}
 	if p.sel.Trades.File, p.sel.Trades.SHA256, err = s.writeFiles(ctx, r, p); err != nil {
 		if ctx.Err() != nil {
-			return perf.Selection{}, fmt.Errorf("writing the trades of run %s: %w", s.Target.RunID, context.Cause(ctx))
+			return perf.Selection{}, fmt.Errorf("writing the trades of run %s: %w", s.Files.RunID, context.Cause(ctx))
 		}
 		p.sel.Trades.File, p.sel.Trades.SHA256 = "", ""
 		s.Logger.Error("the trades files could not be written", "error", err)
@@ -101,6 +94,7 @@ func (s *Selector) Select(ctx context.Context, r perf.Report, chunks []perf.Chun
 // pass is one selection under way.
 type pass struct {
 	*Selector
+	artifacts
 	data   run.Data
 	theirs bool // entries and exits are a command's
 	// otherEngine: the signals were made by an engine of another version, whose
@@ -125,8 +119,8 @@ type pass struct {
 	picks     []trade.Picks // of each chunk whose signals were there, if there are decisions
 }
 
-func (s *Selector) newPass(r perf.Report, chunks []perf.Chunk) (*pass, error) {
-	p := &pass{Selector: s, data: r.Data, theirs: leaves(r, chunks) == run.EmitsSignals, chunks: chunks, pass: trade.NewPass(s.Policy.Risk), sel: perf.NewSelection(chunks)}
+func (s *Selector) newPass(r perf.Report, from artifacts, chunks []perf.Chunk) (*pass, error) {
+	p := &pass{Selector: s, artifacts: from, data: r.Data, theirs: Emits(r, chunks) == run.EmitsSignals, chunks: chunks, pass: trade.NewPass(s.Policy.Risk), sel: perf.NewSelection(chunks)}
 	p.otherEngine = !replay.Serves(r.EngineVersion)
 	pol := s.Policy
 	var err error
@@ -295,57 +289,6 @@ var (
 	errTheirs      = errors.New("the command gave them no exit, and only it knows its rules (--exec-tail-bars gives it more bars)")
 )
 
-// read is what a chunk has left, or why it is not there.
-type read[T any] struct {
-	content T
-	err     error
-}
-
-// ahead is how many chunks are read while one is being worked on.
-const ahead = 16
-
-// readAhead yields what each of chunks has left, in order; nothing where there
-// is no footer.
-func readAhead[T any](ctx context.Context, chunks []perf.Chunk, one func(context.Context, perf.Chunk) (T, error)) iter.Seq2[int, read[T]] {
-	return func(yield func(int, read[T]) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		waiting := make(chan chan read[T], ahead)
-		defer func() {
-			cancel()
-			for c := range waiting { // each reader has its room, and ends with ctx
-				<-c
-			}
-		}()
-		go func() {
-			defer close(waiting)
-			for _, c := range chunks {
-				got := make(chan read[T], 1)
-				select {
-				case waiting <- got:
-				case <-ctx.Done():
-					return
-				}
-				if c.Line.IsZero() {
-					got <- read[T]{}
-					continue
-				}
-				go func() {
-					var r read[T]
-					r.content, r.err = one(ctx, c)
-					got <- r
-				}()
-			}
-		}()
-		i := 0
-		for got := range waiting {
-			if !yield(i, <-got) {
-				return
-			}
-			i++
-		}
-	}
-}
-
 // read finds the signals of chunk c and holds them against its footer.
 func (p *pass) read(ctx context.Context, c perf.Chunk) ([]trade.Signal, error) {
 	f := c.Line.Footer()
@@ -355,7 +298,7 @@ func (p *pass) read(ctx context.Context, c perf.Chunk) ([]trade.Signal, error) {
 	if f.NSignals == 0 {
 		return nil, nil
 	}
-	return readKept(ctx, p.Kept, f, trade.ArtifactName, func(a footer.Artifact, parts [][]byte) ([]trade.Signal, error) {
+	return find(ctx, p.artifacts, f, trade.ArtifactName, func(a footer.Artifact, parts [][]byte) ([]trade.Signal, error) {
 		list, err := trade.DecodeSignals(a, parts)
 		if err == nil {
 			err = p.check(f, list)
@@ -370,28 +313,6 @@ func HasSignals(chunks []perf.Chunk) bool {
 	return slices.ContainsFunc(chunks, func(c perf.Chunk) bool {
 		return slices.ContainsFunc(c.Line.Footer().Artifacts, func(a footer.Artifact) bool { return a.Name == trade.ArtifactName })
 	})
-}
-
-// readKept asks one place after the other for the artifact of that name that f
-// lists, until decode takes what is there.
-func readKept[T any](ctx context.Context, kept []Signals, f footer.Footer, name string, decode func(footer.Artifact, [][]byte) (T, error)) (T, error) {
-	var none T
-	at := slices.IndexFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == name })
-	if at < 0 {
-		return none, fmt.Errorf("its footer lists no %s", name)
-	}
-	err := fmt.Errorf("nobody keeps %s", name)
-	for _, from := range kept {
-		var parts [][]byte
-		if parts, err = from.Signals(ctx, f, at); err != nil {
-			continue
-		}
-		var got T
-		if got, err = decode(f.Artifacts[at], parts); err == nil {
-			return got, nil
-		}
-	}
-	return none, err
 }
 
 // check holds signals, which came from elsewhere, against the footer that

@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 )
 
 // Decisions is the path of what became of each bar, if the run keeps that.
-func (t Target) Decisions() string { return t.readers("decisions_", ".parquet") }
+func (f Files) Decisions() string { return f.path("decisions_", ".parquet") }
 
 // reasonUnknown stands where a signal's chunk has lost its signals, so that the
 // selection over the run did not see it.
@@ -41,7 +41,7 @@ func (p *pass) tryDecisions(ctx context.Context) {
 		defer cancel()
 	}
 	if err := p.writeDecisions(ctx); err != nil {
-		p.Logger.Warn("the decisions of the run are not written", "path", p.Target.Decisions(), "error", err)
+		p.Logger.Warn("the decisions of the run are not written", "path", p.Files.Decisions(), "error", err)
 	}
 }
 
@@ -50,17 +50,16 @@ func (p *pass) writeDecisions(ctx context.Context) error {
 	if p.Bars == nil {
 		return errNoBars
 	}
-	if err := mkdir(p.Target.RunDir()); err != nil {
+	if err := mkdir(p.Files.RunDir()); err != nil {
 		return err
 	}
-	var took Steps
-	_, err := p.Config.replace(p.Target.Decisions(), p.Target.RunID, func(w io.Writer) error {
+	err := p.Replace(p.Files.Decisions(), func(w io.Writer) error {
 		return trade.WriteDecisions(w, p.rows(ctx))
-	}, &took, nil)
+	})
 	if err != nil {
 		return err
 	}
-	return syncDir(p.Target.RunDir())
+	return syncDir(p.Files.RunDir())
 }
 
 // rows yields a row for each bar whose chunk has decisions, in order. Chunks
@@ -134,7 +133,7 @@ func (p *pass) readDecisions(ctx context.Context, c perf.Chunk) (trade.Decisions
 	if f.BarsProcessed == 0 {
 		return trade.Decisions{}, nil
 	}
-	return readKept(ctx, p.Kept, f, trade.DecisionsName, func(a footer.Artifact, parts [][]byte) (trade.Decisions, error) {
+	return find(ctx, p.artifacts, f, trade.DecisionsName, func(a footer.Artifact, parts [][]byte) (trade.Decisions, error) {
 		d, err := trade.DecodeDecisions(a, parts)
 		if err == nil {
 			err = d.Check(f)

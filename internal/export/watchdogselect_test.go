@@ -15,8 +15,12 @@ import (
 	"gx1replay/test/virtual"
 )
 
-// selecting is a function of a watchdog that selects trades.
-type selecting = func(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
+// selecting is a selector of trades that a test makes.
+type selecting func(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
+
+func (s selecting) Select(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error) {
+	return s(ctx, r, chunks)
+}
 
 // choice is a selection that knows every chunk.
 func choice(chunks []perf.Chunk) perf.Selection {
@@ -36,7 +40,7 @@ func watched(t *testing.T, now func() []perf.Chunk, choose selecting, signals ch
 	w := export.NewWatchdog(export.WatchdogConfig{
 		Exporter: opened(t, tg, export.Config{}), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
 		Snapshot: func() (perf.Report, []perf.Chunk) { chunks := now(); return aReport(len(chunks)), chunks },
-		OnStop:   func(run.Stop) {}, Select: choose,
+		OnStop:   func(run.Stop) {}, Selector: choose,
 	})
 	done := make(chan export.Outcome)
 	go func() { done <- w.Run() }()
@@ -139,7 +143,7 @@ func TestLongSelection(t *testing.T) {
 			w := export.NewWatchdog(export.WatchdogConfig{
 				Exporter: opened(t, tg, export.Config{}), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
 				Snapshot: func() (perf.Report, []perf.Chunk) { return aReport(2), chunks },
-				OnStop:   func(run.Stop) {}, Select: blocked,
+				OnStop:   func(run.Stop) {}, Selector: selecting(blocked),
 			})
 			done := make(chan export.Outcome)
 			began := time.Now()

@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ var errNoOwn = errors.New("no chunk has left trades")
 // count are without rows. Nothing is selected, and each chunk's own counts
 // stand.
 func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selection, error) {
-	j := &ownJoin{Selector: s}
+	j := &ownJoin{Selector: s, artifacts: newArtifacts(ctx, s.Artifacts)}
 	err := errMoreColumns
 	for errors.Is(err, errMoreColumns) { // twice at most: the first time has found all columns
 		j.sel = perf.NewSelection(chunks)
@@ -51,7 +51,7 @@ func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selec
 	case err == nil || errors.Is(err, errNoOwn):
 		return j.sel, nil
 	case ctx.Err() != nil:
-		return perf.Selection{}, fmt.Errorf("joining the trades of run %s: %w", s.Target.RunID, context.Cause(ctx))
+		return perf.Selection{}, fmt.Errorf("joining the trades of run %s: %w", s.Files.RunID, context.Cause(ctx))
 	}
 	s.Logger.Error("the trades file could not be written", "error", err)
 	j.sel.Trades, j.sel.Final = perf.TradesFile{}, false
@@ -64,27 +64,27 @@ func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selec
 // ownJoin is one joining under way.
 type ownJoin struct {
 	*Selector
+	artifacts
 	sel     perf.Selection
 	columns ownColumns
 }
 
 // writeFile writes the trades file, aside, synced and renamed.
 func (j *ownJoin) writeFile(ctx context.Context, chunks []perf.Chunk) error {
-	if err := mkdir(j.Target.RunDir()); err != nil {
+	if err := mkdir(j.Files.RunDir()); err != nil {
 		return err
 	}
-	sum, path := sha256.New(), j.Target.TradesCSV()
-	var took Steps
-	_, err := j.Config.replace(path, j.Target.RunID, func(w io.Writer) error {
+	sum, path := sha256.New(), j.Files.TradesCSV()
+	err := j.Replace(path, func(w io.Writer) error {
 		return j.write(ctx, chunks, io.MultiWriter(w, sum))
-	}, &took, nil)
+	})
 	if err == nil {
-		err = syncDir(j.Target.RunDir())
+		err = syncDir(j.Files.RunDir())
 	}
 	if err != nil {
 		return err
 	}
-	rel, err := filepath.Rel(j.Target.Dir, path)
+	rel, err := filepath.Rel(j.Files.Dir, path)
 	j.sel.Trades.File, j.sel.Trades.SHA256 = filepath.ToSlash(rel), hex.EncodeToString(sum.Sum(nil))
 	return err
 }
@@ -169,7 +169,7 @@ func (j *ownJoin) read(ctx context.Context, c perf.Chunk) (*ownRows, error) {
 	if !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == trade.OwnTradesName }) {
 		return nil, nil
 	}
-	return readKept(ctx, j.Kept, f, trade.OwnTradesName, decodeOwn)
+	return find(ctx, j.artifacts, f, trade.OwnTradesName, decodeOwn)
 }
 
 // ownRows are a command's own trades as CSV.
@@ -265,13 +265,13 @@ func ended(b []byte) []byte {
 	return b
 }
 
-// OwnTrades cuts the trades file of a run, in which a command's own trades were
+// CutTrades cuts the trades file of a run, in which a command's own trades were
 // joined, into what each chunk left: the header, and as many bytes as its footer
 // lists, if they have its digest. A chunk that is not there was left out, or has
 // another header.
-func OwnTrades(t Target, chunks []perf.Chunk) map[int][]byte {
+func CutTrades(files Files, chunks []perf.Chunk) map[int][]byte {
 	found := map[int][]byte{}
-	b, err := safefile.Read(t.TradesCSV(), maxVerified)
+	b, err := safefile.Read(files.TradesCSV(), maxVerified)
 	if err != nil {
 		return found
 	}

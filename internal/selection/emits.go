@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"slices"
@@ -9,14 +9,14 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// leaves is what the chunks of r's run leave: run.EmitsTrades, or signals that
+// Emits is what the chunks of r's run leave: run.EmitsTrades, or signals that
 // can be followed on by the policy's rules (run.EmitsScores, the built-in
 // engine's too) or not (run.EmitsSignals). Empty: of no engine that is known.
 //
 // A coordinator whose workers bring the command knows its identity alone. What
 // the chunks have left tells the rest; whose rules signals go by it does not,
 // so then nobody follows them on.
-func leaves(r perf.Report, chunks []perf.Chunk) string {
+func Emits(r perf.Report, chunks []perf.Chunk) string {
 	switch {
 	case r.Env.Engine == footer.EngineBuiltin:
 		return run.EmitsScores

@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"context"
@@ -51,7 +51,7 @@ type writtenFile struct {
 // trades file: metrics, attribution, summary, and the curve where the trades have
 // one. What cannot be written is logged: the trades are there without it.
 func (s *Selector) writeOwnFiles(ctx context.Context, r perf.Report, sel perf.Selection, chunks []perf.Chunk) error {
-	t, err := readOwn(s.Target.TradesCSV())
+	t, err := readOwn(s.Files.TradesCSV())
 	if err != nil {
 		return err
 	}
@@ -62,28 +62,27 @@ func (s *Selector) writeOwnFiles(ctx context.Context, r perf.Report, sel perf.Se
 		Bars: totals.Coverage.ReplayedBars, Counted: totals.TotalTrades, WithoutRows: sel.Trades.WithoutRows, PnlBps: totals.TotalPnlBps,
 		Metrics: t.Measure(), Attribution: t.Attribute(footersOf(chunks)), Lacking: t.Lacking(),
 	}
-	files := []writtenFile{{s.Target.Metrics(), summary.Metrics.WriteJSON}, {s.Target.Attribution(), summary.Attribution.WriteJSON}}
+	files := []writtenFile{{s.Files.Metrics(), summary.Metrics.WriteJSON}, {s.Files.Attribution(), summary.Attribution.WriteJSON}}
 	if t.HasCurve() {
-		summary.CurveFile = filepath.Base(s.Target.Curve())
-		files = append(files, writtenFile{s.Target.Curve(), t.WriteCurve})
-	} else if err := os.Remove(s.Target.Curve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		summary.CurveFile = filepath.Base(s.Files.Curve())
+		files = append(files, writtenFile{s.Files.Curve(), t.WriteCurve})
+	} else if err := os.Remove(s.Files.Curve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the curve of an earlier export: %w", err)
 	}
-	for _, f := range append(files, writtenFile{s.Target.Summary(), summary.WriteMarkdown}) {
+	for _, f := range append(files, writtenFile{s.Files.Summary(), summary.WriteMarkdown}) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		var took Steps
-		if _, err := s.Config.replace(f.path, s.Target.RunID, f.write, &took, nil); err != nil {
+		if err := s.Replace(f.path, f.write); err != nil {
 			return err
 		}
 	}
-	return syncDir(s.Target.RunDir())
+	return syncDir(s.Files.RunDir())
 }
 
 // ownFiles holds the files about a command's own trades that lie in dir against
 // the trades file at path.
-func (v *tradesVerifier) ownFiles(dir, path string) error {
+func (v *verifier) ownFiles(dir, path string) error {
 	t, err := readOwn(path)
 	if err != nil {
 		return nil // the trades file itself is found wrong

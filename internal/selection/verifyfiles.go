@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 
 // others holds what lies beside the CSV in dir against its rows: the parquet,
 // the metrics and the attribution.
-func (v *tradesVerifier) others(dir string) error {
+func (v *verifier) others(dir string) error {
 	id := string(v.f.Report.RunID)
 	for _, o := range []struct {
 		name   string
@@ -42,7 +42,7 @@ func (v *tradesVerifier) others(dir string) error {
 }
 
 // parquet holds the rows of the parquet file against those of the CSV.
-func (v *tradesVerifier) parquet(path string) error {
+func (v *verifier) parquet(path string) error {
 	f, info, err := safefile.Open(path)
 	if err != nil {
 		return err
@@ -75,13 +75,13 @@ func (v *tradesVerifier) parquet(path string) error {
 }
 
 // metrics computes the run's metrics from the rows.
-func (v *tradesVerifier) metrics(path string) error {
+func (v *verifier) metrics(path string) error {
 	return v.figures(path, trade.MeasureRows(v.rows))
 }
 
 // attribution computes where bars and signals went from footers and rows. What
 // was dropped is the selection's word.
-func (v *tradesVerifier) attribution(path string) error {
+func (v *verifier) attribution(path string) error {
 	a := trade.NewAttribution()
 	for i, c := range v.f.Chunks {
 		if c.Line.IsZero() {
@@ -104,7 +104,7 @@ func (v *tradesVerifier) attribution(path string) error {
 // figures holds the numbers of a JSON file against those of want. What want has
 // not is 0 in the file, as a market session without trades is, or of a later
 // version.
-func (v *tradesVerifier) figures(path string, want any) error {
+func (v *verifier) figures(path string, want any) error {
 	b, err := safefile.Read(path, maxVerified)
 	if err != nil {
 		return err
