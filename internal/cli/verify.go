@@ -43,16 +43,16 @@ exit codes: 0 everything agrees; 1 something differs, or a file cannot be read.`
 
 // verified is what verify prints with --json.
 type verified struct {
-	Path         string                `json:"path"`
-	OK           bool                  `json:"ok"`
-	Error        string                `json:"error"` // one line; empty: all agrees
-	RunID        string                `json:"run_id"`
-	Outcome      perf.Outcome          `json:"outcome"`
-	PlannedBars  int64                 `json:"planned_bars"`
-	ReplayedBars int64                 `json:"replayed_bars"`
+	Path         string             `json:"path"`
+	OK           bool               `json:"ok"`
+	Error        string             `json:"error"` // one line; empty: all agrees
+	RunID        string             `json:"run_id"`
+	Outcome      perf.Outcome       `json:"outcome"`
+	PlannedBars  int64              `json:"planned_bars"`
+	ReplayedBars int64              `json:"replayed_bars"`
 	Trades       selection.Verified `json:"trades"`
-	WithoutRows  int64                 `json:"without_rows"`
-	Differences  perf.Differences      `json:"differences"`
+	WithoutRows  int64              `json:"without_rows"`
+	Differences  perf.Differences   `json:"differences"`
 }
 
 func (p Program) verify(path string, asJSON bool) error {

@@ -215,20 +215,9 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 		}
 		return sel
 	}
-	what := selection.Emits(report, chunks)
-	if what == "" || report.Data.Bars == 0 {
-		return perf.Selection{}
-	}
-	var p policy.Policy
-	if what != run.EmitsTrades {
-		var err error
-		if p, err = readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}); err != nil {
-			r.Logger.Warn("trades are not selected over the run: its policy is not at hand", "error", err)
-			return perf.Selection{}
-		}
-	}
 	s := selection.Selector{
-		Files: r.Target.TradeFiles(), Policy: p, Bars: r.Bars, NoFiles: r.exporter == nil, Replace: r.Config.Replacer(r.Target.RunID), Logger: r.Logger,
+		Files: r.Target.TradeFiles(), Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
+		Bars: r.Bars, NoFiles: r.exporter == nil, Replace: r.Config.Replacer(r.Target.RunID), Logger: r.Logger,
 		Artifacts: append([]selection.ArtifactReader{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: dirs}}, r.Artifacts...),
 	}
 	if s.Bars == nil {

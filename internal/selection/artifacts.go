@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"gx1replay/internal/footer"
@@ -66,11 +65,11 @@ func (a artifacts) read(ctx context.Context, by ArtifactReader, f footer.Footer,
 	}
 }
 
-// find reads the artifact of that name that f lists, by one reader after the
-// other, until decode accepts it.
-func find[T any](ctx context.Context, a artifacts, f footer.Footer, name string, decode func(footer.Artifact, [][]byte) (T, error)) (T, error) {
+// find reads the artifact of that name which the footer of c lists, by one reader
+// after the other, until decode accepts it.
+func find[T any](ctx context.Context, a artifacts, c perf.Chunk, name string, decode func(footer.Artifact, [][]byte) (T, error)) (T, error) {
 	var none T
-	at := slices.IndexFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == name })
+	f, at := c.Line.Footer(), lists(c, name)
 	if at < 0 {
 		return none, fmt.Errorf("its footer lists no %s", name)
 	}

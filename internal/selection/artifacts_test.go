@@ -51,10 +51,9 @@ func TestArtifactsThatCannotBeReadNow(t *testing.T) {
 					defer cancel()
 				}
 				began := time.Now()
-				f := footer.Footer{Artifacts: []footer.Artifact{{Name: "x"}}}
-				parts, err := find(ctx, newArtifacts(ctx, []ArtifactReader{&c.answers}), f, "x", func(_ footer.Artifact, parts [][]byte) (int, error) { return len(parts), nil })
-				if !errors.Is(err, c.want) || (err == nil) != (parts == 1) {
-					t.Errorf("%d parts, %v (want error %v)", parts, err, c.want)
+				parts, err := newArtifacts(ctx, nil).read(ctx, &c.answers, footer.Footer{}, 0)
+				if !errors.Is(err, c.want) || (err == nil) != (len(parts) == 1) {
+					t.Errorf("%d parts, %v (want error %v)", len(parts), err, c.want)
 				}
 				if took := time.Since(began); took != c.took {
 					t.Errorf("it took %v (want %v)", took, c.took)

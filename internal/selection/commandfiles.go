@@ -16,21 +16,10 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// readOwn reads the trades file that a command's own trades were joined in.
-func readOwn(path string) (*trade.OwnTrades, error) {
-	f, _, err := safefile.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // it was read only
-	t, err := trade.ReadOwn(f, execengine.ParseTime)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
-}
+// readTrades reads a trades file that a command's own trades were joined in.
+func readTrades(r io.Reader) (*trade.OwnTrades, error) { return trade.ReadOwn(r, execengine.ParseTime) }
 
-// footersOf are the footers that speak for chunks.
+// footersOf are the authoritative footers of chunks.
 func footersOf(chunks []perf.Chunk) []footer.Footer {
 	var list []footer.Footer
 	for _, c := range chunks {
@@ -41,66 +30,33 @@ func footersOf(chunks []perf.Chunk) []footer.Footer {
 	return list
 }
 
-// writtenFile is a file that is to be written.
-type writtenFile struct {
-	path  string
-	write func(io.Writer) error
-}
-
-// writeOwnFiles writes the files about a command's own trades, which are in the
-// trades file: metrics, attribution, summary, and the curve where the trades have
-// one. What cannot be written is logged: the trades are there without it.
-func (s *Selector) writeOwnFiles(ctx context.Context, r perf.Report, sel perf.Selection, chunks []perf.Chunk) error {
-	t, err := readOwn(s.Files.TradesCSV())
+// writeFigures writes the files about a command's own trades, which are in the
+// trades file: metrics, attribution, summary, and the curve where the trades
+// have one.
+func (j *join) writeFigures(ctx context.Context, r perf.Report) error {
+	path := j.Files.TradesCSV()
+	f, _, err := safefile.Open(path)
 	if err != nil {
 		return err
 	}
-	r.Selection = sel
-	totals := r.Count(chunks)
+	defer f.Close() // it was read only
+	t, err := readTrades(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	r.Selection = j.sel
+	totals := r.Count(j.chunks)
 	summary := trade.OwnSummary{
 		RunID: r.RunID, Outcome: string(totals.Outcome), Policy: r.Policy.Name, Data: r.Data,
-		Bars: totals.Coverage.ReplayedBars, Counted: totals.TotalTrades, WithoutRows: sel.Trades.WithoutRows, PnlBps: totals.TotalPnlBps,
-		Metrics: t.Measure(), Attribution: t.Attribute(footersOf(chunks)), Lacking: t.Lacking(),
+		Bars: totals.Coverage.ReplayedBars, Counted: totals.TotalTrades, WithoutRows: j.sel.Trades.WithoutRows, PnlBps: totals.TotalPnlBps,
+		Metrics: t.Measure(), Attribution: t.Attribute(footersOf(j.chunks)), Lacking: t.Lacking(),
 	}
-	files := []writtenFile{{s.Files.Metrics(), summary.Metrics.WriteJSON}, {s.Files.Attribution(), summary.Attribution.WriteJSON}}
+	list := j.Files.figures(summary.Metrics, summary.Attribution)
 	if t.HasCurve() {
-		summary.CurveFile = filepath.Base(s.Files.Curve())
-		files = append(files, writtenFile{s.Files.Curve(), t.WriteCurve})
-	} else if err := os.Remove(s.Files.Curve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		summary.CurveFile = filepath.Base(j.Files.Curve())
+		list = append(list, file{path: j.Files.Curve(), write: t.WriteCurve})
+	} else if err := os.Remove(j.Files.Curve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the curve of an earlier export: %w", err)
 	}
-	for _, f := range append(files, writtenFile{s.Files.Summary(), summary.WriteMarkdown}) {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		if err := s.Replace(f.path, f.write); err != nil {
-			return err
-		}
-	}
-	return syncDir(s.Files.RunDir())
-}
-
-// ownFiles holds the files about a command's own trades that lie in dir against
-// the trades file at path.
-func (v *verifier) ownFiles(dir, path string) error {
-	t, err := readOwn(path)
-	if err != nil {
-		return nil // the trades file itself is found wrong
-	}
-	id := string(v.f.Report.RunID)
-	for _, o := range []struct {
-		name string
-		want any
-	}{{"metrics_" + id + ".json", t.Measure()}, {"attribution_" + id + ".json", t.Attribute(footersOf(v.f.Chunks))}} {
-		path := filepath.Join(dir, o.name)
-		err := v.figures(path, o.want)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		v.found.Others = append(v.found.Others, path)
-	}
-	return nil
+	return j.writeFiles(ctx, append(list, file{path: j.Files.Summary(), write: summary.WriteMarkdown})...)
 }

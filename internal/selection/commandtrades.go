@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/csv"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 
 	"gx1replay/internal/footer"
@@ -18,40 +16,46 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// maxOwnTrades bounds the trades of one chunk that a command has left.
-const maxOwnTrades = 64 << 20
+// maxTable bounds the trades of one chunk that a command has left.
+const maxTable = 64 << 20
 
-// errNoOwn: no chunk has left trades, so there is no file.
-var errNoOwn = errors.New("no chunk has left trades")
+// errNoTrades: no chunk has left trades, so there is no file.
+var errNoTrades = errors.New("no chunk has left trades")
 
-// joinOwn joins the trades that a command has made by itself, those of the
-// first chunk first, into the trades file of the run: the header once, then
-// the rows. Columns are matched by name: those of the first chunk that has rows
-// come first, and further ones of other chunks after them (ownColumns). Rows
-// of a chunk that has all of them in their order stay as they are. Chunks whose
-// trades cannot be had are left out; that is logged, and the trades that they
-// count are without rows. Nothing is selected, and each chunk's own counts
-// stand.
-func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selection, error) {
-	j := &ownJoin{Selector: s, artifacts: newArtifacts(ctx, s.Artifacts)}
+// join joins the trades that a command has made by itself, those of the first
+// chunk first, into the trades file of the run: the header once, then the rows.
+// Columns are matched by name: those of the first chunk that has rows come first,
+// and further ones of other chunks after them (columns). Rows of a chunk that has
+// all of them in their order stay as they are. Chunks whose trades cannot be read
+// are left out; that is logged, and the trades that they count are without rows.
+// Nothing is selected, and each chunk's own counts stand.
+type join struct {
+	*Selector
+	artifacts
+	chunks  []perf.Chunk
+	sel     perf.Selection
+	columns columns
+}
+
+// joinTrades joins a command's own trades, and writes the files about them.
+func (s *Selector) joinTrades(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error) {
+	j := &join{Selector: s, artifacts: newArtifacts(ctx, s.Artifacts), chunks: chunks}
 	err := errMoreColumns
-	for errors.Is(err, errMoreColumns) { // twice at most: the first time has found all columns
-		j.sel = perf.NewSelection(chunks)
-		j.sel.Scope, j.sel.Final = perf.ScopeCommand, true
-		for _, c := range chunks {
-			j.sel.TotalPnlBps += c.Line.Footer().PnlBps
-		}
-		if s.NoFiles {
-			err = j.write(ctx, chunks, io.Discard)
-		} else {
-			err = j.writeFile(ctx, chunks)
-		}
+	for errors.Is(err, errMoreColumns) { // the first time finds all columns
+		err = j.tryWrite(ctx)
 	}
 	switch {
-	case err == nil || errors.Is(err, errNoOwn):
+	case errors.Is(err, errNoTrades):
+		return j.sel, nil
+	case err == nil && s.NoFiles:
+		return j.sel, nil
+	case err == nil:
+		if err := j.writeFigures(ctx, r); err != nil {
+			s.Logger.Error("the files about the trades could not be written", "error", err)
+		}
 		return j.sel, nil
 	case ctx.Err() != nil:
-		return perf.Selection{}, fmt.Errorf("joining the trades of run %s: %w", s.Files.RunID, context.Cause(ctx))
+		return j.sel, fmt.Errorf("joining the trades: %w", context.Cause(ctx))
 	}
 	s.Logger.Error("the trades file could not be written", "error", err)
 	j.sel.Trades, j.sel.Final = perf.TradesFile{}, false
@@ -61,79 +65,57 @@ func (s *Selector) joinOwn(ctx context.Context, chunks []perf.Chunk) (perf.Selec
 	return j.sel, nil
 }
 
-// ownJoin is one joining under way.
-type ownJoin struct {
-	*Selector
-	artifacts
-	sel     perf.Selection
-	columns ownColumns
-}
-
-// writeFile writes the trades file, aside, synced and renamed.
-func (j *ownJoin) writeFile(ctx context.Context, chunks []perf.Chunk) error {
-	if err := mkdir(j.Files.RunDir()); err != nil {
-		return err
+// tryWrite writes the trades file, if files are written, and names it.
+func (j *join) tryWrite(ctx context.Context) error {
+	j.sel = perf.NewSelection(j.chunks)
+	j.sel.Scope, j.sel.Final = perf.ScopeCommand, true
+	for _, c := range j.chunks {
+		j.sel.TotalPnlBps += c.Line.Footer().PnlBps
 	}
-	sum, path := sha256.New(), j.Files.TradesCSV()
-	err := j.Replace(path, func(w io.Writer) error {
-		return j.write(ctx, chunks, io.MultiWriter(w, sum))
-	})
+	if j.NoFiles {
+		return j.write(ctx, io.Discard)
+	}
+	sum := sha256.New()
+	err := j.writeFiles(ctx, file{path: j.Files.TradesCSV(), write: func(w io.Writer) error { return j.write(ctx, io.MultiWriter(w, sum)) }})
 	if err == nil {
-		err = syncDir(j.Files.RunDir())
+		j.sel.Trades.File, j.sel.Trades.SHA256 = j.Files.named(sum)
 	}
-	if err != nil {
-		return err
-	}
-	rel, err := filepath.Rel(j.Files.Dir, path)
-	j.sel.Trades.File, j.sel.Trades.SHA256 = filepath.ToSlash(rel), hex.EncodeToString(sum.Sum(nil))
 	return err
 }
 
 // write writes header and rows to w, and counts what is left out. If it comes
 // to columns that the header, which is written, does not have, it looks for all
 // of them and returns errMoreColumns.
-func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) error {
+func (j *join) write(ctx context.Context, w io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var rowless *ownRows // the header of a table without rows, if there is no other
+	var rowless *table // the first one, whose header stands if there is no other
 	begun, more := false, false
-	for i, got := range readAhead(ctx, chunks, j.read) {
-		if chunks[i].Line.IsZero() {
-			continue
-		}
+	for i, got := range readAhead(ctx, j.chunks, j.readTable) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		rows, err := got.content, got.err
-		switch {
-		case err != nil:
+		t, err := got.content, got.err
+		if err != nil {
 			j.sel.Final = false
-		case rows != nil && rows.n == 0:
-			if rowless == nil {
-				rowless = rows
-			}
-		case rows != nil:
-			err = j.columns.add(rows.header)
+		} else if t != nil && t.n > 0 {
+			err = j.columns.add(t.header)
 		}
 		if err != nil {
 			j.Logger.Warn("the trades of a chunk are left out", "chunk_idx", i, "error", err)
 		}
-		if err != nil || rows == nil {
-			j.sel.Trades.WithoutRows += chunks[i].Line.Footer().NTradesClosed
+		switch {
+		case err != nil || t == nil:
+			j.sel.Trades.WithoutRows += j.chunks[i].Line.Footer().NTradesClosed
 			continue
-		}
-		if rows.n == 0 {
+		case t.n == 0:
+			if rowless == nil {
+				rowless = t
+			}
 			continue
-		}
-		if begun && j.columns.grown() {
-			more = true
-		}
-		if more {
-			continue // to find the columns of all chunks
-		}
-		if !begun {
+		case !begun:
 			begun = true
-			header, err := j.columns.line(rows)
+			header, err := j.columns.line(t)
 			if err == nil {
 				_, err = w.Write(header)
 			}
@@ -141,7 +123,10 @@ func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) e
 				return err
 			}
 		}
-		text, err := j.columns.place(rows)
+		if more = more || j.columns.grown(); more {
+			continue // to find the columns of all chunks
+		}
+		text, err := j.columns.place(t)
 		if err != nil {
 			return fmt.Errorf("placing the trades of chunk %d: %w", i, err)
 		}
@@ -155,7 +140,7 @@ func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) e
 	case more:
 		return errMoreColumns
 	case !begun && rowless == nil:
-		return errNoOwn
+		return errNoTrades
 	case !begun:
 		_, err := w.Write(rowless.first)
 		return err
@@ -163,47 +148,46 @@ func (j *ownJoin) write(ctx context.Context, chunks []perf.Chunk, w io.Writer) e
 	return nil
 }
 
-// read finds the trades of chunk c; nil: its command left none.
-func (j *ownJoin) read(ctx context.Context, c perf.Chunk) (*ownRows, error) {
-	f := c.Line.Footer()
-	if !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == trade.OwnTradesName }) {
+// readTable finds the trades of chunk c; nil: its command left none.
+func (j *join) readTable(ctx context.Context, c perf.Chunk) (*table, error) {
+	if lists(c, trade.OwnTradesName) < 0 {
 		return nil, nil
 	}
-	return find(ctx, j.artifacts, f, trade.OwnTradesName, decodeOwn)
+	return find(ctx, j.artifacts, c, trade.OwnTradesName, decodeTable)
 }
 
-// ownRows are a command's own trades as CSV.
-type ownRows struct {
+// table is a command's own trades as CSV.
+type table struct {
 	header []string
 	first  []byte // the header's line
 	rest   []byte // the rows, each with its end
 	n      int64  // how many they are
 }
 
-// decodeOwn holds parts, which came from elsewhere, against the artifact that a
-// footer lists, and reads them.
-func decodeOwn(a footer.Artifact, parts [][]byte) (*ownRows, error) {
+// decodeTable holds parts, which came from elsewhere, against the artifact that
+// a footer lists, and reads them.
+func decodeTable(a footer.Artifact, parts [][]byte) (*table, error) {
 	content := slices.Concat(parts...)
-	if int64(len(content)) != a.Bytes || a.Bytes > maxOwnTrades {
-		return nil, fmt.Errorf("the trades have %d bytes, the footer lists %d (at most %d)", len(content), a.Bytes, maxOwnTrades)
+	if int64(len(content)) != a.Bytes || a.Bytes > maxTable {
+		return nil, fmt.Errorf("the trades have %d bytes, the footer lists %d (at most %d)", len(content), a.Bytes, maxTable)
 	}
 	if sum := digest(content); sum != a.SHA256 {
 		return nil, fmt.Errorf("the trades have SHA-256 %s, the footer lists %.80q", sum, a.SHA256)
 	}
-	return parseOwn(content)
+	return parseTable(content)
 }
 
-// parseOwn reads a command's trades. What a spreadsheet would take for a formula
-// in them is made harmless; all other rows stay byte for byte.
-func parseOwn(content []byte) (*ownRows, error) {
+// parseTable reads a command's trades. What a spreadsheet would take for a
+// formula in them is made harmless; all other rows stay byte for byte.
+func parseTable(content []byte) (*table, error) {
 	r := csv.NewReader(bytes.NewReader(content))
 	header, err := r.Read()
 	if err != nil {
 		return nil, fmt.Errorf("the trades have no header: %w", err)
 	}
-	rows := &ownRows{header: slices.Clone(header)}
+	t := &table{header: slices.Clone(header)}
 	at := r.InputOffset()
-	if rows.first, err = harmless(content[:at], header); err != nil {
+	if t.first, err = harmless(content[:at], header); err != nil {
 		return nil, err
 	}
 	r.ReuseRecord = true
@@ -216,7 +200,7 @@ func parseOwn(content []byte) (*ownRows, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the trades: %w", err)
 		}
-		rows.n++
+		t.n++
 		from := at
 		at = r.InputOffset()
 		if !slices.ContainsFunc(row, isFormula) {
@@ -226,16 +210,16 @@ func parseOwn(content []byte) (*ownRows, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows.rest = append(append(rows.rest, content[same:from]...), text...)
+		t.rest = append(append(t.rest, content[same:from]...), text...)
 		same = at
 	}
-	if rows.rest == nil {
-		rows.rest = content[same:]
+	if t.rest == nil {
+		t.rest = content[same:]
 	} else {
-		rows.rest = append(rows.rest, content[same:]...)
+		t.rest = append(t.rest, content[same:]...)
 	}
-	rows.rest = ended(rows.rest)
-	return rows, nil
+	t.rest = ended(t.rest)
+	return t, nil
 }
 
 func isFormula(cell string) bool { return trade.SpreadsheetCell(cell) != cell }
@@ -246,13 +230,18 @@ func harmless(text []byte, row []string) ([]byte, error) {
 	if !slices.ContainsFunc(row, isFormula) {
 		return ended(text), nil
 	}
-	row = slices.Clone(row)
-	for i := range row {
-		row[i] = trade.SpreadsheetCell(row[i])
+	return csvLine(row)
+}
+
+// csvLine is a line of cells, none of which a spreadsheet takes for a formula.
+func csvLine(cells []string) ([]byte, error) {
+	safe := make([]string, len(cells))
+	for i, cell := range cells {
+		safe[i] = trade.SpreadsheetCell(cell)
 	}
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	err := w.Write(row)
+	err := w.Write(safe)
 	w.Flush()
 	return b.Bytes(), errors.Join(err, w.Error())
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 	"iter"
 	"os"
+	"path"
 	"path/filepath"
 	"syscall"
 
@@ -43,53 +45,80 @@ func (f Files) Summary() string { return f.path("summary_", ".md") }
 // Curve is the path of the equity curve.
 func (f Files) Curve() string { return f.path("equity_", ".svg") }
 
+// Decisions is the path of what became of each bar, if the run keeps that.
+func (f Files) Decisions() string { return f.path("decisions_", ".parquet") }
+
 func (f Files) path(prefix, suffix string) string {
 	return filepath.Join(f.RunDir(), prefix+string(f.RunID)+suffix)
 }
 
-// writeFiles writes the files about the trades of p, each aside, synced and
-// renamed, and returns the name of the CSV, relative to the perf JSON's
-// directory, and its SHA-256. The files are there before the perf JSON that
-// names one of them is.
-func (s *Selector) writeFiles(ctx context.Context, r perf.Report, p *pass) (name, sha string, err error) {
-	if err := mkdir(s.Files.RunDir()); err != nil {
-		return "", "", err
+// named is how a perf JSON names the CSV whose bytes sum has seen.
+func (f Files) named(sum hash.Hash) (name, sha string) {
+	return path.Join(string(f.RunID), filepath.Base(f.TradesCSV())), hex.EncodeToString(sum.Sum(nil))
+}
+
+// file is one of the files about a run's trades.
+type file struct {
+	path  string
+	write func(io.Writer) error
+	// verify holds the file at path, of that name, against what v has read.
+	verify func(v *verifier, path string) error
+}
+
+// figures are trade.Metrics, trade.Attribution, or those of a command's trades.
+type figures interface{ WriteJSON(io.Writer) error }
+
+// figures are the files of numbers, written and verified by the same values.
+func (f Files) figures(metrics, attribution figures) []file {
+	of := func(path string, x figures) file {
+		return file{path, x.WriteJSON, func(v *verifier, path string) error { return v.numbers(path, x) }}
 	}
-	r.Selection = p.sel
-	totals := r.Count(p.chunks)
-	metrics := trade.Measure(p.closed(), p.sessions, s.Policy.Costs)
-	summary := trade.Summary{
-		RunID: r.RunID, Outcome: string(totals.Outcome), Scope: string(p.sel.Scope), Policy: r.Policy.Name, Fill: r.Fill, Data: r.Data,
-		OpenPnlBps: p.openPnlBps, WithoutRows: p.sel.Trades.WithoutRows, Remarks: p.sel.Remarks, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(s.Files.Curve()),
+	return []file{of(f.Metrics(), metrics), of(f.Attribution(), attribution)}
+}
+
+// writeFiles writes files of the run's directory, each aside, synced and
+// renamed, until ctx ends. They are there before the perf JSON that names one of
+// them is.
+func (s *Selector) writeFiles(ctx context.Context, list ...file) error {
+	if err := os.Mkdir(s.Files.RunDir(), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
 	}
-	sum := sha256.New()
-	for _, f := range []struct {
-		path  string
-		write func(io.Writer) error
-	}{
-		{s.Files.TradesCSV(), func(w io.Writer) error {
-			return trade.WriteCSV(io.MultiWriter(w, sum), p.closed(), p.sessions, s.Policy.Costs)
-		}},
-		{s.Files.TradesParquet(), func(w io.Writer) error {
-			return trade.WriteParquet(w, p.closed(), p.sessions, s.Policy.Costs)
-		}},
-		{s.Files.Metrics(), metrics.WriteJSON},
-		{s.Files.Attribution(), p.attribution.WriteJSON},
-		{s.Files.Curve(), func(w io.Writer) error { return trade.WriteCurve(w, p.closed(), s.Policy.Costs) }},
-		{s.Files.Summary(), summary.WriteMarkdown},
-	} {
+	for _, f := range list {
 		if err := context.Cause(ctx); err != nil {
-			return "", "", err
+			return err
 		}
 		if err := s.Replace(f.path, f.write); err != nil {
-			return "", "", err
+			return err
 		}
 	}
-	if err := syncDir(s.Files.RunDir()); err != nil {
-		return "", "", err
+	return syncDir(s.Files.RunDir())
+}
+
+// writeFiles writes the files about the selected trades, and names the CSV in the
+// selection.
+func (p *pass) writeFiles(ctx context.Context, r perf.Report) error {
+	r.Selection = p.sel
+	costs, sum := p.policy.Costs, sha256.New()
+	metrics := trade.Measure(p.closed(), p.sessions, costs)
+	summary := trade.Summary{
+		RunID: r.RunID, Outcome: string(r.Count(p.chunks).Outcome), Scope: string(p.sel.Scope), Policy: r.Policy.Name, Fill: r.Fill, Data: r.Data,
+		OpenPnlBps: p.openPnlBps, WithoutRows: p.sel.Trades.WithoutRows, Remarks: p.sel.Remarks, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(p.Files.Curve()),
 	}
-	rel, err := filepath.Rel(s.Files.Dir, s.Files.TradesCSV())
-	return filepath.ToSlash(rel), hex.EncodeToString(sum.Sum(nil)), err
+	list := []file{
+		{path: p.Files.TradesCSV(), write: func(w io.Writer) error {
+			return trade.WriteCSV(io.MultiWriter(w, sum), p.closed(), p.sessions, costs)
+		}},
+		{path: p.Files.TradesParquet(), write: func(w io.Writer) error { return trade.WriteParquet(w, p.closed(), p.sessions, costs) }},
+	}
+	list = append(list, p.Files.figures(metrics, p.attribution)...)
+	list = append(list,
+		file{path: p.Files.Curve(), write: func(w io.Writer) error { return trade.WriteCurve(w, p.closed(), costs) }},
+		file{path: p.Files.Summary(), write: summary.WriteMarkdown})
+	err := p.Selector.writeFiles(ctx, list...)
+	if err == nil {
+		p.sel.Trades.File, p.sel.Trades.SHA256 = p.Files.named(sum)
+	}
+	return err
 }
 
 // closed yields the closed trades, in order of their signals.
@@ -103,32 +132,21 @@ func (p *pass) closed() iter.Seq[*trade.Signal] {
 	}
 }
 
-func fileExists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-func digest(b []byte) string {
-	d := sha256.Sum256(b)
-	return hex.EncodeToString(d[:])
-}
-
-func mkdir(dir string) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	return nil
-}
-
-// syncDir makes renames in dir survive a power cut.
+// syncDir makes renames in dir survive a power cut. A file system that cannot
+// sync directories keeps them in order by itself.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer d.Close() // it was read only
 	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
 	return nil
+}
+
+func digest(b []byte) string {
+	d := sha256.Sum256(b)
+	return hex.EncodeToString(d[:])
 }

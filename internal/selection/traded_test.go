@@ -137,7 +137,7 @@ func (w *traded) attempt(i int) string {
 
 func (w *traded) selector() *selection.Selector {
 	return &selection.Selector{
-		Files: w.files(), Policy: w.policy, Bars: export.MemoryBars(w.list), Logger: quiet(),
+		Files: w.files(), Policy: func() (policy.Policy, error) { return w.policy, nil }, Bars: export.MemoryBars(w.list), Logger: quiet(),
 		Replace:   export.Config{}.Replacer(w.target.RunID),
 		Artifacts: []selection.ArtifactReader{export.AttemptFiles{Roots: []string{w.target.WorkDir()}}},
 	}

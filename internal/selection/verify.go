@@ -1,8 +1,10 @@
 package selection
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,13 +72,14 @@ func (v *verifier) verify() error {
 	}
 	// Beside the perf JSON stands the directory; beside its copy the file.
 	path := filepath.Join(filepath.Dir(v.perf), filepath.FromSlash(t.File))
-	if !fileExists(path) {
-		if near := filepath.Join(filepath.Dir(v.perf), filepath.Base(path)); fileExists(near) {
-			path = near
+	b, err := safefile.Read(path, maxVerified)
+	if errors.Is(err, fs.ErrNotExist) {
+		near := filepath.Join(filepath.Dir(v.perf), filepath.Base(path))
+		if beside, errNear := safefile.Read(near, maxVerified); !errors.Is(errNear, fs.ErrNotExist) {
+			path, b, err = near, beside, errNear
 		}
 	}
 	v.found.File = path
-	b, err := safefile.Read(path, maxVerified)
 	if err != nil {
 		return fmt.Errorf("reading the trades file: %w", err)
 	}
@@ -86,8 +89,7 @@ func (v *verifier) verify() error {
 		})
 	}
 	if v.f.Report.Selection.Scope == perf.ScopeCommand {
-		v.own(path, b)
-		return v.ownFiles(filepath.Dir(path), path)
+		return v.command(path, b)
 	}
 	v.rows, err = trade.ReadCSV(b)
 	v.found.Rows = int64(len(v.rows))
@@ -96,7 +98,8 @@ func (v *verifier) verify() error {
 		return nil
 	}
 	v.csv(path)
-	return v.others(filepath.Dir(path))
+	list := []file{{path: v.files().TradesParquet(), verify: (*verifier).parquet}}
+	return v.others(filepath.Dir(path), append(list, v.files().figures(trade.MeasureRows(v.rows), v.attribution())...))
 }
 
 // in adds what is found in the file at path.
@@ -240,14 +243,30 @@ func (v *verifier) chunks() {
 	}
 }
 
-// own holds the rows of a command's own trades against f.
-func (v *verifier) own(path string, b []byte) {
-	rows, err := parseOwn(b)
+// files are those of the run, wherever it wrote them.
+func (v *verifier) files() Files { return Files{RunID: v.f.Report.RunID} }
+
+// command holds the rows b of a command's own trades against f, and the files
+// beside the one at path against them.
+func (v *verifier) command(path string, b []byte) error {
+	rows, err := parseTable(b)
 	if err != nil {
 		v.in(path, func(d *perf.Differences) { addError(d, err) })
-		return
+		return nil
 	}
 	v.found.Rows = rows.n
+	v.commandRows(path)
+	t, err := readTrades(bytes.NewReader(b))
+	if err != nil {
+		v.in(path, func(d *perf.Differences) { addError(d, err) })
+		return nil
+	}
+	return v.others(filepath.Dir(path), v.files().figures(t.Measure(), t.Attribute(footersOf(v.f.Chunks))))
+}
+
+// commandRows holds the number of rows of a command's own trades against f,
+// where every chunk is done and has counted its own.
+func (v *verifier) commandRows(path string) {
 	for _, c := range v.f.Chunks {
 		if c.Line.IsZero() {
 			continue
@@ -257,9 +276,9 @@ func (v *verifier) own(path string, b []byte) {
 		}
 	}
 	total, without := v.f.Totals.TotalTrades, v.f.Report.Selection.Trades.WithoutRows
-	if want := total - without; rows.n != want {
+	if want := total - without; v.found.Rows != want {
 		v.in(path, func(d *perf.Differences) {
-			d.Add("rows", rows.n, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, total, without))
+			d.Add("rows", v.found.Rows, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, total, without))
 		})
 	}
 }
