@@ -192,7 +192,7 @@ func (p Program) sayExported(res export.Result, asJSON bool) error {
 	e := exported{
 		Path: res.Path, SHA256: res.SHA256, Outcome: t.Outcome,
 		PlannedBars: t.Coverage.PlannedBars, ReplayedBars: t.Coverage.ReplayedBars, MissingBars: t.Coverage.MissingBars,
-		Chunks: t.ChunksTotal, ChunksOK: t.ChunksCompleted, Refused: res.Refused, PlanGuessed: res.Inferred, SetAside: res.SetAside,
+		Chunks: t.ChunksTotal, ChunksOK: t.ChunksCompleted, Refused: res.Refused, PlanGuessed: res.FootersOnly, SetAside: res.SetAside,
 	}
 	if asJSON {
 		enc := json.NewEncoder(p.Stdout)
@@ -201,7 +201,7 @@ func (p Program) sayExported(res export.Result, asJSON bool) error {
 	}
 	fmt.Fprintf(p.Stdout, "%s: %s, %d of %d bars, %d of %d chunks ok\n", relative(e.Path), e.Outcome, e.ReplayedBars, e.PlannedBars, e.ChunksOK, e.Chunks)
 	if e.PlanGuessed {
-		fmt.Fprintln(p.Stdout, "note: the plan is not known and was read from the footers; what lies behind the last one of them cannot be known")
+		fmt.Fprintln(p.Stdout, "note: nothing but footers was found; the plan is theirs, and data set and policy are not known")
 	}
 	if e.Refused > 0 {
 		fmt.Fprintf(p.Stdout, "note: %d footers could not be used\n", e.Refused)

@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/export"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -61,12 +62,12 @@ func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, 
 			fmt.Fprintf(p.Stderr, "warning: %v\n", err)
 		}
 	}
-	file, path, err := readKnown(s.target)
+	known, path, err := readFiles(ctx, s.target)
 	if err != nil {
 		done()
 		return nil, nil, err
 	}
-	found.fromFile(file)
+	found.fromFile(known)
 	found.path = path
 	found.from = "the run as " + relative(path) + " has it"
 	return found, done, nil
@@ -79,7 +80,7 @@ func (r *foundRun) findExport(e *coordinator.Exported) {
 		if !filepath.IsAbs(path) {
 			continue
 		}
-		f, there, err := export.ReadExport(path, r.m.RunID)
+		f, _, there, err := ledger.ReadFile(path, r.m.RunID)
 		if err == nil && there && f.Report.Incarnation == r.m.Incarnation && f.Totals.Outcome == perf.OutcomeComplete {
 			r.perf, r.chunks, r.values = path, f.Chunks, f.Report.PolicyValues
 			return
@@ -88,35 +89,37 @@ func (r *foundRun) findExport(e *coordinator.Exported) {
 	r.elsewhere = e
 }
 
-// readKnown reads a run's perf JSON or, where it never wrote one, its backup.
-func readKnown(t export.Target) (perf.File, string, error) {
-	info, err := os.Stat(t.Perf())
-	if err == nil && info.Size() > perf.MaxBytes {
-		return perf.File{}, "", fmt.Errorf("%s has %d bytes (at most %d)", t.Perf(), info.Size(), perf.MaxBytes)
+// readFiles reads what the files on this host hold of a run: its perf file, its
+// footer backup and its local workers' footers. path is the file that it began
+// with. A damaged perf file is an error: which of its numbers would be used?
+func readFiles(ctx context.Context, t export.Target) (f perf.File, path string, err error) {
+	l := ledger.New(t.RunID)
+	if err := l.AddFile(ledger.PerfFile, t.Perf()); err != nil {
+		return f, "", err
 	}
-	if err == nil {
-		b, err := os.ReadFile(t.Perf())
-		if err != nil {
-			return perf.File{}, "", err
+	path = t.Perf()
+	if _, there := l.Of(ledger.PerfFile); !there {
+		path = t.Backup()
+	}
+	if err := l.AddFile(ledger.Backup, t.Backup()); err != nil && path == t.Backup() {
+		return f, "", err
+	}
+	if !l.Known() {
+		return f, "", &usageError{msg: fmt.Sprintf("run %s has left neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: where it wrote"}
+	}
+	if _, err := os.Stat(t.WorkDir()); err == nil {
+		if err := l.AddFooters(ctx, []string{t.WorkDir()}); err != nil {
+			return f, "", err
 		}
-		f, err := perf.Parse(b)
-		if err != nil {
-			return perf.File{}, "", fmt.Errorf("%s: %w", t.Perf(), err)
-		}
-		return f, t.Perf(), nil
 	}
-	f, there, err := export.ReadBackup(t)
-	if err == nil && !there {
-		err = &usageError{msg: fmt.Sprintf("run %s has left neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: where it wrote"}
-	}
-	return f, t.Backup(), err
+	return l.File(), path, nil
 }
 
 func (r *foundRun) fromFile(f perf.File) {
 	report := f.Report
 	r.chunks, r.values = f.Chunks, report.PolicyValues
 	r.m = run.Manifest{
-		RunID: r.target.RunID, Data: report.Data, Policy: report.Policy, PregateEnabled: report.PregateEnabled,
+		RunID: r.target.RunID, Incarnation: report.Incarnation, EngineVersion: report.EngineVersion, Data: report.Data, Policy: report.Policy, PregateEnabled: report.PregateEnabled,
 		Engine: report.Env.Engine, Command: report.Command, Models: report.Model.Digests,
 		Plan: run.Plan{Bars: report.Data.Bars, Chunks: len(f.Chunks), Order: run.OrderTime},
 	}

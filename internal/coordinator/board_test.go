@@ -148,31 +148,6 @@ func TestRewoundBoardKeepsWhatItKnows(t *testing.T) {
 	}
 }
 
-func TestPlanOfExportedChunks(t *testing.T) {
-	for _, p := range []struct{ bars, chunks, chunkBars int64 }{{70, 7, 0}, {71, 7, 0}, {70, 0, 9}, {5, 5, 0}, {1, 1, 0}} {
-		plan, err := run.NewPlan(p.bars, int(p.chunks), p.chunkBars, run.OrderSpread)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var chunks []perf.Chunk
-		for i := range plan.Chunks {
-			chunks = append(chunks, perf.Chunk{Idx: i, Planned: plan.Chunk(i).Bars.Len()})
-		}
-		got, err := planOf(chunks, run.OrderSpread)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range plan.Chunks {
-			if got.Chunk(i) != plan.Chunk(i) {
-				t.Fatalf("%+v: chunk %d is %+v (expected %+v)", p, i, got.Chunk(i), plan.Chunk(i))
-			}
-		}
-	}
-	if _, err := planOf([]perf.Chunk{{Idx: 0, Planned: 3}, {Idx: 1, Planned: 9}, {Idx: 2, Planned: 3}}, run.OrderSpread); err == nil {
-		t.Error("chunks that no rule makes are taken for a plan")
-	}
-}
-
 func TestSessionThatCrashedEndsWhenItWasLastHeard(t *testing.T) {
 	at := func(sec int) time.Time { return time.Date(2026, 1, 2, 3, 0, sec, 0, time.UTC) }
 	s := &Session{started: at(60)}

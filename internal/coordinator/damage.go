@@ -15,7 +15,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
-	"gx1replay/internal/perf"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/run"
 )
 
@@ -23,7 +23,7 @@ import (
 type damaged struct {
 	what []string
 	// found is what could still be read of the run; nil: nothing.
-	found *perf.File
+	found *ledger.Account
 }
 
 func (e *damaged) Error() string {
@@ -167,10 +167,11 @@ func boundStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
 	return nil
 }
 
-// keepsInferred refuses a run of which nothing but footers is left, if what it is
+// fitsFooters refuses a run of which nothing but footers is left, if what it is
 // told to replay cannot be what they have measured.
-func (s *Session) keepsInferred(list []bars.Bar) error {
-	if err := s.left.fitsData(list); err != nil {
+func (s *Session) fitsFooters(list []bars.Bar) error {
+	at := func(bar int64) time.Time { return time.Unix(0, list[bar].TimeNS) }
+	if err := s.ledger.FitsData(int64(len(list)), at); err != nil {
 		return fmt.Errorf("run %s: %w (want the run's data set, or another --run-id)", s.cfg.RunID, err)
 	}
 	kept, err := export.KeptPolicies(s.target)

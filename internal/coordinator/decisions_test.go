@@ -60,9 +60,7 @@ func TestDecisionsAreTheRuns(t *testing.T) {
 			stored = &first
 		}
 		if !c.known.IsZero() {
-			s.left.known = true
-			s.left.file.Report = perf.Report{Incarnation: first.Incarnation, Data: first.Data, Policy: first.Policy}
-			s.left.file.Chunks = []perf.Chunk{{Planned: 50, Line: c.known}, {Idx: 1, Planned: 50}}
+			account(t, s, perf.Report{Incarnation: first.Incarnation, Data: first.Data, Policy: first.Policy}, perf.Chunk{Planned: 50, Line: c.known}, perf.Chunk{Idx: 1, Planned: 50})
 		}
 		m, err := s.next(stored, time.Now())
 		var differs *Differs

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
@@ -56,7 +57,7 @@ func refuseExported(t export.Target, m run.Manifest) error {
 	if m.State != run.StateExported {
 		return nil
 	}
-	f, there, err := export.ReadExport(t.Perf(), t.RunID)
+	f, _, there, err := ledger.ReadFile(t.Perf(), t.RunID)
 	if err == nil && there && f.Totals.Outcome == perf.OutcomeComplete && f.Report.Incarnation == m.Incarnation {
 		return nil
 	}

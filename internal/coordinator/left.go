@@ -8,141 +8,54 @@ import (
 	"os"
 	"time"
 
-	"gx1replay/internal/bars"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
-	"gx1replay/internal/run"
 )
 
-// left is what earlier sessions of a run have left in files.
-type left struct {
-	known    bool
-	file     perf.File // of the perf file, the backup and workers' footers
-	exported perf.File // of the perf file alone; zero if there is none
-	at       time.Time // when the latest of them was written
-	// inferred: nothing but workers' footers is left, which name of the data set
-	// only its length and times, and of the policy nothing.
-	inferred bool
-}
-
-// readLeft reads it. A backup that is damaged is told and passed over: what
-// else there is is no less true for that.
-func (s *Session) readLeft(exporter *export.Exporter) (left, error) {
-	var l left
-	if l.file, l.known = exporter.Last(); l.known {
-		l.exported = l.file
-		l.at = l.file.Report.Timestamp
-	}
-	backup, found, err := export.ReadBackup(s.target)
-	switch {
-	case err != nil:
-		s.cfg.Logger.Warn("the footer backup cannot be used", "error", err)
-	case found && l.known && perf.SameRun(l.file.Report, backup.Report) != nil:
-		s.cfg.Logger.Warn("the footer backup is of another run and is not used", "path", s.target.Backup())
-	case found:
-		if err := l.add(backup); err != nil {
-			return l, fmt.Errorf("run %s: its footer backup: %w", s.cfg.RunID, err)
+// readLedger reads what earlier sessions have left in files. A backup that is
+// damaged, or of another run, is logged and passed over: the rest is no less true.
+func (s *Session) readLedger(exporter *export.Exporter) (*ledger.Ledger, error) {
+	log, l := s.cfg.Logger, ledger.New(s.cfg.RunID)
+	if f, ok := exporter.Last(); ok {
+		if err := l.Add(ledger.Account{From: ledger.PerfFile, File: f}); err != nil {
+			return l, err
 		}
 	}
-	if _, err := os.Stat(s.target.WorkDir()); err != nil {
+	if err := l.AddFile(ledger.Backup, s.target.Backup()); err != nil {
+		log.Warn("the footer backup is not used", "path", s.target.Backup(), "error", err)
+	}
+	work := s.target.WorkDir()
+	if _, err := os.Stat(work); err != nil {
 		return l, nil // no local worker has begun
 	}
-	if !l.known {
-		return s.inferLeft()
+	known := l.Known()
+	if err := l.AddFooters(context.Background(), []string{work}); err != nil {
+		if known {
+			return l, err
+		}
+		log.Warn("the footers in workers' directories are not used", "error", err)
+		return ledger.New(s.cfg.RunID), nil
 	}
-	known := l.file.Chunks
-	if l.file.Guessed() {
-		known = nil // its borders hold only where there is a footer
+	if n := l.Refused(); n > 0 {
+		log.Warn("footers on disk that cannot be used are passed over", "count", n)
 	}
-	var of *run.Incarnation
-	if l.file.Measured() {
-		of = &l.file.Report.Incarnation
-	}
-	footers, refused, err := export.Collect(context.Background(), s.cfg.RunID, of, []string{s.target.WorkDir()}, known, l.at)
-	if err != nil {
-		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
-	}
-	if refused > 0 {
-		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
-	}
-	if l.file.Chunks, err = perf.MergeInto(l.file, perf.Report{}, footers); err != nil {
-		return l, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
+	if !known {
+		bars := l.ReplayedBars()
+		if bars == 0 {
+			return ledger.New(s.cfg.RunID), nil
+		}
+		log.Warn("nothing but footers in workers' directories is left of earlier sessions", "bars", bars)
 	}
 	return l, nil
 }
 
-// inferLeft is what workers' footers tell of a run of which nothing else is
-// left. Whether they are of this run's data set is seen when that is read.
-func (s *Session) inferLeft() (left, error) {
-	chunks, refused, err := export.Collect(context.Background(), s.cfg.RunID, nil, []string{s.target.WorkDir()}, nil, time.Time{})
-	if err != nil {
-		s.cfg.Logger.Warn("the footers in workers' directories are not used", "error", err)
-		return left{}, nil
-	}
-	if refused > 0 {
-		s.cfg.Logger.Warn("footers on disk that cannot be used are passed over", "count", refused)
-	}
-	r := perf.Report{RunID: s.cfg.RunID}
-	measured := int64(0)
-	for _, c := range chunks {
-		if !c.Line.IsZero() {
-			r.Incarnation = run.Incarnation(c.Line.Footer().Incarnation) // of all the same
-			measured += c.Line.Bars()
-		}
-	}
-	if measured == 0 {
-		return left{}, nil
-	}
-	s.cfg.Logger.Warn("nothing but footers in workers' directories is left of earlier sessions", "bars", measured)
-	return left{known: true, inferred: true, file: perf.File{Report: r, Totals: perf.Count(perf.OutcomeStopped, chunks), Chunks: chunks}}, nil
-}
-
-// fitsData reports footers that cannot be of this data set: each names the time
-// of its chunk's first bar and, but for those of earlier versions, the length of
-// the whole.
-func (l *left) fitsData(list []bars.Bar) error {
-	for _, c := range l.file.Chunks {
-		f := c.Line.Footer()
-		if c.Line.IsZero() || f.StartTS == "" {
-			continue
-		}
-		if f.ChunksTotal != 0 && f.DataBars != int64(len(list)) {
-			return fmt.Errorf("a footer of chunk %d is of a data set of %d bars (expected %d)", c.Idx, f.DataBars, len(list))
-		}
-		if f.EndBar > int64(len(list)) {
-			return fmt.Errorf("a footer of chunk %d ends at bar %d, and the data set has %d", c.Idx, f.EndBar, len(list))
-		}
-		at, err := time.Parse(time.RFC3339Nano, f.StartTS)
-		if want := time.Unix(0, list[f.FirstBar].TimeNS); err != nil || at.Unix() != want.Unix() {
-			return fmt.Errorf("chunk %d began at %s in a footer that is left, and begins at %s in the data set", c.Idx, f.StartTS, want.UTC().Format(time.RFC3339))
-		}
-	}
-	return nil
-}
-
-// add merges another file of the same run.
-func (l *left) add(f perf.File) (err error) {
-	l.at = latest(l.at, f.Report.Timestamp)
-	if !l.known {
-		l.known, l.file = true, f
-		return nil
-	}
-	l.file, err = perf.MergeFiles(l.file, f)
-	return err
-}
-
-// chunks is what is known of the chunks of plan.
-func (l *left) chunks(plan run.Plan) []perf.Chunk {
-	if !l.file.Guessed() {
-		return l.file.Chunks
-	}
-	blank := make([]perf.Chunk, plan.Chunks)
-	for i := range blank {
-		blank[i] = perf.Chunk{Idx: i, Planned: plan.Chunk(i).Bars.Len()}
-	}
-	return perf.Refit(blank, l.file.Chunks)
+// exported is what the perf file alone holds; the zero File if there is none.
+func (s *Session) exported() perf.File {
+	f, _ := s.ledger.Of(ledger.PerfFile)
+	return f
 }
 
 const (

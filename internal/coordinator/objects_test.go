@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
@@ -30,7 +31,7 @@ func sessionOf(t *testing.T, doc string, list []bars.Bar) (*Session, run.Manifes
 	s := &Session{
 		cfg: Config{RunID: "r", Policy: p, Engine: footer.EngineBuiltin, Chunks: 2, Order: run.OrderTime,
 			Lease: testLease, MaxFailures: 1, Logger: slog.New(slog.DiscardHandler)},
-		started: time.Now(),
+		started: time.Now(), ledger: ledger.New("r"),
 	}
 	s.identity, err = s.first(bars.Set{Bars: list, Source: "test"})
 	return s, s.identity, err

@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/selection"
@@ -96,9 +97,9 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	}
 	files := export.RecoverConfig{
 		Target: cfg.Target, Lock: lock, Found: &found, Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
-		Artifacts: []selection.ArtifactReader{busArtifacts{b}}, Policy: readPolicy(ctx, b, found.Report.Policy, cfg.Logger),
+		Artifacts: []selection.ArtifactReader{busArtifacts{b}}, Policy: readPolicy(ctx, b, found.File.Report.Policy, cfg.Logger),
 	}
-	if set, err := dataset.Open(ctx, b, found.Report.Data, nil); err == nil {
+	if set, err := dataset.Open(ctx, b, found.File.Report.Data, nil); err == nil {
 		files.Bars = set
 	} else { // it may still be where the coordinator read it
 		cfg.Logger.Warn("reading the data set from the bus", "error", err)
@@ -120,7 +121,7 @@ func livesOn(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (bool, error) {
 
 // recoverFiles is Recover without a bus: found is what could be read of one that
 // was damaged, nil if nothing.
-func recoverFiles(ctx context.Context, cfg RecoverConfig, lock *export.Lock, found *perf.File) (export.Result, error) {
+func recoverFiles(ctx context.Context, cfg RecoverConfig, lock *export.Lock, found *ledger.Account) (export.Result, error) {
 	return export.Recover(ctx, export.RecoverConfig{
 		Target: cfg.Target, Lock: lock, Found: found, Dirs: workDirs(cfg.Target), Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
 	})
@@ -149,23 +150,23 @@ func readPolicy(ctx context.Context, b *bus.Bus, p run.Policy, log *slog.Logger)
 const maxPolicyBytes = 4 << 20
 
 // readBus makes of what the bus holds what a coordinator would export now.
-func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, error) {
+func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (ledger.Account, error) {
 	id := cfg.Target.RunID
 	m, _, err := b.Manifest(ctx, id)
 	if err != nil {
-		return perf.File{}, err
+		return ledger.Account{}, err
 	}
 	heard, err := b.LastHeard(ctx, id)
 	if err != nil {
-		return perf.File{}, err
+		return ledger.Account{}, err
 	}
 	stop, err := b.LastStop(ctx, id)
 	if err != nil {
-		return perf.File{}, err
+		return ledger.Account{}, err
 	}
 	board, err := readBoard(ctx, b, m, cfg.Logger)
 	if err != nil {
-		return perf.File{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
+		return ledger.Account{}, fmt.Errorf("reading run %s from its bus: %w", id, err)
 	}
 	// What was cleaned while it was read is not missing.
 	now, _, err := b.Manifest(ctx, id)
@@ -173,7 +174,7 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 		err = refuseExported(cfg.Target, now)
 	}
 	if err != nil {
-		return perf.File{}, err
+		return ledger.Account{}, err
 	}
 	chunks, t := board.snapshot()
 	crew := board.crew.Load()
@@ -197,7 +198,12 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (perf.File, err
 		r.Stop = stop.Stop
 		r.Stop.Seq = m.StopSeq
 	}
-	return perf.File{Report: r, Totals: perf.Count(r.Outcome, chunks), Chunks: chunks}, nil
+	// It was read just now, but what it says is as old as the last report.
+	at := r.Timestamp
+	if n := len(r.Sessions); n > 0 {
+		at = r.Sessions[n-1].EndedAt
+	}
+	return ledger.Account{From: ledger.Bus, File: perf.File{Report: r, Totals: perf.Count(r.Outcome, chunks), Chunks: chunks}, HeardAt: at}, nil
 }
 
 // readBoard reads all that the bus holds of a run.

@@ -61,15 +61,12 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	if b == nil {
 		// Nothing is known of this session but that it began; what earlier
 		// ones have left stands.
-		before := s.left.file
-		if !s.left.known {
-			before.Report = perf.Report{}
-		}
+		before := s.ledger.File()
 		number := 1
 		if n := len(before.Report.Sessions); n > 0 {
 			number = before.Report.Sessions[n-1].Session + 1
 		}
-		r.Stop.Seq = s.left.exported.Report.Stop.Seq
+		r.Stop.Seq = s.exported().Report.Stop.Seq
 		r.Sessions = s.sessions(before.Report.Sessions, number, now)
 		r.Wall = perf.WallOf(r.Sessions)
 		return r.Inherit(before.Report), before.Chunks
@@ -162,7 +159,7 @@ func (s *Session) incarnation() run.Incarnation {
 	if b := s.board.Load(); b != nil {
 		return b.m.Incarnation
 	}
-	return s.left.file.Report.Incarnation
+	return s.ledger.File().Report.Incarnation
 }
 
 // stoppedShare is the part, one of so many, of what a stopped run may take

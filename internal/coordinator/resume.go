@@ -228,26 +228,6 @@ func (s *Session) unselected(f perf.File) bool {
 	return none && !clean(s.target) && selection.HasSignals(f.Chunks)
 }
 
-// planOf is the plan of chunks that were exported: the rule is not in a perf
-// JSON, its result is. Their order is not known, and of no consequence.
-func planOf(chunks []perf.Chunk, order run.Order) (run.Plan, error) {
-	total := int64(0)
-	for _, c := range chunks {
-		total += c.Planned
-	}
-	for _, chunkBars := range []int64{0, chunks[0].Planned} {
-		p, err := run.NewPlan(total, len(chunks), chunkBars, order)
-		if err != nil || p.Chunks != len(chunks) {
-			continue
-		}
-		same := func(c perf.Chunk) bool { return p.Chunk(c.Idx).Bars.Len() == c.Planned }
-		if !slices.ContainsFunc(chunks, func(c perf.Chunk) bool { return !same(c) }) {
-			return p, nil
-		}
-	}
-	return run.Plan{}, fmt.Errorf("%d chunks of %d bars in all are cut by no rule of this version", len(chunks), total)
-}
-
 // newIncarnation draws the incarnation of a run that begins now.
 func newIncarnation() run.Incarnation {
 	var random [16]byte
@@ -316,35 +296,35 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 // left in files. heard is the last that the bus heard of the run.
 func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, error) {
 	m := s.identity
-	left := s.left
 	var earlier []run.SessionTimes
-	if left.known {
-		r := left.file.Report
+	if s.ledger.Known() {
+		file := s.ledger.File()
+		r := file.Report
 		if err := s.refuse(r.Data, r.Env.Engine, r.EngineVersion, r.Policy, r.Model.Digests, nil); err != nil {
 			return m, err
 		}
 		if err := s.refuseCommand(r.Command, r.Data.Extra); err != nil {
 			return m, err
 		}
-		if left.file.Measured() {
+		if file.Measured() {
 			m.Incarnation = r.Incarnation
 		}
 		if r.Data.SHA256 != "" || r.EngineVersion != 0 {
 			m.EngineVersion = run.EngineOf(r.EngineVersion)
 		}
 		earlier = r.Sessions
-		m.StopSeq = left.exported.Report.Stop.Seq
-		if len(left.file.Chunks) > 0 && !left.file.Guessed() {
-			plan, err := planOf(left.file.Chunks, m.Plan.Order)
-			if err != nil {
-				return m, fmt.Errorf("run %s: %w", s.cfg.RunID, err)
-			}
+		m.StopSeq = s.exported().Report.Stop.Seq
+		plan, planned, err := s.ledger.Plan(m.Plan.Order)
+		if err != nil {
+			return m, err
+		}
+		if planned {
 			if err := s.refuse(r.Data, "", r.EngineVersion, run.Policy{}, nil, &plan); err != nil && stored == nil {
 				return m, err
 			}
 			m.Plan = plan
 		}
-		if on, known := keptDecisions(left.file.Chunks); known && stored == nil {
+		if on, known := keptDecisions(file.Chunks); known && stored == nil {
 			if err := s.refuseDecisions(on); err != nil {
 				return m, err
 			}
@@ -358,7 +338,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 		if err := s.refuseCommand(stored.Command, stored.Data.Extra); err != nil {
 			return m, err
 		}
-		if left.known && left.file.Measured() && stored.Incarnation != m.Incarnation {
+		if s.ledger.File().Measured() && stored.Incarnation != m.Incarnation {
 			return m, &Differs{RunID: m.RunID, Fields: []Difference{{"incarnation on the bus (another run of this name)", orNone(string(stored.Incarnation)), orNone(string(m.Incarnation))}}}
 		}
 		m.Incarnation = stored.Incarnation
@@ -383,7 +363,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 	}
 	earlier = slices.Clone(earlier)
 	for i := range earlier {
-		s.end(&earlier[i], latest(heard, left.at))
+		s.end(&earlier[i], latest(heard, s.ledger.HeardAt()))
 	}
 	if n := len(earlier); n > 0 {
 		m.Session = earlier[n-1].Session + 1
@@ -462,7 +442,7 @@ func (s *Session) passOwnStop(ctx context.Context, b *bus.Bus, m *run.Manifest) 
 	if err != nil {
 		return err
 	}
-	r := s.left.exported.Report
+	r := s.exported().Report
 	if n := len(r.Sessions); stop.Session > 0 && stop.Session < m.Session && r.Stop.Source.Own() &&
 		n > 0 && r.Sessions[n-1].Session == stop.Session {
 		m.StopSeq = max(m.StopSeq, stop.Seq)
@@ -485,7 +465,7 @@ func (s *Session) alone(ctx context.Context, b *bus.Bus, stored run.Manifest) er
 
 // alreadyRun is the answer to a run that leaves nothing to do.
 func (s *Session) alreadyRun() *AlreadyRun {
-	e := &AlreadyRun{RunID: s.cfg.RunID, Path: s.target.Perf(), File: s.left.exported}
+	e := &AlreadyRun{RunID: s.cfg.RunID, Path: s.target.Perf(), File: s.exported()}
 	if e.File.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks > 0 {
 		e.Code = 3
 	}

@@ -11,6 +11,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -59,8 +60,8 @@ func (w *world) resume(exported perf.Report, change func(*Life)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Logger: slog.New(slog.DiscardHandler)}, identity: w.m, started: time.Now()}
-	s.left.exported.Report = exported
+	s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Logger: slog.New(slog.DiscardHandler)}, identity: w.m, started: time.Now(), ledger: ledger.New(w.m.RunID)}
+	account(w.t, &s, exported)
 	m, err := s.next(&stored, time.Now())
 	if err != nil {
 		w.t.Fatal(err)
@@ -283,7 +284,7 @@ func TestSchedule15_CrashInTheCleaning(t *testing.T) {
 		if _, err := w.bus.StoreManifest(t.Context(), m, w.life.revision); err != nil {
 			t.Fatal(err)
 		}
-		s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Logger: slog.New(slog.DiscardHandler), NATS: &External{}}, identity: w.m, started: time.Now()}
+		s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Logger: slog.New(slog.DiscardHandler), NATS: &External{}}, identity: w.m, started: time.Now(), ledger: ledger.New(w.m.RunID)}
 		began, err := s.agree(t.Context(), &Life{}, w.bus)
 		var cleaned *Cleaned
 		if began || !errors.As(err, &cleaned) || cleaned.File != "perf.json" {

@@ -184,13 +184,14 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	if m.Signature, err = b.Sign(m.SignedText()); err != nil {
 		return true, err
 	}
-	life.Manifest, life.Revision, life.Known = m, rev, s.left.chunks(m.Plan)
+	life.Manifest, life.Revision, life.Known = m, rev, s.ledger.Chunks(m.Plan)
 	life.Objects = s.objects(m, life.Bars)
 	life.Loaded = func() { s.loaded(life) }
 	life.Prepare()
-	if rev == 0 && s.left.known {
+	if rev == 0 && s.ledger.Known() {
 		// The bus does not know of the attempts that files tell of.
-		life.board.before = &s.left.file.Report
+		before := s.ledger.File().Report
+		life.board.before = &before
 	}
 	s.board.Store(life.board)
 	s.upload.Store(&life.upload)

@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
@@ -164,8 +165,8 @@ type Session struct {
 	dog      *export.Watchdog
 	backup   *export.Backup
 	guardian *guardian
-	left     left         // by earlier sessions, in files
-	identity run.Manifest // as a first session would have it
+	ledger   *ledger.Ledger // what earlier sessions have left
+	identity run.Manifest   // as a first session would have it
 
 	board  atomic.Pointer[board]
 	pool   atomic.Pointer[process.Pool]
@@ -211,7 +212,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	if err != nil {
 		return export.Outcome{}, err
 	}
-	if s.left, err = s.readLeft(exporter); err != nil {
+	if s.ledger, err = s.readLedger(exporter); err != nil {
 		return export.Outcome{}, err
 	}
 	s.backup = export.NewBackup(s.target, s.snapshot, 0, cfg.Logger)
@@ -219,7 +220,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 		cfg.Logger.Warn("no guardian: nobody exports if this process is killed", "error", err)
 	}
 	defer s.guardian.end(guardianGrace)
-	if !s.left.known || s.left.inferred {
+	if !s.ledger.Known() || s.ledger.FootersOnly() {
 		// From here on the guardian has something to export.
 		if err := s.backup.Write(context.Background()); err != nil {
 			cfg.Logger.Warn("writing the footer backup", "error", err)
@@ -264,7 +265,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	select {
 	case err := <-ended:
 		if out.Code == 1 {
-			if !s.left.known {
+			if !s.ledger.Known() {
 				_ = os.Remove(s.target.Backup()) // of a run that never was
 			}
 			return out, err
@@ -309,8 +310,8 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 		return abandon(err)
 	}
 	s.bars.Store(&set.Bars)
-	if s.left.inferred {
-		if err := s.keepsInferred(set.Bars); err != nil {
+	if s.ledger.FootersOnly() {
+		if err := s.fitsFooters(set.Bars); err != nil {
 			return abandon(err)
 		}
 	}
@@ -323,14 +324,14 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if err != nil {
 		return abandon(err)
 	}
-	if s.left.known && s.finished(s.left.exported) && !s.unselected(s.left.exported) {
+	if s.finished(s.exported()) && !s.unselected(s.exported()) {
 		err := s.alreadyRun()
 		s.finishCleaning(over, exporter)
 		return abandon(err)
 	}
 	s.sweepCommands(over, m)
 	life := &Life{
-		Bars: set.Bars, Extra: set.Extra, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.left.chunks(m.Plan),
+		Bars: set.Bars, Extra: set.Extra, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.ledger.Chunks(m.Plan),
 		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble, Broken: s.broken,
 	}
 	life.Prepare()

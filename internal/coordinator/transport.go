@@ -82,7 +82,7 @@ func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport,
 	}
 	s.salvaged = true
 	if bad.found != nil {
-		if err := s.left.add(*bad.found); err != nil {
+		if err := s.ledger.Add(*bad.found); err != nil {
 			s.cfg.Logger.Warn("what could be read of the damaged bus is not used", "error", err)
 		}
 	}
@@ -208,7 +208,7 @@ func connect(ctx context.Context, srv *embedded.Server, log *slog.Logger) (*bus.
 // nothing to do, should a crash have come after the export: files for readers,
 // and the cleaning of a complete run.
 func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter) {
-	if s.left.exported.Totals.Outcome != perf.OutcomeComplete || clean(s.target) {
+	if s.exported().Totals.Outcome != perf.OutcomeComplete || clean(s.target) {
 		return
 	}
 	s.publishFiles(exporter)
@@ -235,7 +235,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	ctx, cancel := context.WithTimeout(ctx, patienceStopped/2)
 	defer cancel()
 	m, rev, err := t.bus.Manifest(ctx, s.cfg.RunID)
-	if err == nil && m.Incarnation != s.left.exported.Report.Incarnation {
+	if err == nil && m.Incarnation != s.exported().Report.Incarnation {
 		s.cfg.Logger.Info("the bus has another run of this name, which stays", "incarnation", m.Incarnation)
 		return
 	}

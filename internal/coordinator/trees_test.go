@@ -20,6 +20,7 @@ import (
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
@@ -62,13 +63,22 @@ func treeSession(t *testing.T, id run.ID, p policy.Policy, list []bars.Bar, chun
 	s := &Session{
 		cfg: Config{RunID: id, Policy: p, Engine: footer.EngineBuiltin, Chunks: chunks, Order: run.OrderSpread,
 			Lease: testLease, MaxFailures: 1, Logger: slog.New(slog.DiscardHandler)},
-		started: time.Now(),
+		started: time.Now(), ledger: ledger.New(id),
 	}
 	var err error
 	if s.identity, err = s.first(bars.Set{Bars: list, Source: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// account has the perf file of s say r of these chunks.
+func account(t testing.TB, s *Session, r perf.Report, chunks ...perf.Chunk) {
+	t.Helper()
+	r.RunID = s.cfg.RunID
+	if err := s.ledger.Add(ledger.Account{From: ledger.PerfFile, File: perf.File{Report: r, Totals: r.Count(chunks), Chunks: chunks}}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A policy with model files runs on workers that have nothing but the bus:
@@ -167,8 +177,8 @@ func TestEditedModelFileIsAnotherRun(t *testing.T) {
 	dir := t.TempDir()
 	p := loadTrees(t, dir)
 	list := bars.Generate(100, 1)
-	stored := treeSession(t, "r", p, list, 2).identity
-	if _, err := treeSession(t, "r", p, list, 2).next(&stored, time.Now()); err != nil {
+	first := treeSession(t, "r", p, list, 2).identity
+	if _, err := treeSession(t, "r", p, list, 2).next(&first, time.Now()); err != nil {
 		t.Errorf("the same files: %v", err)
 	}
 	content, err := os.ReadFile(filepath.Join(dir, "us.json"))
@@ -186,18 +196,15 @@ func TestEditedModelFileIsAnotherRun(t *testing.T) {
 		t.Fatal("the policy's own digest covers model files, and this test shows nothing")
 	}
 	s := treeSession(t, "r", edited, list, 2)
-	files := s.left
-	files.known = true
-	files.file.Report = perf.Report{Data: stored.Data, Policy: stored.Policy, Model: perf.Model{Digests: stored.Models}}
-	for name, c := range map[string]struct {
-		stored *run.Manifest
-		left   left
-	}{"on its bus": {&stored, left{}}, "in its files": {nil, files}} {
-		s.left = c.left
-		_, err := s.next(c.stored, time.Now())
+	for name, stored := range map[string]*run.Manifest{"on its bus": &first, "in its files": nil} {
+		s.ledger = ledger.New("r")
+		if stored == nil {
+			account(t, s, perf.Report{Data: first.Data, Policy: first.Policy, Model: perf.Model{Digests: first.Models}})
+		}
+		_, err := s.next(stored, time.Now())
 		var differs *Differs
 		if !errors.As(err, &differs) || len(differs.Fields) != 1 || differs.Fields[0].Name != "model file us.json" ||
-			!strings.Contains(err.Error(), stored.Models["us.json"][:12]) {
+			!strings.Contains(err.Error(), first.Models["us.json"][:12]) {
 			t.Errorf("%s: %v (want it to differ in us.json alone)", name, err)
 		}
 	}

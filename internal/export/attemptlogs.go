@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -114,7 +115,7 @@ func attemptLogs(idx, n int, dir string) (a AttemptLogs, ok bool) {
 	if !ok {
 		return a, false
 	}
-	if f, err := ReadAttemptFooter(filepath.Join(dir, footerFile)); err == nil && f.ChunkIdx == int64(idx) {
+	if f, err := ledger.ReadFooter(filepath.Join(dir, ledger.FooterFile)); err == nil && f.ChunkIdx == int64(idx) {
 		a.Footer = f
 	}
 	return a, true

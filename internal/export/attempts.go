@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -33,7 +34,7 @@ const (
 
 // attemptNames are the files of an attempt that outlive the cleaning: its logs,
 // what it was asked, how to ask it again, and what it said of itself.
-var attemptNames = []string{StderrLog, StdoutLog, "task.json", policyFile, "reproduce.sh", footerFile}
+var attemptNames = []string{StderrLog, StdoutLog, "task.json", policyFile, "reproduce.sh", ledger.FooterFile}
 
 // chunkNames are the artifacts that are kept of the attempt that speaks for a
 // chunk.
@@ -131,7 +132,7 @@ func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error
 				return context.Cause(ctx)
 			}
 			dir := filepath.Dir(p.t.ChunkFooter(i))
-			if footerIs(filepath.Join(here, footerFile), f) {
+			if footerIs(filepath.Join(here, ledger.FooterFile), f) {
 				// Its logs are kept with the attempt; what stands here is an
 				// earlier one's.
 				keep := func() error { return removeIfThere(filepath.Join(dir, a.Name)) }
@@ -154,17 +155,8 @@ func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error
 // footerIs says whether the file at path is of the attempt of f: another host
 // may have an attempt of the same number.
 func footerIs(path string, f footer.Footer) bool {
-	got, err := ReadAttemptFooter(path)
+	got, err := ledger.ReadFooter(path)
 	return err == nil && got.WorkerID == f.WorkerID && got.Claim == f.Claim && got.Attempt == f.Attempt
-}
-
-// ReadAttemptFooter reads a chunk_footer.json.
-func ReadAttemptFooter(path string) (footer.Footer, error) {
-	b, err := safefile.Read(path, maxFooterFile)
-	if err != nil {
-		return footer.Footer{}, err
-	}
-	return footer.DecodeJSON(b)
 }
 
 // file keeps one file of attempt n of chunk idx, of this host, in the directory

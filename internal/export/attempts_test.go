@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -102,7 +103,7 @@ func (r *attemptRig) files() []string {
 		}
 		b, err := os.ReadFile(path)
 		rel, _ := filepath.Rel(r.target.RunDir(), path)
-		if strings.HasSuffix(path, footerFile) {
+		if strings.HasSuffix(path, ledger.FooterFile) {
 			b = []byte("F")
 		}
 		list = append(list, rel+"="+string(b))
@@ -124,7 +125,7 @@ func TestAttemptsOutliveTheCleaning(t *testing.T) {
 	// Chunk 0: a local worker, at its second attempt.
 	f := r.speaks(0, 2, "here", map[string]string{StdoutLog: "o", StderrLog: "e", OutArchive: "tar"})
 	r.leaves(0, 1, map[string]string{StderrLog: "Traceback", "task.json": "{}", "reproduce.sh": "#!", "slice.csv": "large", "signals.bin": "x"})
-	r.leaves(0, 2, map[string]string{StdoutLog: "o", StderrLog: "e", OutArchive: "tar", policyFile: "p", footerFile: footerText(t, f)})
+	r.leaves(0, 2, map[string]string{StdoutLog: "o", StderrLog: "e", OutArchive: "tar", policyFile: "p", ledger.FooterFile: footerText(t, f)})
 	// Chunk 1: another host's, though there is a local attempt of that number.
 	r.speaks(1, 1, "there", map[string]string{StdoutLog: "far", OutArchive: "tar2"})
 	r.bus["1/"+StdoutLog], r.bus["1/"+OutArchive] = []byte("far"), []byte("tar2")
@@ -219,7 +220,7 @@ func TestOnlyPlainFilesOfAttemptsAreKept(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "task.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(secret, filepath.Join(dir, footerFile)); err != nil {
+	if err := os.Symlink(secret, filepath.Join(dir, ledger.FooterFile)); err != nil {
 		t.Fatal(err)
 	}
 	done, err := r.publish(t.Context())

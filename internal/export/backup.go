@@ -163,34 +163,6 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 	return err
 }
 
-// ReadBackup reads and verifies the backup of the run of t; false without an
-// error means that there is none. One that is damaged, or of another run, is
-// an error that says what is wrong with it; whoever can goes on without.
-func ReadBackup(t Target) (perf.File, bool, error) {
-	if err := t.validate(); err != nil {
-		return perf.File{}, false, fmt.Errorf("reading a footer backup: %w", err)
-	}
-	f, ok, err := ReadExport(t.Backup(), t.RunID)
-	if err != nil {
-		return perf.File{}, false, fmt.Errorf("reading the footer backup of run %s: %w", t.RunID, err)
-	}
-	return f, ok, nil
-}
-
-// ReadExport reads and verifies the perf JSON of run id at path; false without
-// an error means that there is none.
-func ReadExport(path string, id run.ID) (perf.File, bool, error) {
-	s := slot{path: path, id: id}
-	if err := s.refresh(); err != nil {
-		return perf.File{}, false, err
-	}
-	st := s.state.Load()
-	if st.foreign != nil {
-		return perf.File{}, false, fmt.Errorf("%s: %w", path, st.foreign)
-	}
-	return st.file, st.known, nil
-}
-
 // RemoveBackup removes the backup and what stands beside it: what died before
 // its rename, and damaged ones that were set aside. Who holds the run's lock
 // calls it when the run is complete.

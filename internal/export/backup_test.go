@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -51,7 +52,7 @@ func backedUp(tb testing.TB, t export.Target, k *known) *export.Backup {
 
 func readBackup(tb testing.TB, t export.Target) perf.File {
 	tb.Helper()
-	f, ok, err := export.ReadBackup(t)
+	f, _, ok, err := ledger.ReadFile(t.Backup(), t.RunID)
 	if err != nil || !ok {
 		tb.Fatalf("there is a backup: %v; %v", ok, err)
 	}
@@ -60,7 +61,7 @@ func readBackup(tb testing.TB, t export.Target) perf.File {
 
 func TestBackup(t *testing.T) {
 	tg := target(t)
-	if _, ok, err := export.ReadBackup(tg); ok || err != nil {
+	if _, _, ok, err := ledger.ReadFile(tg.Backup(), tg.RunID); ok || err != nil {
 		t.Fatalf("without any: %v, %v", ok, err)
 	}
 	locked(t, tg)
@@ -114,7 +115,7 @@ func TestBackup(t *testing.T) {
 	if err := export.RemoveBackup(tg); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := export.ReadBackup(tg); ok || err != nil {
+	if _, _, ok, err := ledger.ReadFile(tg.Backup(), tg.RunID); ok || err != nil {
 		t.Errorf("removed: %v, %v", ok, err)
 	}
 }
@@ -178,13 +179,13 @@ func TestBackupInvariant4_WhatIsThere(t *testing.T) {
 		"edited":      {bytes.Replace(good, []byte(`"replayed_bars": 40`), []byte(`"replayed_bars": 41`), 1), true, false, "coverage.replayed_bars is 41 (expected 40)"},
 		"other data":  {other, false, true, ""},
 		"other plan":  {otherPlan, false, true, ""},
-		"another run": {bytes.ReplaceAll(good, []byte(`"r1"`), []byte(`"r2"`)), true, false, "it is of run r2"},
+		"another run": {bytes.ReplaceAll(good, []byte(`"r1"`), []byte(`"r2"`)), true, false, "is of run r2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tg := target(t)
 			locked(t, tg)
 			write(t, tg.Backup(), c.old)
-			_, ok, err := export.ReadBackup(tg)
+			_, _, ok, err := ledger.ReadFile(tg.Backup(), tg.RunID)
 			if c.reading == "" && (err != nil || !ok) || c.reading != "" && (err == nil || !strings.Contains(err.Error(), c.reading)) {
 				t.Errorf("reading it: %v", err)
 			}
@@ -229,7 +230,7 @@ func TestBackupFailsAndRecovers(t *testing.T) {
 	b.Config.BeforeRename = func(string) error {
 		switch tries.Add(1) {
 		case 1, 2, 3:
-			if f, _, err := export.ReadBackup(tg); err != nil || f.Totals.Coverage.ReplayedBars != 10 {
+			if f, _, _, err := ledger.ReadFile(tg.Backup(), tg.RunID); err != nil || f.Totals.Coverage.ReplayedBars != 10 {
 				t.Errorf("the old backup: %v", err)
 			}
 			return syscall.ENOSPC
@@ -237,7 +238,7 @@ func TestBackupFailsAndRecovers(t *testing.T) {
 			// Its own next look finds nothing changed, so this is the last.
 			time.AfterFunc(0, func() {
 				for { // until the fourth has its name
-					if f, _, err := export.ReadBackup(tg); err != nil || f.Totals.Coverage.ReplayedBars == 40 {
+					if f, _, _, err := ledger.ReadFile(tg.Backup(), tg.RunID); err != nil || f.Totals.Coverage.ReplayedBars == 40 {
 						cancel()
 						return
 					}
@@ -282,7 +283,7 @@ func TestBackupInvariant1_Killed(t *testing.T) {
 		k := &known{r: aReport(n), chunks: someChunks(t, n)}
 		b := export.NewBackup(tg, k.snapshot, 0, quiet())
 		done := int64(0)
-		if f, ok, err := export.ReadBackup(tg); err != nil {
+		if f, _, ok, err := ledger.ReadFile(tg.Backup(), tg.RunID); err != nil {
 			t.Fatal(err)
 		} else if ok {
 			done = f.Chunks[0].Line.Bars()

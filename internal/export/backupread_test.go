@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 )
 
@@ -36,7 +37,7 @@ func TestBackupIsReadBack(t *testing.T) {
 	if err := b.Write(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if f, there, err := export.ReadBackup(tg); err != nil || !there || f.Totals.TotalBars != 137 {
+	if f, _, there, err := ledger.ReadFile(tg.Backup(), tg.RunID); err != nil || !there || f.Totals.TotalBars != 137 {
 		t.Errorf("the backup after it: %d bars, %v, %v (want 137)", f.Totals.TotalBars, there, err)
 	}
 }

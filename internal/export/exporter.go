@@ -51,11 +51,10 @@ type Result struct {
 	SetAside    string
 	WhySetAside error
 	Took        Steps
-	// Of a recovery: the plan was inferred from footers that do not say its
-	// size, so what lies behind its last chunk is not known; and how many footer
-	// files were refused.
-	Inferred bool
-	Refused  int
+	// Of a recovery: all that is known comes from footers, which do not name the
+	// data set; and how many footer files were refused.
+	FootersOnly bool
+	Refused     int
 }
 
 // Open reads what earlier exports of the run have left, and removes what died

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
 )
@@ -35,7 +36,7 @@ func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk, sel p
 		}
 		path := t.ChunkFooter(i)
 		line = append(line, '\n')
-		if old, err := safefile.Read(path, maxFooterFile); err == nil && bytes.Equal(old, line) {
+		if old, err := safefile.Read(path, ledger.MaxFooterFile); err == nil && bytes.Equal(old, line) {
 			continue
 		}
 		// One directory after the other: an output directory that was deleted

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -67,15 +68,10 @@ func (s *slot) refresh() error {
 	if old.info != nil && sameFile(old.info, info) {
 		return nil
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is %s (want a plain file, or nothing)", s.path, kindOf(info.Mode()))
-	}
 	now := &state{info: info, known: old.known, file: old.file}
-	if now.foreign = s.read(now); errors.Is(now.foreign, perf.ErrSchema) {
-		return fmt.Errorf("%s: %w", s.path, now.foreign)
-	}
-	if errIO := (*fs.PathError)(nil); errors.As(now.foreign, &errIO) {
-		return errIO
+	now.foreign = s.read(now)
+	if errIO := (*fs.PathError)(nil); !info.Mode().IsRegular() || errors.Is(now.foreign, perf.ErrSchema) || errors.As(now.foreign, &errIO) {
+		return now.foreign
 	}
 	s.state.Store(now)
 	return nil
@@ -83,19 +79,12 @@ func (s *slot) refresh() error {
 
 // read adds the file at s.path to now.
 func (s *slot) read(now *state) error {
-	if now.info.Size() > perf.MaxBytes {
-		return fmt.Errorf("it has %d bytes (at most %d)", now.info.Size(), perf.MaxBytes)
-	}
-	b, err := os.ReadFile(s.path)
+	f, sha, ok, err := ledger.ReadFile(s.path, s.id)
 	if err != nil {
 		return err
 	}
-	f, err := perf.ParseVerified(b)
-	if err != nil {
-		return err
-	}
-	if f.Report.RunID != s.id {
-		return fmt.Errorf("it is of run %s: %w", f.Report.RunID, perf.ErrOtherRun)
+	if !ok {
+		return &fs.PathError{Op: "open", Path: s.path, Err: fs.ErrNotExist} // it went meanwhile
 	}
 	if now.known {
 		if err := perf.SameRun(now.file.Report, f.Report); err != nil {
@@ -107,7 +96,7 @@ func (s *slot) read(now *state) error {
 		f.Report = f.Report.Inherit(now.file.Report)
 		f.Report.Selection = perf.HoldingOf(f.Chunks, f.Report.Selection, now.file.Report.Selection)
 	}
-	now.known, now.file, now.sha256 = true, f, digest(b)
+	now.known, now.file, now.sha256 = true, f, sha
 	return nil
 }
 
@@ -120,25 +109,10 @@ func verifyFile(path string) error {
 	return perf.Verify(b)
 }
 
-func digest(b []byte) string {
-	d := sha256.Sum256(b)
-	return hex.EncodeToString(d[:])
-}
-
 // sameFile compares identity, size and time of change, so that a file that
 // somebody else wrote or edited is seen.
 func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
-func kindOf(m os.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "a directory"
-	case m&os.ModeSymlink != 0:
-		return "a symbolic link"
-	}
-	return "a special file"
 }
 
 // improves reports whether r and chunks say of a complete run what its file

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
@@ -26,11 +27,12 @@ type RecoverConfig struct {
 	// Lock is the target's; whoever recovers holds it. It is not needed with
 	// Output.
 	Lock *Lock
-	// Dirs hold footers: see Collect. One that does not exist is an error.
+	// Dirs hold footers: see ledger.AddFooters. One that does not exist is an
+	// error.
 	Dirs []string
 	// Found is what the run's bus holds, as its coordinator would export it;
 	// nil: the bus was not read.
-	Found *perf.File
+	Found *ledger.Account
 	// Artifacts are further readers of what attempts left, besides the
 	// attempts' directories in Dirs and in the target's state directory.
 	Artifacts []selection.ArtifactReader
@@ -89,7 +91,7 @@ func Recover(ctx context.Context, cfg RecoverConfig) (Result, error) {
 type recovery struct {
 	RecoverConfig
 	exporter *Exporter // nil with an Output
-	sources
+	ledger   *ledger.Ledger
 }
 
 // begin reads what does not change any more once the coordinator is dead.
@@ -97,21 +99,27 @@ func (cfg RecoverConfig) begin() (*recovery, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	r := &recovery{RecoverConfig: cfg}
-	var err error
+	r := &recovery{RecoverConfig: cfg, ledger: ledger.New(cfg.Target.RunID)}
 	if cfg.Output == "" {
+		var err error
 		if r.exporter, err = Open(cfg.Lock, cfg.Target, cfg.Config); err != nil {
 			return nil, err
 		}
-		r.file, r.hasFile = r.exporter.Last()
-	} else if r.file, r.hasFile, err = ReadExport(cfg.Target.Perf(), cfg.Target.RunID); err != nil {
+		if f, ok := r.exporter.Last(); ok {
+			if err := r.ledger.Add(ledger.Account{From: ledger.PerfFile, File: f}); err != nil {
+				return nil, err
+			}
+		}
+	} else if err := r.ledger.AddFile(ledger.PerfFile, cfg.Target.Perf()); err != nil {
 		cfg.Logger.Warn("the perf file is not used", "error", err)
 	}
-	if r.backup, r.hasBackup, err = ReadBackup(cfg.Target); err != nil {
+	if err := r.ledger.AddFile(ledger.Backup, cfg.Target.Backup()); errors.Is(err, perf.ErrOtherRun) {
+		return nil, err
+	} else if err != nil {
 		cfg.Logger.Warn("the footer backup is not used", "error", err)
 	}
 	if cfg.Found != nil {
-		if err := r.addFound(*cfg.Found); err != nil {
+		if err := r.ledger.Add(*cfg.Found); err != nil {
 			return nil, err
 		}
 	}
@@ -120,42 +128,22 @@ func (cfg RecoverConfig) begin() (*recovery, error) {
 
 // end adds the footers and writes.
 func (r *recovery) end(ctx context.Context) (Result, error) {
-	if r.exporter != nil && r.hasFile && r.file.Totals.Outcome == perf.OutcomeComplete {
-		return r.write(ctx, r.file.Report, r.file.Chunks, nil)
+	if f, ok := r.ledger.Of(ledger.PerfFile); r.exporter != nil && ok && f.Totals.Outcome == perf.OutcomeComplete {
+		return r.write(ctx, f.Report, f.Chunks)
 	}
-	known, knownAt, err := r.known()
-	if err != nil {
-		return Result{}, err
-	}
-	c := newCollector(r.Target.RunID, known.Chunks, knownAt)
-	c.planned = len(known.Chunks) > 0 && !known.Guessed()
-	if known.Measured() {
-		c.only(known.Report.Incarnation)
-	}
-	if err := c.walk(ctx, r.Dirs); err != nil {
-		if ctx.Err() != nil {
+	if err := r.ledger.AddFooters(ctx, r.Dirs); err != nil {
+		if partly := (*ledger.PartlyRead)(nil); !errors.As(err, &partly) {
 			return Result{}, err
 		}
-		r.Logger.Warn("not all footers could be looked at", "error", err)
+		r.Logger.Warn("not all footers could be read", "error", err)
 	}
-	chunks, err := c.chunks()
-	if err != nil {
-		return Result{}, err
-	}
-	if !r.hasFile && !r.hasBackup && len(chunks) == 0 && r.Session.Session == 0 {
+	if !r.ledger.Known() && r.Session.Session == 0 {
 		return Result{}, fmt.Errorf("%w: there is no %s, no %s, and no footer of it in %s", ErrNothing,
 			r.Target.Perf(), r.Target.Backup(), orNone(strings.Join(r.Dirs, ", ")))
 	}
-	report := r.report(known.Report, chunks)
-	if c.met && !c.isOnly {
-		report.Incarnation = c.incarnation
-	}
-	report.FootersRefused = max(report.FootersRefused, int64(c.refused)) // the same ones each time
-	if !c.planned {
-		report.Data.Bars = c.dataBars
-	}
-	res, err := r.write(ctx, report, chunks, c.dirs)
-	res.Inferred, res.Refused = !c.planned && c.dataBars == 0 && len(chunks) > 0, c.refused
+	report := r.ledger.Recovered(ledger.Recovery{PID: os.Getpid(), Now: time.Now(), Died: r.Died, Session: r.Session, Env: r.Env})
+	res, err := r.write(ctx, report, r.ledger.File().Chunks)
+	res.FootersOnly, res.Refused = r.ledger.FootersOnly(), r.ledger.Refused()
 	return res, err
 }
 
@@ -208,7 +196,7 @@ func samePath(a, b string) bool {
 
 // selection selects the run's trades. Where it cannot, each chunk's own counts
 // stand.
-func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []perf.Chunk, dirs map[string]string) perf.Selection {
+func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []perf.Chunk) perf.Selection {
 	if sel := report.Selection; sel.Settled() && sel.Holds(chunks) {
 		if r.exporter == nil { // the file stands in another directory
 			sel.Trades.File, sel.Trades.SHA256 = "", ""
@@ -218,7 +206,7 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 	s := selection.Selector{
 		Files: r.Target.TradeFiles(), Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
 		Bars: r.Bars, NoFiles: r.exporter == nil, Replace: r.Config.Replacer(r.Target.RunID), Logger: r.Logger,
-		Artifacts: append([]selection.ArtifactReader{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: dirs}}, r.Artifacts...),
+		Artifacts: append([]selection.ArtifactReader{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: r.ledger.Artifacts()}}, r.Artifacts...),
 	}
 	if s.Bars == nil {
 		s.Bars = NewDataFile(report.Data)
@@ -230,9 +218,8 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 	return sel
 }
 
-// write writes the recovery. dirs are attempts' directories, by the digests of
-// their artifacts.
-func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.Chunk, dirs map[string]string) (Result, error) {
+// write writes the recovery.
+func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.Chunk) (Result, error) {
 	if len(report.PolicyValues) == 0 && report.Policy.Content != "" {
 		values, fill, err := policyValues(r.Target, report, r.Policy)
 		if err != nil {
@@ -242,7 +229,7 @@ func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.
 	}
 	if r.exporter == nil {
 		s := slot{path: r.Output, id: r.Target.RunID, cfg: r.Config}
-		report.Selection = r.selection(ctx, report, chunks, dirs)
+		report.Selection = r.selection(ctx, report, chunks)
 		res, err := s.export(ctx, report, chunks, true)
 		if err != nil && !errors.Is(err, ErrComplete) {
 			return res, &NotExported{Err: err}
@@ -253,7 +240,7 @@ func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.
 	res, err := r.exporter.Export(ctx, report, chunks)
 	if err == nil || errors.Is(err, ErrComplete) {
 		last, _ := r.exporter.Last()
-		report.Selection = r.selection(ctx, last.Report, last.Chunks, dirs)
+		report.Selection = r.selection(ctx, last.Report, last.Chunks)
 		var final Result
 		final, err = r.exporter.ExportFinal(ctx, report, chunks)
 		final.SetAside, final.WhySetAside = res.SetAside, res.WhySetAside

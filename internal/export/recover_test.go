@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -63,7 +64,7 @@ func TestRecover(t *testing.T) {
 	res := recovered(t, cfg)
 	f := read(t, tg.Perf())
 	r := f.Report
-	if got := f.Totals.Coverage.ReplayedBars; got != 230 || res.Totals.Coverage.ReplayedBars != 230 || res.Refused != 1 || res.Inferred {
+	if got := f.Totals.Coverage.ReplayedBars; got != 230 || res.Totals.Coverage.ReplayedBars != 230 || res.Refused != 1 || res.FootersOnly {
 		t.Errorf("%d bars, %+v", got, res)
 	}
 	var statuses []footer.Status
@@ -137,7 +138,7 @@ func TestRecoverWithTheBus(t *testing.T) {
 	for i, sec := range []int{80, 91} {
 		putFooter(t, tg.WorkDir(), anEnd(t, i, 30, 1, footer.StatusStopped, sec))
 	}
-	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{tg.WorkDir()}, Found: &found})
+	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{tg.WorkDir()}, Found: &ledger.Account{From: ledger.Bus, File: found, HeardAt: tenPast(90)}})
 	f := read(t, tg.Perf())
 	var got []string
 	for _, c := range f.Chunks {
@@ -147,7 +148,7 @@ func TestRecoverWithTheBus(t *testing.T) {
 		t.Errorf("%v in %v, want %s in 30s", got, f.Report.Wall, want)
 	}
 	found.Report.Data.SHA256 = "d2"
-	if _, err := export.Recover(t.Context(), export.RecoverConfig{Target: tg, Lock: l, Found: &found, Logger: quiet()}); !errors.Is(err, perf.ErrOtherRun) {
+	if _, err := export.Recover(t.Context(), export.RecoverConfig{Target: tg, Lock: l, Found: &ledger.Account{From: ledger.Bus, File: found}, Logger: quiet()}); !errors.Is(err, perf.ErrOtherRun) {
 		t.Errorf("a bus of other data: %v", err)
 	}
 }
@@ -240,45 +241,77 @@ func TestRecoverOutcome(t *testing.T) {
 func TestRecoverFromFootersAlone(t *testing.T) {
 	tg := target(t)
 	l := locked(t, tg)
+	f := func(idx int, first, end int64) footer.Footer {
+		f := bordered(t, idx, first, end)
+		f.ChunksTotal, f.DataBars = 5, 43
+		return f
+	}
 	dir := t.TempDir()
-	f0, f1, f4 := bordered(t, 0, 0, 10), bordered(t, 1, 10, 17), bordered(t, 4, 30, 40)
-	putFooter(t, dir, f0)
-	putFooter(t, dir, f4)
+	putFooter(t, dir, f(0, 0, 10))
+	putFooter(t, dir, f(4, 40, 43))
 	cfg := export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{dir}, Env: perf.EnvInfo{Host: "here"}}
 	res := recovered(t, cfg)
-	f := read(t, tg.Perf())
-	if !res.Inferred || shape(f.Chunks) != "0-10* 10-17 17-24 24-30 30-40*" {
-		t.Errorf("%+v: %s", res, shape(f.Chunks))
+	got := read(t, tg.Perf())
+	if !res.FootersOnly || shape(got.Chunks) != "0-10* 10-20 20-30 30-40 40-43*" {
+		t.Errorf("%+v: %s", res, shape(got.Chunks))
 	}
-	if r := f.Report; r.Data.Bars != 0 || r.Env.Host != "here" || r.Env.Engine != "builtin" || r.WorkersSeen != 1 || fmt.Sprint(r.Hosts) != "[box]" || r.Wall != 0 {
+	if r := got.Report; r.Data.Bars != 43 || r.Data.SHA256 != "" || r.Env.Host != "here" || r.Env.Engine != "builtin" || r.WorkersSeen != 1 || fmt.Sprint(r.Hosts) != "[box]" || r.Wall != 0 {
 		t.Errorf("%+v", r)
 	}
-	// The borders that were guessed give way to what comes later.
+	// What comes later is added to the file.
 	other := t.TempDir()
-	f1.EndBar, f1.PlannedBars = 16, 6
-	putFooter(t, other, f1)
+	putFooter(t, other, f(1, 10, 20))
 	cfg.Dirs = []string{other}
 	recovered(t, cfg)
-	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-16* 16-23 23-30 30-40*" {
+	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-20* 20-30 30-40 40-43*" {
 		t.Errorf("%s", got)
 	}
-	// And to the run's own plan, without losing a bar.
+	// The run itself does not lose a bar.
 	e, err := export.Open(l, tg, export.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := []perf.Chunk{{Planned: 10}, {Idx: 1, Planned: 6}, {Idx: 2, Planned: 5}, {Idx: 3, Planned: 9}, {Idx: 4, Planned: 10}, {Idx: 5, Planned: 60}}
+	plan := []perf.Chunk{{Planned: 10}, {Idx: 1, Planned: 10}, {Idx: 2, Planned: 10}, {Idx: 3, Planned: 10}, {Idx: 4, Planned: 3}}
 	exported(t, e, plan[:0])
 	r := aReport(1)
+	r.Data.Bars = 43
 	if _, err := e.ExportFinal(t.Context(), r, plan); err != nil {
 		t.Fatal(err)
 	}
-	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-16* 16-21 21-30 30-40* 40-100" {
+	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{dir, other}})
+	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-20* 20-30 30-40 40-43*" {
 		t.Errorf("%s", got)
 	}
-	// What was guessed before is fitted in, wherever it comes from.
-	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{dir, other}})
-	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-16* 16-21 21-30 30-40* 40-100" {
+}
+
+// An earlier release inferred plans that footers did not name. What its files hold
+// gives way to the run's own plan, without losing a bar.
+func TestRecoverFromAGuessedPlan(t *testing.T) {
+	tg := target(t)
+	l := locked(t, tg)
+	guess := aReport(0)
+	chunks := theChunks(t, 1, -1, -1)
+	for i, planned := range []int64{10, 7, 13} {
+		chunks[i].Planned = planned
+	}
+	line, err := perf.EncodeChunk(bordered(t, 0, 0, 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunks[0].Line = line
+	write(t, tg.Perf(), appended(t, guess, chunks))
+	recovered(t, export.RecoverConfig{Target: tg, Lock: l})
+	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-17 17-30" {
+		t.Errorf("%s", got)
+	}
+	e, err := export.Open(l, tg, export.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.ExportFinal(t.Context(), aReport(1), []perf.Chunk{{Planned: 10}, {Idx: 1, Planned: 20}, {Idx: 2, Planned: 70}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := shape(read(t, tg.Perf()).Chunks); got != "0-10* 10-30 30-100" {
 		t.Errorf("%s", got)
 	}
 }

@@ -74,6 +74,7 @@ func TestInvariant5_AnySequence(t *testing.T) {
 					status = footer.StatusOK
 				}
 				f := anEnd(t, rapid.IntRange(0, n-1).Draw(rt, "idx"), bars, rapid.Int64Range(1, 50).Draw(rt, "attempt"), status, 0)
+				f.ChunksTotal, f.DataBars = n, n*chunkBars
 				path := filepath.Join(tg.WorkDir(), "r1", "chunk_"+f.ChunkID, fmt.Sprintf("attempt_%d", f.Attempt), "chunk_footer.json")
 				if _, err := os.Stat(path); err == nil {
 					continue

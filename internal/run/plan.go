@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"slices"
 )
 
 // MaxChunks bounds a plan. It is far above any use and keeps a plan that came
@@ -104,6 +105,27 @@ func (p Plan) border(i int) int64 {
 	hi, lo := bits.Mul64(uint64(i), uint64(p.Bars))
 	q, _ := bits.Div64(hi, lo, uint64(p.Chunks))
 	return int64(q)
+}
+
+// PlansWith are the plans of so many chunks and bars that cut chunk c as it is
+// cut: at most one by each rule, the even one first. A chunk that no rule cuts
+// has none.
+func PlansWith(c Chunk, chunks int, bars int64, order Order) []Plan {
+	if c.Idx < 0 || c.Idx >= chunks {
+		return nil
+	}
+	chunkBars := c.Bars.Len()
+	if last := c.Idx == chunks-1; last && c.Idx > 0 { // it has the rest
+		chunkBars = c.Bars.First / int64(c.Idx)
+	}
+	var plans []Plan
+	for _, rule := range []int64{0, chunkBars} {
+		p, err := NewPlan(bars, chunks, rule, order)
+		if err == nil && p.Chunks == chunks && p.Chunk(c.Idx) == c && !slices.Contains(plans, p) {
+			plans = append(plans, p)
+		}
+	}
+	return plans
 }
 
 // Published yields the chunk indices in the plan's order of publication, each

@@ -224,3 +224,40 @@ func TestPublishedStopsEarly(t *testing.T) {
 		}
 	}
 }
+
+// A chunk's borders and its plan's size are enough for all borders, whichever rule
+// cut them.
+func TestPlansWith(t *testing.T) {
+	for bars := int64(1); bars <= 60; bars++ {
+		var plans []Plan
+		for n := 1; n <= int(bars); n++ {
+			for _, chunkBars := range []int64{0, int64(n)} {
+				p, err := NewPlan(bars, n, chunkBars, OrderSpread)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plans = append(plans, p)
+			}
+		}
+		for _, p := range plans {
+			for i := range p.Chunks {
+				with := PlansWith(p.Chunk(i), p.Chunks, bars, OrderSpread)
+				if !slices.Contains(with, p) && (p.ChunkBars == 0 || p.Chunks > 1) {
+					t.Fatalf("%+v is not found by its chunk %d: %+v", p, i, with)
+				}
+				for _, q := range with {
+					for k := range p.Chunks {
+						if q.Chunk(k) != p.Chunk(k) {
+							t.Fatalf("by chunk %d %+v is taken for %+v, which cuts chunk %d otherwise", i, p, q, k)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, c := range []Chunk{{Idx: -1}, {Idx: 4, Bars: BarRange{First: 75, End: 100}}, {Idx: 1, Bars: BarRange{First: 7, End: 50}}, {Idx: 0}, {Idx: 2, Bars: BarRange{First: 60, End: 40}}} {
+		if p := PlansWith(c, 4, 100, OrderSpread); p != nil {
+			t.Errorf("%+v is taken for a chunk of %+v", c, p)
+		}
+	}
+}

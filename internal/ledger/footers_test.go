@@ -1,4 +1,4 @@
-package export_test
+package ledger_test
 
 import (
 	"bytes"
@@ -8,68 +8,43 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 )
 
-// anEnd is the footer of an attempt at chunk idx that has ended so, at the
-// given second past ten.
-func anEnd(tb testing.TB, idx int, bars, attempt int64, status footer.Status, sec int) footer.Footer {
-	f := aChunk(tb, idx, bars).Line.Footer()
-	f.Status, f.Final, f.Attempt, f.Seq = status, status == footer.StatusOK, attempt, bars+1
-	f.Timestamp = tenPast(sec).Format(time.RFC3339Nano)
-	if status == footer.StatusFailed {
-		f.Error, f.ErrorTraceback = fmt.Sprintf("attempt %d failed", attempt), "trace"
-	}
-	return f
-}
-
-func tenPast(sec int) time.Time { return time.Date(2026, 11, 24, 10, 0, sec, 0, time.UTC) }
-
-func jsonOf(tb testing.TB, f footer.Footer) []byte {
+// ledgerOf is what a backup of at knows of the run; without chunks there is none.
+func ledgerOf(tb testing.TB, known []perf.Chunk, at time.Time) *ledger.Ledger {
 	tb.Helper()
-	b, err := f.AppendJSON(nil)
-	if err != nil {
+	l := ledger.New("r1")
+	if known == nil {
+		return l
+	}
+	r := aReport(len(known))
+	r.Timestamp = at
+	if err := l.Add(ledger.Account{From: ledger.Backup, File: perf.File{Report: r, Totals: r.Count(known), Chunks: known}}); err != nil {
 		tb.Fatal(err)
 	}
-	return append(b, '\n')
-}
-
-// putFooter writes a footer where a worker would.
-func putFooter(tb testing.TB, dir string, f footer.Footer) {
-	tb.Helper()
-	putFile(tb, filepath.Join(dir, f.RunID, "chunk_"+f.ChunkID, fmt.Sprintf("attempt_%d", f.Attempt), "chunk_footer.json"), jsonOf(tb, f))
-}
-
-func putFile(tb testing.TB, path string, b []byte) {
-	tb.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.WriteFile(path, b, 0o644); err != nil {
-		tb.Fatal(err)
-	}
+	return l
 }
 
 func collected(tb testing.TB, dirs []string, known []perf.Chunk, knownAt time.Time) ([]perf.Chunk, int) {
 	tb.Helper()
-	chunks, refused, err := export.Collect(tb.Context(), "r1", nil, dirs, known, knownAt)
-	if err != nil {
+	l := ledgerOf(tb, known, knownAt)
+	if err := l.AddFooters(tb.Context(), dirs); err != nil {
 		tb.Fatal(err)
 	}
-	return chunks, refused
+	return l.File().Chunks, l.Refused()
 }
 
 // One chunk; what the backup of ten past 30 says of it; what files say.
-func TestCollectStatus(t *testing.T) {
+func TestStatusOfAChunkWithFooters(t *testing.T) {
 	chunk := func(status footer.Status, bars int64, err string) perf.Chunk {
 		c := aChunk(t, 0, bars)
 		c.Status, c.Error = status, err
@@ -131,7 +106,7 @@ func TestCollectStatus(t *testing.T) {
 }
 
 // Every place where a footer of the run may lie, and only those.
-func TestCollectLooks(t *testing.T) {
+func TestInvariant3_WhichFilesAreFooters(t *testing.T) {
 	f := anEnd(t, 0, 60, 1, footer.StatusStopped, 1)
 	good := jsonOf(t, f)
 	with := func(change func(*footer.Footer)) []byte {
@@ -210,7 +185,7 @@ func TestCollectLooks(t *testing.T) {
 }
 
 // Attempts that an ok footer outranks are not read; later ones are.
-func TestCollectPassesOverOutranked(t *testing.T) {
+func TestOutrankedAttemptsAreNotRead(t *testing.T) {
 	dir := t.TempDir()
 	for _, n := range []string{"attempt_1", "attempt_2", "attempt_x"} {
 		putFile(t, filepath.Join(dir, "chunk_0", n, "chunk_footer.json"), []byte("garbage"))
@@ -236,101 +211,24 @@ func TestCollectPassesOverOutranked(t *testing.T) {
 	}
 }
 
-func TestCollectErrors(t *testing.T) {
+func TestFootersThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	putFooter(t, dir, anEnd(t, 0, 60, 1, footer.StatusStopped, 1))
-	chunks, _, err := export.Collect(t.Context(), "r1", nil, []string{filepath.Join(dir, "none"), dir}, nil, time.Time{})
-	if !errors.Is(err, os.ErrNotExist) || len(chunks) != 1 || chunks[0].Line.Bars() != 60 {
-		t.Errorf("a directory is missing: %v, %v", chunks, err)
+	putFooter(t, dir, sized(1, 100, anEnd(t, 0, 60, 1, footer.StatusStopped, 1)))
+	l := ledger.New("r1")
+	err := l.AddFooters(t.Context(), []string{filepath.Join(dir, "none"), dir})
+	if partly := (*ledger.PartlyRead)(nil); !errors.As(err, &partly) || !errors.Is(err, os.ErrNotExist) || l.ReplayedBars() != 60 {
+		t.Errorf("a directory is missing: %v, %d bars", err, l.ReplayedBars())
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTest)
-	if _, _, err := export.Collect(ctx, "r1", nil, []string{dir}, nil, time.Time{}); !errors.Is(err, errTest) {
+	if err := l.AddFooters(ctx, []string{dir}); !errors.Is(err, errTest) {
 		t.Errorf("%v", err)
-	}
-}
-
-// bordered is a footer of chunk idx with these borders.
-func bordered(tb testing.TB, idx int, first, end int64) footer.Footer {
-	f := anEnd(tb, max(idx, 0), 1, 1, footer.StatusStopped, 1)
-	f.FirstBar, f.EndBar, f.PlannedBars = first, end, end-first
-	return f
-}
-
-// shape tells the borders of all chunks, with a star for those that something
-// was measured of.
-func shape(chunks []perf.Chunk) string {
-	var b strings.Builder
-	first := int64(0)
-	for _, c := range chunks {
-		star := ""
-		if !c.Line.IsZero() {
-			star = "*"
-		}
-		fmt.Fprintf(&b, " %d-%d%s", first, first+c.Planned, star)
-		first += c.Planned
-	}
-	return strings.TrimPrefix(b.String(), " ")
-}
-
-func TestCollectInfersThePlan(t *testing.T) {
-	f := func(idx int, first, end int64) footer.Footer { return bordered(t, idx, first, end) }
-	of := func(chunks, bars int64, f footer.Footer) footer.Footer {
-		f.ChunksTotal, f.DataBars = chunks, bars
-		return f
-	}
-	for name, c := range map[string]struct {
-		files   []footer.Footer
-		want    string
-		refused int
-	}{
-		"nothing":                                   {nil, "", 0},
-		"all of it":                                 {[]footer.Footer{f(0, 0, 40), f(1, 40, 70), f(2, 70, 75)}, "0-40* 40-70* 70-75*", 0},
-		"evenly dealt, the last one":                {[]footer.Footer{f(3, 75, 100)}, "0-25 25-50 50-75 75-100*", 0},
-		"evenly dealt, odd":                         {[]footer.Footer{f(1, 3, 6), f(2, 6, 10)}, "0-3 3-6* 6-10*", 0},
-		"chunks of 30 bars":                         {[]footer.Footer{f(1, 30, 60), f(3, 90, 95)}, "0-30 30-60* 60-90 90-95*", 0},
-		"no rule":                                   {[]footer.Footer{f(0, 0, 10), f(3, 17, 20)}, "0-10* 10-14 14-17 17-20*", 0},
-		"no rule, the first missing":                {[]footer.Footer{f(2, 5, 9)}, "0-3 3-5 5-9*", 0},
-		"two plans, the larger stays":               {[]footer.Footer{f(0, 0, 10), f(1, 10, 20), f(2, 20, 30), f(1, 15, 30)}, "0-10* 10-20* 20-30*", 1},
-		"one that spans all":                        {[]footer.Footer{f(0, 0, 10), f(1, 10, 1000), f(2, 20, 30), f(3, 30, 40)}, "0-10* 10-20 20-30* 30-40*", 1},
-		"a hole without room":                       {[]footer.Footer{f(0, 0, 10), f(1, 10, 20), f(4, 21, 30)}, "0-10* 10-20*", 1},
-		"chunk 0 elsewhere":                         {[]footer.Footer{f(0, 5, 10), f(1, 10, 20)}, "0-10 10-20*", 1},
-		"more chunks than bars":                     {[]footer.Footer{f(5, 3, 10)}, "", 1},
-		"no bars":                                   {[]footer.Footer{f(1, 10, 10)}, "", 1},
-		"very far away":                             {[]footer.Footer{f(1, 1<<53, 1<<53+100)}, "", 1},
-		"one tells the plan":                        {[]footer.Footer{of(4, 100, f(1, 25, 50))}, "0-25 25-50* 50-75 75-100", 0},
-		"one tells chunks of 30 bars":               {[]footer.Footer{of(4, 95, f(1, 30, 60))}, "0-30 30-60* 60-90 90-95", 0},
-		"the last one tells it":                     {[]footer.Footer{of(4, 95, f(3, 90, 95))}, "0-30 30-60 60-90 90-95*", 0},
-		"told, and no rule":                         {[]footer.Footer{of(4, 100, f(1, 7, 50))}, "0-7 7-50* 50-75 75-100", 0},
-		"told, and of a version that tells nothing": {[]footer.Footer{of(4, 100, f(1, 25, 50)), f(0, 0, 25), f(4, 100, 125)}, "0-25* 25-50* 50-75 75-100", 1},
-		"told otherwise by one":                     {[]footer.Footer{of(4, 100, f(0, 0, 25)), of(4, 100, f(1, 25, 50)), of(5, 125, f(2, 50, 75))}, "0-25* 25-50* 50-75 75-100", 1},
-		"told, and beyond it":                       {[]footer.Footer{of(2, 50, f(0, 0, 25)), of(2, 50, f(2, 50, 75))}, "0-25* 25-50", 1},
-		"told, and no room behind it":               {[]footer.Footer{of(4, 100, f(0, 0, 25)), of(4, 100, f(1, 25, 99))}, "0-25* 25-50 50-75 75-100", 1},
-		"told too much":                             {[]footer.Footer{of(1<<40, 1<<50, f(1, 25, 50)), of(4, 3, f(1, 25, 50)), of(0, 9, f(1, 25, 50))}, "", 3},
-		"the last, and not the end":                 {[]footer.Footer{of(2, 50, f(0, 0, 25)), of(2, 50, f(1, 25, 40))}, "0-25* 25-50", 1},
-		"as far as can be":                          {[]footer.Footer{f(1, 1<<53-100, 1<<53)}, "0-9007199254740892 9007199254740892-9007199254740992*", 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			for i, f := range c.files {
-				putFile(t, filepath.Join(dir, fmt.Sprint(i), "chunk_footer.json"), jsonOf(t, f))
-			}
-			chunks, refused := collected(t, []string{dir}, nil, time.Time{})
-			if got := shape(chunks); got != c.want || refused != c.refused {
-				t.Errorf("%s, %d refused; want %s, %d", got, refused, c.want, c.refused)
-			}
-			if b, err := perf.Append(nil, aReport(0), chunks); err != nil {
-				t.Error(err)
-			} else if err := perf.Verify(b); err != nil {
-				t.Error(err)
-			}
-		})
 	}
 }
 
 // Any set of footers, in any directories in any order, gives the same chunks:
 // no bar more than planned, and for each chunk the footer that the rule says.
-func TestCollectLaws(t *testing.T) {
+func TestInvariant2_AnyOrderOfFooters(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		const n = 3
 		dir := t.TempDir()
@@ -357,7 +255,7 @@ func TestCollectLaws(t *testing.T) {
 			if bars < chunkBars {
 				status = rapid.SampledFrom([]footer.Status{footer.StatusStopped, footer.StatusFailed}).Draw(rt, "status")
 			}
-			f := anEnd(t, rapid.IntRange(0, n-1).Draw(rt, "idx"), bars, rapid.Int64Range(1, 2).Draw(rt, "attempt"), status, rapid.IntRange(0, 59).Draw(rt, "sec"))
+			f := sized(n, n*chunkBars, anEnd(t, rapid.IntRange(0, n-1).Draw(rt, "idx"), bars, rapid.Int64Range(1, 2).Draw(rt, "attempt"), status, rapid.IntRange(0, 59).Draw(rt, "sec")))
 			putFile(t, filepath.Join(rapid.SampledFrom(dirs).Draw(rt, "dir"), fmt.Sprint(k), "chunk_footer.json"), jsonOf(t, f))
 			line := func() perf.Encoded { e, _ := perf.EncodeChunk(f); return e }()
 			if b := &best[f.ChunkIdx]; b.IsZero() || footer.Outranks(line.Footer(), b.Footer()) {
@@ -394,25 +292,27 @@ func TestCollectLaws(t *testing.T) {
 
 // Any file in a footer's place: nothing is invented, and what is collected can
 // be exported and verified.
-func FuzzCollect(f *testing.F) {
+func FuzzFooterFile(f *testing.F) {
 	f.Add(jsonOf(f, anEnd(f, 0, 60, 1, footer.StatusStopped, 1)), true)
 	f.Add(jsonOf(f, anEnd(f, 2, 100, 1, footer.StatusOK, 1)), false)
-	f.Add(jsonOf(f, bordered(f, 1, 1<<52, 1<<53)), false)
+	f.Add(jsonOf(f, sized(2, 1<<53, bordered(f, 1, 1<<52, 1<<53))), false)
+	f.Add(jsonOf(f, sized(1<<20, 1<<53, bordered(f, 1, 1<<33, 1<<34))), false)
 	f.Add([]byte(`{"run_id":"r1","chunk_id":"0"}`), false)
 	f.Add([]byte("null"), true)
 	f.Fuzz(func(t *testing.T, b []byte, planned bool) {
 		dir := t.TempDir()
 		putFile(t, filepath.Join(dir, "chunk_0", "chunk_footer.json"), b)
-		putFooter(t, filepath.Join(dir, "work"), anEnd(t, 0, 37, 1, footer.StatusStopped, 1))
+		putFooter(t, filepath.Join(dir, "work"), sized(3, 300, anEnd(t, 0, 37, 1, footer.StatusStopped, 1)))
 		var known []perf.Chunk
 		r := aReport(0)
 		if planned {
 			known, r = theChunks(t, -1, 50, -1), aReport(3)
 		}
-		chunks, refused, err := export.Collect(t.Context(), "r1", nil, []string{dir}, known, tenPast(30))
-		if err != nil {
+		l := ledgerOf(t, known, tenPast(30))
+		if err := l.AddFooters(t.Context(), []string{dir}); err != nil {
 			t.Fatal(err)
 		}
+		chunks, refused := l.File().Chunks, l.Refused()
 		if len(chunks) == 0 && refused == 0 || planned && len(chunks) != 3 {
 			t.Fatalf("%d chunks, %d refused", len(chunks), refused)
 		}

@@ -1,4 +1,4 @@
-package export
+package ledger
 
 import (
 	"cmp"
@@ -24,44 +24,24 @@ import (
 const (
 	maxCollectDepth   = 5
 	maxCollectEntries = 8 << 20 // files and directories, of all directories
-	maxFooterFile     = 4 * footer.MaxEncodedBytes
-	footerFile        = "chunk_footer.json"
 	maxBars           = 1 << 53 // a bar's index is exact as a JSON number
 )
 
-// Collect returns what is known of each chunk of run id, from known, which an
-// export or a backup of knownAt has said, and from the chunk_footer.json files
-// below dirs: a worker's work directory, a readers' directory of the run, or
-// several of them in one. known fixes the plan; where it is empty the plan is
-// inferred from the footers, as infer says.
-//
-// Footers of other incarnations than of are passed over; nil: all must be of
-// one, whichever it is.
-//
-// Files are not trusted. One that is none of this run's footers, is too large,
-// or does not fit the plan is counted in refused; footers of other runs are
-// passed over. Links are not followed. Neither the order of dirs nor that in
-// them changes the result.
-//
-// An error means that something could not be looked at (a directory that is
-// missing or cannot be read, too many files); the chunks hold all that was.
-func Collect(ctx context.Context, id run.ID, of *run.Incarnation, dirs []string, known []perf.Chunk, knownAt time.Time) (chunks []perf.Chunk, refused int, err error) {
-	c := newCollector(id, known, knownAt)
-	c.planned = len(known) > 0
-	if of != nil {
-		c.only(*of)
-	}
-	err = c.walk(ctx, dirs)
-	chunks, err2 := c.chunks()
-	if err := errors.Join(err, err2); err != nil {
-		return chunks, c.refused, fmt.Errorf("collecting the footers of run %s: %w", id, err)
-	}
-	return chunks, c.refused, nil
-}
+// FooterFile is the name of the file in which an attempt's directory, and a
+// chunk's for readers, hold its footer. It has at most MaxFooterFile bytes.
+const (
+	FooterFile    = "chunk_footer.json"
+	MaxFooterFile = 4 * footer.MaxEncodedBytes
+)
 
-// place is the place of a chunk in the data set: bars [first, end).
-type place struct {
-	idx, first, end int64
+// ReadFooter reads the footer in the file at path. Nothing but its form is
+// checked.
+func ReadFooter(path string) (footer.Footer, error) {
+	b, err := safefile.Read(path, MaxFooterFile)
+	if err != nil {
+		return footer.Footer{}, err
+	}
+	return footer.DecodeJSON(b)
 }
 
 // found is what files say of a chunk.
@@ -79,7 +59,7 @@ type ending struct {
 	err, trace   string
 }
 
-// collector gathers footers.
+// collector gathers footers of one run.
 type collector struct {
 	id run.ID
 	// incarnation is that of the run, if isOnly, else that of the first footer;
@@ -90,30 +70,19 @@ type collector struct {
 
 	known   []perf.Chunk
 	knownAt time.Time
-	planned bool // known is the plan; false: it is inferred
-	places  []place
-	// dataBars is the size of the data set where the plan is inferred and
-	// footers say it; else 0.
-	dataBars int64
+	places  []run.Chunk // of the plan; nil: footers are read for it alone
 
-	found   map[place]*found
+	votes   map[run.Plan]int // of footers without a plan, for those that they may be of
+	unsized bool             // one of them does not name its plan's size
+	found   map[run.Chunk]*found
 	dirs    map[string]string // where artifacts lie, by their digests
 	refused int
 	entries int
 }
 
-func newCollector(id run.ID, known []perf.Chunk, knownAt time.Time) *collector {
-	c := &collector{id: id, known: known, knownAt: knownAt, found: map[place]*found{}, dirs: map[string]string{}}
-	first := int64(0)
-	for _, k := range known {
-		c.places = append(c.places, place{int64(k.Idx), first, first + k.Planned})
-		first += k.Planned
-	}
-	return c
+func newCollector(id run.ID) *collector {
+	return &collector{id: id, votes: map[run.Plan]int{}, found: map[run.Chunk]*found{}, dirs: map[string]string{}}
 }
-
-// only has the collector take footers of that incarnation alone.
-func (c *collector) only(of run.Incarnation) { c.incarnation, c.isOnly = of, true }
 
 // errMixed: there is no telling which of several runs is meant.
 var errMixed = errors.New("the footers are of several runs of this name (want those of one; name its own directory, <run_id>.<incarnation>)")
@@ -159,7 +128,7 @@ func (c *collector) dir(ctx context.Context, path string, depth int) error {
 			}
 			name := filepath.Join(path, e.Name())
 			switch {
-			case e.Name() == footerFile:
+			case e.Name() == FooterFile:
 				err := c.file(name)
 				if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EIO) {
 					errs = append(errs, err) // says nothing about the file
@@ -191,7 +160,7 @@ func (c *collector) dir(ctx context.Context, path string, depth int) error {
 func (c *collector) outranked(dir, name string) bool {
 	n, isAttempt := strings.CutPrefix(name, "attempt_")
 	i, isChunk := strings.CutPrefix(filepath.Base(dir), "chunk_")
-	if !c.planned || !isAttempt || !isChunk {
+	if c.places == nil || !isAttempt || !isChunk {
 		return false
 	}
 	attempt, err := strconv.ParseInt(n, 10, 64)
@@ -205,7 +174,7 @@ func (c *collector) outranked(dir, name string) bool {
 
 // file takes in the footer in the file at path; an error refuses it.
 func (c *collector) file(path string) error {
-	b, err := safefile.Read(path, maxFooterFile)
+	b, err := safefile.Read(path, MaxFooterFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // cleaned up meanwhile
 	}
@@ -220,9 +189,7 @@ func (c *collector) file(path string) error {
 		return err
 	}
 	for _, a := range ft.Artifacts {
-		if isKept(a.Name) {
-			c.dirs[a.SHA256] = filepath.Dir(path)
-		}
+		c.dirs[a.SHA256] = filepath.Dir(path)
 	}
 	return nil
 }
@@ -252,9 +219,13 @@ func (c *collector) take(f footer.Footer) error {
 	if f.Attempt == 0 && f.BarsProcessed == 0 {
 		return nil // there too: nothing was measured
 	}
-	p := place{f.ChunkIdx, f.FirstBar, f.EndBar}
+	p := run.Chunk{Idx: int(f.ChunkIdx), Bars: run.BarRange{First: f.FirstBar, End: f.EndBar}}
 	if err := c.fits(f, p); err != nil {
 		return err
+	}
+	if c.places == nil {
+		c.vote(p, f)
+		return nil
 	}
 	end := ending{f.Attempt, f.Seq, time.Time{}, f.Status, f.Error, f.ErrorTraceback}
 	if at, err := time.Parse(time.RFC3339, f.Timestamp); err == nil {
@@ -289,30 +260,33 @@ func (c *collector) take(f footer.Footer) error {
 }
 
 // fits says whether f, which claims the place p, can be one of the run's.
-func (c *collector) fits(f footer.Footer, p place) error {
-	if p.idx < 0 || p.idx >= run.MaxChunks {
-		return fmt.Errorf("chunk_idx %d (want 0 to %d)", p.idx, run.MaxChunks-1)
+func (c *collector) fits(f footer.Footer, p run.Chunk) error {
+	if f.ChunkIdx < 0 || f.ChunkIdx >= run.MaxChunks {
+		return fmt.Errorf("chunk_idx %d (want 0 to %d)", f.ChunkIdx, run.MaxChunks-1)
 	}
-	if c.planned && (p.idx >= int64(len(c.places)) || c.places[p.idx] != p) {
-		return fmt.Errorf("chunk %d with bars [%d, %d) is not of the plan", p.idx, p.first, p.end)
+	first, end := p.Bars.First, p.Bars.End
+	if c.places != nil && (p.Idx >= len(c.places) || c.places[p.Idx] != p) {
+		return fmt.Errorf("chunk %d with bars [%d, %d) is not of the plan", p.Idx, first, end)
 	}
-	if p.first < p.idx || p.end <= p.first || p.end > maxBars || p.idx == 0 && p.first != 0 {
-		return fmt.Errorf("chunk %d cannot have bars [%d, %d)", p.idx, p.first, p.end)
+	if first < int64(p.Idx) || end <= first || end > maxBars || p.Idx == 0 && first != 0 {
+		return fmt.Errorf("chunk %d cannot have bars [%d, %d)", p.Idx, first, end)
 	}
 	// The rest does not depend on where the chunk lies, so it is held against
 	// a run of this chunk alone. The footer says whether the gate was on.
-	if s := scaleOf(f); s != (scale{}) && !s.possible() {
-		return fmt.Errorf("chunk %d of %d chunks and %d bars (want 1 to %d chunks, and at least a bar for each)", p.idx, s.chunks, s.bars, run.MaxChunks)
-	}
-	if f.ChunksTotal != 0 && c.planned && (f.ChunksTotal != int64(len(c.places)) || f.DataBars != c.places[len(c.places)-1].end) {
-		return fmt.Errorf("chunk %d of %d chunks and %d bars is not of the plan", p.idx, f.ChunksTotal, f.DataBars)
+	if sized := f.ChunksTotal != 0 || f.DataBars != 0; sized {
+		if f.ChunksTotal < 1 || f.ChunksTotal > run.MaxChunks || f.DataBars < f.ChunksTotal || f.DataBars > maxBars {
+			return fmt.Errorf("chunk %d of %d chunks and %d bars (want 1 to %d chunks, and at least a bar for each)", p.Idx, f.ChunksTotal, f.DataBars, run.MaxChunks)
+		}
+		if n := len(c.places); n > 0 && (f.ChunksTotal != int64(n) || f.DataBars != c.places[n-1].Bars.End) {
+			return fmt.Errorf("chunk %d of %d chunks and %d bars is not of the plan", p.Idx, f.ChunksTotal, f.DataBars)
+		}
 	}
 	alone := run.Manifest{
 		EngineVersion: int(f.EngineVersion),
-		RunID:         c.id, Incarnation: run.Incarnation(f.Incarnation), Plan: run.Plan{Bars: p.end - p.first, Chunks: 1}, Engine: f.Engine,
+		RunID:         c.id, Incarnation: run.Incarnation(f.Incarnation), Plan: run.Plan{Bars: p.Bars.Len(), Chunks: 1}, Engine: f.Engine,
 		PregateEnabled: f.PregateSkips+f.PregatePasses > 0,
 	}
-	f.ChunkIdx, f.ChunkID, f.FirstBar, f.EndBar, f.ChunksTotal = 0, "0", 0, p.end-p.first, 0
+	f.ChunkIdx, f.ChunkID, f.FirstBar, f.EndBar, f.ChunksTotal = 0, "0", 0, p.Bars.Len(), 0
 	return f.Check(alone)
 }
 
@@ -320,4 +294,50 @@ func (c *collector) fits(f footer.Footer, p place) error {
 func (e ending) after(o ending) bool {
 	return cmp.Or(cmp.Compare(e.attempt, o.attempt), cmp.Compare(e.seq, o.seq), e.at.Compare(o.at),
 		cmp.Compare(e.status, o.status), cmp.Compare(e.err, o.err), cmp.Compare(e.trace, o.trace)) > 0
+}
+
+// chunks is what is known of each chunk of the plan, now that all files were
+// read.
+func (c *collector) chunks() ([]perf.Chunk, error) {
+	seen := make([]perf.Chunk, len(c.places))
+	for i, p := range c.places {
+		seen[i] = c.known[i]
+		if h := c.found[p]; h != nil {
+			seen[i] = h.chunk(c.known[i], c.knownAt)
+		}
+	}
+	return perf.Merge(c.known, seen) // has the authoritative footers stand
+}
+
+// setPlan has the plan be that of chunks, which are known.
+func (c *collector) setPlan(chunks []perf.Chunk) {
+	c.known = chunks
+	c.places = make([]run.Chunk, len(chunks))
+	first := int64(0)
+	for i, k := range chunks {
+		c.places[i] = run.Chunk{Idx: i, Bars: run.BarRange{First: first, End: first + k.Planned}}
+		first += k.Planned
+	}
+}
+
+// chunk is the chunk that was known as k at the given time, now that files
+// were found.
+func (h *found) chunk(k perf.Chunk, knownAt time.Time) perf.Chunk {
+	c := k
+	c.Line = h.line
+	switch {
+	case h.line.IsOK():
+		c.Status, c.Error, c.Trace = footer.StatusOK, "", ""
+	case k.Status == footer.StatusFailed:
+		// No attempts are left; only an ok footer outranks that.
+	case h.last.status != "" && (h.at.After(knownAt) || k.Status != footer.StatusUnresponsive):
+		if k.Status != footer.StatusStopped || h.at.After(knownAt) {
+			c.Error, c.Trace = h.last.err, h.last.trace
+		}
+		c.Status = footer.StatusStopped
+	case k.Status == footer.StatusMissing, k.Status == footer.StatusParseError:
+		// Bars, and no final report: it was claimed.
+		c.Status, c.Error, c.Trace = footer.StatusUnresponsive, "", ""
+	}
+	return c
 }
