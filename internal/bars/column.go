@@ -85,6 +85,8 @@ type layout struct {
 	spread  int // of the column with spreads in points
 	bidForm bool
 	plain   bool // the bids are named open, high, low, close
+	// copyRates: the columns are those of MetaTrader's copy_rates.
+	copyRates bool
 }
 
 // asInFile gives an error's column the name that it has in the file.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,9 +33,13 @@ func readDir(dir string, opt ReadOptions, f *form) (Set, error) {
 			return Set{}, fmt.Errorf("%s: %w", name, err)
 		}
 		part.Source = name
+		part.instrument = cmp.Or(part.instrument, instrumentInPath(name))
 		parts = append(parts, part)
 	}
-	slices.SortStableFunc(parts, func(a, b Set) int { return cmp.Compare(a.Bars[0].TimeNS, b.Bars[0].TimeNS) })
+	slices.SortStableFunc(parts, func(a, b Set) int { return cmp.Compare(a.firstNS(), b.firstNS()) })
+	if opt.tolerant {
+		return joinRaw(parts), nil
+	}
 	set, err := join(parts)
 	if err != nil {
 		return Set{}, err
@@ -81,17 +86,24 @@ func filesOf(dir string) ([]string, error) {
 	return names, err
 }
 
+// instrumentInPath is that of symbol=A/year=2024/part-0.parquet; empty: none is
+// named.
+func instrumentInPath(name string) string {
+	for folder := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(name)), "/") {
+		if key, value, ok := strings.Cut(folder, "="); ok && slices.Contains(instrumentNames(), strings.ToLower(key)) {
+			return value
+		}
+	}
+	return ""
+}
+
 // join makes one data set of several, each later than the one before.
 func join(parts []Set) (Set, error) {
 	set := parts[0]
 	set.Read.Format = fmt.Sprintf("%d files, %s", len(parts), set.Read.Format)
-	for _, p := range parts[1:] {
-		last, first := set.Bars[len(set.Bars)-1].TimeNS, p.Bars[0].TimeNS
-		if first <= last {
-			return Set{}, fmt.Errorf("%s begins at %s (want a time after the last bar of the file before, %s)", p.Source, formatTime(first), formatTime(last))
-		}
-		if p.Read.Columns != parts[0].Read.Columns || p.SpreadBps != parts[0].SpreadBps || p.NoVolume != parts[0].NoVolume {
-			return Set{}, fmt.Errorf("%s has other columns than %s: %s (want %s)", p.Source, parts[0].Source, p.Read.Columns, parts[0].Read.Columns)
+	for i, p := range parts[1:] {
+		if err := p.follows(&parts[i], &parts[0]); err != nil {
+			return Set{}, err
 		}
 		if len(p.Extra) != len(set.Extra) {
 			return Set{}, fmt.Errorf("%s has %d columns beside the bars (want %d as %s has)", p.Source, len(p.Extra), len(set.Extra), parts[0].Source)
@@ -106,4 +118,52 @@ func join(parts []Set) (Set, error) {
 		set.Read.Repairs = append(set.Read.Repairs, p.Read.Repairs...)
 	}
 	return set, nil
+}
+
+// firstNS is the time of the first bar, the latest there is where there is none.
+func (s *Set) firstNS() int64 {
+	if len(s.Bars) == 0 {
+		return math.MaxInt64
+	}
+	return s.Bars[0].TimeNS
+}
+
+// follows says what is against s as the part after before, of a data set that
+// begins with first.
+func (s *Set) follows(before, first *Set) error {
+	if s.Read.Columns != first.Read.Columns || s.SpreadBps != first.SpreadBps || s.NoVolume != first.NoVolume {
+		return fmt.Errorf("%s has other columns than %s: %s (want %s)", s.Source, first.Source, s.Read.Columns, first.Read.Columns)
+	}
+	if s.instrument != first.instrument {
+		return fmt.Errorf("%s: %w", s.Source, errInstruments(first.instrument, s.instrument))
+	}
+	if len(s.Bars) == 0 || len(before.Bars) == 0 {
+		return nil
+	}
+	if begin, last := s.Bars[0].TimeNS, before.Bars[len(before.Bars)-1].TimeNS; begin <= last {
+		return fmt.Errorf("%s begins at %s (want a time after the last bar of the file before, %s)", s.Source, formatTime(begin), formatTime(last))
+	}
+	return nil
+}
+
+// joinRaw makes one of parts that were read tolerantly.
+func joinRaw(parts []Set) Set {
+	set, raw := parts[0], &rawBars{}
+	set.Read.Format = fmt.Sprintf("%d files, %s", len(parts), set.Read.Format)
+	for i := range parts {
+		p := &parts[i]
+		if i > 0 && raw.refused == nil {
+			raw.refused = p.follows(&parts[i-1], &parts[0])
+		}
+		raw.parts = append(raw.parts, rawPart{len(raw.bars), p.Source, p.raw})
+		raw.bars = append(raw.bars, p.raw.bars...)
+		raw.unreadable += p.raw.unreadable
+		for _, cell := range p.raw.cells {
+			if len(raw.cells) < listed {
+				raw.cells = append(raw.cells, fmt.Errorf("%s: %w", p.Source, cell))
+			}
+		}
+	}
+	set.Bars, set.raw = raw.bars, raw
+	return set
 }

@@ -36,7 +36,8 @@ type Set struct {
 	// reason: nested ones, types that Column has none for, what is out of bounds.
 	ExtraSkipped []string
 
-	raw *rawBars // what a tolerant reader keeps
+	instrument string   // that the file names; empty: none
+	raw        *rawBars // what a tolerant reader keeps
 }
 
 // Describe says what the set holds.

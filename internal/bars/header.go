@@ -3,6 +3,7 @@ package bars
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,8 +25,8 @@ func (c column) names() []string {
 func (c column) aliases() []string {
 	switch c {
 	case colTime:
-		return []string{"time", "timestamp", "datetime", "date", "gmttime", "localtime", "timeutc", "timegmt", "timeeet",
-			"opentime", "starttime", "start", "begin", "dtyyyymmdd", "unix", "unixtime", "unixtimestamp", "ts", "t"}
+		return []string{"time", "timestamp", "datetime", "date", "gmttime", "localtime", "timeutc", "timegmt",
+			"opentime", "starttime", "start", "startat", "begin", "dtyyyymmdd", "unix", "unixtime", "unixtimestamp", "ts", "t"}
 	case colVolume:
 		return []string{"volume", "tickvolume", "tickvol", "tickqty", "vol", "v", "realvolume"}
 	}
@@ -81,20 +82,52 @@ func (h *header) find(names, aliases []string) (int, error) {
 		}
 	}
 	for _, key := range aliases {
-		if i, ok := h.loose[key]; ok {
-			if h.twice[key] {
-				return -1, fmt.Errorf("header: two columns are named as %s (want one, or --columns)", shorten(h.cells[i]))
-			}
-			return i, nil
+		i, ok := h.loose[key]
+		if !ok {
+			continue
 		}
+		if h.twice[key] {
+			// Exchanges tell t, the open, from T, the close, by the case.
+			same, _ := h.called(key)
+			if len(key) > 1 || len(same) != 1 {
+				return -1, errTwoNamed(h.cells[i])
+			}
+			i = same[0]
+		}
+		return i, nil
 	}
 	return -1, nil
 }
 
+func errTwoNamed(name string) error {
+	return fmt.Errorf("header: two columns are named as %s (want one, or --columns)", shorten(name))
+}
+
+// called are the columns of a name: those that have it in the same case, and
+// those that have it in any.
+func (h *header) called(name string) (same, alike []int) {
+	for i, cell := range h.cells {
+		cell = strings.TrimSpace(cell)
+		if cell == name {
+			same = append(same, i)
+		}
+		if strings.EqualFold(cell, name) {
+			alike = append(alike, i)
+		}
+	}
+	return same, alike
+}
+
 // given is the index of a column that --columns names, by name or number.
 func (h *header) given(name string) (int, error) {
-	if i, ok := h.exact[strings.ToLower(name)]; ok {
-		return i, nil
+	same, alike := h.called(name)
+	switch {
+	case len(same) == 1:
+		return same[0], nil
+	case len(same) == 0 && len(alike) == 1:
+		return alike[0], nil
+	case len(alike) > 1:
+		return -1, fmt.Errorf("--columns: two columns are named as %s (want one of them by its number, from 1)", shorten(name))
 	}
 	if n, err := strconv.Atoi(name); err == nil && n >= 1 && n <= len(h.cells) {
 		return n - 1, nil
@@ -207,6 +240,9 @@ func (l *layout) match(h *header, told map[string]bool) error {
 		}
 	}
 	if l.index[colTime] < 0 {
+		l.index[colTime] = slices.IndexFunc(h.cells, func(cell string) bool { return zoneInName(cell) != "" })
+	}
+	if l.index[colTime] < 0 {
 		l.index[colTime] = h.nameless()
 	}
 	if !l.plain {
@@ -263,6 +299,35 @@ func (h *header) nameless() int {
 		return 0
 	}
 	return -1
+}
+
+// zoneInName is the zone that the name of a column of times has, as Time (EET);
+// empty: it has none.
+func zoneInName(name string) string {
+	before, zone, ok := strings.Cut(strings.TrimSpace(name), "(")
+	switch strings.ToLower(strings.TrimSpace(before)) {
+	case "time", "date", "datetime", "timestamp", "local time":
+		zone, closed := strings.CutSuffix(zone, ")")
+		if zone = strings.TrimSpace(zone); ok && closed {
+			return zone
+		}
+	}
+	return ""
+}
+
+// isUTC tells whether a zone in a name is UTC's.
+func isUTC(zone string) bool {
+	return zone == "" || strings.EqualFold(zone, "UTC") || strings.EqualFold(zone, "GMT") || strings.EqualFold(zone, "Etc/UTC")
+}
+
+// isCopyRates tells whether the columns are those of MetaTrader's copy_rates, of
+// which only it has both volumes. Its numbers count from 1970 by the clock of
+// its server.
+func isCopyRates(cells []string) bool {
+	h := newHeader(cells)
+	_, ticks := h.exact["tick_volume"]
+	_, lots := h.exact["real_volume"]
+	return ticks && lots
 }
 
 // joinClock takes a date and a clock in two columns as the time.

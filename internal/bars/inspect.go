@@ -44,7 +44,7 @@ type Inspection struct {
 	FirstTS      *time.Time `json:"first_ts,omitempty"`
 	LastTS       *time.Time `json:"last_ts,omitempty"`
 	BarLengthSec float64    `json:"bar_length_sec"`
-	Point        float64    `json:"point"` // the last decimal place of prices, or --point
+	Point        float64    `json:"point"` // the last decimal place of most prices, or --point
 
 	AssumedSpreadBps float64    `json:"assumed_spread_bps"` // 0 where the data has bid and ask
 	SpreadAssumed    bool       `json:"spread_assumed"`     // the data has one price only
@@ -68,7 +68,7 @@ func Inspect(spec string, opt ReadOptions) (Inspection, error) {
 		return in, err
 	}
 	raw := set.raw
-	if raw == nil { // generated, or of several files
+	if raw == nil { // generated
 		raw = &rawBars{bars: set.Bars}
 	}
 	in.Read, in.AssumedSpreadBps, in.SpreadAssumed, in.NoVolume = set.Read, set.SpreadBps, set.SpreadAssumed, set.NoVolume
@@ -84,11 +84,14 @@ func Inspect(spec string, opt ReadOptions) (Inspection, error) {
 		}
 		in.Findings = append(in.Findings, f)
 	}
+	if raw.refused != nil {
+		in.Error = raw.refused.Error()
+	}
 	in.faults(raw)
 	if good := rising(raw); len(good.bars) > 0 {
 		in.look(good)
 	}
-	in.OK = in.Bars > 0 && !slices.ContainsFunc(in.Findings, func(f Finding) bool { return f.Refused })
+	in.OK = in.Bars > 0 && in.Error == "" && !slices.ContainsFunc(in.Findings, func(f Finding) bool { return f.Refused })
 	if in.Bars == 0 && in.Error == "" {
 		in.Error = ErrEmpty.Error()
 	}
@@ -104,6 +107,9 @@ func (in *Inspection) faults(raw *rawBars) {
 			continue
 		}
 		found := Finding{Kind: f.kind, Refused: true, Count: f.rows.count, First: []string{}, Repair: repairOf(f.kind)}
+		if raw.refused != nil && (f.kind == KindOrder || f.kind == KindDuplicate) {
+			found.Repair = "" // they may be of two files, which no repair makes one
+		}
 		for _, row := range f.rows.first {
 			found.First = append(found.First, raw.at(row))
 		}
@@ -124,6 +130,9 @@ func (in *Inspection) splitHighLow(raw *rawBars) {
 	for i := range raw.bars {
 		b := &raw.bars[i]
 		by := outside(b)
+		if in.SpreadAssumed { // asks are off by a little more than the file's prices
+			by = outsideOn(b, 0)
+		}
 		if widened := *b; by > 0 {
 			if widen(&widened); outside(&widened) == 0 {
 				continue
@@ -155,7 +164,7 @@ func (in *Inspection) add(raw *rawBars, f *faults, unit string, refused bool) {
 // rising are the bars whose time is later than that of all before, with prices
 // that can be computed with: what is odd is looked for in these.
 func rising(raw *rawBars) *rawBars {
-	good := &rawBars{lines: raw.lines, order: []int{}}
+	good := &rawBars{lines: raw.lines, parts: raw.parts, order: []int{}}
 	last := int64(math.MinInt64)
 	for i := range raw.bars {
 		b := &raw.bars[i]
@@ -280,28 +289,37 @@ func (in *Inspection) spikes(raw *rawBars) {
 }
 
 // pointOf is the last decimal place in which prices differ: the smallest power
-// of ten that all of them have whole. Asks count where they are the file's own.
-// 0: prices have more places than are meant.
+// of ten that 95 of 100 of them have whole, since arithmetic leaves its dust in a
+// few. Asks count where they are the file's own. 0: prices have more places than
+// are meant.
 func pointOf(bars []Bar, asks bool) float64 {
 	last := colBidClose
 	if asks {
 		last = colAskClose
 	}
 	const most = 10
-	places := 0
+	var with [most + 1]int // prices by their number of places
+	all := 0
 	step := max(1, len(bars)/10_000)
 	for i := 0; i < len(bars); i += step {
 		for c := colBidOpen; c <= last; c++ {
-			v := *c.float(&bars[i])
+			all++
+			v, places := *c.float(&bars[i]), 0
 			for places <= most && !hasPlaces(v, places) {
 				places++
 			}
+			if places <= most {
+				with[places]++
+			}
 		}
 	}
-	if places > most {
-		return 0
+	sum := 0
+	for places, n := range with {
+		if sum += n; all > 0 && sum*100 >= all*95 {
+			return 1 / exactPowers[places]
+		}
 	}
-	return 1 / exactPowers[places]
+	return 0
 }
 
 // hasPlaces tells whether v is written with so many digits behind the point.

@@ -139,11 +139,17 @@ func (v *verdict) kinds(i int, b, last *Bar) {
 // and low at most.
 func outside(b *Bar) float64 {
 	by := 0.0
-	for _, side := range sides {
-		open, high, low, closing := *side[0].float(b), *side[1].float(b), *side[2].float(b), *side[3].float(b)
-		by = max(by, open-high, closing-high, low-high, low-open, low-closing)
+	for side := range sides {
+		by = max(by, outsideOn(b, side))
 	}
 	return by
+}
+
+// outsideOn is the same of one side.
+func outsideOn(b *Bar, i int) float64 {
+	side := sides[i]
+	open, high, low, closing := *side[0].float(b), *side[1].float(b), *side[2].float(b), *side[3].float(b)
+	return max(0, open-high, closing-high, low-high, low-open, low-closing)
 }
 
 // RefusedError is a data set that is refused, with all bars that are wrong in

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +16,8 @@ import (
 // nautilusBars are bars as NautilusTrader keeps them in its catalogue: prices as
 // integers of a fixed point, and two times, of which ts_init is the bar's end.
 type nautilusBars struct {
-	length time.Duration
-	ends   int // leaf of ts_init
+	length time.Duration // 0: not known, times are taken as they are
+	ends   int           // leaf of ts_init
 	initNS []int64
 }
 
@@ -33,7 +34,14 @@ func (p *parquetColumns) findNautilus(f *parquet.File, told *form) (*form, error
 	h := newHeader(p.header)
 	_, hasEvent := h.exact["ts_event"]
 	_, hasInit := h.exact["ts_init"]
-	if !hasEvent || !hasInit || len(told.columns) > 0 {
+	if !hasEvent || !hasInit {
+		return told, nil
+	}
+	toldTime := slices.ContainsFunc(told.columns, func(m mapped) bool { return m.name == "time" })
+	if !ok && toldTime {
+		// Its numbers have a fixed point all the same.
+		p.nautilus = &nautilusBars{}
+		p.format = "parquet of NautilusTrader, without its note bar_type"
 		return told, nil
 	}
 	if !ok {
@@ -46,8 +54,11 @@ func (p *parquetColumns) findNautilus(f *parquet.File, told *form) (*form, error
 	p.nautilus = &nautilusBars{length: length}
 	p.format = "parquet of NautilusTrader, " + shorten(kind)
 	p.notes = append(p.notes, fmt.Sprintf("prices are those of side %s, taken as bids", side))
+	p.instrument = kind
 	own := *told
-	own.columns = []mapped{{name: "time", file: []string{"ts_event"}}}
+	if !toldTime {
+		own.columns = append(slices.Clone(told.columns), mapped{name: "time", file: []string{"ts_event"}})
+	}
 	return &own, nil
 }
 
@@ -76,7 +87,7 @@ func parseBarType(s string) (length time.Duration, side string, err error) {
 
 // open finds what else is needed of the file.
 func (n *nautilusBars) open(columns []*parquet.Column, p *parquetColumns) error {
-	if n == nil {
+	if n == nil || n.length == 0 {
 		return nil
 	}
 	for _, c := range columns {
@@ -129,6 +140,9 @@ func fixedPoint(b []byte, digits int) float64 {
 
 // readEnds appends a row group's ts_init.
 func (n *nautilusBars) readEnds(chunks []parquet.ColumnChunk) error {
+	if n.length == 0 {
+		return nil
+	}
 	return eachPage(chunks[n.ends], func(dst []int64, v encoding.Values, _ int) []int64 { return append(dst, v.Int64()...) }, func(v values[int64]) error {
 		for i := range v.rows() {
 			t, _ := v.next(i)
@@ -141,6 +155,9 @@ func (n *nautilusBars) readEnds(chunks []parquet.ColumnChunk) error {
 // settle makes the time of each bar its beginning. ts_init is its end; ts_event
 // may be either.
 func (n *nautilusBars) settle(bars []Bar, p *parquetColumns) error {
+	if n.length == 0 {
+		return nil
+	}
 	if len(n.initNS) != len(bars) {
 		return fmt.Errorf("column ts_init: %d values (want %d)", len(n.initNS), len(bars))
 	}

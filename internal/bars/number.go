@@ -25,7 +25,7 @@ var (
 )
 
 func newNumberReader(f *form, separator rune) numberReader {
-	n := numberReader{mark: f.decimal, told: f.decimal != 0, commas: separator != ','}
+	n := numberReader{mark: f.decimal, told: f.decimal != 0, commas: separator != ',' || f.decimal == ','}
 	if !n.commas && n.mark == 0 {
 		n.mark = '.'
 	}
@@ -42,12 +42,22 @@ func (n *numberReader) parse(cell string) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(cell, 64)
 	switch {
-	case err == nil:
+	case err == nil && isPlain(cell):
 		return v, nil
 	case errors.Is(err, strconv.ErrRange):
 		return 0, errFinite
 	}
 	return 0, errNumber
+}
+
+// isPlain is false for what Go takes as a number and nobody else: 0x1p1, 1_0.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c == '_' || c == 'x' || c == 'X' {
+			return false
+		}
+	}
+	return true
 }
 
 // pointed is a number with a point for a mark.

@@ -31,6 +31,10 @@ type parquetColumns struct {
 	factor   float64 // ask/bid where a spread is assumed, else 0
 	point    float64
 	nautilus *nautilusBars
+
+	symbols    symbolWatch
+	symbol     int    // leaf of the instruments' names; -1: none
+	instrument string // that the file names
 }
 
 // timePages says how the pages of a time column are to be read.
@@ -38,6 +42,7 @@ type timePages struct {
 	kind   timeKind
 	unitNS int64
 	zoned  bool // its instants are clear
+	number bool // of no type but a number's
 }
 
 type timeKind int
@@ -107,7 +112,21 @@ func newParquetColumns(f *parquet.File, form *form) (*parquetColumns, error) {
 			return nil, fmt.Errorf("column %s: %w", name, err)
 		}
 	}
+	if p.layout.copyRates = isCopyRates(p.header); p.layout.copyRates && p.time.number && form.zone != nil {
+		p.time.zoned = false
+	}
+	p.watchSymbols(columns)
 	return p, p.nautilus.open(columns, p)
+}
+
+// watchSymbols finds a column with the names of instruments.
+func (p *parquetColumns) watchSymbols(columns []*parquet.Column) {
+	p.symbols, p.symbol = newSymbolWatch(p.header), -1
+	if i := p.symbols.index; i >= 0 && columns[i].Leaf() && !columns[i].Repeated() &&
+		columns[i].Type().Kind() == parquet.ByteArray && isText(columns[i].Type().LogicalType()) {
+		p.symbol = columns[i].Index()
+		p.used = append(p.used, p.symbol)
+	}
 }
 
 // timestampUnit is the number of ns in the unit of a timestamp, 0 for any
@@ -151,7 +170,7 @@ func timePagesOf(t parquet.Type, form *form) (timePages, error) {
 		}
 	case parquet.Int32, parquet.Int64:
 		if logical == nil || isInteger(logical) {
-			p := timePages{zoned: true}
+			p := timePages{zoned: true, number: true}
 			if form.layout != nil {
 				if p.unitNS = form.layout.unitNS; p.unitNS == 0 {
 					return timePages{}, fmt.Errorf("%s with --time-format %s (want s, ms, us or ns for numbers)", t, shorten(form.layout.text))
@@ -205,7 +224,7 @@ func (p *parquetColumns) settle(raw *rawBars, form *form) error {
 		}
 	}
 	if p.unread != nil {
-		if cell := firstBad(bars[:p.unreadAt-1]); cell != nil && p.times.form != formDayMonth {
+		if cell := firstBad(bars[:p.unreadAt-1]); cell != nil && p.times.form != formDayMonth && form.repairs == 0 {
 			raw.place(cell)
 			return cell
 		}
@@ -221,6 +240,9 @@ func (p *parquetColumns) settle(raw *rawBars, form *form) error {
 			return err
 		}
 	}
+	if err := p.layout.checkLocal(form.zone, p.instants()); err != nil {
+		return err
+	}
 	for i := range bars {
 		switch {
 		case p.point > 0:
@@ -232,6 +254,28 @@ func (p *parquetColumns) settle(raw *rawBars, form *form) error {
 		}
 	}
 	return nil
+}
+
+// instants tells whether the times are clear without a zone.
+func (p *parquetColumns) instants() bool {
+	if p.time.kind == timeTexts {
+		return !p.times.zoned[0]
+	}
+	return p.time.zoned
+}
+
+// note says what a user of the set should know of how it was read.
+func (p *parquetColumns) note(set *Set, form *form) {
+	set.Read.noteVolume(set.NoVolume)
+	if p.layout.spread >= 0 {
+		set.Read.noteSpread(p.header[p.layout.spread], form.point)
+	}
+	switch instants := p.instants(); {
+	case p.layout.copyRates && form.zone == nil && (p.time.number || !instants):
+		set.Read.Notes = append(set.Read.Notes, noteServer)
+	case instants:
+		set.Read.noteZone(form.zone)
+	}
 }
 
 // settleVolume tells whether no row has a volume, and makes it 0 then.
@@ -267,6 +311,7 @@ func (p *parquetColumns) describeTime(form *form) string {
 			if form.layout != nil {
 				t.form = formGiven
 			}
+			t.zoned[0] = form.zone != nil && !p.time.zoned
 			return strings.TrimSuffix(t.describe(), ", taken as UTC")
 		}
 		text = "timestamps"

@@ -46,12 +46,32 @@ func (p *parquetColumns) readGroup(group parquet.RowGroup, bars []Bar) ([]Bar, e
 			return nil, fmt.Errorf("column %s: %w", p.header[p.layout.spread], err)
 		}
 	}
+	if p.symbol >= 0 {
+		if err := p.readSymbols(chunks[p.symbol], base); err != nil {
+			return nil, err
+		}
+	}
 	if p.nautilus != nil {
 		if err := p.nautilus.readEnds(chunks); err != nil {
 			return nil, fmt.Errorf("column ts_init: %w", err)
 		}
 	}
 	return bars, nil
+}
+
+// readSymbols looks at the instrument of each row.
+func (p *parquetColumns) readSymbols(chunk parquet.ColumnChunk, row int) error {
+	return eachPage(chunk, texts, func(v values[string]) error {
+		for i := range v.rows() {
+			row++
+			if text, ok := v.next(i); ok {
+				if err := p.symbols.name(text); err != nil {
+					return fmt.Errorf("row %d: %w", row, err)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // readTimes appends a bar for each time of a column chunk.

@@ -1,6 +1,7 @@
 package bars
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -83,15 +84,13 @@ func decodeParquet(r io.ReaderAt, size int64, opt ReadOptions, form *form) (set 
 	}
 	set.Read = Reading{Format: p.format, Columns: p.layout.describe(), Time: p.describeTime(form), Notes: p.notes}
 	set.NoVolume = p.settleVolume(raw.bars)
-	set.Read.noteVolume(set.NoVolume)
-	if p.layout.spread >= 0 {
-		set.Read.noteSpread(p.header[p.layout.spread], form.point)
-	}
+	set.instrument = cmp.Or(p.instrument, p.symbols.first)
+	p.note(&set, form)
 	return finish(set, raw, opt, form, others.finish)
 }
 
-// checkFrame refuses what is no parquet file, and a footer longer than the
-// file, for which the decoder would allocate whatever it claims.
+// checkFrame refuses what is no parquet file, and a footer that is longer than
+// the file or than itself, for which the decoder would allocate what it claims.
 func checkFrame(r io.ReaderAt, size int64) error {
 	if size < 12 {
 		return fmt.Errorf("%d bytes are no parquet file (want at least 12)", size)
@@ -103,8 +102,16 @@ func checkFrame(r io.ReaderAt, size int64) error {
 	if magic := string(tail[4:]); magic != "PAR1" {
 		return fmt.Errorf("no parquet file: it ends with %q (want \"PAR1\")", magic)
 	}
-	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > size-12 {
+	n := int64(binary.LittleEndian.Uint32(tail[:4]))
+	if n > size-12 {
 		return fmt.Errorf("damaged parquet file: a footer of %d bytes in a file of %d", n, size)
+	}
+	footer := make([]byte, n)
+	if _, err := r.ReadAt(footer, size-8-n); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the footer: %w", err)
+	}
+	if err := checkFooter(footer); err != nil {
+		return fmt.Errorf("damaged parquet file: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package bars
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"math"
@@ -339,6 +340,28 @@ func TestReadParquetDamaged(t *testing.T) {
 	} {
 		if bars, err := readParquet(spoilt); err == nil {
 			t.Errorf("%s: %d bars, want an error", name, len(bars))
+		}
+	}
+}
+
+// A footer that claims more than it has takes no memory for it.
+func TestReadParquetFooterOfClaims(t *testing.T) {
+	claim := binary.AppendUvarint(nil, 1<<30)
+	list := func(kind byte) []byte { return append([]byte{0xF0 | kind}, claim...) }
+	for name, footer := range map[string][]byte{
+		"a schema of 2^30 columns":   append([]byte{0x15, 0x02, 0x19}, list(12)...),
+		"2^30 row groups":            append([]byte{0x15, 0x02, 0x39}, list(12)...),
+		"a text of 2^30 bytes":       append([]byte{0x15, 0x02, 0x58}, claim...),
+		"lists in lists":             append([]byte{0x15, 0x02}, bytes.Repeat([]byte{0x19}, 200)...),
+		"structs in structs":         bytes.Repeat([]byte{0x1C}, 200),
+		"a value of an unknown type": {0x1E, 0},
+		"no end":                     {0x15, 0x02},
+	} {
+		content := append([]byte("PAR1"), footer...)
+		content = binary.LittleEndian.AppendUint32(content, uint32(len(footer)))
+		content = append(content, "PAR1"...)
+		if bars, err := readParquet(content); err == nil || !strings.Contains(err.Error(), "damaged parquet file: a footer") {
+			t.Errorf("%s: %d bars, %v", name, len(bars), err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package bars
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/big"
 	"slices"
 	"strconv"
@@ -293,5 +294,73 @@ func TestParquetFlags(t *testing.T) {
 	wrong.change("time", parquet.String(), func(any) any { return "noon" })
 	if _, err := read(wrong, Form{}); err == nil || !strings.Contains(err.Error(), `row 1: time: "noon"`) {
 		t.Errorf("no time: %v", err)
+	}
+}
+
+// Files of which the instrument, the fixed point or the clock is not what a
+// glance at their columns says.
+func TestParquetNotAsItLooks(t *testing.T) {
+	bars := bids(100, 5*time.Minute)
+	read := func(tb *table, told Form) (Set, error) {
+		t.Helper()
+		f, err := told.compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content := tb.write(t)
+		return decodeParquet(bytes.NewReader(content), int64(len(content)), ReadOptions{Form: told}, &f)
+	}
+	symbols := plainTable(bars)
+	symbols.add("symbol", parquet.Optional(parquet.String()), func(i int) any { return string(rune('A' + i/50)) })
+	for _, told := range []Form{{}, {Repair: "sort"}} {
+		if set, err := read(symbols, told); err == nil || !strings.Contains(err.Error(), `row 51: rows of "A" and of "B" (want one instrument`) {
+			t.Errorf("two instruments: %d bars, %v", len(set.Bars), err)
+		}
+	}
+	one := plainTable(bars)
+	one.add("symbol", parquet.Optional(parquet.String()), func(int) any { return "A" })
+	if set, err := read(one, Form{}); err != nil || !slices.Equal(set.Bars, bars) {
+		t.Errorf("one instrument: %v", err)
+	}
+
+	// NautilusTrader's int64 without its note: the command that the refusal names
+	// reads the fixed point, too.
+	fixed := nautilusTable(bars, "", 8, 5*time.Minute, false)
+	for _, name := range []string{"open", "high", "low", "close", "volume"} {
+		node := parquet.Int(64)
+		if name == "volume" {
+			node = parquet.Uint(64)
+		}
+		fixed.change(name, node, func(v any) any { return int64(binary.LittleEndian.Uint64(v.([]byte))) })
+	}
+	if _, err := read(fixed, Form{}); err == nil || !strings.Contains(err.Error(), "want --columns time=ts_event if they are the beginning") {
+		t.Errorf("without a note: %v", err)
+	}
+	if set, err := read(fixed, Form{Columns: "time=ts_event"}); err != nil || !slices.Equal(set.Bars, bars) {
+		t.Errorf("int64 with --columns: %v, the first bar is\n%v, want\n%v", err, set.Bars[:min(1, len(set.Bars))], bars[0])
+	}
+	if set, err := read(nautilusTable(bars, "", 16, 5*time.Minute, false), Form{Columns: "time=ts_event"}); err != nil || !slices.Equal(set.Bars, bars) {
+		t.Errorf("16 bytes with --columns: %v", err)
+	}
+	noted := nautilusTable(bars, "EUR/USD.SIM-5-MINUTE-BID-EXTERNAL", 16, 0, true)
+	if set, err := read(noted, Form{Columns: "close=close"}); err != nil || !slices.Equal(set.Bars, bars) {
+		t.Errorf("a note, with --columns for another column: %v", err)
+	}
+
+	rates := plainTable(bars)
+	rates.names[5] = "tick_volume"
+	rates.change("time", parquet.Optional(parquet.Int(64)), func(v any) any { return v.(int64)/1e6 + 2*3600 })
+	rates.add("real_volume", parquet.Optional(parquet.Uint(64)), func(int) any { return int64(0) })
+	if set, err := read(rates, Form{TZ: "+02:00"}); err != nil || !slices.Equal(set.Bars, bars) {
+		t.Errorf("copy_rates by its server's clock: %v", err)
+	}
+	if set, err := read(plainTable(bars), Form{TZ: "EST"}); err != nil || !slices.ContainsFunc(set.Read.Notes, func(n string) bool { return strings.Contains(n, "--tz EST has no effect") }) {
+		t.Errorf("a zone of instants: %v, notes %q", err, set.Read.Notes)
+	}
+	local := plainTable(bars)
+	local.names[0] = "Local time"
+	local.change("Local time", parquet.TimestampAdjusted(parquet.Microsecond, false), func(v any) any { return v })
+	if _, err := read(local, Form{}); err == nil || !strings.Contains(err.Error(), "its times are not in UTC (want --tz") {
+		t.Errorf("local time: %v", err)
 	}
 }

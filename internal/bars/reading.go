@@ -18,6 +18,16 @@ func (r *Reading) noteVolume(none bool) {
 	}
 }
 
+// noteServer is for files of MetaTrader whose zone is not told.
+const noteServer = "MetaTrader writes times by its server's clock; here they are taken as UTC (--tz names the clock)"
+
+// noteZone says that a zone was told of times which need none.
+func (r *Reading) noteZone(z *zone) {
+	if z != nil && !isUTC(z.name) {
+		r.Notes = append(r.Notes, "--tz "+z.name+" has no effect: the times are instants, with an offset or as a number since 1970")
+	}
+}
+
 // noteSpread says what became of a column of spreads.
 func (r *Reading) noteSpread(column string, point float64) {
 	if point > 0 {

@@ -22,6 +22,8 @@ type rowsReader struct {
 // readText reads the bars of a text.
 func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 	r := rowsReader{text: t, time: newTimeReader(f)}
+	t.layout.copyRates = isCopyRates(t.header)
+	r.time.server = t.layout.copyRates
 	var set Set
 	var err error
 	if set.SpreadBps, r.factor, r.point, err = t.layout.prices(opt, f); err != nil {
@@ -35,7 +37,7 @@ func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 	if opt.Extra {
 		extra = newTextColumns(&t.layout, t.header)
 	}
-	r.symbol = newSymbolWatch(t.header, f)
+	r.symbol = newSymbolWatch(t.header)
 	raw := rawBars{layout: &t.layout}
 	var stopped error // what ended the reading
 	for record, line := t.first, t.line; record != nil; {
@@ -49,6 +51,8 @@ func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 			} else {
 				stopped = bad
 			}
+		case errors.As(err, new(*fieldsError)) && opt.tolerant:
+			raw.skip(fmt.Errorf("%s: %w", place(line, len(raw.bars)+raw.unreadable+1), err))
 		case err != nil:
 			stopped = fmt.Errorf("%s: %w", place(line, len(raw.bars)+1), err)
 		default:
@@ -70,7 +74,7 @@ func readText(t *text, opt ReadOptions, f *form) (Set, error) {
 	}
 	set.Bars = raw.bars
 	set.Read = Reading{Form: opt.Form, Format: t.format, Columns: t.layout.describe()}
-	if err := r.settle(&raw, stopped); err != nil {
+	if err := r.settle(&raw, stopped, f.repairs); err != nil {
 		return Set{}, err
 	}
 	set.Read.Time = r.time.describe()
@@ -101,8 +105,16 @@ func (l *layout) assumesSpread(point float64) bool { return l.bidForm && point =
 // checkZone refuses a column whose name says that its times are not UTC's,
 // unless a zone is given.
 func (l *layout) checkZone(f *form) error {
-	if f.zone == nil && squeezed(l.name[colTime]) == "timeeet" {
-		return fmt.Errorf("column %s: its times are not in UTC (want --tz EET)", l.name[colTime])
+	if zone := zoneInName(l.name[colTime]); f.zone == nil && !isUTC(zone) {
+		return fmt.Errorf("column %s: its times are not in UTC (want --tz %s)", l.name[colTime], zone)
+	}
+	return nil
+}
+
+// checkLocal refuses local times without an offset, unless a zone is given.
+func (l *layout) checkLocal(z *zone, zoned bool) error {
+	if z == nil && !zoned && squeezed(l.name[colTime]) == "localtime" {
+		return fmt.Errorf("column %s: its times are not in UTC (want --tz with the zone of the clock that wrote them)", l.name[colTime])
 	}
 	return nil
 }
@@ -118,7 +130,7 @@ func newTimeReader(f *form) timeReader {
 // parse makes a bar of a row. The error of a cell has no place yet.
 func (r *rowsReader) parse(b *Bar, record []string) (*CellError, error) {
 	if len(record) != len(r.header) {
-		return nil, fmt.Errorf("%d fields (want %d as in the header)", len(record), len(r.header))
+		return nil, &fieldsError{len(record), len(r.header)}
 	}
 	if err := r.symbol.see(record); err != nil {
 		return nil, err
@@ -173,9 +185,16 @@ func (r *rowsReader) parse(b *Bar, record []string) (*CellError, error) {
 	return nil, nil
 }
 
+// fieldsError is a row of another number of fields than the header has.
+type fieldsError struct{ got, want int }
+
+func (e *fieldsError) Error() string {
+	return fmt.Sprintf("%d fields (want %d as in the header)", e.got, e.want)
+}
+
 // isMissing tells whether a cell of a volume has none. NaN is what pandas has
 // where a number is missing.
-func isMissing(cell string) bool { return cell == "" || isNA(cell) }
+func isMissing(cell string) bool { return cell == "" || strings.EqualFold(cell, "nan") || isNA(cell) }
 
 // assumeSpread makes asks of bids.
 func (b *Bar) assumeSpread(factor float64) {
@@ -191,21 +210,26 @@ func (b *Bar) addSpread(spread float64) {
 
 // settle decides what only the whole file tells. The error is the first that
 // the file has; stopped is what ended the reading.
-func (r *rowsReader) settle(raw *rawBars, stopped error) error {
+func (r *rowsReader) settle(raw *rawBars, stopped error, repairs Repairs) error {
 	if len(raw.bars) == 0 {
 		if stopped != nil || raw.unreadable > 0 {
 			return stopped
 		}
 		return ErrEmpty
 	}
-	if err := r.time.settle(raw.bars, raw.at); err != nil {
+	err := r.time.settle(raw.bars, raw.at)
+	if err == nil {
+		err = r.layout.checkLocal(r.time.zone, !r.time.zoned[0])
+	}
+	if err != nil {
 		if stopped != nil {
 			return stopped // what was read is not the whole file
 		}
 		return err
 	}
 	if stopped != nil {
-		if cell := firstBad(raw.bars); cell != nil {
+		// Of what repairs put right nothing is to be said.
+		if cell := firstBad(raw.bars); cell != nil && repairs == 0 {
 			raw.place(cell)
 			return cell
 		}
@@ -219,7 +243,7 @@ func (r *rowsReader) settle(raw *rawBars, stopped error) error {
 
 // note says what a user of the set should know of how it was read.
 func (r *rowsReader) note(set *Set, f *form) {
-	set.NoVolume = !r.volume
+	set.NoVolume, set.instrument = !r.volume, r.symbol.first
 	if r.number.mark == ',' {
 		set.Read.Format += ", decimal commas"
 	}
@@ -227,37 +251,54 @@ func (r *rowsReader) note(set *Set, f *form) {
 	if r.layout.spread >= 0 {
 		set.Read.noteSpread(strings.TrimSpace(r.header[r.layout.spread]), f.point)
 	}
-	if f.zone == nil && !r.time.zoned[1] && strings.HasSuffix(r.format, "as MetaTrader") || r.layout.clock >= 0 && f.zone == nil {
-		set.Read.Notes = append(set.Read.Notes, "MetaTrader writes times by its server's clock; here they are taken as UTC (--tz names the clock)")
+	switch {
+	case f.zone == nil && (!r.time.zoned[1] && strings.HasSuffix(r.format, "as MetaTrader") || r.layout.clock >= 0 || r.time.server && (r.time.form == formEpoch || !r.time.zoned[1])):
+		set.Read.Notes = append(set.Read.Notes, noteServer)
+	case r.time.zoned[1]:
+		set.Read.noteZone(f.zone)
 	}
 }
 
-// symbolWatch sees whether the rows are those of several instruments, where
-// repairs would mix them.
+// symbolWatch sees whether the rows are those of several instruments, whose
+// prices in one row make trades of nothing.
 type symbolWatch struct {
 	index int // -1: nothing to see
 	first string
 }
 
-func newSymbolWatch(header []string, f *form) symbolWatch {
-	w := symbolWatch{index: -1}
-	if f.repairs == 0 {
-		return w
-	}
+func newSymbolWatch(header []string) symbolWatch {
 	h := newHeader(header)
-	w.index, _ = h.find(nil, []string{"ticker", "symbol", "instrument", "pair"})
-	return w
+	i, err := h.find(nil, instrumentNames())
+	if err != nil {
+		i = -1 // two columns of one name: neither names the instrument for sure
+	}
+	return symbolWatch{index: i}
 }
 
+// instrumentNames are names of columns with the instrument.
+func instrumentNames() []string { return []string{"ticker", "symbol", "instrument", "pair"} }
+
 func (w *symbolWatch) see(record []string) error {
-	if w.index < 0 || record[w.index] == w.first {
+	if w.index < 0 {
 		return nil
 	}
-	if w.first == "" {
-		w.first = strings.Clone(record[w.index])
+	return w.name(record[w.index])
+}
+
+// name takes the name of a row's instrument.
+func (w *symbolWatch) name(s string) error {
+	switch w.first {
+	case s:
+		return nil
+	case "":
+		w.first = strings.Clone(s)
 		return nil
 	}
-	return fmt.Errorf("rows of %s and of %s (want one instrument)", shorten(w.first), shorten(record[w.index]))
+	return errInstruments(w.first, s)
+}
+
+func errInstruments(a, b string) error {
+	return fmt.Errorf("rows of %s and of %s (want one instrument; without the column that names them they are taken as one)", shorten(a), shorten(b))
 }
 
 // rawBars are the rows of a file before they are judged.
@@ -269,7 +310,17 @@ type rawBars struct {
 	// nulls is the first null of each column, a row from 1; 0: none.
 	nulls      [columnCount]int64
 	unreadable int
-	cells      []*CellError // the first that could not be read
+	cells      []error // the first that could not be read
+	// parts are the files that the bars are of, if they are of several.
+	parts   []rawPart
+	refused error // why the parts make no data set
+}
+
+// rawPart is a file of several: its bars begin with row first.
+type rawPart struct {
+	first int
+	name  string
+	raw   *rawBars
 }
 
 // lineStep says that from row on, from 0, a row's line is row + ahead.
@@ -286,7 +337,7 @@ func (r *rawBars) add(b Bar, line int) {
 }
 
 // skip leaves out a row that cannot be read.
-func (r *rawBars) skip(bad *CellError) {
+func (r *rawBars) skip(bad error) {
 	r.unreadable++
 	if len(r.cells) < listed {
 		r.cells = append(r.cells, bad)
@@ -305,6 +356,11 @@ func (r *rawBars) line(row int) int {
 
 // at names the place of a row, from 0.
 func (r *rawBars) at(row int) string {
+	for i := len(r.parts) - 1; i >= 0; i-- {
+		if p := r.parts[i]; p.first <= row {
+			return p.name + " " + p.raw.at(row-p.first)
+		}
+	}
 	if line := r.line(row); line > 0 {
 		return fmt.Sprintf("line %d", line)
 	}

@@ -121,6 +121,10 @@ func TestSources(t *testing.T) {
 		{"zstd", zstded(t, plain), "compressed by zstd"},
 		{"zstd of JSON", zstded(t, "[[1704214800000,1.1,1.25,1.05,1.2,5],[1704215100000,1.2,1.3,1.15,1.25,5]]"), "JSON, no header, compressed by zstd"},
 		{"semicolons and decimal commas", "Date;Open;High;Low;Close;Volume\n02.01.2024 17:00;1,1;1,25;1,05;1,2;5\n02.01.2024 17:05;1,2;1,3;1,15;1,25;5\n", "decimal commas"},
+		{"candles of objects, keys that differ in case", `[{"t":1704214800000,"T":1704215099999,"s":"X","i":"5m","o":"1.1","c":"1.2","h":"1.25","l":"1.05","v":"5","n":7},` +
+			`{"t":1704215100000,"T":1704215399999,"s":"X","i":"5m","o":"1.2","c":"1.25","h":"1.3","l":"1.15","v":"5","n":7}]`, "ms since 1970"},
+		{"Bybit's archive", "start_at,open,high,low,close,volume,turnover\n1704214800,1.1,1.25,1.05,1.2,5,9\n1704215100,1.2,1.3,1.15,1.25,5,9\n", "s since 1970"},
+		{"Dukascopy, Time (UTC)", "Time (UTC),Open,High,Low,Close,Volume \n2024.01.02 17:00:00,1.1,1.25,1.05,1.2,5\n2024.01.02 17:05:00,1.2,1.3,1.15,1.25,5\n", "year first"},
 		{"Excel's first line", "sep=;\n" + strings.ReplaceAll(plain, ",", ";"), "semicolons"},
 		{"Excel's clock", "Date,Open,High,Low,Close,Volume\n2024/1/2 5:00:00 PM,1.1,1.25,1.05,1.2,5\n2024/1/2 5:05:00 PM,1.2,1.3,1.15,1.25,5\n", ""},
 		{"Stooq", "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\nX,5,20240102,170000,1.1,1.25,1.05,1.2,5,0\nX,5,20240102,170500,1.2,1.3,1.15,1.25,5,0\n", "time is <DATE>+<TIME>"},
@@ -178,6 +182,7 @@ func TestSourcesOfDays(t *testing.T) {
 		{"MetaTrader 5, no header", "2024.01.02\t1.1\t1.25\t1.05\t1.2\t5\t0\t3\n2024.01.03\t1.2\t1.3\t1.15\t1.25\t5\t0\t3\n", 5},
 		{"Stooq", "Date,Open,High,Low,Close,Volume\n20240102,1.1,1.25,1.05,1.2,5\n20240103,1.2,1.3,1.15,1.25,5\n", 5},
 		{"no volume", "Date,Open,High,Low,Close\n2024-01-02,1.1,1.25,1.05,1.2\n2024-01-03,1.2,1.3,1.15,1.25\n", 0},
+		{"volumes that are NaN", "Date,Open,High,Low,Close,Volume\n2024-01-02,1.1,1.25,1.05,1.2,NaN\n2024-01-03,1.2,1.3,1.15,1.25,nan\n", 0},
 		{"no volume in any row", "Date,Open,High,Low,Close,Volume\n2024-01-02,1.1,1.25,1.05,1.2,\n2024-01-03,1.2,1.3,1.15,1.25,\n", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -218,6 +223,11 @@ func TestForm(t *testing.T) {
 		{"offsets", strings.NewReplacer(":00,", ":00-05:00,", "02 17:", "02 12:").Replace(plain), Form{TZ: "UTC"}},
 		{"a separator", strings.ReplaceAll(plain, ",", "^"), Form{Sep: "^"}},
 		{"tabs", strings.ReplaceAll(plain, ",", "\t"), Form{Sep: "tab"}},
+		{"columns that differ in case", "t,T,open,high,low,close,volume\n2024-01-02 17:00:00,2024-01-02 17:05:00,1.1,1.25,1.05,1.2,5\n2024-01-02 17:05:00,2024-01-02 17:10:00,1.2,1.3,1.15,1.25,5\n", Form{Columns: "time=t"}},
+		{"decimal commas in quotes", "time,open,high,low,close,volume\n2024-01-02 17:00:00,\"1,1\",\"1,25\",\"1,05\",\"1,2\",5\n2024-01-02 17:05:00,\"1,2\",\"1,3\",\"1,15\",\"1,25\",5\n", Form{Decimal: ","}},
+		{"copy_rates by its server's clock", "time,open,high,low,close,tick_volume,spread,real_volume\n1704222000,1.1,1.25,1.05,1.2,5,3,0\n1704222300,1.2,1.3,1.15,1.25,5,3,0\n", Form{TZ: "Europe/Helsinki"}},
+		{"Dukascopy's local time", "Local time,Open,High,Low,Close,Volume\n02.01.2024 18:00:00.000,1.1,1.25,1.05,1.2,5\n02.01.2024 18:05:00.000,1.2,1.3,1.15,1.25,5\n", Form{TZ: "Europe/Zurich"}},
+		{"Dukascopy's Time (CET)", "Time (CET),Open,High,Low,Close,Volume\n02.01.2024 18:00:00,1.1,1.25,1.05,1.2,5\n02.01.2024 18:05:00,1.2,1.3,1.15,1.25,5\n", Form{TZ: "CET"}},
 		{"decimal commas", "time;open;high;low;close;volume\n2024-01-02 17:00:00;1,100;1,250;1,050;1,200;5\n2024-01-02 17:05:00;1,200;1,300;1,150;1,250;5\n", Form{Decimal: ","}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -272,6 +282,16 @@ func TestSourcesRefused(t *testing.T) {
 		{"a volume here and there", six + row("2024-01-02") + "2024-01-03,1.1,1.25,1.05,1.2,\n", Form{}, `line 3 (bar 2): volume: "" (want a number)`},
 		{"two columns of one alias", "Time stamp,timestamp,open,high,low,close\n1,2,1,1,1,1\n", Form{}, "two columns are named as"},
 		{"time in EET", "Time (EET),Open,High,Low,Close,Volume\n2024.01.02 00:00:00,1.1,1.25,1.05,1.2,5\n", Form{}, "want --tz EET"},
+		{"time in CET", "Time (CET),Open,High,Low,Close,Volume\n2024.01.02 00:00:00,1.1,1.25,1.05,1.2,5\n", Form{}, "want --tz CET"},
+		{"time in CET, named", "Time (CET),Open,High,Low,Close,Volume\n2024.01.02 00:00:00,1.1,1.25,1.05,1.2,5\n", Form{Columns: "time=Time (CET)"}, "want --tz CET"},
+		{"local time", "Local time,Open,High,Low,Close,Volume\n02.01.2024 18:00:00.000,1.1,1.25,1.05,1.2,5\n", Form{}, "column Local time: its times are not in UTC (want --tz with the zone"},
+		{"a name of which the case is open", "Time stamp,TIME STAMP,open,high,low,close\n2024-01-02,2024-01-03,1,1,1,1\n", Form{Columns: "time=time stamp"}, "two columns are named as"},
+		{"two instruments", "symbol,time,open,high,low,close\nA,2024-01-02,1,1,1,1\nB,2024-01-03,1,1,1,1\n", Form{}, `line 3 (bar 2): rows of "A" and of "B" (want one instrument`},
+		{"two instruments of Stooq", "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\nX,D,20240102,000000,1,1,1,1,5,0\nY,D,20240103,000000,1,1,1,1,5,0\n", Form{}, "want one instrument"},
+		{"two instruments as objects", `[{"symbol":"A","t":1704214800,"o":1,"h":1,"l":1,"c":1},{"symbol":"B","t":1704214900,"o":1,"h":1,"l":1,"c":1}]`, Form{}, "want one instrument"},
+		{"a number in base 16", six + "2024-01-02,0x1p1,0x1p1,0x1p1,0x1p1,5\n", Form{}, `open: "0x1p1" (want a number)`},
+		{"a number with an underscore", six + "2024-01-02,1_0,1_0,1_0,1_0,5\n", Form{}, `open: "1_0" (want a number)`},
+		{"what no repair helps against", six + row("2024-01-03") + row("2024-01-02") + row("x"), Form{Repair: "sort"}, `line 4 (bar 3): time: "x"`},
 		{"HistData without its zone", "20240102 170000;1.1;1.25;1.05;1.2;5\n", Form{}, "want --tz EST"},
 		{"several tickers", "Price,Close,Close,High,Low,Open\nTicker,A,B,A,A,A\nDate,,,,,\n", Form{}, "several instruments"},
 		{"instruments that a repair would mix", "symbol,time,open,high,low,close\nA,2024-01-02,1,1,1,1\nB,2024-01-01,1,1,1,1\n", Form{Repair: "sort"}, `rows of "A" and of "B"`},
@@ -550,6 +570,19 @@ func TestReadDirectory(t *testing.T) {
 	set, err := ReadFile(dir, ReadOptions{Form: Form{From: "2018-01-01"}})
 	if err != nil || !slices.Equal(set.Bars, all) || set.Source != dir || !strings.HasPrefix(set.Read.Format, "3 files, parquet") {
 		t.Fatalf("%d bars of %s, %s, %v", len(set.Bars), set.Source, set.Read.Format, err)
+	}
+	hive := t.TempDir()
+	for name, part := range map[string][]Bar{"symbol=A/part-0.parquet": all[:100], "symbol=B/part-0.parquet": all[100:]} {
+		path := filepath.Join(hive, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteFile(path, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if set, err := ReadFile(hive, ReadOptions{}); err == nil || !strings.Contains(err.Error(), `rows of "A" and of "B" (want one instrument`) {
+		t.Errorf("two instruments: %d bars, %v", len(set.Bars), err)
 	}
 	write("month=3/part-0.parquet", all[150:160])
 	if _, err := ReadFile(dir, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "month=3/part-0.parquet begins at") {

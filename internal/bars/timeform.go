@@ -49,7 +49,9 @@ func formOf(s string) timeForm {
 type timeReader struct {
 	form  timeForm
 	given *timeLayout // of --time-format
-	zone  *zone       // of --tz; nil: UTC
+	// server: numbers count from 1970 by the clock of a server, whose zone --tz is.
+	server bool
+	zone   *zone // of --tz; nil: UTC
 
 	rows  int        // read so far
 	units [4]bool    // of epochs that were seen
@@ -104,6 +106,9 @@ func (t *timeReader) read(s string) (int64, error) {
 			err = errTimeOther
 		}
 		return 0, err
+	}
+	if t.server && t.zone != nil && (t.form == formEpoch || t.form == formGiven && t.given.unitNS > 0) {
+		m.zoned = false
 	}
 	t.rows++
 	kind := 0
@@ -165,11 +170,13 @@ func (t *timeReader) describe() string {
 			}
 		}
 		text = strings.Join(units, " and ") + " since 1970"
-	default:
+	case formGiven:
 		text = "by --time-format " + t.given.text
+	default:
+		return "" // none was read
 	}
 	switch {
-	case t.form == formEpoch:
+	case t.form == formEpoch && !t.zoned[0]:
 	case t.zoned[1]:
 		text += ", with an offset"
 	case t.zone != nil:

@@ -260,14 +260,21 @@ func (q *Queue) delivery(msg jetstream.Msg) (*Delivery, error) {
 }
 
 // RefusedError says that something on the bus was not what its subject
-// promises. Seq is its stream sequence where it is known.
+// promises. Subject is where it stood, if Err does not say it, and Seq is its
+// stream sequence where it is known.
 type RefusedError struct {
 	Subject string
 	Seq     uint64
 	Err     error
 }
 
-func (e *RefusedError) Error() string { return fmt.Sprintf("refused from %s: %v", e.Subject, e.Err) }
+func (e *RefusedError) Error() string {
+	if e.Subject == "" {
+		return fmt.Sprintf("refused: %v", e.Err)
+	}
+	return fmt.Sprintf("refused from %s: %v", e.Subject, e.Err)
+}
+
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Delivery is a task in hand.

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
@@ -45,10 +46,8 @@ type Hooks struct {
 	Build string
 	// Export is given to every export.
 	Export export.Config
-	// Hold is called by the session's goroutine before it goes to work.
-	Hold func()
-	// Step is called when a step of a run's end is done.
-	Step func(name string)
+	// Observe wraps what observes a run.
+	Observe func(coordinator.Observer) coordinator.Observer
 }
 
 // Program is one of the two programs, with everything that it is given from

@@ -280,12 +280,19 @@ func examineBus(ctx context.Context, where bus.Access) []finding {
 
 // roles says as which roles a user may act.
 func roles(r bus.Rights) finding {
-	var list []string
-	for _, role := range access.Roles() {
-		lacks := access.Of(role).Lacks(r.Allowed)
-		if len(lacks.Publish)+len(lacks.Subscribe) == 0 {
-			list = append(list, string(role))
+	may := func(permissions func(access.Role) access.Permissions) (list []string) {
+		for _, role := range access.Roles() {
+			lacks := permissions(role).Lacks(r.Allowed)
+			if len(lacks.Publish)+len(lacks.Subscribe) == 0 {
+				list = append(list, string(role))
+			}
 		}
+		return list
+	}
+	list := may(access.Of)
+	if older := may(access.Needs); len(list) == 0 && len(older) > 0 {
+		return warn("give it the rights of this version: docs/security.md, \"Moving an older bus\"",
+			"the user %s (account %s) may act as %s, with the rights of an earlier version", r.User, r.Account, strings.Join(older, ", "))
 	}
 	if len(list) == 0 {
 		return bad("use the key or context of a role: docs/security.md", "the user %s (account %s) has the rights of no role", r.User, r.Account)

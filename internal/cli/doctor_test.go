@@ -36,6 +36,8 @@ func TestDoctorRules(t *testing.T) {
 		p := access.Of(r)
 		return bus.Rights{User: "U", Account: "A", Allowed: access.Allowed{Publish: access.Rule{Allow: p.Publish}, Subscribe: access.Rule{Allow: p.Subscribe}}}
 	}
+	needs := access.Needs(access.Worker)
+	earlier := bus.Rights{User: "U", Account: "A", Allowed: access.Allowed{Publish: access.Rule{Allow: needs.Publish}, Subscribe: access.Rule{Allow: needs.Subscribe}}}
 	for name, c := range map[string]struct {
 		got  []finding
 		want string // the first letters of their levels
@@ -60,6 +62,7 @@ func TestDoctorRules(t *testing.T) {
 		"a worker":              {[]finding{roles(allow(access.Worker))}, "o", "may act as worker"},
 		"an operator":           {[]finding{roles(allow(access.Operator))}, "o", "operator, observer"},
 		"nobody":                {[]finding{roles(bus.Rights{Allowed: access.Allowed{Publish: access.Rule{Deny: []string{">"}}}})}, "e", "no role"},
+		"an older worker":       {[]finding{roles(earlier)}, "w", "may act as worker, with the rights of an earlier version"},
 		"roles apart":           {accounts("", nil), "", ""},
 		"one account":           {accounts("the user U is in it", nil), "w", "the user U is in it"},
 		"accounts not known":    {accounts("", errors.New("timeout")), "w", "timeout"},

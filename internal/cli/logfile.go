@@ -3,8 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"gx1replay/internal/export"
+	"gx1replay/internal/safefile"
 )
 
 const (
@@ -81,5 +86,32 @@ func (l *patientLog) Close() bool {
 		return true
 	case <-t.C:
 		return false
+	}
+}
+
+// openLog opens the run's log, which a run of the same name goes on with, and
+// says whether there was none before.
+func openLog(t export.Target) (f *os.File, fresh bool, err error) {
+	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
+		return nil, false, fmt.Errorf("making the run's directory: %w", err)
+	}
+	path := filepath.Join(t.RunDir(), "run.log")
+	if f, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|os.O_EXCL, 0o600); err == nil {
+		return f, true, nil
+	}
+	if f, err = safefile.Append(path); err != nil {
+		return nil, false, fmt.Errorf("opening the run's log: %w", err)
+	}
+	return f, false, nil
+}
+
+// forgetLog removes the log of a run that never was, and its directory, if
+// nothing is in them.
+func forgetLog(f *os.File) {
+	if info, err := f.Stat(); err != nil || info.Size() > 0 {
+		return
+	}
+	if os.Remove(f.Name()) == nil {
+		_ = os.Remove(filepath.Dir(f.Name())) // not empty: not ours
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/coordinator"
@@ -26,17 +25,12 @@ import (
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
-	"gx1replay/internal/redact"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
-	"gx1replay/internal/safefile"
 )
 
-// maxWorkers bounds --workers.
-const maxWorkers = 10_000
-
-// defaultOutputDir is the original's.
-const defaultOutputDir = "reports/replay_eval/GATED"
+// defaultOutputDir is where runs write unless told otherwise.
+const defaultOutputDir = coordinator.DefaultOutputDir
 
 type runFlags struct {
 	policy, data, runID, outputDir, fallbackDir string
@@ -106,7 +100,9 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "local worker processes")
 	fl.IntVar(&f.chunks, "chunks", 0, "chunks to cut the data set into (default: one a worker)")
 	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars a chunk, instead of --chunks")
-	fl.StringVar(&f.order, "order", string(run.OrderSpread), "order of the chunks: spread covers the whole period evenly from the start; time")
+	aboveZero(fl, "chunks", "1 or more")
+	aboveZero(fl, "chunk-bars", "1 or more")
+	fl.StringVar(&f.order, "order", "", "order of the chunks: spread covers the whole period evenly from the start; time (default: spread)")
 	fl.StringVar(&f.runID, "run-id", "", "name of the run: 1 to 64 of A-Z a-z 0-9 _ - (default: made from the time)")
 	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where the perf JSON goes")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
@@ -120,8 +116,11 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
 	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
+	aboveZero(fl, "drain-timeout", "100ms to 1h")
 	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
+	aboveZero(fl, "lease-duration", "1s to 1h")
 	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk is given up")
+	aboveZero(fl, "max-failures", "1 or more")
 	fl.IntVar(&f.exitOnStop, "exit-on-stop", 0, "exit code of a stopped run, for schedulers that requeue on non-zero")
 	fl.BoolVar(&f.retryFailed, "retry-failed", false, "going on with a run: take up its failed chunks, too")
 	fl.BoolVar(&f.explain, "explain", false, "going on with a run: say why each chunk is replayed or kept")
@@ -149,13 +148,8 @@ const (
 	acceptNewerHelp = "read model files of later library versions than the newest known one; unknown fields stay errors"
 )
 
-const (
-	// execChunks is how many chunks a worker has with exec: commands are slow,
-	// and differ.
-	execChunks = 8
-	// graceLess is what is left of the drain when a command's grace is over.
-	graceLess = 2 * time.Second
-)
+// graceLess is what is left of the drain when a command's grace is over.
+const graceLess = 2 * time.Second
 
 // Values of --sync.
 const (
@@ -180,7 +174,9 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.check(cmd); err != nil {
+	cfg := f.config(id, pol, cmd.Flags())
+	cfg.EngineVersion = p.Hooks.EngineVersion
+	if err := f.check(cmd, cfg); err != nil {
 		return err
 	}
 	if err := f.exec.checkSizes(f.workers > 0); err != nil {
@@ -197,14 +193,14 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	if f.outputDir, err = filepath.Abs(f.outputDir); err != nil {
+	if cfg.OutputDir, err = filepath.Abs(f.outputDir); err != nil {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program, to start workers: %w", err)
 	}
-	target := export.Target{Dir: f.outputDir, FallbackDir: f.fallbackDir, RunID: id}
+	target := export.Target{Dir: cfg.OutputDir, FallbackDir: f.fallbackDir, RunID: id}
 	logFile, fresh, err := openLog(target)
 	if err != nil {
 		return err
@@ -215,16 +211,6 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	log := logTo(logWriter, slog.LevelInfo).With("run_id", id)
 	defer dumpOnQuit(signals, logWriter, p.Stderr)()
 
-	chunks := f.chunks
-	if chunks == 0 {
-		chunks = max(f.workers, 1)
-		if f.workers == 0 {
-			chunks = runtime.NumCPU()
-		}
-		if f.exec.exec() {
-			chunks *= execChunks
-		}
-	}
 	if f.exec.exec() && !cmd.Flags().Changed("grace") {
 		f.exec.grace = max(f.drain-graceLess, f.drain/2)
 	}
@@ -241,55 +227,51 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	ui.next, ui.retry = p.again(cmd, id, argv), p.again(cmd, id, argv, "--retry-failed")
 	exp := p.Hooks.Export
 	exp.Stderr = p.Stderr
-	cfg := coordinator.Config{
-		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol,
-		Load: func(context.Context) (bars.Set, error) {
-			set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: f.exec.exec(), Form: form})
-			if err == nil {
-				sayRead(log, set)
+	cfg.Load = func(context.Context) (bars.Set, error) {
+		set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: f.exec.exec(), Form: form})
+		if err == nil {
+			sayRead(log, set)
+		}
+		for _, c := range set.Read.Repairs {
+			ui.say("warning: %s: repaired: %s", f.data, c)
+		}
+		if len(set.ExtraSkipped) > 0 {
+			ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
+		}
+		if err == nil && !f.exec.exec() {
+			for _, w := range replay.EpsilonFindings(pol.Features, set.Bars) {
+				ui.say("%s: %s", w.Level, w.Text)
+				log.Warn("a feature is not what it is at larger prices", "reason", w.Text)
 			}
-			for _, c := range set.Read.Repairs {
-				ui.say("warning: %s: repaired: %s", f.data, c)
+		}
+		if err == nil {
+			if text := f.read.withoutWarmup(pol, &f.exec); text != "" {
+				ui.say("warning: %s", text)
+				log.Warn("the period begins without warm-up", "what", text)
 			}
-			if len(set.ExtraSkipped) > 0 {
-				ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
+			for _, text := range contradictions(pol, set, f.spreadBps, f.exec.exec()) {
+				ui.say("warning: %s", text)
+				log.Warn("policy and data contradict each other", "what", text)
 			}
-			if err == nil && !f.exec.exec() {
-				for _, w := range replay.EpsilonFindings(pol.Features, set.Bars) {
-					ui.say("%s: %s", w.Level, w.Text)
-					log.Warn("a feature is not what it is at larger prices", "reason", w.Text)
-				}
-			}
-			if err == nil {
-				for _, text := range contradictions(pol, set, f.spreadBps, f.exec.exec()) {
-					ui.say("warning: %s", text)
-					log.Warn("policy and data contradict each other", "what", text)
-				}
-			}
-			return set, err
-		},
-		Engine: f.exec.engine, EngineVersion: p.Hooks.EngineVersion, Command: spec.Command, Files: f.exec.shipped(), Chunks: chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), Workers: f.workers,
-		PlanGiven:  cmd.Flags().Changed("chunks") || cmd.Flags().Changed("chunk-bars"),
-		OrderGiven: cmd.Flags().Changed("order"), RetryFailed: f.retryFailed,
-		Decisions: f.decisions, DecisionsGiven: cmd.Flags().Changed("decisions"),
-		WorkerCommand: func(slot int, w coordinator.LocalWorker) process.Spec {
-			return process.Spec{Path: exe, Args: append([]string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir}, forWorkers...),
-				Env: slices.Concat(localEnv(os.Environ()), f.connect.forWorker(w), variables, []string{slotVar + "=" + strconv.Itoa(slot)})}
-		},
-		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease,
-		MaxFailures: f.maxFailures, KeepBus: f.keepBus, Quiet: f.quiet,
-		Signals: signals, Version: version(), Export: exp, Hold: p.Hooks.Hold, Step: p.Hooks.Step,
-		Logger: log, WorkerLog: logWriter, Ready: ui.ready, Explain: ui.explain, Trouble: ui.trouble, Notice: ui.notice,
+		}
+		return set, err
+	}
+	cfg.Command, cfg.Files = spec.Command, f.exec.shipped()
+	cfg.WorkerCommand = func(slot int, w coordinator.LocalWorker) process.Spec {
+		return process.Spec{Path: exe, Args: append([]string{exe, "worker", "--run", string(w.RunID), "--work-dir", w.WorkDir}, forWorkers...),
+			Env: slices.Concat(localEnv(os.Environ()), f.connect.forWorker(w), variables, []string{slotVar + "=" + strconv.Itoa(slot)})}
+	}
+	cfg.Signals, cfg.Export, cfg.Logger, cfg.WorkerLog, cfg.Observer = signals, exp, log, logWriter, ui
+	if p.Hooks.Observe != nil {
+		cfg.Observer = p.Hooks.Observe(ui)
 	}
 	if !f.noGuardian {
 		cfg.Guardian = func() process.Spec { return guardianSpec(exe, target) }
 	}
 	if f.connect.external() {
-		access, err := f.connect.access()
-		if err != nil {
+		if cfg.NATS.Access, err = f.connect.access(); err != nil {
 			return err
 		}
-		cfg.NATS = &coordinator.External{Access: access, Replicas: f.replicas}
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
 		log.Warn("no register of runs on this machine", "error", err)
@@ -318,59 +300,6 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		return exitCode{code: out.Code}
 	}
 	return nil
-}
-
-// again is the command that resumes a run, to paste into a shell. A secret that the
-// environment gave is taken from there again. In the place of one of the command
-// line stands redact.Removed, which the program refuses.
-func (p Program) again(cmd *cobra.Command, id run.ID, argv []string, more ...string) string {
-	words := []string{"coordinator", "run"}
-	variables := map[int]string{} // that gave a word
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		switch {
-		case f.Name == "run-id", f.Name == "retry-failed", f.Name == "explain":
-		case f.Name == "timeout": // it would stop it again
-		case f.Value.Type() == "bool":
-			words = append(words, "--"+f.Name+"="+f.Value.String())
-		default:
-			values := []string{f.Value.String()}
-			if list, ok := f.Value.(pflag.SliceValue); ok {
-				values = list.GetSlice()
-			}
-			for _, v := range values {
-				words = append(words, "--"+f.Name, v)
-				for _, name := range []string{envName(f.Name), natsEnv[f.Name]} {
-					if name != "" && p.Getenv(name) == v {
-						variables[len(words)-1] = name
-					}
-				}
-			}
-		}
-	})
-	words = append(append(words, "--run-id", string(id)), more...)
-	if len(argv) > 0 {
-		words = append(append(words, "--"), argv...)
-	}
-	shown := redact.Args(words)
-	for i, word := range shown {
-		if name := variables[i]; name != "" && word != words[i] {
-			shown[i] = `"${` + name + `:?}"`
-		} else {
-			shown[i] = quoted(word)
-		}
-	}
-	return strings.Join(shown, " ")
-}
-
-// quoted is text as a shell reads it back.
-func quoted(text string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,=@%+", r)
-	}
-	if text != "" && strings.TrimFunc(text, plain) == "" {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // localEnv is the environment of local workers: this process's own without
@@ -426,79 +355,6 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 		fmt.Fprintf(p.Stderr, "warning: %s: keys that this program does not use: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
 	}
 	return pol, nil
-}
-
-// check finds what is wrong with the flags before anything is started.
-func (f *runFlags) check(cmd *cobra.Command) error {
-	bad := func(format string, args ...any) error {
-		return &usageError{msg: fmt.Sprintf(format, args...), hint: "coordinator run --help"}
-	}
-	if f.data == "" {
-		return &usageError{"--data is missing: which bars?", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
-	}
-	if err := f.read.check(); err != nil {
-		return err
-	}
-	switch {
-	case f.exec.engine != footer.EngineBuiltin && f.exec.engine != footer.EngineExec:
-		return bad("--engine %q (want builtin or exec)", f.exec.engine)
-	case f.exec.exec() && f.decisions:
-		return bad("--decisions with --engine exec: only the built-in engine knows what became of each bar")
-	case f.exec.exec() && f.workers > 0 && cmd.ArgsLenAtDash() < 0:
-		return &usageError{"--engine exec without a command", "coordinator run … --engine exec -- python3 replay.py {task}   (or --workers 0, and workers elsewhere that have it)"}
-	case f.workers < 0 || f.workers > maxWorkers:
-		return bad("--workers %d (want 0 to %d)", f.workers, maxWorkers)
-	case f.chunks < 0 || cmd.Flags().Changed("chunks") && f.chunks < 1:
-		return bad("--chunks %d (want 1 or more)", f.chunks)
-	case f.chunkBars < 0 || cmd.Flags().Changed("chunk-bars") && f.chunkBars < 1:
-		return bad("--chunk-bars %d (want 1 or more)", f.chunkBars)
-	case f.chunks > 0 && f.chunkBars > 0:
-		return bad("--chunks and --chunk-bars exclude each other")
-	case f.order != string(run.OrderSpread) && f.order != string(run.OrderTime):
-		return bad("--order %q (want %s or %s)", f.order, run.OrderSpread, run.OrderTime)
-	case f.drain < 100*time.Millisecond || f.drain > time.Hour:
-		return bad("--drain-timeout %v (want 100ms to 1h)", f.drain)
-	case f.lease < time.Second || f.lease > time.Hour:
-		return bad("--lease-duration %v (want 1s to 1h)", f.lease)
-	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
-		return bad("--replicas %d (want 1, 3 or 5)", f.replicas)
-	case f.replicas != 0 && !f.connect.external():
-		return bad("--replicas %d without --nats: the embedded bus is one server", f.replicas)
-	case f.maxFailures < 1:
-		return bad("--max-failures %d (want 1 or more)", f.maxFailures)
-	case f.sync != syncDefault && f.sync != syncAlways:
-		return bad("--sync %q (want %s or %s)", f.sync, syncDefault, syncAlways)
-	case f.exitOnStop < 0 || f.exitOnStop > 125:
-		return bad("--exit-on-stop %d (want 0 to 125)", f.exitOnStop)
-	}
-	return nil
-}
-
-// openLog opens the run's log, which a run of the same name goes on with, and
-// says whether there was none before.
-func openLog(t export.Target) (f *os.File, fresh bool, err error) {
-	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
-		return nil, false, fmt.Errorf("making the run's directory: %w", err)
-	}
-	path := filepath.Join(t.RunDir(), "run.log")
-	if f, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|os.O_EXCL, 0o600); err == nil {
-		return f, true, nil
-	}
-	if f, err = safefile.Append(path); err != nil {
-		return nil, false, fmt.Errorf("opening the run's log: %w", err)
-	}
-	return f, false, nil
-}
-
-// forgetLog removes the log of a run that never was, and its directory, if
-// nothing is in them.
-func forgetLog(f *os.File) {
-	if info, err := f.Stat(); err != nil || info.Size() > 0 {
-		return
-	}
-	if os.Remove(f.Name()) == nil {
-		_ = os.Remove(filepath.Dir(f.Name())) // not empty: not ours
-	}
 }
 
 // alreadyRun answers a run that leaves nothing to do.

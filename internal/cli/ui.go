@@ -98,8 +98,8 @@ func (u *ui) start(s *coordinator.Session) {
 	})
 }
 
-// ready is called when the bus is up.
-func (u *ui) ready(i coordinator.Info) {
+// Ready is called when the bus is up.
+func (u *ui) Ready(i coordinator.Info) {
 	open := i.WorkerKey != "" // to other hosts
 	how := ""
 	switch {
@@ -138,7 +138,7 @@ func elsewhere(text string) string {
 }
 
 // explain tells what a session that goes on from earlier ones does.
-func (u *ui) explain(fates []coordinator.Fate) {
+func (u *ui) Explain(fates []coordinator.Fate) {
 	u.kept.Store(u.s.Progress().Bars)
 	replay := 0
 	for _, f := range fates {
@@ -168,21 +168,24 @@ var anyNumber = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+`)
 // troubleLines is how much of an error's trace is shown.
 const troubleLines = 12
 
-// trouble is told of an attempt that went wrong.
-func (u *ui) trouble(t coordinator.Trouble) {
+// Trouble is told of an attempt that went wrong.
+func (u *ui) Trouble(t coordinator.Trouble) {
 	select {
 	case u.troubles <- t:
 	default: // there are many; the perf JSON has them all
 	}
 }
 
-// notice is called with a line about what holds the run up.
-func (u *ui) notice(text string) {
+// Notice is called with a line about what holds the run up.
+func (u *ui) Notice(text string) {
 	select {
 	case u.notices <- text:
 	default: // there are many; the log has them all
 	}
 }
+
+// Step is of no interest on a screen.
+func (u *ui) Step(string) {}
 
 // tell shows an attempt that went wrong, if none like it was shown.
 func (u *ui) tell(t coordinator.Trouble) {

@@ -20,6 +20,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
+	"gx1replay/internal/coordinator"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -161,8 +162,8 @@ func localSlot(text string) (int, error) {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n >= maxWorkers {
-		return 0, fmt.Errorf("%s is %.40q (want 0 to %d)", slotVar, text, maxWorkers-1)
+	if err != nil || n < 0 || n >= coordinator.MaxWorkers {
+		return 0, fmt.Errorf("%s is %.40q (want 0 to %d)", slotVar, text, coordinator.MaxWorkers-1)
 	}
 	return n, nil
 }

@@ -52,7 +52,7 @@ func TestDecisionsAreTheRuns(t *testing.T) {
 	} {
 		first := treeSession(t, "r", p, list, 2).identity
 		s := treeSession(t, "r", p, list, 2)
-		s.cfg.Decisions, s.cfg.DecisionsGiven = c.flag, c.given
+		s.cfg.Decisions, s.asked.decisions = &c.flag, c.given
 		s.identity.Decisions = c.flag
 		var stored *run.Manifest
 		if c.stored != "" {
@@ -76,7 +76,8 @@ func TestDecisionsAreTheRuns(t *testing.T) {
 		}
 	}
 	s := treeSession(t, "r", p, list, 2)
-	s.cfg.Decisions = true
+	on := true
+	s.cfg.Decisions = &on
 	if m, err := s.first(bars.Set{Bars: list}); err != nil || !m.Decisions {
 		t.Errorf("the flag does not reach the manifest: %v, %v", m.Decisions, err)
 	}

@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"bytes"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
+	"gx1replay/internal/loglimit"
 	"gx1replay/internal/run"
 )
 
@@ -74,6 +77,32 @@ func TestFootersOfChunksThatNobodyClaimed(t *testing.T) {
 		w.byHonest(w.wait(w.start(8 * time.Second)))
 		if n := w.life.board.refused.Load(); n != 3 {
 			t.Errorf("%d refused (want 3)", n)
+		}
+	})
+}
+
+// What a worker floods the run with fills no log.
+func TestAFloodOfForgedFootersDoesNotFillTheLog(t *testing.T) {
+	bubble(t, func(t *testing.T, newRun func(int) *world) {
+		w := newRun(3 * loglimit.Burst)
+		defer w.close()
+		var log bytes.Buffer // written by one handler, which locks it
+		w.life.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		w.life.Prepare()
+		for idx := range w.m.Plan.Chunks {
+			f := w.forged(idx, 1)
+			f.Incarnation = "" // refused at once
+			if err := w.bus.StoreFooter(t.Context(), f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.hire("a", nil)
+		w.byHonest(w.wait(w.start(8 * time.Second)))
+		if n := w.life.board.refused.Load(); n != int64(w.m.Plan.Chunks) {
+			t.Errorf("%d refused (want %d)", n, w.m.Plan.Chunks)
+		}
+		if n := strings.Count(log.String(), `msg="deleting a stored final footer`); n != loglimit.Burst {
+			t.Errorf("%d lines (want %d)", n, loglimit.Burst)
 		}
 	})
 }

@@ -104,9 +104,7 @@ func (s *Session) loaded(life *Life) {
 	if err := s.backup.Write(context.Background()); err != nil {
 		s.cfg.Logger.Warn("writing the footer backup", "error", err)
 	}
-	if s.cfg.Explain != nil {
-		s.cfg.Explain(life.board.fates())
-	}
+	s.cfg.Observer.Explain(life.board.fates())
 }
 
 // fates says what is done with each chunk.

@@ -75,13 +75,13 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 // deleteFooter removes a stored final footer that cannot be used, and asks for
 // its chunk again: whoever was handed it took it for done.
 func (l *Life) deleteFooter(ctx context.Context, b bad) {
-	l.Logger.Warn("deleting a stored final footer that cannot be used", "seq", b.seq, "chunk_idx", b.idx, "error", b.why)
+	l.lines.Warn("deleting a stored final footer that cannot be used", "seq", b.seq, "chunk_idx", b.idx, "error", b.why)
 	err := l.Bus.DeleteFooter(ctx, b.seq)
 	if err == nil && b.idx >= 0 && !l.board.hasEnd(l.board.chunks[b.idx].Load()) {
 		err = l.ask(ctx, []int{b.idx})
 	}
 	if err != nil && ctx.Err() == nil {
-		l.Logger.Warn("deleting a final footer failed", "seq", b.seq, "error", err)
+		l.lines.Warn("deleting a final footer failed", "seq", b.seq, "error", err)
 	}
 }
 

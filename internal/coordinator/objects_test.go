@@ -30,7 +30,7 @@ func sessionOf(t *testing.T, doc string, list []bars.Bar) (*Session, run.Manifes
 	}
 	s := &Session{
 		cfg: Config{RunID: "r", Policy: p, Engine: footer.EngineBuiltin, Chunks: 2, Order: run.OrderTime,
-			Lease: testLease, MaxFailures: 1, Logger: slog.New(slog.DiscardHandler)},
+			Lease: testLease, MaxFailures: 1, Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)},
 		started: time.Now(), ledger: ledger.New("r"),
 	}
 	s.identity, err = s.first(bars.Set{Bars: list, Source: "test"})

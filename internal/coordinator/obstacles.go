@@ -67,9 +67,7 @@ func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manife
 
 // notice shows a line on the coordinator's terminal.
 func (s *Session) notice(format string, args ...any) {
-	if s.cfg.Notice != nil {
-		s.cfg.Notice(fmt.Sprintf(format, args...))
-	}
+	s.cfg.Observer.Notice(fmt.Sprintf(format, args...))
 }
 
 // manyDeaths in a row, with back-off, take three seconds.

@@ -215,7 +215,7 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 			s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
 			return false
 		}
-		s.cfg.Step("manifest")
+		s.cfg.Observer.Step("manifest")
 	}
 	if err := life.Bus.EndBeats(ctx, m.RunID); err != nil {
 		s.cfg.Logger.Warn("ending the heartbeats", "error", err)
@@ -235,7 +235,7 @@ func (s *Session) tradesKnown(out export.Outcome) bool { return out.Result.Settl
 // its local workers left; the lock stays. A crash in between does not matter:
 // the complete perf JSON is the first thing that the next start looks at.
 func (s *Session) removeState() {
-	if err := removeState(s.target, s.cfg.Step); err != nil {
+	if err := removeState(s.target, s.cfg.Observer.Step); err != nil {
 		s.cfg.Logger.Warn("cleaning up", "error", err)
 	}
 }

@@ -104,10 +104,10 @@ func (s *Session) refuse(d run.Data, engine string, version int, p run.Policy, m
 	// The stored plan holds; only what was asked for by a flag can differ.
 	if plan != nil && d.SHA256 == mine.Data.SHA256 {
 		want := mine.Plan
-		if s.cfg.PlanGiven && (want.Chunks != plan.Chunks || want.ChunkBars != plan.ChunkBars) {
+		if s.asked.plan && (want.Chunks != plan.Chunks || want.ChunkBars != plan.ChunkBars) {
 			add("plan", describePlan(*plan), describePlan(want))
 		}
-		if s.cfg.OrderGiven && want.Order != plan.Order {
+		if s.asked.order && want.Order != plan.Order {
 			add("order", string(plan.Order), string(want.Order))
 		}
 	}
@@ -152,11 +152,11 @@ func (s *Session) refuseCommand(stored run.Command, extra string) error {
 
 // refuseDecisions is refuse for whether the run keeps decisions.
 func (s *Session) refuseDecisions(stored bool) error {
-	if !s.cfg.DecisionsGiven || s.cfg.Decisions == stored {
+	if !s.asked.decisions || s.cfg.decisions() == stored {
 		return nil
 	}
 	text := map[bool]string{false: "off", true: "on"}
-	return &Differs{RunID: s.cfg.RunID, Fields: []Difference{{"decisions", text[stored], text[s.cfg.Decisions]}}}
+	return &Differs{RunID: s.cfg.RunID, Fields: []Difference{{"decisions", text[stored], text[s.cfg.decisions()]}}}
 }
 
 // keptDecisions says whether the run of these chunks keeps decisions, as their
@@ -258,7 +258,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	m := run.Manifest{
 		Schema: run.Schema, RunID: s.cfg.RunID, Incarnation: newIncarnation(), Session: 1, State: run.StateRunning,
 		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
-		Decisions:      s.cfg.Decisions,
+		Decisions:      s.cfg.decisions(),
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
 		Engine: s.cfg.Engine, EngineVersion: cmp.Or(s.cfg.EngineVersion, replay.Version), LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
 		Sessions:    []run.SessionTimes{{Session: 1, StartedAt: s.started.UTC()}},

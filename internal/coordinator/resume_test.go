@@ -60,7 +60,7 @@ func (w *world) resume(exported perf.Report, change func(*Life)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Logger: slog.New(slog.DiscardHandler)}, identity: w.m, started: time.Now(), ledger: ledger.New(w.m.RunID)}
+	s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)}, identity: w.m, started: time.Now(), ledger: ledger.New(w.m.RunID)}
 	account(w.t, &s, exported)
 	m, err := s.next(&stored, time.Now())
 	if err != nil {
@@ -284,7 +284,7 @@ func TestSchedule15_CrashInTheCleaning(t *testing.T) {
 		if _, err := w.bus.StoreManifest(t.Context(), m, w.life.revision); err != nil {
 			t.Fatal(err)
 		}
-		s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Logger: slog.New(slog.DiscardHandler), NATS: &External{}}, identity: w.m, started: time.Now(), ledger: ledger.New(w.m.RunID)}
+		s := Session{cfg: Config{RunID: w.m.RunID, Engine: w.m.Engine, Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler), NATS: &External{}}, identity: w.m, started: time.Now(), ledger: ledger.New(w.m.RunID)}
 		began, err := s.agree(t.Context(), &Life{}, w.bus)
 		var cleaned *Cleaned
 		if began || !errors.As(err, &cleaned) || cleaned.File != "perf.json" {

@@ -95,12 +95,10 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	backupCtx, endBackup := context.WithCancel(ctx)
 	defer endBackup()
 	owned.Go(func() { s.backup.Run(backupCtx) })
-	if s.cfg.Ready != nil {
-		s.cfg.Ready(Info{
-			RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
-			WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
-		})
-	}
+	s.cfg.Observer.Ready(Info{
+		RunID: s.cfg.RunID, Session: life.Manifest.Session, URL: transport.url, KeyFile: transport.keyFile,
+		WorkerKey: transport.workerKey, OperatorKey: transport.operatorKey, Plan: life.Manifest.Plan, Warnings: transport.warnings,
+	})
 	endBeats := life.startBeats(poolCtx)
 	defer endBeats()
 	err = life.Run(lifeCtx, drain)

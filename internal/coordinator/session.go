@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
@@ -15,26 +13,11 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/loglimit"
-	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
 
-// Defaults of Config.
 const (
-	// DefaultTimeBox is the original's.
-	DefaultTimeBox = 6 * time.Hour
-	// DefaultDrain is less than the 10 s that supervisors grant before they
-	// kill.
-	DefaultDrain = 8 * time.Second
-	// DefaultLease is long against a pause of a host, short against a chunk.
-	DefaultLease = 10 * time.Second
-	// DefaultMaxFailures lets two faults pass, and ends a chunk that cannot
-	// be replayed.
-	DefaultMaxFailures = 3
-	// DefaultListen is where the stock client connects without being told.
-	DefaultListen = "127.0.0.1:4222"
-
 	// workerGrace is what local workers get at the end. They hold nothing by
 	// then; one that hangs is not waited for.
 	workerGrace = 500 * time.Millisecond
@@ -48,92 +31,6 @@ const (
 	patienceDone    = time.Minute
 )
 
-// Config of a Session. Everything without a default is required.
-type Config struct {
-	RunID       run.ID
-	OutputDir   string
-	FallbackDir string // empty: the system's temporary directory
-	Policy      policy.Policy
-	// Load reads the data set; its error means that the input is bad.
-	Load   func(ctx context.Context) (bars.Set, error)
-	Engine string
-	// EngineVersion is the version of the engines that the run asks for; 0:
-	// replay.Version.
-	EngineVersion int
-	Command       run.Command       // the user's, with the engine exec
-	Files         map[string]string // paths of the files that go with the run, by their names
-	Chunks        int
-	ChunkBars     int64 // if above 0, Chunks does not count
-	Order         run.Order
-	// PlanGiven and OrderGiven: whoever started this asked for these chunks,
-	// for this order. A stored plan that is another one is refused then, and
-	// holds otherwise.
-	PlanGiven, OrderGiven bool
-	// Decisions: keep what became of each bar. DecisionsGiven is as PlanGiven.
-	Decisions, DecisionsGiven bool
-	RetryFailed               bool // take up chunks that failed for good
-	Workers                   int  // local worker processes
-	// WorkerCommand is what starts a local worker that serves this run over
-	// url with the key in keyFile.
-	WorkerCommand func(slot int, w LocalWorker) process.Spec
-	// Guardian starts the process that exports should this one vanish. Nil:
-	// there is none.
-	Guardian func() process.Spec
-
-	// NATS is the bus to use; nil: one is embedded.
-	NATS        *External
-	Listen      string // of the embedded bus, as are StopAuth and Sync
-	StopAuth    bool   // strangers may not even stop the run
-	SyncAlways  bool   // every write is synced before it is answered
-	TimeBox     time.Duration
-	Drain       time.Duration
-	Lease       time.Duration
-	MaxFailures int
-	KeepBus     bool
-	Quiet       bool
-
-	Signals  <-chan os.Signal
-	Register *process.Register // nil: this run is not entered anywhere
-	Version  Version
-	Export   export.Config
-	Logger   *slog.Logger // of the run's log
-	// WorkerLog takes what local workers write; several goroutines use it.
-	WorkerLog io.Writer
-	// Ready is called once the run can be stopped over the bus.
-	Ready func(Info)
-	// Explain, if not nil, is told once what a session that goes on from
-	// earlier ones does with each chunk.
-	Explain func([]Fate)
-	// Trouble, if not nil, is told of attempts that went wrong; it must not
-	// block.
-	Trouble func(Trouble)
-	// Notice, if not nil, is called with a line about what holds the run up. It
-	// must not block.
-	Notice func(string)
-	// Hold, if not nil, is called by the session's own goroutine before it
-	// goes to work; a test blocks it there.
-	Hold func()
-	// Step, if not nil, is called when a step of the end is done; a test ends
-	// the process there.
-	Step func(name string)
-}
-
-// External is a bus that runs elsewhere.
-type External struct {
-	bus.Access
-	// Replicas of streams that have to be made; 0: as many as the bus is fit
-	// for, three at most.
-	Replicas int
-}
-
-// LocalWorker says what a local worker needs to know.
-type LocalWorker struct {
-	RunID   run.ID
-	URL     string
-	KeyFile string // of the embedded bus; empty with another
-	WorkDir string
-}
-
 // Version is what env_info says of the program.
 type Version struct {
 	Module, Commit string
@@ -142,23 +39,10 @@ type Version struct {
 // String names the build: version and commit.
 func (v Version) String() string { return v.Module + " " + v.Commit }
 
-// Info says how a running session is reached.
-type Info struct {
-	RunID   run.ID
-	Session int
-	URL     string
-	KeyFile string // of the embedded bus; empty with another
-	// WorkerKey and OperatorKey are for other hosts; empty if those do not
-	// reach the embedded bus.
-	WorkerKey, OperatorKey string
-	Plan                   run.Plan
-	// Warnings say what of an external bus is not as it would have been made.
-	Warnings []string
-}
-
 // Session is one life of a coordinator on a run.
 type Session struct {
-	cfg      Config
+	cfg      Config // complete
+	asked    asked
 	target   export.Target
 	lock     *export.Lock
 	started  time.Time
@@ -189,19 +73,20 @@ type Session struct {
 
 // Run runs the session until its perf JSON is written, or has failed to be,
 // and everything that it started has ended. An error means that nothing was
-// run: bad input, another session of the run that lives, a *Differs, an
-// *AlreadyRun or a *Cleaned. onSession, if not nil, is called with the
-// session before it begins.
+// run: a *ConfigError or other bad input, another session of the run that lives,
+// a *Differs, an *AlreadyRun or a *Cleaned. onSession, if not nil, is called with
+// the session before it begins.
 func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
+	cfg, asked, err := cfg.complete()
+	if err != nil {
+		return export.Outcome{}, err
+	}
 	s := &Session{
-		cfg: cfg, started: time.Now(),
+		cfg: cfg, asked: asked, started: time.Now(),
 		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
 		lines:  loglimit.New(cfg.Logger), broken: make(chan error, 1),
 	}
 	defer s.lines.Close()
-	if s.cfg.Step == nil {
-		s.cfg.Step = func(string) {}
-	}
 	lock, err := takeLock(s.target, cfg.Logger)
 	if err != nil {
 		return export.Outcome{}, err
@@ -248,7 +133,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.work(work, over, exporter, verdict) }()
 	out := s.dog.Run()
-	s.cfg.Step("exported")
+	s.cfg.Observer.Step("exported")
 	s.guardian.done()
 	verdict <- out
 	stopWork(errOver)
@@ -285,9 +170,7 @@ var errOver = errors.New("the session is over")
 // run, and, when the watchdog has given its verdict, the cleaning. Its error
 // is one from before the life began.
 func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, verdict <-chan export.Outcome) error {
-	if s.cfg.Hold != nil {
-		s.cfg.Hold()
-	}
+	s.cfg.Observer.Step("begin")
 	// end ends a session that has not come to live the run.
 	end := func(err error) {
 		s.dog.Ended(err)
@@ -332,7 +215,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	s.sweepCommands(over, m)
 	life := &Life{
 		Bars: set.Bars, Extra: set.Extra, Policy: s.cfg.Policy.Content, Manifest: m, Known: s.ledger.Chunks(m.Plan),
-		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Trouble, Broken: s.broken,
+		RetryFailed: s.cfg.RetryFailed, Logger: s.cfg.Logger, HeardStop: s.dog.Stop, Trouble: s.cfg.Observer.Trouble, Broken: s.broken,
 	}
 	life.Prepare()
 	s.board.Store(life.board)

@@ -21,7 +21,7 @@ func TestAStopBeforeTheFirstSessionCounts(t *testing.T) {
 	emptyPools() // of what bubbles have left
 	defer emptyPools()
 	s := &Session{
-		cfg:    Config{RunID: "r1", Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)},
+		cfg:    Config{RunID: "r1", Listen: "127.0.0.1:0", Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)},
 		target: export.Target{Dir: t.TempDir(), RunID: "r1"}, lines: loglimit.New(slog.New(slog.DiscardHandler)), ledger: ledger.New("r1"),
 	}
 	if err := os.MkdirAll(s.target.StateDir(), 0o700); err != nil {

@@ -62,7 +62,7 @@ func treeSession(t *testing.T, id run.ID, p policy.Policy, list []bars.Bar, chun
 	t.Helper()
 	s := &Session{
 		cfg: Config{RunID: id, Policy: p, Engine: footer.EngineBuiltin, Chunks: chunks, Order: run.OrderSpread,
-			Lease: testLease, MaxFailures: 1, Logger: slog.New(slog.DiscardHandler)},
+			Lease: testLease, MaxFailures: 1, Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)},
 		started: time.Now(), ledger: ledger.New(id),
 	}
 	var err error

@@ -18,7 +18,7 @@ func TestLostBusIsSeen(t *testing.T) {
 	bubble(t, func(t *testing.T, newRun func(int) *world) {
 		w := newRun(1)
 		defer w.bus.Close()
-		s := &Session{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}
+		s := &Session{cfg: Config{Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)}}
 		ctx, cancel := context.WithCancel(t.Context())
 		var watching sync.WaitGroup
 		watching.Go(func() { s.watchBus(ctx, w.bus) })

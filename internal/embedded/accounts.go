@@ -54,7 +54,7 @@ func (s *Server) admitRoles(who *admitted, dir string) error {
 			continue
 		}
 		path := filepath.Join(dir, roleKeyFile(role))
-		public, err := publicKey(path, "the "+string(role)+"'s key")
+		public, err := publicKey(path, "the "+string(role)+"'s key", s.log)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/nats-io/nkeys"
@@ -24,18 +25,18 @@ func KeyFiles() []string {
 
 func roleKeyFile(role access.Role) string { return string(role) + ".nk" }
 
-// loadKey reads a key, or makes it, readable by its owner alone. what names it
-// in errors.
-func loadKey(path, what string) (nkeys.KeyPair, error) {
+// loadKey reads a key, or makes it, readable by its owner alone. A damaged one,
+// as a crash of the host may leave it, opens nothing any more and is made anew.
+// what names it in errors.
+func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 	seed, err := os.ReadFile(path)
 	if err == nil {
 		pair, err := nkeys.FromSeed(seed)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", what, path, err)
+		if err == nil {
+			return pair, nil
 		}
-		return pair, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+		log.Warn("a key is damaged and is made anew; who has a copy of the old one needs the new one", "key", what, "file", path, "error", err)
+	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("reading %s: %w", what, err)
 	}
 	pair, err := nkeys.CreateUser()
@@ -52,8 +53,8 @@ func loadKey(path, what string) (nkeys.KeyPair, error) {
 }
 
 // publicKey reads a key as loadKey does, and returns its public part.
-func publicKey(path, what string) (string, error) {
-	pair, err := loadKey(path, what)
+func publicKey(path, what string, log *slog.Logger) (string, error) {
+	pair, err := loadKey(path, what, log)
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"gx1replay/internal/loglimit"
@@ -26,7 +27,7 @@ type logAdapter struct {
 func (l logAdapter) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
 func (l logAdapter) Warnf(f string, v ...any)   { l.limited(slog.LevelWarn, f, v) }
 func (l logAdapter) Errorf(f string, v ...any) {
-	if l.broken != nil && strings.Contains(strings.ToLower(f), writeError) {
+	if l.broken != nil && !ofClient(f) && strings.Contains(strings.ToLower(f), writeError) {
 		l.broken(fmt.Sprintf(f, v...))
 	}
 	l.limited(slog.LevelError, f, v)
@@ -50,15 +51,29 @@ func (l logAdapter) limited(level slog.Level, f string, v []any) {
 	l.lines.Log(level, kind(f), fmt.Sprintf(f, v...))
 }
 
+// clientID stands in each format of a line about a client, behind its address.
+const clientID = " - cid:"
+
+// ofClient reports whether the format f is of a line about a client. The server
+// puts the names that the client and its library give themselves into the format.
+func ofClient(f string) bool { return strings.Contains(f, clientID) }
+
 // kind is what a server's format says of whichever client: before it stand the
-// client's address and number.
+// client's address and number, its names in quotes, and its user in quotes.
+// Behind it, in quotes again, may stand what the client has sent.
 func kind(f string) string {
-	const id = " - cid:"
-	if _, rest, ok := strings.Cut(f, id); ok {
-		if _, text, ok := strings.Cut(rest, " - "); ok {
-			return text
-		}
-		return id
+	_, text, ok := strings.Cut(f, clientID)
+	if !ok {
+		return f
 	}
-	return f
+	_, text, _ = strings.Cut(text, " - ")
+	for {
+		quoted, err := strconv.QuotedPrefix(text)
+		if err != nil {
+			break
+		}
+		text = strings.TrimPrefix(text[len(quoted):], " - ")
+	}
+	text, _, _ = strings.Cut(text, `"`)
+	return clientID + text
 }

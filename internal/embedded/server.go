@@ -115,7 +115,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if s.lock, err = lockStore(filepath.Join(cfg.Dir, storeDir, lockFile)); err != nil {
 		return nil, err
 	}
-	if s.pair, err = loadKey(s.key, "the run's key"); err != nil {
+	if s.pair, err = loadKey(s.key, "the run's key", s.log); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	if err := s.start(ctx, cfg); err != nil {

@@ -13,6 +13,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
+
+	"gx1replay/internal/access"
 )
 
 func TestTwoServersOnOneStoreAreRefused(t *testing.T) {
@@ -185,9 +188,38 @@ func TestTheKeyIsPrivateAndStays(t *testing.T) {
 	}
 }
 
-func TestABrokenKeyIsNamed(t *testing.T) {
+// A key that a power cut has emptied or a disk has damaged opens nothing: it does
+// not keep its run from going on.
+func TestADamagedKeyIsMadeAnew(t *testing.T) {
+	for _, name := range []string{keyFile, roleKeyFile(access.Worker)} {
+		for _, content := range []string{"", "SUNOTAKEY", "\x00\x00\x00"} {
+			dir, log := t.TempDir(), &journal{}
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second finds a key
+				shut(t, start(t, Config{Dir: dir, Listen: "0.0.0.0:0", Logger: log.logger(slog.LevelWarn)}))
+			}
+			seed, err := os.ReadFile(path)
+			if err == nil {
+				_, err = nkeys.FromSeed(seed)
+			}
+			if err != nil {
+				t.Errorf("%s with %q: %v", name, content, err)
+			}
+			if said := log.String(); strings.Count(said, path) != 1 || strings.Contains(said, "NOTAKEY") {
+				t.Errorf("%s with %q: the log says %q (want the file once, without what is in it)", name, content, said)
+			}
+		}
+	}
+}
+
+// What is in a key's place and cannot be read is named, and left.
+func TestAKeyThatCannotBeReadIsNamed(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "run.nk"), []byte("SUNOTAKEY"), 0o600); err != nil {
+	path := filepath.Join(dir, keyFile)
+	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the lock is given back
@@ -196,8 +228,8 @@ func TestABrokenKeyIsNamed(t *testing.T) {
 			shut(t, s)
 			t.Fatal("started")
 		}
-		if !strings.Contains(err.Error(), filepath.Join(dir, "run.nk")) || strings.Contains(err.Error(), "NOTAKEY") {
-			t.Errorf("error %q (want the file, without what is in it)", err)
+		if !strings.Contains(err.Error(), path) {
+			t.Errorf("error %q (want the file)", err)
 		}
 	}
 }

@@ -2,8 +2,11 @@ package embedded
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/loglimit"
 )
 
 // What strangers publish comes to the gate, which may answer, and to nobody else.
@@ -230,5 +234,64 @@ func TestRoleKeys(t *testing.T) {
 	}
 	if seeds[0] != seeds[1] {
 		t.Error("the keys changed at the second start")
+	}
+}
+
+// The server puts the name that a client gives itself into each line about that
+// client. A name is neither an error of the server nor a kind of its own.
+func TestNamesOfStrangersSayNothing(t *testing.T) {
+	log := &journal{}
+	broken := make(chan string, 1)
+	s := start(t, Config{
+		Listen: "127.0.0.1:0", Strangers: strangers, Logger: log.logger(slog.LevelWarn),
+		Broken: func(why string) { broken <- why },
+	})
+	names := []string{"Critical write error: x", "a\" - \"b\" - critical write error", "%s%d"}
+	for k := range 2 * loglimit.Burst {
+		names = append(names, fmt.Sprintf("other %d", k))
+	}
+	for _, name := range names {
+		refused := make(chan error, 1)
+		nc := dial(t, s.URL(), nats.Name(name), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+		if err := nc.Publish("gx1.footer.r1.0", nil); err != nil {
+			t.Fatal(err)
+		}
+		wantViolation(t, refused, "gx1.footer.r1.0")
+	}
+	select {
+	case why := <-broken:
+		t.Errorf("the server is taken for broken by %s", why)
+	default:
+	}
+	if got := strings.Count(log.String(), "Publish Violation"); got != loglimit.Burst {
+		t.Errorf("%d lines about %d violations (want %d)", got, len(names), loglimit.Burst)
+	}
+}
+
+// A line of the server itself about a file that it cannot write is told.
+func TestAWriteErrorIsTold(t *testing.T) {
+	var told []string
+	l := logAdapter{log: discard(), lines: loglimit.New(discard()), broken: func(why string) { told = append(told, why) }}
+	l.Errorf("JetStream stream '%s > %s' critical write error: %v", "$G", "GX1_STOP", errors.New("no space left on device"))
+	l.Errorf("Critical write error: %v", "x")
+	l.Errorf("127.0.0.1:1 - cid:2 - critical write error")
+	if want := []string{"JetStream stream '$G > GX1_STOP' critical write error: no space left on device", "Critical write error: x"}; !slices.Equal(told, want) {
+		t.Errorf("told %q (want %q)", told, want)
+	}
+}
+
+func TestKindOfALine(t *testing.T) {
+	for f, want := range map[string]string{
+		"JetStream stream %q: %v":                           "JetStream stream %q: %v",
+		"1.2.3.4:5 - cid:6":                                 clientID,
+		"1.2.3.4:5 - cid:6 - authentication error":          clientID + "authentication error",
+		`1.2.3.4:5 - cid:6 - "v1:go" - "A/b" - x %q`:        clientID + "x %q",
+		`1.2.3.4:5 - cid:6 - "a\" - \"b" - x - y %q`:        clientID + "x - y %q",
+		`1.2.3.4:5 - cid:6 - "v1" - Parse Error: "a\" - b"`: clientID + "Parse Error: ",
+		`1.2.3.4:5 - cid:6 - Parse Error: "a b"`:            clientID + "Parse Error: ",
+	} {
+		if got := kind(f); got != want {
+			t.Errorf("kind of %s: %q (want %q)", f, got, want)
+		}
 	}
 }

@@ -10,7 +10,9 @@ import (
 var (
 	secretWords = map[string]bool{"pass": true, "pwd": true, "pw": true, "token": true, "bearer": true, "authorization": true, "cookie": true, "jwt": true, "credential": true, "credentials": true}
 	secretParts = []string{"password", "passwd", "passphrase", "passcode", "secret", "apikey", "accesskey", "privatekey", "authkey"}
-	secretEnds  = []string{"token", "pwd"}
+	secretEnds  = []string{"token", "pwd", "pass"}
+	// notEnds end so and speak of no secret.
+	notEnds = map[string]bool{"bypass": true, "compass": true}
 	// keyOf are the words before "key" that make it a secret one.
 	keyOf = map[string]bool{"api": true, "access": true, "private": true, "auth": true, "account": true, "signing": true, "encryption": true, "session": true, "subscription": true, "storage": true, "service": true, "master": true}
 	// noSecret are last words of names that speak of a secret and hold none.
@@ -46,7 +48,7 @@ func secretName(name string) bool {
 			}
 		}
 		for _, end := range secretEnds {
-			if strings.HasSuffix(word, end) {
+			if strings.HasSuffix(word, end) && !notEnds[word] {
 				return true
 			}
 		}

@@ -65,6 +65,8 @@ func TestText(t *testing.T) {
 		"a:\n  private_key: |\n    abc\n\n    def\n  host: h\n": "a:\n  private_key: [removed]\n  host: h\n",
 		"- token: >-\n    abc\n- x: 1\n":                        "- token: [removed]\n- x: 1\n",
 		"password: 'hunter 2'\n":                                "password: '[removed]'\n",
+		"SSHPASS=hunter2 sshpass -e ssh h":                      "SSHPASS=[removed] sshpass -e ssh h",
+		"--dbpass hunter2 --bypass cache":                       "--dbpass [removed] --bypass cache",
 		"STRIPE_KEY=abcd1234abcd1234abcd":                       "STRIPE_KEY=[removed]",
 		// what stays
 		`bars_processed=12 run_id=pilot key=value`:   `bars_processed=12 run_id=pilot key=value`,

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -24,7 +23,6 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
-	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -85,7 +83,7 @@ func host(t *testing.T, id run.ID, latency time.Duration, workers int) hosted {
 		Load: func(context.Context) (bars.Set, error) {
 			return bars.Open("synthetic:"+strconv.Itoa(slow.bars), bars.ReadOptions{})
 		},
-		Engine: footer.EngineBuiltin, Chunks: slowChunks, Order: run.OrderSpread, Workers: workers,
+		Chunks: slowChunks, Workers: workers,
 		WorkerCommand: func(_ int, w coordinator.LocalWorker) process.Spec {
 			return process.Spec{
 				Path: binary,
@@ -93,11 +91,18 @@ func host(t *testing.T, id run.ID, latency time.Duration, workers int) hosted {
 				Env:  append(os.Environ(), "GX1TEST_BARLOG="+h.barLog),
 			}
 		},
-		Listen: "127.0.0.1:0", Drain: time.Second, Lease: coordinator.DefaultLease, MaxFailures: coordinator.DefaultMaxFailures,
-		Signals: h.signals, Logger: slog.New(slog.DiscardHandler), WorkerLog: io.Discard, Ready: func(i coordinator.Info) { h.ready <- i },
+		Listen: "127.0.0.1:0", Drain: time.Second, Signals: h.signals, Observer: readies{ready: h.ready},
 	}
 	return h
 }
+
+// readies is told when a run is ready.
+type readies struct {
+	coordinator.Unobserved
+	ready chan<- coordinator.Info
+}
+
+func (r readies) Ready(i coordinator.Info) { r.ready <- i }
 
 // perf is where the session's perf JSON goes.
 func (h hosted) perf() string {

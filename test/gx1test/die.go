@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gx1replay/internal/cli"
+	"gx1replay/internal/coordinator"
 )
 
 // dieAt has die called at a step of a run's end; empty: never.
@@ -40,12 +41,33 @@ func dieAt(h *cli.Hooks, step string, die func()) {
 	case "rename":
 		h.Export.BeforeRename = atPerf(h.Export.BeforeRename)
 	default:
-		h.Step = func(name string) {
-			if name == step {
-				die()
-			}
-		}
+		onStep(h, step, die)
 	}
+}
+
+// onStep has do called at a step of a session.
+func onStep(h *cli.Hooks, step string, do func()) {
+	wrapped := h.Observe
+	h.Observe = func(o coordinator.Observer) coordinator.Observer {
+		if wrapped != nil {
+			o = wrapped(o)
+		}
+		return stepper{o, step, do}
+	}
+}
+
+// stepper is an Observer that does something at a step.
+type stepper struct {
+	coordinator.Observer
+	step string
+	do   func()
+}
+
+func (s stepper) Step(name string) {
+	if name == s.step {
+		s.do()
+	}
+	s.Observer.Step(name)
 }
 
 // perfPatience bounds awaitPerf; the test that waits for the end then sees what

@@ -68,7 +68,7 @@ func hooks(getenv func(string) string, pid int, args []string) (cli.Hooks, error
 		if text != "1" {
 			return h, fmt.Errorf("GX1TEST_HOLD=%q (want 1)", text)
 		}
-		h.Hold = func() { <-make(chan struct{}) }
+		onStep(&h, "begin", func() { select {} })
 	}
 	if dir := getenv("GX1TEST_BLOCK_SYNC"); dir != "" {
 		h.Export.BeforeSync = func(aside string) error {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/cli"
+	"gx1replay/internal/coordinator"
 	"gx1replay/internal/footer"
 	plan "gx1replay/internal/run"
 	"gx1replay/internal/worker"
@@ -29,7 +30,7 @@ func env(kv ...string) func(string) string {
 // Without a variable it is the product.
 func TestNoHooks(t *testing.T) {
 	h, err := hooks(env(), 1, nil)
-	if err != nil || h.OnBar != nil || h.Engine != nil || h.Hold != nil || h.Step != nil || h.Export.BeforeSync != nil || h.Export.BeforeRename != nil {
+	if err != nil || h.OnBar != nil || h.Engine != nil || h.Observe != nil || h.Export.BeforeSync != nil || h.Export.BeforeRename != nil {
 		t.Errorf("%+v, %v", h, err)
 	}
 }
@@ -128,9 +129,10 @@ func TestDie(t *testing.T) {
 			t.Errorf("%s: %d deaths at the sync, %d at the rename (want %d, %d)", c.step, a, b, c.sync, c.rename)
 		}
 		before := deaths
-		if h.Step != nil {
-			h.Step("exported")
-			h.Step("clean bus")
+		if h.Observe != nil {
+			o := h.Observe(coordinator.Unobserved{})
+			o.Step("exported")
+			o.Step("clean bus")
 		}
 		if n := deaths - before; n != c.step2 {
 			t.Errorf("%s: %d deaths at the steps (want %d)", c.step, n, c.step2)
