@@ -222,9 +222,9 @@ func (c Config) complete() (Config, asked, error) {
 	switch {
 	case err != nil:
 	case c.Load == nil:
-		err = errors.New("Load is missing: which bars?")
+		err = errors.New("no Load: which bars?")
 	case c.Workers > 0 && c.WorkerCommand == nil:
-		err = errors.New("WorkerCommand is missing: what starts a local worker?")
+		err = errors.New("no WorkerCommand: what starts a local worker?")
 	}
 	if err != nil {
 		return c, asked{}, fmt.Errorf("configuring a run: %w", err)
