@@ -11,8 +11,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"syscall"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
@@ -91,7 +91,7 @@ func (s *Selector) writeFiles(ctx context.Context, list ...file) error {
 			return err
 		}
 	}
-	return syncDir(s.Files.RunDir())
+	return atomicfile.SyncDir(s.Files.RunDir())
 }
 
 // writeFiles writes the files about the selected trades, and names the CSV in the
@@ -130,20 +130,6 @@ func (p *pass) closed() iter.Seq[*trade.Signal] {
 			}
 		}
 	}
-}
-
-// syncDir makes renames in dir survive a power cut. A file system that cannot
-// sync directories keeps them in order by itself.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close() // it was read only
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
 }
 
 func digest(b []byte) string {
