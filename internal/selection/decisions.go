@@ -31,17 +31,12 @@ func (p *pass) tryDecisions(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/decisionsShare)
 		defer cancel()
 	}
-<<<<<<< HEAD:internal/export/decisions.go
-	if err := p.writeDecisions(ctx); err != nil {
-		p.Logger.Warn("writing the decisions failed", "path", p.Target.Decisions(), "error", err)
-=======
 	err := errNoBars
 	if p.Bars != nil {
 		err = p.Selector.writeFiles(ctx, file{path: p.Files.Decisions(), write: func(w io.Writer) error { return trade.WriteDecisions(w, p.rows(ctx)) }})
->>>>>>> main:internal/selection/decisions.go
 	}
 	if err != nil {
-		p.Logger.Warn("the decisions of the run are not written", "path", p.Files.Decisions(), "error", err)
+		p.Logger.Warn("writing the decisions failed", "path", p.Files.Decisions(), "error", err)
 	}
 }
 
