@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,7 +13,8 @@ import (
 
 // Replace puts what write writes under the name name in d: aside and renamed,
 // so that a reader finds a whole file or none. Whatever stood there, a link
-// too, is replaced, and not followed. With sync it outlives a crash of the
+// too, is replaced, and not followed; a directory is moved aside, with what is in
+// it, to name.aside. With sync it outlives a crash of the
 // host. On an error nothing is left aside, and what stood there stays.
 func (d *Dir) Replace(name string, sync bool, write func(io.Writer) error) error {
 	aside := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(name), rand.Uint64()))
@@ -42,13 +44,40 @@ func (d *Dir) put(aside string, sync bool, write func(io.Writer) (string, error)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := d.root.Rename(aside, name); err != nil {
+	err = d.root.Rename(aside, name)
+	if info, errStat := d.root.Lstat(name); err != nil && errStat == nil && info.IsDir() {
+		if err := d.setAside(name); err != nil {
+			return err
+		}
+		err = d.root.Rename(aside, name)
+	}
+	if err != nil {
 		return err
 	}
 	if !sync {
 		return nil
 	}
 	return d.syncDir(filepath.Dir(name))
+}
+
+// setAside renames what stands at name to the first of name.aside, name.aside.2, …
+// under which nothing stands. Somebody else may have done so meanwhile.
+func (d *Dir) setAside(name string) error {
+	to := name + ".aside"
+	for k := 2; ; k++ {
+		_, err := d.root.Lstat(to)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		to = fmt.Sprintf("%s.aside.%d", name, k)
+	}
+	if err := d.root.Rename(name, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("moving what is in the way aside: %w", err)
+	}
+	return nil
 }
 
 // syncDir makes renames in a directory outlive a crash. A file system that
