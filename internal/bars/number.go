@@ -40,6 +40,9 @@ func (n *numberReader) parse(cell string) (float64, error) {
 			return 0, err
 		}
 	}
+	if v, ok := shortDecimal(cell); ok {
+		return v, nil
+	}
 	v, err := strconv.ParseFloat(cell, 64)
 	switch {
 	case err == nil && isPlain(cell):
@@ -48,6 +51,31 @@ func (n *numberReader) parse(cell string) (float64, error) {
 		return 0, errFinite
 	}
 	return 0, errNumber
+}
+
+// shortDecimal reads what most numbers of bars are, at most 15 digits and a
+// point: both parts of the quotient are exact, so it is rounded once.
+// strconv is for all that a number may be.
+func shortDecimal(s string) (float64, bool) {
+	if len(s) > 16 {
+		return 0, false
+	}
+	v, places, point := int64(0), 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			v = 10*v + int64(c-'0')
+			places += point
+		case c == '.' && point == 0:
+			point = 1
+		default:
+			return 0, false
+		}
+	}
+	if digits := len(s) - point; digits == 0 || digits > 15 {
+		return 0, false
+	}
+	return float64(v) / exactPowers[places], true
 }
 
 // isPlain is false for what Go takes as a number and nobody else: 0x1p1, 1_0.

@@ -68,6 +68,16 @@ func (f *dataFlags) withWarmup(pol policy.Policy, exec *execFlags) (bars.Form, e
 	return form, nil
 }
 
+// withoutWarmup says that a period of a command begins without the warm-up that
+// the policy asks for; empty: it does not.
+func (f *dataFlags) withoutWarmup(pol policy.Policy, exec *execFlags) string {
+	if f.form.From == "" || !exec.exec() || exec.emits == run.EmitsScores || pol.WarmupBars == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the period begins without the policy's %d warmup_bars: which trades of a command are those of a warm-up, only the command knows. "+
+		"Begin that many bars earlier and leave out trades from before the period, or use --exec-emits scores", pol.WarmupBars)
+}
+
 // sayRead logs how a data set was read.
 func sayRead(log *slog.Logger, set bars.Set) {
 	r := set.Read

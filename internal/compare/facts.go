@@ -27,7 +27,8 @@ type Facts struct {
 	IOSec      Number `json:"t_io_total_sec,omitzero"`
 	WarmupSec  Number `json:"t_warmup_sec,omitzero"`
 	TradesOpen Number `json:"trades_open,omitzero"`
-	PnlBps     Number `json:"pnl_bps,omitzero"`
+	PnlBps     Number `json:"pnl_bps,omitzero"`     // without costs
+	NetPnlBps  Number `json:"net_pnl_bps,omitzero"` // after costs, if the run has any
 	RunWallSec Number `json:"total_wall_clock_sec,omitzero"`
 }
 
@@ -45,6 +46,9 @@ func facts(s Side, m sample) Facts {
 		PolicySec: m.policySec.number(), PregateSec: m.pregateSec.number(), IOSec: m.ioSec.number(),
 		WarmupSec: m.warmupSec.number(), TradesOpen: m.tradesOpen.number(), PnlBps: m.pnlBps.number(),
 		RunWallSec: Number{Value: r.Wall.Seconds(), Known: true},
+	}
+	if t.NetPnlBps != nil {
+		f.NetPnlBps = Number{Value: *t.NetPnlBps, Known: true}
 	}
 	if f.Hosts == nil {
 		f.Hosts = []string{}

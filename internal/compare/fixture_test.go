@@ -18,9 +18,10 @@ type aRun struct {
 	footers []footer.Footer
 	planned []int64 // bars of each chunk
 
-	scope    perf.Scope
-	exact    bool
-	rowsLost bool // of the trades of chunk 0
+	scope     perf.Scope
+	exact     bool
+	netPnlBps *float64
+	rowsLost  bool // of the trades of chunk 0
 }
 
 const (
@@ -127,6 +128,7 @@ func aCommand() run.Command {
 func (r aRun) selection(list []perf.Chunk) perf.Selection {
 	s := perf.NewSelection(list)
 	s.Scope, s.Exact = r.scope, r.exact
+	s.NetPnlBps = r.netPnlBps
 	for i, f := range r.footers {
 		if f.Attempt == 0 {
 			continue

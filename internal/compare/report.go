@@ -140,7 +140,13 @@ func (r Result) rows() [][3]string {
 	seconds := func(name string, of func(Facts) Number) [3]string {
 		return row(name, func(f Facts) string { return of(f).String() })
 	}
-	return [][3]string{
+	pnl := [][3]string{seconds("pnl of the closed, bps", func(f Facts) Number { return f.PnlBps })}
+	if a.NetPnlBps.Known || b.NetPnlBps.Known {
+		// Net first: it is what a user has in the end.
+		pnl[0][0] = "the same before costs, bps"
+		pnl = slices.Insert(pnl, 0, seconds("pnl of the closed after costs, bps", func(f Facts) Number { return f.NetPnlBps }))
+	}
+	return append([][3]string{
 		{"file", a.Path, b.Path},
 		row("run", func(f Facts) string { return f.RunID }),
 		row("outcome", func(f Facts) string { return f.Outcome }),
@@ -158,8 +164,7 @@ func (r Result) rows() [][3]string {
 		seconds("of it reading and reporting, s", func(f Facts) Number { return f.IOSec }),
 		seconds("of it warm-up, s", func(f Facts) Number { return f.WarmupSec }),
 		seconds("trades still open", func(f Facts) Number { return f.TradesOpen }),
-		seconds("pnl of the closed, bps", func(f Facts) Number { return f.PnlBps }),
-	}
+	}, pnl...)
 }
 
 func whole(n int64) string { return grouped(strconv.FormatInt(n, 10)) }

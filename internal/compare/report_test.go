@@ -67,6 +67,29 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Net and gross are both shown where a run has costs, and each by its name.
+func TestReportOfCosts(t *testing.T) {
+	off, on := offRun(), onRun()
+	one := compare.Judge(off.side(t), on.side(t), compare.DefaultLimits())
+	if text := string(one.Markdown()); !strings.Contains(text, "| pnl of the closed, bps |") || strings.Contains(text, "costs") {
+		t.Errorf("without costs:\n%s", text)
+	}
+	on.netPnlBps = new(7.5)
+	one = compare.Judge(off.side(t), on.side(t), compare.DefaultLimits())
+	if text := string(one.Markdown()); !strings.Contains(text, "| pnl of the closed after costs, bps | – | 7.5 |") || !strings.Contains(text, "| the same before costs, bps | ") {
+		t.Errorf("with costs in ON:\n%s", text)
+	}
+	off.netPnlBps = new(-2.25)
+	one = compare.Judge(off.side(t), on.side(t), compare.DefaultLimits())
+	if text := string(one.Markdown()); !strings.Contains(text, "| pnl of the closed after costs, bps | -2.25 | 7.5 |") {
+		t.Errorf("with costs in both:\n%s", text)
+	}
+	asJSON, err := one.JSON()
+	if err != nil || !bytes.Contains(asJSON, []byte(`"net_pnl_bps": -2.25`)) || !bytes.Contains(asJSON, []byte(`"net_pnl_bps": 7.5`)) {
+		t.Errorf("%s, %v", asJSON, err)
+	}
+}
+
 // A value as it is shown stands where the judged one does.
 func TestInvariant4_ShownStandsWhereJudged(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

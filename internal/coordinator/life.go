@@ -408,7 +408,7 @@ func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID str
 // their last word. It returns nil when they have.
 func (l *Life) obey(drain, stopped context.Context) error {
 	var s run.Stop
-	if cause := (Stopped{}); errors.As(context.Cause(stopped), &cause) {
+	if cause := (run.Stopped{}); errors.As(context.Cause(stopped), &cause) {
 		s = cause.Stop
 	}
 	if s.Seq == 0 && !s.IsZero() {
@@ -470,11 +470,6 @@ func (l *Life) lastWords(ctx context.Context) error {
 		}
 	}
 }
-
-// Stopped is the cause of a session's end by a stop.
-type Stopped struct{ run.Stop }
-
-func (s Stopped) Error() string { return "the run is stopped (" + string(s.Source) + ")" }
 
 // pause waits for d and reports whether ctx lasted.
 func pause(ctx context.Context, d time.Duration) bool {

@@ -167,7 +167,7 @@ const stoppedShare = 4
 
 // publishAttempts keeps what the commands' attempts have left for people.
 func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
-	if s.stopping.Load() {
+	if s.stopping() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patienceStopped/stoppedShare)
 		defer cancel()
@@ -279,7 +279,7 @@ type Progress struct {
 
 // Progress returns how far the session is. It takes no lock.
 func (s *Session) Progress() Progress {
-	p := Progress{RunID: s.cfg.RunID, Elapsed: time.Since(s.started), Stopping: s.stopping.Load(), BusLost: s.silent.Load()}
+	p := Progress{RunID: s.cfg.RunID, Elapsed: time.Since(s.started), Stopping: s.stopping(), BusLost: s.silent.Load()}
 	if pool := s.pool.Load(); pool != nil {
 		for _, w := range pool.Status() {
 			if w.PID != 0 {

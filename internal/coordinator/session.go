@@ -64,11 +64,10 @@ type Session struct {
 	stopBefore uint64
 	salvaged   bool // the bus was made anew, and left may hold more than before
 
-	stopping atomic.Bool
-	broken   chan error        // why the embedded bus cannot write; the first one stays
-	silent   atomic.Bool       // the external bus does not answer now
-	lines    *loglimit.Limiter // of what others can cause
-	upload   atomic.Pointer[upload]
+	broken chan error        // why the embedded bus cannot write; the first one stays
+	silent atomic.Bool       // the external bus does not answer now
+	lines  *loglimit.Limiter // of what others can cause
+	upload atomic.Pointer[upload]
 }
 
 // Run runs the session until its perf JSON is written, or has failed to be,
@@ -111,32 +110,23 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 			cfg.Logger.Warn("writing the footer backup", "error", err)
 		}
 	}
-	// work ends with a stop, which is its cause; over when the watchdog has
-	// had its say, whatever still hangs.
-	work, stopWork := context.WithCancelCause(context.Background())
+	s.dog = export.NewWatchdog(export.WatchdogConfig{
+		Exporter: exporter, Snapshot: s.snapshot, Signals: cfg.Signals, TimeBox: cfg.TimeBox, Drain: cfg.Drain,
+		Select: s.selectTrades, Logger: cfg.Logger,
+	})
+	// over ends when the watchdog has exported, whatever still hangs.
 	over, endOver := context.WithCancel(context.Background())
 	defer endOver()
-	defer stopWork(nil)
-	watch := export.WatchdogConfig{
-		Exporter: exporter, Snapshot: s.snapshot, Signals: cfg.Signals, TimeBox: cfg.TimeBox, Drain: cfg.Drain,
-		OnStop: func(stop run.Stop) {
-			s.stopping.Store(true)
-			stopWork(Stopped{stop})
-		},
-		Select: s.selectTrades, Logger: cfg.Logger,
-	}
-	s.dog = export.NewWatchdog(watch)
 	if onSession != nil {
 		onSession(s)
 	}
 	verdict := make(chan export.Outcome, 1)
 	ended := make(chan error, 1)
-	go func() { ended <- s.work(work, over, exporter, verdict) }()
+	go func() { ended <- s.work(s.dog.Running(), over, exporter, verdict) }()
 	out := s.dog.Run()
 	s.cfg.Observer.Step("exported")
 	s.guardian.done()
 	verdict <- out
-	stopWork(errOver)
 	endOver()
 
 	// What is left to do must neither take the export back nor keep the
@@ -164,7 +154,10 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	return out, nil
 }
 
-var errOver = errors.New("the session is over")
+// stopping reports whether the session was stopped.
+func (s *Session) stopping() bool {
+	return s.dog != nil && errors.As(context.Cause(s.dog.Running()), new(run.Stopped))
+}
 
 // work is everything but the watchdog: data, bus, workers, the life of the
 // run, and, when the watchdog has given its verdict, the cleaning. Its error

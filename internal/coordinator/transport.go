@@ -176,7 +176,7 @@ func (s *Session) ready(ctx context.Context, b *bus.Bus, asked int) (replicas in
 		if bus.NobodyAnswers(err) && time.Since(begun) > answerPatience {
 			return 0, nil, bus.WithoutJetStream(err)
 		}
-		if err == nil || !bus.Transient(err) || s.stopping.Load() || time.Since(begun) > readyPatience || !pause(ctx, beginEvery) {
+		if err == nil || !bus.Transient(err) || s.stopping() || time.Since(begun) > readyPatience || !pause(ctx, beginEvery) {
 			return replicas, differences, err
 		}
 		s.cfg.Logger.Warn("the bus is not ready yet; trying again", "error", err)

@@ -119,7 +119,7 @@ func (w *world) live(ctx context.Context, drainFor time.Duration) result {
 		if !r.stopped {
 			r.stop, r.stopped = s, true
 			w.note("the coordinator obeys a stop (%s)", s.Source)
-			stop(Stopped{s})
+			stop(run.Stopped{Stop: s})
 			time.AfterFunc(drainFor, over)
 		}
 	}

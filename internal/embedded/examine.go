@@ -103,8 +103,8 @@ func SetAside(dir string, now time.Time) (path string, err error) {
 	if lock != nil { // else the store is no directory, or its lock no file
 		defer func() { err = errors.Join(err, lock.Close()) }()
 	}
-	path = freeName(filepath.Join(dir, storeDir+".damaged-"+now.UTC().Format("20060102T150405Z")))
-	if err := os.Rename(store, path); err != nil {
+	path, err = moveAside(store, filepath.Join(dir, storeDir+".damaged-"+now.UTC().Format("20060102T150405Z")))
+	if err != nil {
 		return "", fmt.Errorf("setting the bus aside: %w", err)
 	}
 	return path, nil

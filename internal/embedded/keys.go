@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 
 	"github.com/nats-io/nkeys"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/safefile"
 )
 
@@ -43,7 +43,7 @@ func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 			}
 		} else if damage, errNow := readError(err); damage == "" {
 			return nil, fmt.Errorf("reading %s: %w", what, errNow)
-		} else if errMove := os.Rename(path, freeName(path+".damaged")); errMove != nil {
+		} else if _, errMove := moveAside(path, path+".damaged"); errMove != nil {
 			return nil, fmt.Errorf("moving what is no %s aside: %w", what, errMove)
 		}
 		log.Warn("a key is damaged and is made anew; who has a copy of the old one needs the new one", "key", what, "file", path, "error", err)
@@ -55,7 +55,7 @@ func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 	if seed, err = pair.Seed(); err != nil {
 		return nil, fmt.Errorf("making %s: %w", what, err)
 	}
-	if err := writePrivate(path, seed); err != nil {
+	if err := atomicfile.Write(path, atomicfile.Options{Sync: true}, atomicfile.Parts(seed)); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", what, err)
 	}
 	return pair, nil

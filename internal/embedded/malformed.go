@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"gx1replay/internal/atomicfile"
 )
 
 // Malformed says that no server can be started on a store: something in it is of
@@ -129,13 +131,20 @@ func mustBeDir(rel string) answer {
 	return either
 }
 
-// freeName is base, or base with the first number from 2 on under which nothing
-// stands.
-func freeName(base string) string {
-	for k, path := 2, base; ; k++ {
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			return path
+// moveAside renames what is at path, a directory or anything else, to base, or to
+// base.2, base.3, … if something stands there, and returns the new path.
+func moveAside(path, base string) (string, error) {
+	to, err := atomicfile.SetAside(path, func(n int) string {
+		if n == 1 {
+			return base
 		}
-		path = fmt.Sprintf("%s.%d", base, k)
+		return fmt.Sprintf("%s.%d", base, n)
+	})
+	if err != nil {
+		return "", err
 	}
+	if info, err := os.Lstat(path); err == nil && !info.IsDir() { // what is no directory has two names now
+		return to, os.Remove(path)
+	}
+	return to, nil
 }

@@ -27,8 +27,8 @@ type Trades struct {
 	// with its end. What the command wrote is not changed.
 	Content []byte
 	Rows    int
-	// PnlBps is the sum of the column pnl_bps; Pnl: each row has a finite number
-	// there.
+	// PnlBps is the sum of the column pnl_bps; Pnl: there is one such column, and
+	// each row has a finite number there.
 	PnlBps float64
 	Pnl    bool
 }
@@ -135,7 +135,17 @@ func (t *tableFile) trades(text []byte) (*Trades, error) {
 		}
 	}
 	out := &Trades{Header: slices.Clone(header), Content: text}
-	at := slices.IndexFunc(header, func(h string) bool { return strings.TrimSpace(h) == pnlColumn })
+	at := -1 // where pnl_bps is; of two columns nobody knows which one counts
+	for i, h := range header {
+		if strings.TrimSpace(h) != pnlColumn {
+			continue
+		}
+		if at >= 0 {
+			at = -1
+			break
+		}
+		at = i
+	}
 	out.Pnl = true // the sum of no rows
 	cr.ReuseRecord = true
 	for {

@@ -11,7 +11,6 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
-	"gx1replay/internal/run"
 	"gx1replay/test/virtual"
 )
 
@@ -36,7 +35,7 @@ func watched(t *testing.T, now func() []perf.Chunk, choose selecting, signals ch
 	w := export.NewWatchdog(export.WatchdogConfig{
 		Exporter: opened(t, tg, export.Config{}), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
 		Snapshot: func() (perf.Report, []perf.Chunk) { chunks := now(); return aReport(len(chunks)), chunks },
-		OnStop:   func(run.Stop) {}, Select: choose,
+		Select:   choose,
 	})
 	done := make(chan export.Outcome)
 	go func() { done <- w.Run() }()
@@ -139,7 +138,7 @@ func TestLongSelection(t *testing.T) {
 			w := export.NewWatchdog(export.WatchdogConfig{
 				Exporter: opened(t, tg, export.Config{}), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
 				Snapshot: func() (perf.Report, []perf.Chunk) { return aReport(2), chunks },
-				OnStop:   func(run.Stop) {}, Select: blocked,
+				Select:   blocked,
 			})
 			done := make(chan export.Outcome)
 			began := time.Now()
@@ -186,7 +185,6 @@ func TestLastExportIsLate(t *testing.T) {
 			w := export.NewWatchdog(export.WatchdogConfig{
 				Exporter: opened(t, tg, cfg), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
 				Snapshot: func() (perf.Report, []perf.Chunk) { return aReport(2), chunks },
-				OnStop:   func(run.Stop) {},
 			})
 			done := make(chan export.Outcome)
 			go func() { done <- w.Run() }()

@@ -9,7 +9,6 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
-	"gx1replay/internal/run"
 	"gx1replay/test/virtual"
 )
 
@@ -47,7 +46,6 @@ func TestALargeExportGetsTime(t *testing.T) {
 				w := export.NewWatchdog(export.WatchdogConfig{
 					Exporter: opened(t, tg, cfg), Drain: 8 * time.Second, Logger: quiet(),
 					Snapshot: func() (perf.Report, []perf.Chunk) { return aReport(len(chunks)), chunks },
-					OnStop:   func(run.Stop) {},
 				})
 				w.Ended(nil)
 				out := w.Run()

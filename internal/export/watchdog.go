@@ -64,8 +64,6 @@ type WatchdogConfig struct {
 	// Select, if not nil, selects the trades of the run for the last export,
 	// which is written without a selection if it fails or its ctx ends.
 	Select func(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
-	// OnStop is called once, with the first stop. It must not block.
-	OnStop func(run.Stop)
 	Logger *slog.Logger
 }
 
@@ -79,6 +77,9 @@ type Watchdog struct {
 	last  atomic.Uint64 // highest sequence of a stop that was heard
 	ended chan error
 	begun time.Time
+
+	running context.Context
+	cancel  context.CancelCauseFunc
 }
 
 // Outcome is how a run ended.
@@ -99,8 +100,18 @@ type Outcome struct {
 
 // NewWatchdog starts the time-box.
 func NewWatchdog(cfg WatchdogConfig) *Watchdog {
-	return &Watchdog{cfg: cfg, stops: make(chan run.Stop, 16), ended: make(chan error, 1), begun: time.Now()}
+	w := &Watchdog{cfg: cfg, stops: make(chan run.Stop, 16), ended: make(chan error, 1), begun: time.Now()}
+	w.running, w.cancel = context.WithCancelCause(context.Background())
+	return w
 }
+
+// ErrOver is the cause of the end of Running when no stop came.
+var ErrOver = errors.New("the run is over")
+
+// Running is the context of all that replays the run. It ends with the first
+// stop, a run.Stopped as its cause, as soon as an export of what is known then is
+// visible; else with Run.
+func (w *Watchdog) Running() context.Context { return w.running }
 
 // Stop tells of a stop that was heard on the bus. It may be told again, with
 // the sequence under which it is stored. It never blocks. All stops that are
@@ -149,6 +160,7 @@ type exported struct {
 // went. It ends by itself: at the latest a moment after the deadline of a
 // stop.
 func (w *Watchdog) Run() Outcome {
+	defer w.cancel(ErrOver)
 	s := &watch{Watchdog: w}
 	var every, deadline <-chan time.Time
 	if w.cfg.TimeBox > 0 {
@@ -160,7 +172,7 @@ func (w *Watchdog) Run() Outcome {
 		s.stop, s.stopAt = stop, time.Now()
 		s.exportFirst()
 		w.cfg.Logger.Info("stopping the run", "source", stop.Source, "reason", stop.Reason)
-		w.cfg.OnStop(stop)
+		w.cancel(run.Stopped{Stop: stop})
 		ticker := time.NewTicker(exportEvery)
 		every = ticker.C
 		timer := time.NewTimer(w.cfg.Drain)

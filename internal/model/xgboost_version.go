@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -90,6 +91,34 @@ const clampedBaseMajor, clampedBaseMinor = 3, 2
 // xgbEps is XGBoost's kRtEps.
 const xgbEps = float32(1e-6)
 
+// ClampedBase is the base score of an XGBoost file if its version clamps it,
+// as the file writes it; empty: it counts as it is, or the file is not one that
+// ParseXGBoost takes.
+func ClampedBase(file []byte) string {
+	if isUBJSON(file) {
+		var err error
+		if file, err = ubjsonToJSON(file); err != nil {
+			return ""
+		}
+	}
+	var doc xgbFile
+	if err := json.Unmarshal(file, &doc); err != nil || doc.Learner == nil || len(doc.Version) < 2 {
+		return ""
+	}
+	text := doc.Learner.Param.BaseScore
+	p, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), 32)
+	if err != nil || !clampsBase(doc.Version) || clampBase(float32(p)) == float32(p) {
+		return ""
+	}
+	return text
+}
+
+func clampsBase(version []int) bool {
+	return version[0] > clampedBaseMajor || version[0] == clampedBaseMajor && version[1] >= clampedBaseMinor
+}
+
+func clampBase(p float32) float32 { return min(max(p, xgbEps), 1-xgbEps) }
+
 // baseScore is a number, in brackets from version 3.1 on. What it may be, the
 // version of the file says.
 func (r *xgbReader) baseScore() (float32, error) {
@@ -100,12 +129,11 @@ func (r *xgbReader) baseScore() (float32, error) {
 			number = ""
 		}
 	}
-	v := r.file.Version
-	clamped := v[0] > clampedBaseMajor || v[0] == clampedBaseMajor && v[1] >= clampedBaseMinor
+	clamped := clampsBase(r.file.Version)
 	p, err := strconv.ParseFloat(number, 32)
 	switch {
 	case err == nil && clamped && p >= 0 && p <= 1:
-		return min(max(float32(p), xgbEps), 1-xgbEps), nil
+		return clampBase(float32(p)), nil
 	case err == nil && p > 0 && p < 1:
 		return float32(p), nil
 	case clamped:

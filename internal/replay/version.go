@@ -3,8 +3,11 @@ package replay
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
+	"gx1replay/internal/model"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
@@ -16,7 +19,8 @@ import (
 // that forgets to raise it is a red test.
 //
 // 2: entry.max_gap of bars of a day and longer is five days by default; the
-// weights of DART's trees are read wherever XGBoost writes them.
+// weights of DART's trees are read wherever XGBoost writes them, and its base
+// scores clamped where the file's version does so.
 const Version = 2
 
 // Serves reports whether this program replays as engine version v does, so that
@@ -36,7 +40,14 @@ func ForVersion(v int, p policy.Policy, barLength time.Duration) (policy.Policy,
 	if p.Entry.MaxGap == 0 {
 		p.Entry.MaxGap = maxGapBars1 * barLength
 	}
-	for name, file := range p.ModelFiles {
+	xgboost := p.Model != nil && p.Model.Kind == policy.KindXGBoost
+	for _, name := range slices.Sorted(maps.Keys(p.ModelFiles)) { // the first error is the same each time
+		file := p.ModelFiles[name]
+		if xgboost {
+			if base := model.ClampedBase(file.Content); base != "" {
+				return p, fmt.Errorf("model file %s has base_score %s, which its version of XGBoost clamps and engine version 1 did not: resume the run with the release that began it", name, base)
+			}
+		}
 		if bytes.Contains(file.Content, []byte("weight_drop")) {
 			return p, fmt.Errorf("model file %s has weights of trees (weight_drop), which engine version 1 did not always read: resume the run with the release that began it", name)
 		}

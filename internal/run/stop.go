@@ -29,6 +29,11 @@ type Stop struct {
 	RequestedAt time.Time `msgpack:"requested_at" json:"requested_at"`
 }
 
+// Stopped is the cause of the end of a context that a stop has ended.
+type Stopped struct{ Stop }
+
+func (s Stopped) Error() string { return "the run is stopped (" + string(s.Source) + ")" }
+
 // IsZero reports whether there is no stop.
 func (s Stop) IsZero() bool { return s.Source == "" }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"gx1replay/internal/atomicfile"
 )
 
 func must(t *testing.T, err error) {
@@ -82,7 +84,7 @@ func TestADirIsNotLeft(t *testing.T) {
 		if b, err := d.Read(name, 100); err == nil {
 			t.Errorf("%s: %q", name, b)
 		}
-		if err := d.Replace(name, false, Parts([]byte("x"))); err == nil {
+		if err := d.Replace(name, false, atomicfile.Parts([]byte("x"))); err == nil {
 			t.Errorf("%s is written", name)
 		}
 	}
@@ -114,7 +116,7 @@ func TestReplace(t *testing.T) {
 			must(t, os.Remove(path))
 			must(t, os.Mkdir(path, 0o700))
 		}
-		err := Replace(path, true, Parts([]byte("a"), []byte("b")))
+		err := Replace(path, true, atomicfile.Parts([]byte("a"), []byte("b")))
 		if b, errRead := Read(path, 10); err != nil || errRead != nil || string(b) != "ab" {
 			t.Errorf("%s: %v, then %q, %v", name, err, b, errRead)
 		}
@@ -172,7 +174,7 @@ func TestModes(t *testing.T) {
 	must(t, d.Mkdir("inner"))
 	must(t, InnerDir(filepath.Join(dir, "inner2")))
 	must(t, d.WriteNew("new", nil))
-	must(t, d.Replace("replaced", false, Parts()))
+	must(t, d.Replace("replaced", false, atomicfile.Parts()))
 	f, err := Rewrite(filepath.Join(dir, "rewritten"))
 	must(t, err)
 	must(t, f.Close())

@@ -5,59 +5,41 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"gx1replay/internal/atomicfile"
 )
 
-// Replace puts what write writes under the name name in d: aside and renamed,
-// so that a reader finds a whole file or none. Whatever stood there, a link
-// too, is replaced, and not followed; a directory is moved aside, with what is in
-// it, to name.aside. With sync it outlives a crash of the
-// host. On an error nothing is left aside, and what stood there stays.
+// Replace puts what write writes under the name name in d, as package atomicfile
+// does. Whatever stood there, a link too, is replaced, and not followed; a
+// directory is moved aside, with what is in it, to name.aside.
 func (d *Dir) Replace(name string, sync bool, write func(io.Writer) error) error {
-	aside := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(name), rand.Uint64()))
-	return d.put(aside, sync, func(w io.Writer) (string, error) { return name, write(w) })
+	return d.put(name, sync, func(w io.Writer) (string, error) { return name, write(w) })
 }
 
 // Put is Replace for a file directly in d whose name depends on what is written:
 // write returns it.
 func (d *Dir) Put(sync bool, write func(io.Writer) (name string, err error)) error {
-	return d.put(fmt.Sprintf(".put.%016x.tmp", rand.Uint64()), sync, write)
+	return d.put("put", sync, write)
 }
 
-func (d *Dir) put(aside string, sync bool, write func(io.Writer) (string, error)) (err error) {
-	f, err := d.Create(aside)
+func (d *Dir) put(name string, sync bool, write func(io.Writer) (string, error)) (err error) {
+	f, err := atomicfile.Create(name, atomicfile.Options{Sync: sync, Root: d.root})
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.root.Remove(aside))
-		}
-	}()
-	name, err := write(f)
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	defer func() { err = errors.Join(err, f.Discard()) }()
+	if f.Path, err = write(f); err != nil {
 		return err
 	}
-	err = d.root.Rename(aside, name)
-	if info, errStat := d.root.Lstat(name); err != nil && errStat == nil && info.IsDir() {
-		if err := d.setAside(name); err != nil {
+	if info, err := d.root.Lstat(f.Path); err == nil && info.IsDir() {
+		if err := d.setAside(f.Path); err != nil {
 			return err
 		}
-		err = d.root.Rename(aside, name)
 	}
-	if err != nil {
-		return err
-	}
-	if !sync {
-		return nil
-	}
-	return d.syncDir(filepath.Dir(name))
+	return f.Commit()
 }
 
 // setAside renames what stands at name to the first of name.aside, name.aside.2, …
@@ -80,20 +62,6 @@ func (d *Dir) setAside(name string) error {
 	return nil
 }
 
-// syncDir makes renames in a directory outlive a crash. A file system that
-// cannot sync directories keeps them in order by itself.
-func (d *Dir) syncDir(name string) error {
-	dir, err := d.root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
-}
-
 // Replace is Dir.Replace for the file at path, whose directory is there.
 func Replace(path string, sync bool, write func(io.Writer) error) error {
 	d, err := OpenDir(filepath.Dir(path))
@@ -102,18 +70,6 @@ func Replace(path string, sync bool, write func(io.Writer) error) error {
 	}
 	defer d.Close() // nothing is lost by it
 	return d.Replace(filepath.Base(path), sync, write)
-}
-
-// Parts writes parts, one after the other.
-func Parts(parts ...[]byte) func(io.Writer) error {
-	return func(w io.Writer) error {
-		for _, p := range parts {
-			if _, err := w.Write(p); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 // Append opens the file at path for reading and for writing at its end, or makes
