@@ -195,7 +195,7 @@ func packFiles(box *parcel, found *foundRun) {
 	for _, f := range []struct{ name, what, path string }{
 		{"perf.json", "the run's perf JSON", cmp.Or(found.perf, t.Perf())},
 		{"failed_export.json", "the stub of an export that failed", t.Stub()},
-		{"run.log", "the log of the coordinator and its local workers", filepath.Join(t.RunDir(), "run.log")},
+		{"run.log", "the log of the coordinator and its local workers", t.Log()},
 	} {
 		data, err := tail(f.path, maxBundled)
 		switch {

@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -85,7 +86,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	if err != nil {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
-	target := export.Target{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
+	target := layout.Run{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
 	if _, err := os.Stat(target.StateDir()); err != nil && !f.connect.external() && len(f.footers) == 0 {
 		return &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
 	}
@@ -130,7 +131,7 @@ func lookUp(id run.ID) (e process.Entry, alive bool, err error) {
 	return e, e.Alive, err
 }
 
-func fromFooters(ctx context.Context, t export.Target, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
+func fromFooters(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
 	cfg := export.RecoverConfig{Target: t, Dirs: f.footers, Output: f.output, Config: exp, Logger: log}
 	if cfg.Output == "" {
 		if alive {
@@ -146,7 +147,7 @@ func fromFooters(ctx context.Context, t export.Target, f exportFlags, exp export
 	return export.Recover(ctx, cfg)
 }
 
-func fromBus(ctx context.Context, t export.Target, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
+func fromBus(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
 	cfg := coordinator.RecoverConfig{
 		Target: t, Live: alive, Output: f.output, Version: version(), Export: exp, Logger: log,
 	}

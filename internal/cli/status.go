@@ -16,7 +16,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
@@ -209,7 +209,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	for i := range list {
 		s := &list[i]
 		if !s.Alive {
-			s.LeftBytes = coordinator.DirBytes(export.Target{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
+			s.LeftBytes = coordinator.DirBytes(layout.Run{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
 			continue
 		}
 		asked.Go(func() { s.Standing, s.BusAnswers = standing(ctx, s.Entry) })

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 )
 
 // A server that finds a stream damaged says so in its log, if at all, and goes
@@ -96,13 +97,13 @@ func (s *Server) Damage() []string { return s.damage }
 // empty one, and returns its new path. Nothing of it is changed. A store that
 // another process serves is an error.
 func SetAside(dir string, now time.Time) (path string, err error) {
-	store := filepath.Join(dir, storeDir)
-	lock, err := lockStore(filepath.Join(store, lockFile))
+	store := filepath.Join(dir, layout.BusDir)
+	lock, err := lockStore(filepath.Join(store, layout.LockFile))
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	base := filepath.Join(dir, storeDir+".damaged-"+now.UTC().Format("20060102T150405Z"))
+	base := filepath.Join(dir, layout.BusDir+".damaged-"+now.UTC().Format("20060102T150405Z"))
 	path, err = atomicfile.SetAside(store, func(n int) string {
 		if n == 1 {
 			return base

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/loglimit"
 )
 
@@ -58,9 +59,6 @@ type Config struct {
 }
 
 const (
-	keyFile  = "run.nk"
-	lockFile = "lock"
-	storeDir = "bus"
 	// startTimeout bounds the recovery of the store; 100,000 messages take a
 	// second.
 	startTimeout = 30 * time.Second
@@ -93,7 +91,7 @@ type Server struct {
 
 // Store returns the store that a server has left in dir; "" if there is none.
 func Store(dir string) string {
-	path := filepath.Join(dir, storeDir)
+	path := filepath.Join(dir, layout.BusDir)
 	if _, err := os.Stat(filepath.Join(path, streamsDir)); err != nil {
 		return ""
 	}
@@ -103,16 +101,16 @@ func Store(dir string) string {
 // Start starts a server in dir and returns when it takes connections. A store
 // that another process serves is an error.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if err := os.MkdirAll(filepath.Join(cfg.Dir, storeDir), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(cfg.Dir, layout.BusDir), 0o700); err != nil {
 		return nil, fmt.Errorf("making the bus's directory: %w", err)
 	}
-	s := &Server{key: filepath.Join(cfg.Dir, keyFile), log: cfg.Logger, sync: cfg.SyncAlways, broken: cfg.Broken}
+	s := &Server{key: filepath.Join(cfg.Dir, layout.KeyFile), log: cfg.Logger, sync: cfg.SyncAlways, broken: cfg.Broken}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.lines = loglimit.New(s.log)
 	var err error
-	if s.lock, err = lockStore(filepath.Join(cfg.Dir, storeDir, lockFile)); err != nil {
+	if s.lock, err = lockStore(filepath.Join(cfg.Dir, layout.BusDir, layout.LockFile)); err != nil {
 		return nil, err
 	}
 	if s.pair, err = loadKey(s.key, "the run's key", s.log); err != nil {
@@ -137,7 +135,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	store := filepath.Join(cfg.Dir, storeDir)
+	store := filepath.Join(cfg.Dir, layout.BusDir)
 	var streams []string
 	if cfg.Examine {
 		if streams, s.damage, err = prepareStore(store); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -224,7 +225,7 @@ func TestTask(t *testing.T) {
 	if _, err := e.Replay(t.Context(), job, nil); err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(job.Dir, outDir)
+	out := filepath.Join(job.Dir, layout.OutDir)
 	said, err := os.ReadFile(filepath.Join(out, "said"))
 	if err != nil {
 		t.Fatal(err)

@@ -15,9 +15,6 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// Decisions is the path of what became of each bar, if the run keeps that.
-func (t Target) Decisions() string { return t.readers("decisions_", ".parquet") }
-
 // reasonUnknown stands where a signal's chunk has lost its signals, so that the
 // selection over the run did not see it.
 const reasonUnknown = "signals_lost"

@@ -12,6 +12,7 @@ import (
 
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
@@ -74,11 +75,11 @@ func (v *tradesVerifier) ownFiles(dir, path string) error {
 	if err != nil {
 		return nil // the trades file itself is found wrong
 	}
-	id := string(v.f.Report.RunID)
+	id := v.f.Report.RunID
 	for _, o := range []struct {
 		name string
 		want any
-	}{{"metrics_" + id + ".json", t.Measure()}, {"attribution_" + id + ".json", t.Attribute(footersOf(v.f.Chunks))}} {
+	}{{layout.Metrics.Name(id), t.Measure()}, {layout.Attribution.Name(id), t.Attribute(footersOf(v.f.Chunks))}} {
 		path := filepath.Join(dir, o.name)
 		err := v.figures(path, o.want)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
@@ -262,7 +263,7 @@ func ended(b []byte) []byte {
 // joined, into what each chunk left: the header, and as many bytes as its footer
 // lists, if they have its digest. A chunk that is not there was left out, or has
 // another header.
-func OwnTrades(t Target, chunks []perf.Chunk) map[int][]byte {
+func OwnTrades(t layout.Run, chunks []perf.Chunk) map[int][]byte {
 	found := map[int][]byte{}
 	b, err := safefile.Read(t.TradesCSV(), maxVerified)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
@@ -22,7 +23,7 @@ var ErrNothing = errors.New("nothing is known of the run")
 
 // RecoverConfig says what to recover from and where to.
 type RecoverConfig struct {
-	Target Target
+	Target layout.Run
 	// Lock is the target's; whoever recovers holds it. It is not needed with
 	// Output.
 	Lock *Lock
@@ -155,7 +156,7 @@ func orNone(s string) string {
 
 func (cfg RecoverConfig) validate() error {
 	t := cfg.Target
-	if err := t.validate(); err != nil {
+	if err := validate(t); err != nil {
 		return err
 	}
 	for _, d := range cfg.Dirs {

@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/feature"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
@@ -39,7 +40,7 @@ type Bars interface {
 // from the same ones finds the same trades. Where a command makes trades by
 // itself it joins them instead.
 type Selector struct {
-	Target Target
+	Target layout.Run
 	Policy policy.Policy // not needed for a command's own trades
 	// Kept are asked one after the other for the signals of a chunk.
 	Kept []Signals

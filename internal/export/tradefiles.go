@@ -13,28 +13,6 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// TradesCSV is the path of the run's trades, the file that its perf JSON names.
-func (t Target) TradesCSV() string { return t.readers("trades_", ".csv") }
-
-// TradesParquet is the path of the same rows as parquet.
-func (t Target) TradesParquet() string { return t.readers("trades_", ".parquet") }
-
-// Metrics is the path of the figures of the run's trades.
-func (t Target) Metrics() string { return t.readers("metrics_", ".json") }
-
-// Attribution is the path of the counts of where bars and signals went.
-func (t Target) Attribution() string { return t.readers("attribution_", ".json") }
-
-// Summary is the path of the text for people; Curve is its picture.
-func (t Target) Summary() string { return t.readers("summary_", ".md") }
-
-// Curve is the path of the equity curve.
-func (t Target) Curve() string { return t.readers("equity_", ".svg") }
-
-func (t Target) readers(prefix, suffix string) string {
-	return filepath.Join(t.RunDir(), prefix+string(t.RunID)+suffix)
-}
-
 // writeFiles writes the files about the trades of p, each aside, synced and
 // renamed, and returns the name of the CSV, relative to the perf JSON's
 // directory, and its SHA-256. The files are there before the perf JSON that

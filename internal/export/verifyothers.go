@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
@@ -19,14 +20,14 @@ import (
 // others holds what lies beside the CSV in dir against its rows: the parquet,
 // the metrics and the attribution.
 func (v *tradesVerifier) others(dir string) error {
-	id := string(v.f.Report.RunID)
+	id := v.f.Report.RunID
 	for _, o := range []struct {
 		name   string
 		verify func(path string) error
 	}{
-		{"trades_" + id + ".parquet", v.parquet},
-		{"metrics_" + id + ".json", v.metrics},
-		{"attribution_" + id + ".json", v.attribution},
+		{layout.TradesParquet.Name(id), v.parquet},
+		{layout.Metrics.Name(id), v.metrics},
+		{layout.Attribution.Name(id), v.attribution},
 	} {
 		path := filepath.Join(dir, o.name)
 		err := o.verify(path)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 )
 
@@ -115,7 +116,7 @@ type writtenFile struct {
 
 // writeAll replaces files of the run's directory, one after the other until ctx
 // ends, and syncs the directory.
-func (c Config) writeAll(ctx context.Context, t Target, files ...writtenFile) error {
+func (c Config) writeAll(ctx context.Context, t layout.Run, files ...writtenFile) error {
 	if err := mkdir(t.RunDir()); err != nil {
 		return err
 	}
