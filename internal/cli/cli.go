@@ -93,7 +93,7 @@ replayed, and says what is missing.`,
   coordinator export 20260102_150405_1a2b`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.auditCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
+	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.lsCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.auditCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
 	return root
 }
 
