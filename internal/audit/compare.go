@@ -47,24 +47,17 @@ func Compare(recorded, replayed footer.Footer) []Difference {
 			d.add(name, reported(!was), reported(!is))
 		}
 	}
-	for _, c := range counters(&recorded, &replayed) {
-		if c.recorded != c.replayed && !slices.Contains(names, c.name) {
-			d.add(c.name, c.recorded, c.replayed)
-		}
-	}
-	for _, c := range []struct {
-		name               string
-		recorded, replayed footer.Counts
-	}{
-		{"skip_reasons", recorded.SkipReasons, replayed.SkipReasons},
-		{"drop_reasons", recorded.DropReasons, replayed.DropReasons},
-	} {
-		if slices.Contains(names, c.name) {
+	for _, field := range exact {
+		if slices.Contains(names, field.Name) {
 			continue
 		}
-		for _, reason := range slices.Sorted(maps.Keys(merged(c.recorded, c.replayed))) {
-			if was, is := c.recorded[reason], c.replayed[reason]; was != is {
-				d.add(c.name+"."+reason, was, is)
+		switch was, is := field.Value(&recorded), field.Value(&replayed); was := was.(type) {
+		case footer.Counts:
+			d.counts(field.Name, was, is.(footer.Counts))
+		default:
+			// A command's time-outs depend on how fast its machine is.
+			if was != is && (field.Name != "feature_timeout_count" || recorded.Engine == footer.EngineBuiltin) {
+				d.add(field.Name, was, is)
 			}
 		}
 	}
@@ -74,39 +67,16 @@ func Compare(recorded, replayed footer.Footer) []Difference {
 	return d
 }
 
-type counter struct {
-	name               string
-	recorded, replayed any
-}
+// exact are the fields that follow from bars, policy and models alone.
+var exact = footer.Fields(func(d footer.Field) bool { return d.Exact })
 
-// counters are the fields that follow from bars, policy and models alone. A
-// command's feature_timeout_count depends on how fast its machine is.
-func counters(a, b *footer.Footer) []counter {
-	list := []counter{
-		{"engine", a.Engine, b.Engine},
-		{"planned_bars", a.PlannedBars, b.PlannedBars},
-		{"first_bar", a.FirstBar, b.FirstBar},
-		{"end_bar", a.EndBar, b.EndBar},
-		{"total_bars", a.TotalBars, b.TotalBars},
-		{"bars_processed", a.BarsProcessed, b.BarsProcessed},
-		{"start_ts", a.StartTS, b.StartTS},
-		{"end_ts", a.EndTS, b.EndTS},
-		{"bars_skipped_warmup", a.BarsSkippedWarmup, b.BarsSkippedWarmup},
-		{"pregate_skips", a.PregateSkips, b.PregateSkips},
-		{"pregate_passes", a.PregatePasses, b.PregatePasses},
-		{"pregate_missing_inputs", a.PregateMissingInputs, b.PregateMissingInputs},
-		{"n_model_calls", a.NModelCalls, b.NModelCalls},
-		{"n_signals", a.NSignals, b.NSignals},
-		{"n_trades_closed", a.NTradesClosed, b.NTradesClosed},
-		{"pnl_bps", a.PnlBps, b.PnlBps},
-		{"trades_open", a.TradesOpen, b.TradesOpen},
-		{"open_pnl_bps", a.OpenPnlBps, b.OpenPnlBps},
-		{"htf_align_warn_count", a.HTFAlignWarnCount, b.HTFAlignWarnCount},
+// counts compares numbers by reason.
+func (d *differences) counts(field string, recorded, replayed footer.Counts) {
+	for _, reason := range slices.Sorted(maps.Keys(merged(recorded, replayed))) {
+		if was, is := recorded[reason], replayed[reason]; was != is {
+			d.add(field+"."+reason, was, is)
+		}
 	}
-	if a.Engine == footer.EngineBuiltin {
-		list = append(list, counter{"feature_timeout_count", a.FeatureTimeoutCount, b.FeatureTimeoutCount})
-	}
-	return list
 }
 
 // timeColumns are the columns of a checkpoint that hold times: wall and CPU.

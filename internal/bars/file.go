@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"gx1replay/internal/atomicfile"
 )
 
 // Set is a data set with where it came from.
@@ -138,55 +139,14 @@ func writeFile(path string, bars []Bar) error {
 	if ext == ".csv" {
 		write = WriteCSV
 	}
-	return replace(path, func(w io.Writer) error { return write(w, bars) })
-}
-
-// replace puts at path what write writes, or leaves path as it was.
-func replace(path string, write func(io.Writer) error) error {
-	dir, name := filepath.Split(path)
-	dir = filepath.Clean(dir)
-	// Not os.CreateTemp: its files can be read by their owner alone.
-	aside := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", name, rand.Uint64()))
-	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	err = fill(f, write)
-	if err == nil {
-		err = os.Rename(aside, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(aside))
-	}
-	// The rename itself is only on the disk when the directory is.
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("syncing the directory: %w", err)
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("syncing the directory: %w", err)
-	}
-	return nil
-}
-
-// fill writes f, syncs it and closes it in any case.
-func fill(f *os.File, write func(io.Writer) error) error {
-	bw := bufio.NewWriterSize(f, 1<<18)
-	err := write(bw)
-	if err == nil {
-		err = bw.Flush()
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	// Readable by whom the umask lets.
+	return atomicfile.Write(path, atomicfile.Options{Mode: 0o666, Sync: true}, func(w io.Writer) error {
+		bw := bufio.NewWriterSize(w, 1<<18)
+		if err := write(bw, bars); err != nil {
+			return err
+		}
+		return bw.Flush()
+	})
 }
 
 // extension is the path's, in lower case, if it names a format of ours.

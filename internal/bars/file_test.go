@@ -2,7 +2,6 @@ package bars
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,15 +103,6 @@ func TestWriteFileLeavesWhatWasThere(t *testing.T) {
 	}
 	if err := WriteFile(path, nil); !errors.Is(err, ErrEmpty) {
 		t.Errorf("no bars: error %v", err)
-	}
-	err := replace(path, func(w io.Writer) error {
-		if _, err := io.WriteString(w, "half of i"); err != nil {
-			return err
-		}
-		return errBroken
-	})
-	if !errors.Is(err, errBroken) {
-		t.Errorf("a write that breaks off: error %v", err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "before" {
 		t.Errorf("the file holds %q, %v", text, err)

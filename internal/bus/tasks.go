@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
 )
 
@@ -88,7 +89,7 @@ func (b *Bus) MakeQueue(ctx context.Context, r run.Ref, session int, leaseDurati
 		defer cancel()
 		_, err := b.js.CreateConsumer(ctx, StreamTasks, jetstream.ConsumerConfig{
 			Durable: consumerName(r, session), FilterSubject: runSubjects("task", r.ID),
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: leaseDuration / 2,
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease.Timing(leaseDuration).AckWait(),
 			MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 1 << 14,
 		})
 		return err

@@ -18,6 +18,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 	"gx1replay/internal/worker"
 )
@@ -149,7 +150,7 @@ func (a *auditing) modelFile(ctx context.Context, name string) ([]byte, error) {
 	}
 	why := fmt.Sprintf("it is not in %s", strings.Join(paths, ", "))
 	for _, path := range paths {
-		b, err := readModel(path)
+		b, err := safefile.ReadLinked(path, policy.MaxModelBytes)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue

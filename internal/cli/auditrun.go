@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
@@ -14,10 +13,8 @@ import (
 
 	"gx1replay/internal/audit"
 	"gx1replay/internal/footer"
-	"gx1replay/internal/policy"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/run"
-	"gx1replay/internal/safefile"
 )
 
 // auditing is one audit under way.
@@ -135,17 +132,4 @@ func (a *auditing) firstError() string {
 func sha256Hex(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
-}
-
-// readModel reads a plain file of the size of a model.
-func readModel(path string) ([]byte, error) {
-	f, info, err := safefile.OpenLinked(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // it is only read
-	if info.Size() > policy.MaxModelBytes {
-		return nil, fmt.Errorf("%s has %d bytes (expected at most %d)", path, info.Size(), int64(policy.MaxModelBytes))
-	}
-	return io.ReadAll(io.LimitReader(f, policy.MaxModelBytes))
 }

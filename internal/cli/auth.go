@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/atomicfile"
 )
 
 type authFlags struct {
@@ -200,12 +201,7 @@ func writeNew(path string, data []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err := atomicfile.Write(path, atomicfile.Options{Mode: mode, New: true}, atomicfile.Parts(data)); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil

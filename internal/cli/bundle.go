@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/redact"
@@ -228,35 +229,29 @@ func tail(path string, most int64) ([]byte, error) {
 }
 
 // writeBundle writes the archive aside and renames it.
-func writeBundle(path string, id run.ID, box parcel) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".bundle-*")
+func writeBundle(path string, id run.ID, box parcel) error {
+	err := atomicfile.Write(path, atomicfile.Options{Sync: true}, func(to io.Writer) error {
+		z := gzip.NewWriter(to)
+		w := tar.NewWriter(z)
+		now := time.Now()
+		put := func(name string, data []byte) error {
+			h := &tar.Header{Name: "bundle_" + string(id) + "/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: now}
+			if err := w.WriteHeader(h); err != nil {
+				return err
+			}
+			_, err := w.Write(data)
+			return err
+		}
+		err := put("README.txt", box.readme(id, now))
+		for _, file := range box.files {
+			err = errors.Join(err, put(file.name, file.data))
+		}
+		return errors.Join(err, w.Close(), z.Close())
+	})
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(f.Name()))
-		}
-	}()
-	z := gzip.NewWriter(f)
-	w := tar.NewWriter(z)
-	now := time.Now()
-	put := func(name string, data []byte) error {
-		h := &tar.Header{Name: "bundle_" + string(id) + "/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: now}
-		if err := w.WriteHeader(h); err != nil {
-			return err
-		}
-		_, err := w.Write(data)
-		return err
-	}
-	err = put("README.txt", box.readme(id, now))
-	for _, file := range box.files {
-		err = errors.Join(err, put(file.name, file.data))
-	}
-	if err = errors.Join(err, w.Close(), z.Close(), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
 // readme says what is in the archive.

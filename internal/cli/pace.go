@@ -1,6 +1,10 @@
 package cli
 
-import "time"
+import (
+	"time"
+
+	"gx1replay/internal/footer"
+)
 
 const (
 	// paceOver is what bars/s is averaged over: long enough to be calm.
@@ -50,5 +54,5 @@ func (p *pace) barsPerSec() float64 {
 	if d < paceAfter {
 		return 0
 	}
-	return float64(last.bars-first.bars) / d.Seconds()
+	return footer.Rate(last.bars-first.bars, d.Seconds())
 }

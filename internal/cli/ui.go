@@ -298,9 +298,7 @@ func (u *ui) summary(out export.Outcome) {
 		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
 	}
 	s.WithoutRows, s.Remarks = out.Result.WithoutRows, out.Result.Remarks
-	if wall > 0 {
-		s.BarsPerSec = float64(s.BarsReplayed-u.kept.Load()) / wall.Seconds()
-	}
+	s.BarsPerSec = footer.Rate(s.BarsReplayed-u.kept.Load(), wall.Seconds())
 	switch {
 	case out.Code == 2:
 	case t.Coverage.ByStatus[footer.StatusFailed].Chunks > 0:

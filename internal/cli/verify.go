@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
+	"gx1replay/internal/safefile"
 )
 
 func (p Program) verifyCommand() *cobra.Command {
@@ -108,14 +108,7 @@ func (v *verified) add(path string, err error) {
 
 // parsePerf reads the perf JSON at path. With an ErrVerify there is a file.
 func parsePerf(path string) (perf.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return perf.File{}, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > perf.MaxBytes {
-		return perf.File{}, fmt.Errorf("it has %d bytes and mode %v (expected a plain file of at most %d bytes)", info.Size(), info.Mode(), perf.MaxBytes)
-	}
-	b, err := os.ReadFile(path)
+	b, err := safefile.ReadLinked(path, perf.MaxBytes)
 	if err != nil {
 		return perf.File{}, err
 	}

@@ -6,19 +6,14 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
 
-// The rule by which a coordinator lives: its heartbeat on the bus changes
-// within watchLeases leases. The server's clock is compared with itself, and
-// clocks of two hosts are never compared. A heartbeat that is older than that
-// already is one that nobody has to watch.
-const (
-	// beatsPerLease leaves room for heartbeats that are lost or late.
-	beatsPerLease = 2
-	watchLeases   = 2
-)
+// The rule by which a coordinator lives: its heartbeat on the bus changes while
+// it is watched. The server's clock is compared with itself, and clocks of two
+// hosts are never compared.
 
 // Alive reports whether the coordinator of m, a manifest as the bus has it,
 // lives. It may watch the bus for two leases, and calls watching before it
@@ -27,7 +22,7 @@ func Alive(ctx context.Context, b *bus.Bus, m run.Manifest, watching func(time.D
 	if lives, known := livesHere(m.Coordinator); known && !ended(m) {
 		return lives, nil
 	}
-	patience := watchLeases * m.LeaseDuration
+	patience := lease.TimingOf(m).BeatWatch()
 	first, dead, err := pulse(ctx, b, m)
 	if err != nil || dead {
 		return false, err
@@ -37,7 +32,7 @@ func Alive(ctx context.Context, b *bus.Bus, m run.Manifest, watching func(time.D
 	}
 	end := time.NewTimer(patience)
 	defer end.Stop()
-	look := time.NewTicker(max(m.LeaseDuration/10, 100*time.Millisecond))
+	look := time.NewTicker(lease.TimingOf(m).LookForBeat())
 	defer look.Stop()
 	for {
 		select {
@@ -74,7 +69,7 @@ func pulse(ctx context.Context, b *bus.Bus, m run.Manifest) (p bus.Pulse, dead b
 	if err != nil {
 		return p, false, err
 	}
-	return p, p.Age > watchLeases*m.LeaseDuration || !p.Beats && ended(m), nil
+	return p, p.Age > lease.TimingOf(m).BeatWatch() || !p.Beats && ended(m), nil
 }
 
 // ended reports whether the manifest says that the last session has ended.
@@ -123,7 +118,7 @@ func (l *Life) beat(ctx context.Context) {
 		if err := l.Bus.Beat(ctx, l.Manifest.RunID, who); err != nil && ctx.Err() == nil {
 			l.Logger.Debug("heartbeat failed", "error", err)
 		}
-		if !pause(ctx, l.Manifest.LeaseDuration/beatsPerLease) {
+		if !pause(ctx, lease.TimingOf(l.Manifest).Beat()) {
 			return
 		}
 	}

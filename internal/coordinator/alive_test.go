@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 	"gx1replay/test/natsserver"
@@ -31,7 +32,7 @@ func TestAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const lease = 500 * time.Millisecond
+	const leaseFor = 500 * time.Millisecond
 	for _, c := range []struct {
 		name      string
 		here      bool // host, boot and namespace are ours; the process is gone
@@ -55,7 +56,7 @@ func TestAlive(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := testRun(t, c.name)
-			m.LeaseDuration = lease
+			m.LeaseDuration = leaseFor
 			m.Coordinator = run.Coordinator{Host: "vm", PID: 1}
 			if c.here {
 				m.Coordinator = hereButGone(t, place)
@@ -81,7 +82,7 @@ func TestAlive(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.old = p.Age <= watchLeases*lease
+				c.old = p.Age <= lease.Timing(leaseFor).BeatWatch()
 			}
 			if c.renewed {
 				if rev, err = b.StoreManifest(t.Context(), m, rev); err != nil {

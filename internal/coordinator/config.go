@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -30,8 +31,7 @@ const (
 	// DefaultDrain is less than the 10 s that supervisors grant before they
 	// kill.
 	DefaultDrain = 8 * time.Second
-	// DefaultLease is long against a pause of a host, short against a chunk.
-	DefaultLease = 10 * time.Second
+	DefaultLease = lease.DefaultDuration
 	// DefaultMaxFailures lets two faults pass, and ends a chunk that cannot
 	// be replayed.
 	DefaultMaxFailures = 3
@@ -46,7 +46,6 @@ const (
 const (
 	MaxWorkers = 10_000
 	minDrain   = 100 * time.Millisecond
-	minLease   = time.Second
 	maxWait    = time.Hour
 )
 
@@ -200,7 +199,7 @@ func (c Config) Validate() error {
 		return bad("TimeBox", c.TimeBox, "a time above 0")
 	case c.Drain != 0 && (c.Drain < minDrain || c.Drain > maxWait):
 		return bad("Drain", c.Drain, "100ms to 1h")
-	case c.Lease != 0 && (c.Lease < minLease || c.Lease > maxWait):
+	case c.Lease != 0 && (c.Lease < lease.MinDuration || c.Lease > lease.MaxDuration):
 		return bad("Lease", c.Lease, "1s to 1h")
 	case c.MaxFailures < 0:
 		return bad("MaxFailures", c.MaxFailures, "1 or more")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
 )
 
@@ -17,9 +18,10 @@ import (
 func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	reconnected, cancel := l.Bus.Hints()
 	defer cancel()
-	t := time.NewTicker(l.Manifest.LeaseDuration)
+	timing := lease.TimingOf(l.Manifest)
+	t := time.NewTicker(timing.Reconcile())
 	defer t.Stop()
-	waking := time.NewTicker(wakeEvery(l.Manifest.LeaseDuration))
+	waking := time.NewTicker(timing.LookToWake())
 	defer waking.Stop()
 	var woke time.Time
 	lapsing, breaks := l.board.lapsing(), l.Bus.Breaks()
@@ -38,12 +40,12 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			return nil
 		case <-changed:
 			l.adoptIdentity(ctx)
-			if time.Since(woke) >= leastWake && l.board.givenBack() && l.board.calling() {
+			if time.Since(woke) >= lease.LeastWake && l.board.givenBack() && l.board.calling() {
 				woke = time.Now()
 				l.wake()
 			}
 		case <-waking.C:
-			if time.Since(woke) >= leastWake && l.board.calling() {
+			if time.Since(woke) >= lease.LeastWake && l.board.calling() {
 				woke = time.Now()
 				l.wake()
 			}

@@ -6,20 +6,6 @@ import (
 	"gx1replay/internal/lease"
 )
 
-const (
-	// wakesPerLease is how exactly workers are woken for a chunk whose task is
-	// handed out again: a killed worker's chunk costs an ack-wait (half a
-	// lease), this, and the watch of one lease.
-	wakesPerLease = 20
-	// leastWake bounds how often a run's workers are woken.
-	leastWake = 100 * time.Millisecond
-)
-
-// wakeEvery is how often it is looked whether workers are to be woken.
-func wakeEvery(leaseDuration time.Duration) time.Duration {
-	return max(leaseDuration/wakesPerLease, leastWake)
-}
-
 // calls are the chunks that may need another worker: those that have a record
 // and no end, with the time at which the record was seen last to change. The
 // board's lock guards it.
@@ -55,15 +41,15 @@ func (c *calls) note(idx int, old, next *lease.Record, ended bool) {
 // record is silent for an ack-wait, so that its task is handed out again. They
 // are woken for it time and again until somebody watches it or has it, seldom
 // after a lease.
-func (c *calls) due(leaseDuration time.Duration) bool {
+func (c *calls) due(t lease.Timing) bool {
 	now, due := time.Now(), c.now
 	c.now = false
 	for idx, k := range c.since {
 		silent := now.Sub(k.at)
-		if k.claimed && silent < leaseDuration/2 {
+		if k.claimed && silent < t.AckWait() {
 			continue
 		}
-		if silent > leaseDuration && now.Sub(k.last) < leaseDuration/2 {
+		if silent > t.Watch() && now.Sub(k.last) < t.WakeAgain() {
 			continue
 		}
 		k.last = now
@@ -77,7 +63,7 @@ func (c *calls) due(leaseDuration time.Duration) bool {
 func (b *board) calling() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.calls.due(b.m.LeaseDuration)
+	return b.calls.due(lease.TimingOf(b.m))
 }
 
 // givenBack reports whether a chunk was given back since workers were woken

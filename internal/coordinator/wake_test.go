@@ -48,17 +48,17 @@ func TestCallsAreDue(t *testing.T) {
 		"silent for long, woken some time ago": {call{claimed: true, at: ago(3 * of), last: ago(of)}, true},
 	} {
 		calls := calls{since: map[int]call{7: c.k}}
-		if got := calls.due(of); got != c.want {
+		if got := calls.due(lease.Timing(of)); got != c.want {
 			t.Errorf("%s: due %v (want %v)", name, got, c.want)
 		}
 	}
 	var k calls
 	k.note(3, nil, &lease.Record{State: lease.StateReleased}, false)
-	if !k.now || !k.due(of) {
+	if !k.now || !k.due(lease.Timing(of)) {
 		t.Error("a chunk that was given back wakes nobody")
 	}
 	k.note(3, nil, nil, true)
-	if k.due(of) {
+	if k.due(lease.Timing(of)) {
 		t.Error("a chunk that has ended wakes workers")
 	}
 }

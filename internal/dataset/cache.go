@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/bars"
 	"gx1replay/internal/memo"
 	"gx1replay/internal/safefile"
@@ -70,8 +70,8 @@ func (c *Cache) memory() decoded {
 }
 
 const (
-	// asidePrefix is how files begin that are being written.
-	asidePrefix = ".aside-"
+	// aside is how files begin that are being written.
+	aside = ".aside"
 	// asideFor is how long such a file may be under way.
 	asideFor = time.Hour
 	// touchEvery is how exactly it is known when a file was used last.
@@ -164,19 +164,10 @@ func (c *Cache) write(sha string, data []byte) error {
 	if err := os.Mkdir(c.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("making the cache: %w", err)
 	}
-	f, err := os.CreateTemp(c.dir, asidePrefix+"*") // mode 0600
-	if err != nil {
+	// A file that a crash cut short would be fetched again.
+	o := atomicfile.Options{Sync: true, Aside: filepath.Join(c.dir, aside)}
+	if err := atomicfile.Write(filepath.Join(c.dir, sha), o, atomicfile.Parts(data)); err != nil {
 		return fmt.Errorf("writing into the cache: %w", err)
-	}
-	_, err = bytes.NewReader(data).WriteTo(f)
-	if err == nil {
-		err = f.Sync() // a file that a crash cut short would be fetched again
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(c.dir, sha))
-	}
-	if err != nil {
-		return fmt.Errorf("writing into the cache: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }
@@ -202,7 +193,7 @@ func (c *Cache) makeRoom(newest string) error {
 		if err != nil || !info.Mode().IsRegular() {
 			continue // another process was faster, or it is none of ours
 		}
-		if strings.HasPrefix(e.Name(), asidePrefix) {
+		if strings.HasPrefix(e.Name(), aside) {
 			if time.Since(info.ModTime()) > asideFor {
 				c.remove(e.Name())
 			}

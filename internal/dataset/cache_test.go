@@ -154,12 +154,12 @@ func TestCacheIsBounded(t *testing.T) {
 func TestCacheRemovesItsOwnOnly(t *testing.T) {
 	store, names := storeOf(t, 20, 1000)
 	dir := t.TempDir()
-	ours := map[string]bool{"notes.txt": true, asidePrefix + "new": true, asidePrefix + "old": false}
+	ours := map[string]bool{"notes.txt": true, aside + ".new": true, aside + "-old": false}
 	for name := range ours {
 		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}
 	old := time.Now().Add(-2 * asideFor)
-	must(t, os.Chtimes(filepath.Join(dir, asidePrefix+"old"), old, old))
+	must(t, os.Chtimes(filepath.Join(dir, aside+"-old"), old, old))
 	c := NewCache(dir, 5000, nil)
 	for _, sha := range names {
 		get(t, c, store, sha)
@@ -222,7 +222,7 @@ func TestCacheIsShared(t *testing.T) {
 	all.Wait()
 	left := 0
 	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasPrefix(d.Name(), asidePrefix) {
+		if err == nil && strings.HasPrefix(d.Name(), aside) {
 			left++
 		}
 		return err

@@ -2,10 +2,11 @@ package embedded
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"gx1replay/internal/atomicfile"
 )
 
 // natsContext is what the stock nats command reads of a context file; what
@@ -46,27 +47,8 @@ func (s *Server) WriteContext(dir, name string) (path string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("writing the nats context %s: %w", name, err)
 	}
-	if err := writePrivate(path, append(data, '\n')); err != nil {
+	if err := atomicfile.Write(path, atomicfile.Options{Sync: true}, atomicfile.Parts(data, []byte("\n"))); err != nil {
 		return "", fmt.Errorf("writing the nats context %s: %w", name, err)
 	}
 	return path, nil
-}
-
-// writePrivate writes a file of mode 0600 aside and renames it: a crash
-// leaves the whole file or none.
-func writePrivate(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync() // else a crash of the host may leave an empty file
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"gx1replay/internal/atomicfile"
 )
 
 // A server that finds a stream damaged says so in its log, if at all, and goes
@@ -101,16 +103,13 @@ func SetAside(dir string, now time.Time) (path string, err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	base := filepath.Join(dir, storeDir+".damaged-"+now.UTC().Format("20060102T150405Z"))
-	for k := 1; ; k++ {
-		path = base
-		if k > 1 {
-			path = fmt.Sprintf("%s.%d", base, k)
+	path, err = atomicfile.SetAside(store, func(n int) string {
+		if n == 1 {
+			return base
 		}
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	if err := os.Rename(store, path); err != nil {
+		return fmt.Sprintf("%s.%d", base, n)
+	})
+	if err != nil {
 		return "", fmt.Errorf("setting the bus aside: %w", err)
 	}
 	return path, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/atomicfile"
 )
 
 // KeyFiles are the names of the files of keys in a server's directory, the run's
@@ -46,7 +47,7 @@ func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 	if seed, err = pair.Seed(); err != nil {
 		return nil, fmt.Errorf("making %s: %w", what, err)
 	}
-	if err := writePrivate(path, seed); err != nil {
+	if err := atomicfile.Write(path, atomicfile.Options{Sync: true}, atomicfile.Parts(seed)); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", what, err)
 	}
 	return pair, nil

@@ -3,12 +3,12 @@ package execengine
 import (
 	"context"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/process"
 )
@@ -29,16 +29,13 @@ func (a *attempt) alone(ctx context.Context, report func(footer.Footer)) ending 
 
 // reproduce leaves a script that runs the command again.
 func (a *attempt) reproduce() {
-	f, err := os.OpenFile(filepath.Join(a.paths.dir, reproduceSh), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
-	if err == nil {
-		err = Reproduce(f, Reproduction{
+	path := filepath.Join(a.paths.dir, reproduceSh)
+	err := atomicfile.Write(path, atomicfile.Options{Mode: 0o700, New: true}, func(w io.Writer) error {
+		return Reproduce(w, Reproduction{
 			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env, Shown: a.shown, Argv: a.argv,
 			Task: a.paths.task, Serve: a.e.Spec.Serve,
 		})
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-	}
+	})
 	if err != nil {
 		a.log.Warn("writing reproduce.sh", "error", err)
 	}

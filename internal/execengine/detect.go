@@ -101,7 +101,7 @@ func (d *detector) count(line []byte) (Report, bool) {
 // report is bars of total as progress. Without a total the bars are the chunk's.
 func (d *detector) report(bars, total string) (Report, bool) {
 	r := Report{Given: map[string]bool{}}
-	if !r.digits("bars_processed", &r.Footer.BarsProcessed, bars) || !r.Given["bars_processed"] {
+	if !r.digits("bars_processed", bars) || !r.Given["bars_processed"] {
 		return Report{}, false
 	}
 	if total == "" {

@@ -106,25 +106,20 @@ func CheckEmits(kind string, p policy.Policy, data run.Data) error {
 }
 
 // tradeFields are the names of what a chunk's own signals come to.
-var tradeFields = [...]string{"n_signals", "n_trades_closed", "pnl_bps", "trades_open", "open_pnl_bps"}
+var tradeFields = [...]string{"n_signals", "n_trades_closed", "pnl_bps", "trades_open", "open_pnl_bps", "drop_reasons"}
 
 // scoreFields are the names of what a replay of scores measures besides.
 var scoreFields = [...]string{
 	"bars_skipped_warmup", "pregate_skips", "pregate_passes", "pregate_missing_inputs", "t_pregate_total_sec", "t_policy_total_sec",
+	"skip_reasons",
 }
 
-// fill sets the fields of f that are Given, and skip_reasons and drop_reasons
-// with them.
+// fill sets the fields of f that are Given.
 func (e *Emission) fill(f *footer.Footer) {
-	own := &e.footer
-	if slices.Contains(e.Given, tradeFields[0]) {
-		f.NSignals, f.NTradesClosed, f.PnlBps = own.NSignals, own.NTradesClosed, own.PnlBps
-		f.TradesOpen, f.OpenPnlBps, f.DropReasons = own.TradesOpen, own.OpenPnlBps, own.DropReasons
-	}
-	if slices.Contains(e.Given, scoreFields[0]) {
-		f.BarsSkippedWarmup, f.PregateSkips, f.PregatePasses = own.BarsSkippedWarmup, own.PregateSkips, own.PregatePasses
-		f.PregateMissingInputs, f.SkipReasons = own.PregateMissingInputs, own.SkipReasons
-		f.TPregateTotalSec, f.TPolicyTotalSec = own.TPregateTotalSec, own.TPolicyTotalSec
+	for _, d := range reported {
+		if slices.Contains(e.Given, d.Name) {
+			d.Copy(f, &e.footer)
+		}
 	}
 }
 

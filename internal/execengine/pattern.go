@@ -40,11 +40,10 @@ func NewPattern(expr string) (*Pattern, error) {
 	p := &Pattern{re: re, groups: re.SubexpNames()}
 	allowed := []string{groupBars, groupPercent, groupTotal, "phase", "status", "error"}
 	own := len(allowed)
-	var r Report
-	for _, f := range r.fields() {
-		switch f.ptr.(type) {
+	for _, d := range reported {
+		switch d.Of(&footer.Footer{}).(type) {
 		case *int64, *float64:
-			allowed = append(allowed, f.name)
+			allowed = append(allowed, d.Name)
 		}
 	}
 	slices.Sort(allowed[own:])
@@ -78,7 +77,6 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 		return Report{}, false
 	}
 	r := Report{Given: map[string]bool{}}
-	fields := r.fields()
 	percent := ""
 	var behind []byte // the bars
 	for i, g := range p.groups {
@@ -105,7 +103,7 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 		case groupTotal:
 			ok = r.totalDigits(text)
 		case groupBars, "bars_processed":
-			if ok = r.digits("bars_processed", &r.Footer.BarsProcessed, text); ok {
+			if ok = r.digits("bars_processed", text); ok {
 				behind = line[end:]
 			}
 		case "phase":
@@ -116,7 +114,7 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 			r.Footer.Error, ok = validText(text), true
 			r.Given[g] = true
 		default:
-			ok = r.digits(g, fieldOf(fields, g), text)
+			ok = r.digits(g, text)
 		}
 		if !ok {
 			r.Ignored = append(r.Ignored, g)
@@ -145,7 +143,7 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 // another size, and its percentage is the best that there is.
 func (r *Report) counted(bars, total string, planned int64) {
 	var c Report
-	if c.totalDigits(total) && c.Total > planned && r.digits("bars_processed", &r.Footer.BarsProcessed, bars) {
+	if c.totalDigits(total) && c.Total > planned && r.digits("bars_processed", bars) {
 		r.Total = c.Total
 	}
 }
@@ -177,17 +175,18 @@ func (r *Report) enter(text string) bool {
 }
 
 // digits takes a number as a log line has it.
-func (r *Report) digits(name string, ptr any, text string) bool {
+func (r *Report) digits(name, text string) bool {
 	if nonfiniteLen([]byte(text)) == len(text) {
 		r.Nonfinite = append(r.Nonfinite, name)
 		return true
 	}
+	d, known := fieldOf(name)
 	kind := numberFloat
-	if _, counts := ptr.(*int64); counts {
+	if _, counts := d.Of(&r.Footer).(*int64); counts {
 		kind = numberCount
 	}
 	plain, ok := plainNumber(text, kind)
-	return ok && r.number(name, ptr, plain) == nil
+	return ok && known && r.number(d, plain) == nil
 }
 
 // percentOf is how many of planned bars a percentage is, rounded down. It counts

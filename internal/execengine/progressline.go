@@ -67,31 +67,19 @@ func (r *Report) read(object []byte, nonfinite []int) error {
 		return json.Unmarshal(object, &v) // says where
 	}
 	// It is valid, so that the ends of texts and values are enough to go by.
-	fields := r.fields()
 	for i := nextItem(object, 1); object[i] != '}'; i = nextItem(object, i) {
 		name, n := nameAt(object[i:])
 		i = nextItem(object, i+n)
 		end := i + valueLen(object[i:])
 		k, _ := slices.BinarySearch(nonfinite, i)
-		r.field(name, fieldOf(fields, name), object[i:end], k < len(nonfinite) && nonfinite[k] < end)
+		r.field(name, object[i:end], k < len(nonfinite) && nonfinite[k] < end)
 		i = end
 	}
 	return nil
 }
 
-// fieldOf is where the field of that name goes; nil: there is none.
-func fieldOf(fields []reported, name string) any {
-	for _, f := range fields {
-		if f.name == name {
-			return f.ptr
-		}
-	}
-	return nil
-}
-
-// field takes one field. ptr is where it goes if it is one of fields; bad says
-// that a number in it was none.
-func (r *Report) field(name string, ptr any, value json.RawMessage, bad bool) {
+// field takes one field; bad says that a number in it was none.
+func (r *Report) field(name string, value json.RawMessage, bad bool) {
 	var err error
 	switch name {
 	case "phase":
@@ -111,17 +99,18 @@ func (r *Report) field(name string, ptr any, value json.RawMessage, bad bool) {
 			err = json.Unmarshal(value, &r.Final)
 		}
 	default:
-		if ptr == nil {
+		d, known := fieldOf(name)
+		if !known {
 			return
 		}
-		r.forget(name, ptr)
+		r.forget(d)
 		switch {
 		case string(value) != "null":
-			err = r.take(name, ptr, value)
+			err = r.take(d, value)
 		case bad:
 			r.Nonfinite = append(r.Nonfinite, name)
 		}
-		if _, counts := ptr.(*footer.Counts); counts && bad && err == nil && string(value) != "null" {
+		if _, counts := d.Of(&r.Footer).(*footer.Counts); counts && bad && err == nil && string(value) != "null" {
 			r.Nonfinite = append(r.Nonfinite, name)
 		}
 	}
@@ -130,48 +119,37 @@ func (r *Report) field(name string, ptr any, value json.RawMessage, bad bool) {
 	}
 }
 
-// forget undoes an earlier field of that name.
-func (r *Report) forget(name string, ptr any) {
-	same := func(n string) bool { return n == name }
+// forget undoes an earlier report of the field.
+func (r *Report) forget(d footer.Field) {
+	same := func(n string) bool { return n == d.Name }
 	r.Nonfinite = slices.DeleteFunc(r.Nonfinite, same)
 	r.Ignored = slices.DeleteFunc(r.Ignored, same)
-	if !r.Given[name] {
-		return
-	}
-	delete(r.Given, name)
-	switch p := ptr.(type) {
-	case *int64:
-		*p = 0
-	case *float64:
-		*p = 0
-	case *string:
-		*p = ""
-	case *footer.Counts:
-		*p = nil
+	if r.Given[d.Name] {
+		delete(r.Given, d.Name)
+		d.Copy(&r.Footer, &footer.Footer{})
 	}
 }
 
-// take reads a value that is not null into the field ptr of that name.
-func (r *Report) take(name string, ptr any, value json.RawMessage) error {
+// take reads a value that is not null into the field.
+func (r *Report) take(d footer.Field, value json.RawMessage) error {
 	var err error
-	switch p := ptr.(type) {
+	switch p := d.Of(&r.Footer).(type) {
 	case *string:
 		err = json.Unmarshal(value, p)
 	case *footer.Counts:
 		*p, err = parseCounts(value)
 	default:
-		return r.number(name, ptr, string(value))
+		return r.number(d, string(value))
 	}
 	if err == nil {
-		r.Given[name] = true
+		r.Given[d.Name] = true
 	}
 	return err
 }
 
-// number takes the text of a number into the field ptr, an *int64 or a
-// *float64.
-func (r *Report) number(name string, ptr any, text string) error {
-	switch p := ptr.(type) {
+// number takes the text of a number into the field.
+func (r *Report) number(d footer.Field, text string) error {
+	switch p := d.Of(&r.Footer).(type) {
 	case *int64:
 		n, err := parseCounter(text)
 		if err != nil {
@@ -181,20 +159,20 @@ func (r *Report) number(name string, ptr any, text string) error {
 	case *float64:
 		x, err := strconv.ParseFloat(text, 64)
 		if math.IsInf(x, 0) || math.IsNaN(x) {
-			r.Nonfinite = append(r.Nonfinite, name) // 1e999 is as good as Infinity
+			r.Nonfinite = append(r.Nonfinite, d.Name) // 1e999 is as good as Infinity
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if signed := name == "pnl_bps" || name == "open_pnl_bps"; x < 0 && !signed || math.Abs(x) > maxCounter {
+		if x < 0 && !d.Signed || math.Abs(x) > maxCounter {
 			return fmt.Errorf("%v is out of bounds", x)
 		}
 		*p = x
 	default:
-		return fmt.Errorf("%s is no number", name)
+		return fmt.Errorf("%s is no number", d.Name)
 	}
-	r.Given[name] = true
+	r.Given[d.Name] = true
 	return nil
 }
 

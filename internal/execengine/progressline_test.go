@@ -159,34 +159,34 @@ func checkReport(t *testing.T, r Report) {
 	if len(r.Status) > maxStatus || len(r.ChunkID) > maxChunkID {
 		t.Fatalf("status %q, chunk_id %q", r.Status, r.ChunkID)
 	}
-	for _, f := range r.fields() {
+	for _, d := range reported {
 		zero := false
-		switch p := f.ptr.(type) {
+		switch p := d.Of(&r.Footer).(type) {
 		case *int64:
 			if zero = *p == 0; *p < 0 || *p > 1<<53 {
-				t.Fatalf("%s is %d", f.name, *p)
+				t.Fatalf("%s is %d", d.Name, *p)
 			}
 		case *float64:
-			if zero = *p == 0; math.IsNaN(*p) || math.Abs(*p) > 1<<53 || *p < 0 && !strings.HasSuffix(f.name, "pnl_bps") {
-				t.Fatalf("%s is %v", f.name, *p)
+			if zero = *p == 0; math.IsNaN(*p) || math.Abs(*p) > 1<<53 || *p < 0 && !strings.HasSuffix(d.Name, "pnl_bps") {
+				t.Fatalf("%s is %v", d.Name, *p)
 			}
 		case *string:
 			if zero = *p == ""; !utf8.ValidString(*p) {
-				t.Fatalf("%s is %q", f.name, *p)
+				t.Fatalf("%s is %q", d.Name, *p)
 			}
 		case *footer.Counts:
 			zero = *p == nil
 			for name, n := range *p {
 				if n < 0 || n > 1<<53 || len(name) > footer.MaxReasonLen || !utf8.ValidString(name) {
-					t.Fatalf("%s: %q is %d", f.name, name, n)
+					t.Fatalf("%s: %q is %d", d.Name, name, n)
 				}
 			}
 			if len(*p) > footer.MaxReasons {
-				t.Fatalf("%s has %d reasons", f.name, len(*p))
+				t.Fatalf("%s has %d reasons", d.Name, len(*p))
 			}
 		}
-		if !zero && !r.Given[f.name] {
-			t.Fatalf("%s has a value and was not given", f.name)
+		if !zero && !r.Given[d.Name] {
+			t.Fatalf("%s has a value and was not given", d.Name)
 		}
 	}
 	if _, err := r.Footer.Encode(); err != nil && len(r.Footer.Error)+len(r.Footer.ErrorTraceback) < 1<<16 {

@@ -33,52 +33,18 @@ type Report struct {
 	Raw []byte
 }
 
-// reported is one field that a command may report.
-type reported struct {
-	name string
-	// ptr is *int64 (a counter), *float64, *string or *footer.Counts.
-	ptr any
-}
+// reported are the fields of a footer that are taken of a command's report:
+// what it alone can know. Run, chunk and times come from the plan, identity
+// from the worker.
+var reported = footer.Fields(func(d footer.Field) bool { return d.Reported })
 
-// fields lists what is taken of a command's report: what it alone can know.
-// Run, chunk and times come from the plan, identity from the worker. A test
-// holds it against the footer's tags.
-func (r *Report) fields() []reported {
-	f := &r.Footer
-	return []reported{
-		{"error", &f.Error},
-		{"error_traceback", &f.ErrorTraceback},
-		{"n_model_calls", &f.NModelCalls},
-		{"n_trades_closed", &f.NTradesClosed},
-		{"wall_clock_sec", &f.WallClockSec},
-		{"total_bars", &f.TotalBars},
-		{"bars_per_sec", &f.BarsPerSec},
-		{"feature_time_mean_ms", &f.FeatureTimeMeanMS},
-		{"feature_timeout_count", &f.FeatureTimeoutCount},
-		{"htf_align_warn_count", &f.HTFAlignWarnCount},
-		{"pregate_skips", &f.PregateSkips},
-		{"pregate_passes", &f.PregatePasses},
-		{"pregate_missing_inputs", &f.PregateMissingInputs},
-		{"t_pregate_total_sec", &f.TPregateTotalSec},
-		{"t_feature_build_total_sec", &f.TFeatureBuildSec},
-		{"t_model_total_sec", &f.TModelTotalSec},
-		{"t_policy_total_sec", &f.TPolicyTotalSec},
-		{"t_io_total_sec", &f.TIOTotalSec},
-		{"bars_processed", &f.BarsProcessed},
-		{"worker_time_sec", &f.WorkerTimeSec},
-		{"bars_skipped_warmup", &f.BarsSkippedWarmup},
-		{"cpu_user_sec", &f.CPUUserSec},
-		{"cpu_sys_sec", &f.CPUSysSec},
-		{"max_rss_bytes", &f.MaxRSSBytes},
-		{"t_startup_sec", &f.TStartupSec},
-		{"t_warmup_sec", &f.TWarmupSec},
-		{"pnl_bps", &f.PnlBps},
-		{"trades_open", &f.TradesOpen},
-		{"open_pnl_bps", &f.OpenPnlBps},
-		{"skip_reasons", &f.SkipReasons},
-		{"drop_reasons", &f.DropReasons},
-		{"n_signals", &f.NSignals},
+// fieldOf is the one of that name.
+func fieldOf(name string) (footer.Field, bool) {
+	i := slices.IndexFunc(reported, func(d footer.Field) bool { return d.Name == name })
+	if i < 0 {
+		return footer.Field{}, false
 	}
+	return reported[i], true
 }
 
 // redacted is r without secrets: what a command reports is kept and printed.
@@ -102,21 +68,10 @@ func (r *Report) Merge(later Report) {
 	if r.Given == nil {
 		r.Given = map[string]bool{}
 	}
-	from := later.fields()
-	for i, to := range r.fields() {
-		if !later.Given[to.name] {
-			continue
-		}
-		r.Given[to.name] = true
-		switch p := to.ptr.(type) {
-		case *int64:
-			*p = *from[i].ptr.(*int64)
-		case *float64:
-			*p = *from[i].ptr.(*float64)
-		case *string:
-			*p = *from[i].ptr.(*string)
-		case *footer.Counts:
-			*p = *from[i].ptr.(*footer.Counts)
+	for _, d := range reported {
+		if later.Given[d.Name] {
+			r.Given[d.Name] = true
+			d.Copy(&r.Footer, &later.Footer)
 		}
 	}
 	r.Nonfinite = mergeNames(r.Nonfinite, later.Nonfinite, later.Given)

@@ -149,15 +149,6 @@ func (t *tally) checkpoint(now time.Time) {
 	t.rows = append(t.rows, row)
 }
 
-// measured are the fields of a footer that a command may leave out, and that
-// are then no measurements.
-var measured = []string{
-	"n_model_calls", "n_trades_closed", "feature_time_mean_ms", "feature_timeout_count", "htf_align_warn_count",
-	"pregate_skips", "pregate_passes", "pregate_missing_inputs", "t_pregate_total_sec", "t_feature_build_total_sec",
-	"t_model_total_sec", "t_policy_total_sec", "t_io_total_sec", "bars_skipped_warmup", "pnl_bps", "trades_open",
-	"open_pnl_bps", "n_signals",
-}
-
 // footer is the footer of now, with bars bars replayed. given are names that
 // are measured by others than the command.
 func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer {
@@ -184,8 +175,8 @@ func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer
 	if !t.all.Given["t_warmup_sec"] {
 		f.TWarmupSec = t.warmup.Seconds()
 	}
-	if !t.all.Given["bars_per_sec"] && f.WallClockSec > 0 {
-		f.BarsPerSec = float64(bars) / f.WallClockSec
+	if !t.all.Given["bars_per_sec"] {
+		f.BarsPerSec = footer.Rate(bars, f.WallClockSec)
 	}
 	if len(t.times) > 0 && t.format != nil {
 		f.StartTS = t.format(t.times[0])
@@ -194,9 +185,9 @@ func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer
 		}
 	}
 	f.Unreported = nil
-	for _, name := range measured {
-		if !t.all.Given[name] && !slices.Contains(given, name) {
-			f.Unreported = append(f.Unreported, name)
+	for _, d := range reported {
+		if d.Measured && !t.all.Given[d.Name] && !slices.Contains(given, d.Name) {
+			f.Unreported = append(f.Unreported, d.Name)
 		}
 	}
 	for _, name := range []string{"t_startup_sec", "t_warmup_sec"} {

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
@@ -182,20 +183,16 @@ func (p *attemptKeeper) file(idx, n int, name, to string) error {
 	if err := p.mkdirs(to); err != nil {
 		return err
 	}
-	aside := dst + asideSuffix
-	if err := removeIfThere(aside); err != nil {
-		return err
-	}
-	if !linked(src, aside, info) { // another file system, or one without links
-		if err := removeIfThere(aside); err != nil {
+	if !p.link(src, dst, info) { // another file system, or one without links
+		// Its owner alone may read what a command left: it may hold secrets.
+		o := atomicfile.Options{Mode: info.Mode().Perm() & 0o700, Aside: aside(p.t.RunDir(), p.t.RunID)}
+		err := atomicfile.Write(dst, o, func(w io.Writer) error {
+			_, err := io.Copy(w, io.LimitReader(in, info.Size()))
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		if err := copyPlain(in, aside, info.Size(), info.Mode().Perm()&0o700); err != nil {
-			return errors.Join(err, removeIfThere(aside))
-		}
-	}
-	if err := os.Rename(aside, dst); err != nil {
-		return errors.Join(err, removeIfThere(aside))
 	}
 	p.kept(info.Size())
 	return nil
@@ -225,7 +222,7 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 	if err := p.mkdirs(filepath.Dir(dst)); err != nil {
 		return err
 	}
-	if err := safefile.Replace(dst, false, safefile.Parts(parts...)); err != nil {
+	if err := safefile.Replace(dst, false, atomicfile.Parts(parts...)); err != nil {
 		return err
 	}
 	p.kept(a.Bytes)
@@ -303,24 +300,16 @@ func (p *attemptKeeper) open(src string) (*os.File, fs.FileInfo, error) {
 	return root.Open(name)
 }
 
-// linked gives the file of info, which was at path, the further name to.
-func linked(path, to string, info fs.FileInfo) bool {
-	if os.Link(path, to) != nil {
+// link makes dst a further name of the file of info, which was at src.
+func (p *attemptKeeper) link(src, dst string, info fs.FileInfo) bool {
+	name := aside(p.t.RunDir(), p.t.RunID) + ".link.tmp" // where the next export sweeps
+	_ = os.Remove(name)
+	if os.Link(src, name) != nil {
 		return false
 	}
-	is, err := os.Lstat(to)
-	return err == nil && os.SameFile(is, info)
-}
-
-// copyPlain copies size bytes of a file, or as many as it has. Its owner alone
-// may read what a command left: it may hold the command's secrets.
-func copyPlain(in io.Reader, to string, size int64, mode fs.FileMode) error {
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, io.LimitReader(in, size))
-	return errors.Join(err, out.Close())
+	defer os.Remove(name) // it is gone once it is renamed
+	is, err := os.Lstat(name)
+	return err == nil && os.SameFile(is, info) && os.Rename(name, dst) == nil
 }
 
 // numbered are the numbers n of the directories prefix<n> in dir, in order.

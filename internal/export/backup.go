@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -175,7 +176,7 @@ func RemoveBackup(t Target) error {
 		return nil
 	}
 	if err == nil {
-		err = sweep(t.StateDir(), t.RunID)
+		err = atomicfile.Sweep(aside(t.StateDir(), t.RunID))
 	}
 	for _, e := range entries {
 		if ok, _ := filepath.Match(filepath.Base(t.Backup())+"*", e.Name()); ok {

@@ -50,17 +50,9 @@ func (p *pass) writeDecisions(ctx context.Context) error {
 	if p.Bars == nil {
 		return errNoBars
 	}
-	if err := mkdir(p.Target.RunDir()); err != nil {
-		return err
-	}
-	var took Steps
-	_, err := p.Config.replace(p.Target.Decisions(), p.Target.RunID, func(w io.Writer) error {
+	return p.Config.writeAll(ctx, p.Target, writtenFile{p.Target.Decisions(), func(w io.Writer) error {
 		return trade.WriteDecisions(w, p.rows(ctx))
-	}, &took, nil)
-	if err != nil {
-		return err
-	}
-	return syncDir(p.Target.RunDir())
+	}})
 }
 
 // rows yields a row for each bar whose chunk has decisions, in order. Chunks

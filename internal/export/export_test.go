@@ -210,7 +210,7 @@ func TestOpenRefuses(t *testing.T) {
 		want string
 	}{
 		"a newer schema": {func(p string) error { return os.WriteFile(p, newer, 0o644) }, "unknown schema"},
-		"a directory":    {func(p string) error { return os.Mkdir(p, 0o755) }, "a directory (want a plain file, or nothing)"},
+		"a directory":    {func(p string) error { return os.Mkdir(p, 0o755) }, "is no plain file (a directory)"},
 		"a link":         {func(p string) error { return os.Symlink("elsewhere", p) }, "a symbolic link"},
 	} {
 		tg := target(t)

@@ -7,7 +7,9 @@ import (
 	"os"
 	"sync"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/safefile"
 )
 
 var (
@@ -68,7 +70,7 @@ func Open(l *Lock, t Target, cfg Config) (*Exporter, error) {
 		return nil, fmt.Errorf("opening the exports of run %s in %s: the lock is of run %s in %s", t.RunID, t.Dir, l.target.RunID, l.target.Dir)
 	}
 	for _, dir := range []string{t.Dir, t.StateDir(), t.RunDir()} {
-		if err := sweep(dir, t.RunID); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := atomicfile.Sweep(aside(dir, t.RunID)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("opening the exports of run %s: removing what earlier exports have left: %w", t.RunID, err)
 		}
 	}
@@ -152,7 +154,7 @@ func (e *Exporter) export(ctx context.Context, r perf.Report, chunks []perf.Chun
 func (e *Exporter) WriteCopy() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b, err := os.ReadFile(e.target.Perf())
+	b, err := safefile.Read(e.target.Perf(), perf.MaxBytes)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -160,7 +162,7 @@ func (e *Exporter) WriteCopy() error {
 		err = mkdir(e.target.RunDir())
 	}
 	if err == nil {
-		err = writePlain(e.target.Copy(), b)
+		err = writePlain(e.target, e.target.Copy(), b)
 	}
 	if err != nil {
 		return fmt.Errorf("copying the export of run %s: %w", e.target.RunID, err)

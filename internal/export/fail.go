@@ -7,10 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Failure is an export that did not succeed, with what it would have written.
@@ -98,15 +99,11 @@ func WriteFallback(t Target, cfg Config, f Failure) ([]string, error) {
 // isStub reports whether the file at path is a stub of run id. A perf JSON of a
 // run whose name ends as a stub's file does is none.
 func isStub(path string, id run.ID) bool {
-	info, err := os.Lstat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	f, err := os.Open(path)
+	f, _, err := safefile.Open(path)
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer f.Close() // it was read only
 	head, err := io.ReadAll(io.LimitReader(f, perf.StubHead))
 	return err == nil && perf.IsStub(head, id)
 }
@@ -114,10 +111,6 @@ func isStub(path string, id run.ID) bool {
 // writeStub writes a stub over an older one. Another file that is there is set
 // aside.
 func (c Config) writeStub(t Target, path string, stub []byte) error {
-	write := func(w io.Writer) error {
-		_, err := w.Write(stub)
-		return err
-	}
 	keep := func() error {
 		info, err := os.Lstat(path)
 		if err != nil || !info.Mode().IsRegular() || isStub(path, t.RunID) {
@@ -126,10 +119,10 @@ func (c Config) writeStub(t Target, path string, stub []byte) error {
 		_, err = setAside(path)
 		return err
 	}
-	if _, err := c.replace(path, t.RunID, write, &Steps{}, keep); err != nil {
+	if _, err := c.replace(path, t.RunID, atomicfile.Parts(stub), &Steps{}, keep); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // fallbackPerf writes the perf JSON into the fallback directory. What stands
@@ -166,8 +159,8 @@ func ours(path string) error {
 	if err != nil {
 		return err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d", path, st.Uid)
+	if uid, ok := safefile.Owner(info); ok && uid != os.Geteuid() {
+		return fmt.Errorf("%s belongs to user %d", path, uid)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func TestDirectoryInThePerfFilesPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := e.Export(t.Context(), aReport(2), theChunks(t, 100, 37))
-			if err == nil || !strings.Contains(err.Error(), "is a directory") {
+			if err == nil || !strings.Contains(err.Error(), "is no plain file (a directory)") {
 				t.Fatalf("%v", err)
 			}
 			paths, err := e.Fail(export.Failure{Report: aReport(2), Chunks: theChunks(t, 100, 37), Cause: err})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
@@ -43,7 +44,7 @@ func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk, sel p
 		// is not made again.
 		err := errors.Join(mkdir(t.RunDir()), mkdir(filepath.Dir(path)))
 		if err == nil {
-			err = writePlain(path, line)
+			err = writePlain(t, path, line)
 		}
 		if err != nil {
 			return written, fmt.Errorf("writing the footer of chunk %d of run %s: %w", i, t.RunID, err)
@@ -60,25 +61,10 @@ func mkdir(dir string) error {
 	return nil
 }
 
-// writePlain writes b aside and renames it, without a sync. The name aside is
-// always the same, so that what a crash leaves is replaced.
-func writePlain(path string, b []byte) error {
-	aside := path + asideSuffix
-	if err := removeIfThere(aside); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(aside, path)
-	}
-	if err != nil {
-		return errors.Join(err, removeIfThere(aside))
-	}
-	return nil
+// writePlain writes a file of the run's directory aside and renames it, without
+// a sync.
+func writePlain(t Target, path string, b []byte) error {
+	return atomicfile.Write(path, atomicfile.Options{Mode: 0o644, Aside: aside(t.RunDir(), t.RunID)}, atomicfile.Parts(b))
 }
 
 func removeIfThere(path string) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
@@ -28,7 +29,7 @@ func KeepPolicy(t Target, p run.Policy, content []byte) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil // its name says what it holds, and its reader looks
 	}
-	if err := safefile.Replace(path, false, safefile.Parts(content)); err != nil {
+	if err := safefile.Replace(path, false, atomicfile.Parts(content)); err != nil {
 		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,12 +42,6 @@ func footersOf(chunks []perf.Chunk) []footer.Footer {
 	return list
 }
 
-// writtenFile is a file that is to be written.
-type writtenFile struct {
-	path  string
-	write func(io.Writer) error
-}
-
 // writeOwnFiles writes the files about a command's own trades, which are in the
 // trades file: metrics, attribution, summary, and the curve where the trades have
 // one. What cannot be written is logged: the trades are there without it.
@@ -71,16 +64,7 @@ func (s *Selector) writeOwnFiles(ctx context.Context, r perf.Report, sel perf.Se
 	} else if err := os.Remove(s.Target.Curve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the curve of an earlier export: %w", err)
 	}
-	for _, f := range append(files, writtenFile{s.Target.Summary(), summary.WriteMarkdown}) {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		var took Steps
-		if _, err := s.Config.replace(f.path, s.Target.RunID, f.write, &took, nil); err != nil {
-			return err
-		}
-	}
-	return syncDir(s.Target.RunDir())
+	return s.Config.writeAll(ctx, s.Target, append(files, writtenFile{s.Target.Summary(), summary.WriteMarkdown})...)
 }
 
 // ownFiles holds the files about a command's own trades that lie in dir against

@@ -70,17 +70,10 @@ type ownJoin struct {
 
 // writeFile writes the trades file, aside, synced and renamed.
 func (j *ownJoin) writeFile(ctx context.Context, chunks []perf.Chunk) error {
-	if err := mkdir(j.Target.RunDir()); err != nil {
-		return err
-	}
 	sum, path := sha256.New(), j.Target.TradesCSV()
-	var took Steps
-	_, err := j.Config.replace(path, j.Target.RunID, func(w io.Writer) error {
+	err := j.Config.writeAll(ctx, j.Target, writtenFile{path, func(w io.Writer) error {
 		return j.write(ctx, chunks, io.MultiWriter(w, sum))
-	}, &took, nil)
-	if err == nil {
-		err = syncDir(j.Target.RunDir())
-	}
+	}})
 	if err != nil {
 		return err
 	}

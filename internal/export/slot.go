@@ -13,9 +13,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // slot is one name that exports of a run are written under, with what is
@@ -102,7 +104,7 @@ func (s *slot) read(now *state) error {
 
 // verifyFile is perf.Verify of the file at path.
 func verifyFile(path string) error {
-	b, err := os.ReadFile(path)
+	b, err := safefile.Read(path, perf.MaxBytes)
 	if err != nil {
 		return err
 	}
@@ -194,7 +196,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 // settle does what may wait until the file is visible.
 func (s *slot) settle(res *Result, now *state, final bool) error {
 	start := time.Now()
-	if err := syncDir(filepath.Dir(s.path)); err != nil {
+	if err := atomicfile.SyncDir(filepath.Dir(s.path)); err != nil {
 		return fmt.Errorf("syncing the directory: %w", err)
 	}
 	res.Took.SyncDir = time.Since(start)

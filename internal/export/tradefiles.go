@@ -40,9 +40,6 @@ func (t Target) readers(prefix, suffix string) string {
 // directory, and its SHA-256. The files are there before the perf JSON that
 // names one of them is.
 func (s *Selector) writeFiles(ctx context.Context, r perf.Report, p *pass) (name, sha string, err error) {
-	if err := mkdir(s.Target.RunDir()); err != nil {
-		return "", "", err
-	}
 	r.Selection = p.sel
 	totals := r.Count(p.chunks)
 	metrics := trade.Measure(p.closed(), p.sessions, s.Policy.Costs)
@@ -51,10 +48,7 @@ func (s *Selector) writeFiles(ctx context.Context, r perf.Report, p *pass) (name
 		OpenPnlBps: p.openPnlBps, WithoutRows: p.sel.Trades.WithoutRows, Remarks: p.sel.Remarks, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(s.Target.Curve()),
 	}
 	sum := sha256.New()
-	for _, f := range []struct {
-		path  string
-		write func(io.Writer) error
-	}{
+	err = s.Config.writeAll(ctx, s.Target, []writtenFile{
 		{s.Target.TradesCSV(), func(w io.Writer) error {
 			return trade.WriteCSV(io.MultiWriter(w, sum), p.closed(), p.sessions, s.Policy.Costs)
 		}},
@@ -65,16 +59,8 @@ func (s *Selector) writeFiles(ctx context.Context, r perf.Report, p *pass) (name
 		{s.Target.Attribution(), p.attribution.WriteJSON},
 		{s.Target.Curve(), func(w io.Writer) error { return trade.WriteCurve(w, p.closed(), s.Policy.Costs) }},
 		{s.Target.Summary(), summary.WriteMarkdown},
-	} {
-		if err := context.Cause(ctx); err != nil {
-			return "", "", err
-		}
-		var took Steps
-		if _, err := s.Config.replace(f.path, s.Target.RunID, f.write, &took, nil); err != nil {
-			return "", "", err
-		}
-	}
-	if err := syncDir(s.Target.RunDir()); err != nil {
+	}...)
+	if err != nil {
 		return "", "", err
 	}
 	rel, err := filepath.Rel(s.Target.Dir, s.Target.TradesCSV())

@@ -2,18 +2,17 @@ package export
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/run"
 )
 
@@ -52,45 +51,14 @@ type Steps struct {
 // Visible is the time until the file stood under its name.
 func (s Steps) Visible() time.Duration { return s.Merge + s.Write + s.Sync + s.Rename }
 
-// asidePrefix begins the names of the files of run id that are not renamed
-// yet. No other run's names begin so: a run_id has no dot.
-func asidePrefix(id run.ID) string { return ".perf_" + string(id) + "." }
-
-const asideSuffix = ".tmp"
-
-// createAside makes a new file beside path.
-func createAside(path string, id run.ID, mode os.FileMode) (*os.File, error) {
-	for range 100 {
-		name := fmt.Sprintf("%s%d-%08x%s", asidePrefix(id), os.Getpid(), rand.Uint32(), asideSuffix)
-		f, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-		if !errors.Is(err, os.ErrExist) {
-			return f, err
-		}
-	}
-	return nil, fmt.Errorf("no free name beside %s", path)
-}
-
-// sweep removes what exports of run id that died have left in dir. Only who
-// holds the run's lock may call it.
-func sweep(dir string, id run.ID) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if n := e.Name(); strings.HasPrefix(n, asidePrefix(id)) && strings.HasSuffix(n, asideSuffix) {
-			if err := os.Remove(filepath.Join(dir, n)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return nil
-}
+// aside is what the names of files that exports of run id write aside in dir
+// begin with. No other run's names begin so: a run_id has no dot.
+func aside(dir string, id run.ID) string { return filepath.Join(dir, ".perf_"+string(id)) }
 
 // replace puts what write writes under path: aside, synced, renamed. Until
 // the rename nothing at path changes, and an error leaves nothing beside it.
 // beforeRename may be nil; its error stops the replacement. The returned
-// FileInfo identifies the new file.
+// FileInfo identifies the new file. Syncing the directory is left to the caller.
 func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *Steps, beforeRename func() error) (info os.FileInfo, err error) {
 	last := time.Now()
 	lap := func(d *time.Duration) {
@@ -98,16 +66,11 @@ func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *
 		*d += now.Sub(last)
 		last = now
 	}
-	f, err := createAside(path, id, c.mode())
+	f, err := atomicfile.Create(path, atomicfile.Options{Mode: c.mode(), Aside: aside(filepath.Dir(path), id)})
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
+	defer func() { _ = f.Discard() }() // the first error says more
 	if err := write(f); err != nil {
 		return nil, err
 	}
@@ -137,25 +100,34 @@ func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *
 			return nil, &os.PathError{Op: "rename", Path: f.Name(), Err: err}
 		}
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := f.Rename(); err != nil {
 		return nil, err
 	}
 	lap(&s.Rename)
 	return info, nil
 }
 
-// syncDir makes renames in dir survive a power cut. A file system that cannot
-// sync directories keeps them in order by itself.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
+// writtenFile is a file that is to be written.
+type writtenFile struct {
+	path  string
+	write func(io.Writer) error
+}
+
+// writeAll replaces files of the run's directory, one after the other until ctx
+// ends, and syncs the directory.
+func (c Config) writeAll(ctx context.Context, t Target, files ...writtenFile) error {
+	if err := mkdir(t.RunDir()); err != nil {
 		return err
 	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
+	for _, f := range files {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if _, err := c.replace(f.path, t.RunID, f.write, &Steps{}, nil); err != nil {
+			return err
+		}
 	}
-	return nil
+	return atomicfile.SyncDir(t.RunDir())
 }
 
 // comparer is a writer that says whether what is written to it is what it
@@ -190,20 +162,5 @@ func (c *comparer) end() error {
 // setAside gives the file at path a second name beside it, so that replacing
 // path does not destroy it, and returns that name.
 func setAside(path string) (string, error) {
-	for n := 1; ; n++ {
-		name := fmt.Sprintf("%s.set-aside-%d", path, n)
-		switch err := os.Link(path, name); {
-		case err == nil:
-			return name, nil
-		case errors.Is(err, os.ErrExist):
-			continue
-		case errors.Is(err, syscall.EPERM), errors.Is(err, errors.ErrUnsupported): // no hard links there
-			if _, err := os.Lstat(name); err == nil {
-				continue
-			}
-			return name, os.Rename(path, name)
-		default:
-			return "", err
-		}
-	}
+	return atomicfile.SetAside(path, func(n int) string { return fmt.Sprintf("%s.set-aside-%d", path, n) })
 }

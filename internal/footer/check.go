@@ -79,20 +79,20 @@ func (f Footer) checkPlan(bars run.BarRange) error {
 const maxCount = 1 << 53
 
 func (f Footer) checkCounters(gate bool) error {
-	for _, r := range f.refs() {
-		switch p := r.ptr.(type) {
+	for d, p := range f.all() {
+		switch p := p.(type) {
 		case *int64:
 			if *p < 0 || *p > maxCount {
-				return fmt.Errorf("%s %d (want 0 to 2^53)", r.name, *p)
+				return fmt.Errorf("%s %d (want 0 to 2^53)", d.Name, *p)
 			}
 		case *float64:
-			if *p < 0 && r.name != "pnl_bps" && r.name != "open_pnl_bps" {
-				return fmt.Errorf("%s %v is negative", r.name, *p)
+			if *p < 0 && !d.Signed {
+				return fmt.Errorf("%s %v is negative", d.Name, *p)
 			}
 		case *Counts:
 			for name, n := range *p {
 				if n < 0 || n > maxCount {
-					return fmt.Errorf("%s: %.40q %d (want 0 to 2^53)", r.name, name, n)
+					return fmt.Errorf("%s: %.40q %d (want 0 to 2^53)", d.Name, name, n)
 				}
 			}
 		}

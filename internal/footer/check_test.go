@@ -99,27 +99,25 @@ func TestCheckRefuses(t *testing.T) {
 // No counter is negative or beyond 2^53, and no time is negative; profit and
 // loss may be.
 func TestCheckRangeOfEveryNumber(t *testing.T) {
-	refs := (&Footer{}).refs()
-	for i := range refs {
+	for _, d := range fields {
 		f := soundFooter()
-		r := f.refs()[i]
-		switch p := r.ptr.(type) {
+		switch p := d.Of(&f).(type) {
 		case *int64:
 			for _, v := range []int64{-1, 1<<53 + 1, -1 << 63, 1<<63 - 1} {
 				*p = v
 				if f.Check(fixtureManifest()) == nil {
-					t.Errorf("%s %d is accepted", r.name, v)
+					t.Errorf("%s %d is accepted", d.Name, v)
 				}
 			}
 		case *float64:
 			*p = -0.5
 			err := f.Check(fixtureManifest())
-			mayBe := r.name == "pnl_bps" || r.name == "open_pnl_bps"
+			mayBe := d.Name == "pnl_bps" || d.Name == "open_pnl_bps"
 			if mayBe && err != nil {
-				t.Errorf("%s -0.5: %v", r.name, err)
+				t.Errorf("%s -0.5: %v", d.Name, err)
 			}
-			if !mayBe && (err == nil || !strings.Contains(err.Error(), r.name+" -0.5 is negative")) {
-				t.Errorf("%s -0.5: error %v, want one that names it", r.name, err)
+			if !mayBe && (err == nil || !strings.Contains(err.Error(), d.Name+" -0.5 is negative")) {
+				t.Errorf("%s -0.5: error %v, want one that names it", d.Name, err)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -33,12 +34,12 @@ const (
 // which names the error), and nothing is nil.
 func (f Footer) Normalize() Footer {
 	bad := slices.Clone(f.NonfiniteFields)
-	for _, r := range f.refs() {
-		switch p := r.ptr.(type) {
+	for d, p := range f.all() {
+		switch p := p.(type) {
 		case *float64:
 			if math.IsNaN(*p) || math.IsInf(*p, 0) {
 				*p = 0
-				bad = append(bad, r.name)
+				bad = append(bad, d.Name)
 			}
 			if *p == 0 {
 				*p = 0 // -0 is written as 0
@@ -141,7 +142,7 @@ func (f Footer) Encode() ([]byte, error) {
 	if err := f.checkSizes(); err != nil {
 		return nil, fmt.Errorf("encoding the footer of chunk %d: %w", f.ChunkIdx, err)
 	}
-	b, err := msgpack.Marshal(f)
+	b, err := f.pack()
 	if err != nil {
 		return nil, fmt.Errorf("encoding the footer of chunk %d: %w", f.ChunkIdx, err)
 	}
@@ -151,28 +152,38 @@ func (f Footer) Encode() ([]byte, error) {
 	return b, nil
 }
 
+// pack is f as msgpack, its fields by their names in files.
+func (f Footer) pack() ([]byte, error) {
+	var b bytes.Buffer
+	e := msgpack.GetEncoder()
+	defer msgpack.PutEncoder(e)
+	e.Reset(&b)
+	e.SetCustomStructTag("json")
+	err := e.Encode(f)
+	return b.Bytes(), err
+}
+
 // checkSizes holds the bounds on what is accepted from the bus.
 func (f Footer) checkSizes() error {
-	for _, l := range []struct {
-		field     string
-		len, most int
-	}{
-		{"skip_reasons", len(f.SkipReasons), MaxReasons},
-		{"drop_reasons", len(f.DropReasons), MaxReasons},
-		{"nonfinite_fields", len(f.NonfiniteFields), maxNames},
-		{"unreported", len(f.Unreported), maxNames},
-		{"artifacts", len(f.Artifacts), maxArtifacts},
-		{"checkpoints", len(f.Checkpoints), MaxCheckpoints},
-	} {
-		if l.len > l.most {
-			return fmt.Errorf("%s has %d entries (at most %d)", l.field, l.len, l.most)
-		}
-	}
-	for _, c := range []Counts{f.SkipReasons, f.DropReasons} {
-		for name := range c {
-			if len(name) > MaxReasonLen {
-				return fmt.Errorf("reason %.20q… has %d bytes (at most %d)", name, len(name), MaxReasonLen)
+	for d, p := range f.all() {
+		size, most := 0, 0
+		switch p := p.(type) {
+		case *Counts:
+			size, most = len(*p), MaxReasons
+			for name := range *p {
+				if len(name) > MaxReasonLen {
+					return fmt.Errorf("reason %.20q… has %d bytes (at most %d)", name, len(name), MaxReasonLen)
+				}
 			}
+		case *[]string:
+			size, most = len(*p), maxNames
+		case *[]Artifact:
+			size, most = len(*p), maxArtifacts
+		case *[]Checkpoint:
+			size, most = len(*p), MaxCheckpoints
+		}
+		if size > most {
+			return fmt.Errorf("%s has %d entries (at most %d)", d.Name, size, most)
 		}
 	}
 	return nil
@@ -181,11 +192,58 @@ func (f Footer) checkSizes() error {
 // AppendJSON appends f, normalized, to dst as one JSON object on one line,
 // its fields in the order of the struct.
 func (f Footer) AppendJSON(dst []byte) ([]byte, error) {
-	b, err := json.Marshal(f.Normalize())
-	if err != nil {
-		return dst, fmt.Errorf("encoding the footer of chunk %d: %w", f.ChunkIdx, err)
+	b, _, err := f.JSON()
+	return append(dst, b...), err
+}
+
+// Hole is where the value of a field stands in a footer's JSON.
+type Hole struct {
+	Field    string
+	From, To int
+}
+
+// JSON is what AppendJSON appends, with the places of the values of the named
+// fields, in the order in which they stand there.
+func (f Footer) JSON(names ...string) ([]byte, []Hole, error) {
+	f = f.Normalize()
+	var b bytes.Buffer
+	b.Grow(2 << 10)
+	e := json.NewEncoder(&b)
+	holes := make([]Hole, 0, len(names))
+	sep := byte('{')
+	for d, p := range f.all() {
+		b.WriteByte(sep)
+		b.WriteByte('"')
+		b.WriteString(d.Name)
+		b.WriteString(`":`)
+		from := b.Len()
+		if text, ok := plain(b.AvailableBuffer(), p); ok {
+			b.Write(text)
+		} else if err := e.Encode(p); err != nil {
+			return nil, nil, fmt.Errorf("encoding the footer of chunk %d: %s: %w", f.ChunkIdx, d.Name, err)
+		} else {
+			b.Truncate(b.Len() - 1) // the encoder ends its lines
+		}
+		if slices.Contains(names, d.Name) {
+			holes = append(holes, Hole{d.Name, from, b.Len()})
+		}
+		sep = ','
 	}
-	return append(dst, b...), nil
+	b.WriteByte('}')
+	return b.Bytes(), holes, nil
+}
+
+// plain appends a number, which most fields are, if it takes no exponent. The
+// encoder would take its time for each.
+func plain(dst []byte, p any) ([]byte, bool) {
+	switch p := p.(type) {
+	case *int64:
+		return strconv.AppendInt(dst, *p, 10), true
+	case *float64:
+		x := math.Abs(*p)
+		return strconv.AppendFloat(dst, *p, 'f', -1, 64), x == 0 || x >= 1e-6 && x < 1e21
+	}
+	return nil, false
 }
 
 // DecodeJSON reads what AppendJSON wrote.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -18,28 +19,28 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// refs names every field once, in the struct's order, as both its tags do,
-// and points at that field.
-func TestRefsAreTheStructsFields(t *testing.T) {
-	var f Footer
-	v := reflect.ValueOf(&f).Elem()
-	refs := f.refs()
-	if len(refs) != v.NumField() {
-		t.Fatalf("%d refs, %d fields", len(refs), v.NumField())
+// Every field has a name of its own, and its tag holds known words.
+func TestFieldsAreTheStructs(t *testing.T) {
+	of := reflect.TypeFor[Footer]()
+	if len(fields) != of.NumField() {
+		t.Fatalf("%d fields of %d", len(fields), of.NumField())
 	}
+	var f Footer
 	seen := map[string]bool{}
-	for i, r := range refs {
-		field := v.Type().Field(i)
-		if j, m := field.Tag.Get("json"), field.Tag.Get("msgpack"); r.name != j || r.name != m {
-			t.Errorf("%s: ref %q, json %q, msgpack %q", field.Name, r.name, j, m)
+	for i, d := range fields {
+		field := of.Field(i)
+		if d.Name == "" || d.Name != field.Tag.Get("json") || seen[d.Name] {
+			t.Errorf("%s: name %q is empty, stands twice or is not the tag's", field.Name, d.Name)
 		}
-		if r.ptr != v.Field(i).Addr().Interface() {
-			t.Errorf("%s: the ref points elsewhere", field.Name)
+		seen[d.Name] = true
+		if d.Of(&f) != reflect.ValueOf(&f).Elem().Field(i).Addr().Interface() {
+			t.Errorf("%s: Of points elsewhere", d.Name)
 		}
-		if r.name == "" || seen[r.name] {
-			t.Errorf("%s: name %q is empty or stands twice", field.Name, r.name)
+		for word := range strings.FieldsSeq(field.Tag.Get("footer")) {
+			if !slices.Contains([]string{"reported", "measured", "exact", "signed"}, word) {
+				t.Errorf("%s: %q is no word of a footer's tag", d.Name, word)
+			}
 		}
-		seen[r.name] = true
 	}
 }
 
@@ -132,11 +133,10 @@ var nonfinite = map[string]float64{"NaN": math.NaN(), "+Inf": math.Inf(1), "-Inf
 // A number that is none, forced into each float in turn.
 func TestInvariant3_NonfiniteIsWrittenAsZeroAndNamed(t *testing.T) {
 	floats := 0
-	for i := range (&Footer{}).refs() {
+	for _, d := range fields {
 		for text, bad := range nonfinite {
 			f := soundFooter()
-			r := f.refs()[i]
-			p, ok := r.ptr.(*float64)
+			p, ok := d.Of(&f).(*float64)
 			if !ok {
 				continue
 			}
@@ -148,16 +148,16 @@ func TestInvariant3_NonfiniteIsWrittenAsZeroAndNamed(t *testing.T) {
 			} {
 				got, err := decode()
 				if err != nil {
-					t.Fatalf("%s %s in %s: %v", text, r.name, ext, err)
+					t.Fatalf("%s %s in %s: %v", text, d.Name, ext, err)
 				}
-				if v := *got.refs()[i].ptr.(*float64); v != 0 {
-					t.Errorf("%s %s in %s became %v", text, r.name, ext, v)
+				if v := *d.Of(&got).(*float64); v != 0 {
+					t.Errorf("%s %s in %s became %v", text, d.Name, ext, v)
 				}
-				if len(got.NonfiniteFields) != 1 || got.NonfiniteFields[0] != r.name {
-					t.Errorf("%s %s in %s: nonfinite_fields %v", text, r.name, ext, got.NonfiniteFields)
+				if len(got.NonfiniteFields) != 1 || got.NonfiniteFields[0] != d.Name {
+					t.Errorf("%s %s in %s: nonfinite_fields %v", text, d.Name, ext, got.NonfiniteFields)
 				}
 				if err := got.Check(fixtureManifest()); err != nil {
-					t.Errorf("%s %s in %s: refused: %v", text, r.name, ext, err)
+					t.Errorf("%s %s in %s: refused: %v", text, d.Name, ext, err)
 				}
 			}
 		}
@@ -176,10 +176,10 @@ func TestDecodeTakesNonfiniteNumbersAnywhereAsZero(t *testing.T) {
 	}
 	for text, bad := range nonfinite {
 		var cases []kase
-		for _, r := range (&Footer{}).refs() {
-			switch r.ptr.(type) {
+		for _, d := range fields {
+			switch d.Of(&Footer{}).(type) {
 			case *int64, *uint64, *float64:
-				cases = append(cases, kase{r.name, bad}, kase{r.name, float32(bad)})
+				cases = append(cases, kase{d.Name, bad}, kase{d.Name, float32(bad)})
 			}
 		}
 		cases = append(cases,
@@ -236,26 +236,26 @@ func anyFooter() *rapid.Generator[Footer] {
 	counts := rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "\xff", "\xfe", "", "\uFFFD"}), rapid.Int64Range(-9, 9), 0, 5)
 	return rapid.Custom(func(t *rapid.T) Footer {
 		var f Footer
-		for _, r := range f.refs() {
-			switch p := r.ptr.(type) {
+		for _, d := range fields {
+			switch p := d.Of(&f).(type) {
 			case *int64:
-				*p = rapid.Int64().Draw(t, r.name)
+				*p = rapid.Int64().Draw(t, d.Name)
 			case *uint64:
-				*p = rapid.Uint64().Draw(t, r.name)
+				*p = rapid.Uint64().Draw(t, d.Name)
 			case *float64:
-				*p = float.Draw(t, r.name)
+				*p = float.Draw(t, d.Name)
 			case *string:
-				*p = text.Draw(t, r.name)
+				*p = text.Draw(t, d.Name)
 			case *Status:
-				*p = Status(text.Draw(t, r.name))
+				*p = Status(text.Draw(t, d.Name))
 			case *Phase:
-				*p = Phase(text.Draw(t, r.name))
+				*p = Phase(text.Draw(t, d.Name))
 			case *bool:
-				*p = rapid.Bool().Draw(t, r.name)
+				*p = rapid.Bool().Draw(t, d.Name)
 			case *Counts:
-				*p = counts.Draw(t, r.name)
+				*p = counts.Draw(t, d.Name)
 			case *[]string:
-				*p = rapid.SliceOfN(text, 0, 4).Draw(t, r.name)
+				*p = rapid.SliceOfN(text, 0, 4).Draw(t, d.Name)
 			}
 		}
 		f.Child = rapid.SampledFrom([]json.RawMessage{nil, {}, []byte("null"), []byte(`{"a":null}`), []byte(` { "a" : "\u00e9<" } `), []byte("{\"a\":\"\xff\"}"), []byte("{")}).Draw(t, "child")
@@ -295,6 +295,9 @@ func TestRoundTrip(t *testing.T) {
 		if !ok || !utf8.Valid(j) || bytes.ContainsAny(j, "\r\n") {
 			t.Fatalf("JSON is not one line of UTF-8 after what stood there: %q", j)
 		}
+		if want, err := json.Marshal(norm); err != nil || !bytes.Equal(j, want) {
+			t.Fatalf("JSON %s, %v, want %s", j, err, want)
+		}
 		fromJSON, err := DecodeJSON(j)
 		if err != nil {
 			t.Fatalf("JSON: %v", err)
@@ -305,6 +308,35 @@ func TestRoundTrip(t *testing.T) {
 		fromJSON.Child, norm.Child = nil, nil // compacted on its way
 		if !reflect.DeepEqual(fromJSON, norm) {
 			t.Fatalf("JSON: %+v, want %+v", fromJSON, norm)
+		}
+	})
+}
+
+// Holes are where the values stand, whatever is in the values before them.
+func TestHolesAreTheValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anyFooter().Draw(t, "footer")
+		var names []string
+		for _, d := range fields {
+			if rapid.Bool().Draw(t, d.Name+" is cut") {
+				names = append(names, d.Name)
+			}
+		}
+		j, holes, err := f.JSON(names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values map[string]json.RawMessage
+		if err := json.Unmarshal(j, &values); err != nil {
+			t.Fatal(err)
+		}
+		if len(holes) != len(names) {
+			t.Fatalf("%d holes for %v", len(holes), names)
+		}
+		for i, h := range holes {
+			if h.Field != names[i] || !bytes.Equal(j[h.From:h.To], values[h.Field]) {
+				t.Fatalf("hole %s holds %s, want %s: %s", h.Field, j[h.From:h.To], names[i], values[names[i]])
+			}
 		}
 	})
 }

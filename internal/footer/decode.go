@@ -55,8 +55,7 @@ func (d decoder) footer(f *Footer) error {
 	if n < 0 {
 		return errors.New("it is null (want a map)")
 	}
-	refs := f.refs()
-	seen := make([]bool, len(refs))
+	seen := make([]bool, len(fields))
 	next := 0 // fields mostly come in our own order
 	var nonfinite []string
 	for range n {
@@ -64,11 +63,9 @@ func (d decoder) footer(f *Footer) error {
 		if err != nil {
 			return fmt.Errorf("a field's name: %w", err)
 		}
-		i := slices.IndexFunc(refs[next:], func(r ref) bool { return r.name == name })
-		if i >= 0 {
-			i += next
-		} else {
-			i = slices.IndexFunc(refs, func(r ref) bool { return r.name == name })
+		i := next
+		if i == len(fields) || fields[i].Name != name {
+			i = slices.IndexFunc(fields, func(k Field) bool { return k.Name == name })
 		}
 		if i < 0 {
 			if err := d.Skip(); err != nil {
@@ -81,7 +78,7 @@ func (d decoder) footer(f *Footer) error {
 		}
 		seen[i] = true
 		next = i + 1
-		if err := d.value(refs[i].ptr); errors.Is(err, errNonfinite) {
+		if err := d.value(fields[i].Of(f)); errors.Is(err, errNonfinite) {
 			nonfinite = append(nonfinite, name)
 		} else if err != nil {
 			return fmt.Errorf("field %s: %w", name, err)

@@ -1,79 +1,72 @@
 package footer
 
-// ref is one field of a footer: its name in files and on the bus, and where
-// it stands.
-type ref struct {
-	name string
-	ptr  any
+import (
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Field is what the tags of a Footer's field say of it.
+type Field struct {
+	Name string // in files and on the bus
+	// Reported: a command may report it. Measured: and if it does not, nobody
+	// has measured it, and the name stands in unreported.
+	Reported, Measured bool
+	// Exact: it follows from bars, policy and models alone.
+	Exact bool
+	// Signed: a number that may be negative.
+	Signed bool
+
+	index int
 }
 
-// refs lists every field of f, in the order of the struct. A test holds it
-// against the struct's tags.
-func (f *Footer) refs() []ref {
-	return []ref{
-		{"run_id", &f.RunID},
-		{"chunk_id", &f.ChunkID},
-		{"status", &f.Status},
-		{"error", &f.Error},
-		{"error_traceback", &f.ErrorTraceback},
-		{"n_model_calls", &f.NModelCalls},
-		{"n_trades_closed", &f.NTradesClosed},
-		{"wall_clock_sec", &f.WallClockSec},
-		{"total_bars", &f.TotalBars},
-		{"bars_per_sec", &f.BarsPerSec},
-		{"feature_time_mean_ms", &f.FeatureTimeMeanMS},
-		{"feature_timeout_count", &f.FeatureTimeoutCount},
-		{"htf_align_warn_count", &f.HTFAlignWarnCount},
-		{"pregate_skips", &f.PregateSkips},
-		{"pregate_passes", &f.PregatePasses},
-		{"pregate_missing_inputs", &f.PregateMissingInputs},
-		{"t_pregate_total_sec", &f.TPregateTotalSec},
-		{"t_feature_build_total_sec", &f.TFeatureBuildSec},
-		{"t_model_total_sec", &f.TModelTotalSec},
-		{"t_policy_total_sec", &f.TPolicyTotalSec},
-		{"t_io_total_sec", &f.TIOTotalSec},
-		{"bars_processed", &f.BarsProcessed},
-		{"start_ts", &f.StartTS},
-		{"end_ts", &f.EndTS},
-		{"worker_time_sec", &f.WorkerTimeSec},
-		{"pid", &f.PID},
-		{"timestamp", &f.Timestamp},
-		{"schema", &f.Schema},
-		{"chunk_idx", &f.ChunkIdx},
-		{"attempt", &f.Attempt},
-		{"claim", &f.Claim},
-		{"seq", &f.Seq},
-		{"final", &f.Final},
-		{"worker_id", &f.WorkerID},
-		{"host", &f.Host},
-		{"engine", &f.Engine},
-		{"incarnation", &f.Incarnation},
-		{"worker_build", &f.WorkerBuild},
-		{"engine_version", &f.EngineVersion},
-		{"chunks_total", &f.ChunksTotal},
-		{"data_bars", &f.DataBars},
-		{"planned_bars", &f.PlannedBars},
-		{"first_bar", &f.FirstBar},
-		{"end_bar", &f.EndBar},
-		{"bars_skipped_warmup", &f.BarsSkippedWarmup},
-		{"cpu_user_sec", &f.CPUUserSec},
-		{"cpu_sys_sec", &f.CPUSysSec},
-		{"max_rss_bytes", &f.MaxRSSBytes},
-		{"t_startup_sec", &f.TStartupSec},
-		{"t_warmup_sec", &f.TWarmupSec},
-		{"phase", &f.Phase},
-		{"slot", &f.Slot},
-		{"pnl_bps", &f.PnlBps},
-		{"trades_open", &f.TradesOpen},
-		{"open_pnl_bps", &f.OpenPnlBps},
-		{"skip_reasons", &f.SkipReasons},
-		{"drop_reasons", &f.DropReasons},
-		{"n_signals", &f.NSignals},
-		{"nonfinite_fields", &f.NonfiniteFields},
-		{"unreported", &f.Unreported},
-		{"child", &f.Child},
-		{"child_status", &f.ChildStatus},
-		{"artifacts", &f.Artifacts},
-		{"checkpoints", &f.Checkpoints},
+// fields lists the fields of a Footer in the order of the struct, which is
+// that of files. Whatever goes over all fields goes over this list.
+var fields = fieldsOf(reflect.TypeFor[Footer]())
+
+func fieldsOf(t reflect.Type) []Field {
+	list := make([]Field, t.NumField())
+	for i := range list {
+		tag := t.Field(i).Tag
+		is := strings.Fields(tag.Get("footer"))
+		list[i] = Field{
+			Name:     tag.Get("json"),
+			Reported: slices.Contains(is, "reported") || slices.Contains(is, "measured"),
+			Measured: slices.Contains(is, "measured"),
+			Exact:    slices.Contains(is, "exact"),
+			Signed:   slices.Contains(is, "signed"),
+			index:    i,
+		}
+	}
+	return list
+}
+
+// Fields lists the fields that is accepts, in the order of files.
+func Fields(is func(Field) bool) []Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(d Field) bool { return !is(d) })
+}
+
+// all gives each field with a pointer to it in f.
+func (f *Footer) all() iter.Seq2[*Field, any] {
+	return func(yield func(*Field, any) bool) {
+		v := reflect.ValueOf(f).Elem()
+		for i := range fields {
+			if !yield(&fields[i], v.Field(i).Addr().Interface()) {
+				return
+			}
+		}
 	}
 }
+
+// Of points at the field in f.
+func (d Field) Of(f *Footer) any { return d.value(f).Addr().Interface() }
+
+// Value is what the field holds in f.
+func (d Field) Value(f *Footer) any { return d.value(f).Interface() }
+
+// Copy sets the field in to as it is in from, with which it then shares
+// memory.
+func (d Field) Copy(to, from *Footer) { d.value(to).Set(d.value(from)) }
+
+func (d Field) value(f *Footer) reflect.Value { return reflect.ValueOf(f).Elem().Field(d.index) }

@@ -16,9 +16,9 @@ func checkDecoded(t *testing.T, f Footer) {
 	if !reflect.DeepEqual(f.Normalize(), f) {
 		t.Fatalf("%+v is not normalized", f)
 	}
-	for _, r := range f.refs() {
-		if p, ok := r.ptr.(*float64); ok && (math.IsNaN(*p) || math.IsInf(*p, 0)) {
-			t.Fatalf("%s is %v", r.name, *p)
+	for _, d := range fields {
+		if p, ok := d.Of(&f).(*float64); ok && (math.IsNaN(*p) || math.IsInf(*p, 0)) {
+			t.Fatalf("%s is %v", d.Name, *p)
 		}
 	}
 	j, err := f.AppendJSON(nil)

@@ -3,8 +3,6 @@ package footer
 import (
 	"bytes"
 	"crypto/sha256"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // IsOK reports whether f is the final footer of a chunk that was done.
@@ -44,7 +42,7 @@ func Outranks(a, b Footer) bool {
 // that Pick is total. The zero digest stands for one that msgpack cannot
 // write, of which there is none.
 func (f Footer) digest() [sha256.Size]byte {
-	b, err := msgpack.Marshal(f.Normalize())
+	b, err := f.Normalize().pack()
 	if err != nil {
 		return [sha256.Size]byte{}
 	}

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // ReadFile reads and verifies the perf JSON of run id at path, which may be a
@@ -17,20 +17,7 @@ import (
 // without an error means that there is none. A file that is damaged, of another
 // schema or of another run is an error that says what is wrong with it.
 func ReadFile(path string, id run.ID) (f perf.File, sha string, ok bool, err error) {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return f, "", false, nil
-	}
-	if err != nil {
-		return f, "", false, err
-	}
-	if !info.Mode().IsRegular() {
-		return f, "", false, fmt.Errorf("%s is %s (want a plain file, or nothing)", path, kindOf(info.Mode()))
-	}
-	if info.Size() > perf.MaxBytes {
-		return f, "", false, fmt.Errorf("%s has %d bytes (at most %d)", path, info.Size(), perf.MaxBytes)
-	}
-	b, err := os.ReadFile(path)
+	b, err := safefile.Read(path, perf.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return f, "", false, nil
 	}
@@ -45,16 +32,6 @@ func ReadFile(path string, id run.ID) (f perf.File, sha string, ok bool, err err
 	}
 	sum := sha256.Sum256(b)
 	return f, hex.EncodeToString(sum[:]), true, nil
-}
-
-func kindOf(m fs.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "a directory"
-	case m&fs.ModeSymlink != 0:
-		return "a symbolic link"
-	}
-	return "a special file"
 }
 
 // AddFile adds the perf JSON at path; one that is not there is no error, and

@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"strconv"
-	"unicode/utf8"
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
@@ -70,7 +69,7 @@ func emit(dst []byte, r Report, chunks []Chunk, spill func([]byte) ([]byte, erro
 			dst = append(dst, ',')
 		}
 		dst = append(dst, lineIndent...)
-		if dst, err = blank.appendChunk(dst, c, first, r.Selection); err != nil {
+		if dst, err = appendChunk(dst, &blank, c, first, r.Selection); err != nil {
 			return dst, fmt.Errorf("perf JSON of run %s: chunk %d: %w", r.RunID, i, err)
 		}
 		first += c.Planned
@@ -99,7 +98,7 @@ func Lines(id run.ID, chunks []Chunk, sel Selection) (iter.Seq2[int, []byte], er
 		var buf []byte
 		first := int64(0)
 		for i, c := range chunks {
-			if buf, err = blank.appendChunk(buf[:0], c, first, sel); err != nil {
+			if buf, err = appendChunk(buf[:0], &blank, c, first, sel); err != nil {
 				return // numbers and names always have a JSON
 			}
 			if !yield(i, buf) {
@@ -149,122 +148,25 @@ func appendStatuses(dst []byte, chunks []Chunk) []byte {
 	return append(dst, '}')
 }
 
-// blank is the JSON of a footer that measured nothing, cut where a chunk's
-// own values go. Encoding one for each chunk that nothing was heard of would
-// take far longer than writing it.
-type blank struct{ parts [5][]byte }
-
-func newBlank(id run.ID) (blank, error) {
-	const (
-		chunkID  = `"chunk_id":"`
-		chunkIdx = `"chunk_idx":`
-		planned  = `"planned_bars":`
-	)
-	b, err := footer.Footer{RunID: string(id), Schema: footer.Schema}.AppendJSON(nil)
-	if err != nil {
-		return blank{}, err
-	}
-	var cut blank
-	// After each marker stands a value that is left out: nothing, the three
-	// undecided fields, 0, and the range of bars.
-	for i, m := range []struct{ keep, drop string }{
-		{chunkID, ""},
-		{"", undecided},
-		{chunkIdx, "0"},
-		{planned, `0,"first_bar":0,"end_bar":0`},
-	} {
-		head, tail, found := bytes.Cut(b, []byte(m.keep+m.drop))
-		if !found {
-			return blank{}, fmt.Errorf("an empty footer has no %s in its JSON", m.keep+m.drop)
-		}
-		cut.parts[i] = append(head[:len(head):len(head)], m.keep...)
-		b = tail
-	}
-	cut.parts[4] = b
-	return cut, nil
+// newBlank is the JSON of a footer that measured nothing. Encoding one for each
+// chunk that nothing was heard of would take far longer than writing it.
+func newBlank(id run.ID) (template, error) {
+	return newTemplate(footer.Footer{RunID: string(id), Schema: footer.Schema}, valueEnd)
 }
 
-// appendChunk appends the object of a chunk that begins at bar first.
-func (b *blank) appendChunk(dst []byte, c Chunk, first int64, sel Selection) ([]byte, error) {
+// appendChunk appends the object of a chunk that begins at bar first; blank is
+// newBlank of the run.
+func appendChunk(dst []byte, blank *template, c Chunk, first int64, sel Selection) ([]byte, error) {
 	c = c.settled(first)
-	if l := c.Line.l; l != nil {
-		if t, selected := sel.trades(c.Idx, l); selected {
-			dst = append(dst, l.json[:l.cut]...)
-			return l.appendSelected(c.appendDecided(dst), t)
-		}
-		if c.Status == l.usual && c.Error == "" && c.Trace == "" {
-			return append(dst, l.json...), nil
-		}
-		dst = append(dst, l.json[:l.cut]...)
-		dst = c.appendDecided(dst)
-		return append(dst, l.json[l.rest:]...), nil
+	l := c.Line.l
+	if l == nil {
+		return blank.append(dst, &c, first, nil)
 	}
-	dst = append(dst, b.parts[0]...)
-	dst = strconv.AppendInt(dst, int64(c.Idx), 10)
-	dst = append(dst, b.parts[1]...)
-	dst = c.appendDecided(dst)
-	dst = append(dst, b.parts[2]...)
-	dst = strconv.AppendInt(dst, int64(c.Idx), 10)
-	dst = append(dst, b.parts[3]...)
-	dst = strconv.AppendInt(dst, c.Planned, 10)
-	dst = append(dst, `,"first_bar":`...)
-	dst = strconv.AppendInt(dst, first, 10)
-	dst = append(dst, `,"end_bar":`...)
-	dst = strconv.AppendInt(dst, first+c.Planned, 10)
-	return append(dst, b.parts[4]...), nil
-}
-
-// indexFrom is bytes.Index from place pos on.
-func indexFrom(b []byte, pos int, mark string) int {
-	if n := bytes.Index(b[pos:], []byte(mark)); n >= 0 {
-		return pos + n
+	if t, selected := sel.trades(c.Idx, l); selected {
+		return l.appendSelected(dst, &c, &t)
 	}
-	return -1
-}
-
-func appendJSON(dst []byte, v any) ([]byte, error) {
-	b, err := json.Marshal(v)
-	return append(dst, b...), err
-}
-
-// appendDecided appends the three fields that are decided at export.
-func (c Chunk) appendDecided(dst []byte) []byte {
-	dst = append(dst, `"status":"`...)
-	dst = append(dst, c.Status...)
-	dst = append(dst, `","error":`...)
-	dst = appendText(dst, lastRunes(c.Error, footer.MaxTraceLen))
-	dst = append(dst, `,"error_traceback":`...)
-	dst = appendText(dst, lastRunes(c.Trace, footer.MaxTraceLen))
-	return append(dst, ',')
-}
-
-// appendText appends s as a JSON string; bytes that are not UTF-8 become
-// U+FFFD.
-func appendText(dst []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			b, err := json.Marshal(s)
-			if err != nil { // a string always has a JSON
-				return append(dst, `""`...)
-			}
-			return append(dst, b...)
-		}
+	if c.Status == l.usual && c.Error == "" && c.Trace == "" {
+		return append(dst, l.json...), nil
 	}
-	dst = append(dst, '"')
-	dst = append(dst, s...)
-	return append(dst, '"')
-}
-
-// lastRunes returns the last n characters of s: a traceback ends with what
-// went wrong.
-func lastRunes(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	at := len(s)
-	for ; n > 0 && at > 0; n-- {
-		_, size := utf8.DecodeLastRuneInString(s[:at])
-		at -= size
-	}
-	return s[at:]
+	return l.append(dst, &c, first, nil)
 }

@@ -39,19 +39,13 @@ type line struct {
 	signals, expired               int64
 	pnl                            float64
 	lacks                          unreportedTotals
-	// json is the footer's object. Its status, error and traceback, which are
-	// decided at export, stand in json[cut:rest]; they are put in as they
-	// nearly always are, so that most lines are copied whole: usual, no error.
-	json      []byte
-	cut, rest int
-	fields    tradeFields
-	usual     footer.Status
-	f         footer.Footer // normalized; its status is ok or partial, its error empty
+	// template is the footer's object with holes for what is decided at export.
+	// Status, error and traceback stand in it as they nearly always are, so that
+	// most lines are copied whole: usual, no error.
+	template
+	usual footer.Status
+	f     footer.Footer // normalized; its status is ok or partial, its error empty
 }
-
-// undecided is how the three fields look that EncodeChunk leaves open. A
-// quote inside a JSON string is escaped, so it cannot occur in a value.
-const undecided = `"status":"","error":"","error_traceback":"",`
 
 // maxLineBytes bounds an encoded footer: what footer.DecodeJSON takes, less
 // room for the error and the traceback.
@@ -69,38 +63,29 @@ func EncodeChunk(f footer.Footer) (Encoded, error) {
 	if want := strconv.FormatInt(f.ChunkIdx, 10); f.ChunkID != want {
 		return Encoded{}, fmt.Errorf("footer of chunk %d: chunk_id %.40q (want %q)", f.ChunkIdx, f.ChunkID, want)
 	}
-	ok := f.IsOK()
-	f.Status, f.Error, f.ErrorTraceback = "", "", ""
+	ok, status, usual := f.IsOK(), footer.StatusPartial, footer.StatusStopped
+	if ok {
+		status, usual = footer.StatusOK, footer.StatusOK
+	}
+	f.Status, f.Error, f.ErrorTraceback = usual, "", ""
 	f.Child = bytes.ToValidUTF8(f.Child, []byte("\uFFFD")) // json.Valid lets other bytes pass
 	f = f.Normalize()
 	if deep := slices.Concat([]byte("[[["), f.Child, []byte("]]]")); !json.Valid(deep) { // as deep as in a file
 		return Encoded{}, fmt.Errorf("footer of chunk %d: child is nested too deeply", f.ChunkIdx)
 	}
-	b, err := f.AppendJSON(nil)
+	t, err := newTemplate(f, valueDrops)
 	if err != nil {
 		return Encoded{}, err
 	}
-	if len(b) > maxLineBytes {
-		return Encoded{}, fmt.Errorf("footer of chunk %d: %d bytes of JSON (at most %d)", f.ChunkIdx, len(b), maxLineBytes)
+	if len(t.json) > maxLineBytes {
+		return Encoded{}, fmt.Errorf("footer of chunk %d: %d bytes of JSON (at most %d)", f.ChunkIdx, len(t.json), maxLineBytes)
 	}
-	head, tail, found := bytes.Cut(b, []byte(undecided))
-	if !found {
-		return Encoded{}, fmt.Errorf("the footer of chunk %d has no %s in its JSON", f.ChunkIdx, undecided)
-	}
+	f.Status = status
 	l := &line{
 		idx: f.ChunkIdx, planned: f.PlannedBars, first: f.FirstBar, end: f.EndBar, bars: f.BarsProcessed, ok: ok,
 		total: f.TotalBars, calls: f.NModelCalls, closed: f.NTradesClosed, open: f.TradesOpen, pnl: f.PnlBps,
 		signals: f.NSignals, expired: f.DropReasons[trade.DropExpired], lacks: lacking(&f),
-		cut: len(head), usual: footer.StatusStopped, f: f,
-	}
-	l.f.Status = footer.StatusPartial
-	if ok {
-		l.f.Status, l.usual = footer.StatusOK, footer.StatusOK
-	}
-	decided := Chunk{Status: l.usual}.appendDecided(nil)
-	l.json, l.rest = slices.Concat(head, decided, tail), l.cut+len(decided)
-	if l.fields, err = findTradeFields(l.json); err != nil {
-		return Encoded{}, fmt.Errorf("the JSON of the footer of chunk %d: %w", f.ChunkIdx, err)
+		template: t, usual: usual, f: f,
 	}
 	return Encoded{l}, nil
 }

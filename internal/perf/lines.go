@@ -62,7 +62,7 @@ func decodeLines(b []byte) (decoded, bool) {
 
 // unmeasured reads the lines of chunks of which nothing was measured.
 type unmeasured struct {
-	blank blank
+	blank template
 	like  footer.Footer // what such a line decodes to
 	buf   []byte
 }
@@ -72,7 +72,7 @@ func newUnmeasured(id run.ID) (*unmeasured, error) {
 	if err != nil {
 		return nil, err
 	}
-	line, err := b.appendChunk(nil, Chunk{Status: footer.StatusMissing}, 0, Selection{})
+	line, err := appendChunk(nil, &b, Chunk{Status: footer.StatusMissing}, 0, Selection{})
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (u *unmeasured) read(line []byte, idx int, first int64) (footer.Footer, boo
 		return footer.Footer{}, false
 	}
 	c := Chunk{Idx: idx, Planned: n, Status: footer.Status(status)}
-	u.buf, err = u.blank.appendChunk(u.buf[:0], c, first, Selection{})
+	u.buf, err = appendChunk(u.buf[:0], &u.blank, c, first, Selection{})
 	if err != nil || !bytes.Equal(u.buf, line) {
 		return footer.Footer{}, false
 	}

@@ -132,61 +132,14 @@ type tradesJSON struct {
 // localKey is the name of that object.
 const localKey = "chunk_local"
 
-// tradeFields are the places in a footer's JSON where its counts of trades
-// stand: [0:1] the closed ones, [2:3] from pnl_bps to drop_reasons. The end of
-// the object is [4].
-type tradeFields [5]int
-
-// findTradeFields finds them in b. The names cannot occur in values before
-// them: a quote inside a JSON string is escaped.
-func findTradeFields(b []byte) (at tradeFields, err error) {
-	pos := 0
-	find := func(i int, mark string, after bool) {
-		n := indexFrom(b, pos, mark)
-		if n < 0 {
-			err = fmt.Errorf("no %s in it", mark)
-			return
-		}
-		pos = n + len(mark)
-		at[i] = n
-		if after {
-			at[i] = pos
-		}
-	}
-	find(0, `"n_trades_closed":`, true)
-	find(1, `,"wall_clock_sec":`, false)
-	find(2, `"pnl_bps":`, false)
-	find(3, `,"n_signals":`, false)
-	at[4] = len(b) - 1
-	return at, err
-}
-
-// appendSelected appends the line's object from place from on with the counts
-// t, and its own ones under chunk_local. What stands between pnl_bps and
-// drop_reasons is kept.
-func (l *line) appendSelected(dst []byte, t ChunkTrades) ([]byte, error) {
-	at := l.fields
-	dst = append(dst, l.json[l.rest:at[0]]...)
-	dst, err := appendJSON(dst, t.Closed)
-	dst = append(dst, l.json[at[1]:at[2]]...)
-	for _, f := range []struct {
-		name  string
-		value any
-	}{
-		{`"pnl_bps":`, finite(t.PnlBps)}, {`,"trades_open":`, t.Open}, {`,"open_pnl_bps":`, finite(t.OpenPnlBps)},
-		{`,"skip_reasons":`, l.f.SkipReasons}, {`,"drop_reasons":`, orNoCounts(t.DropReasons)},
-	} {
-		if err != nil {
-			return dst, err
-		}
-		dst = append(dst, f.name...)
-		dst, err = appendJSON(dst, f.value)
-	}
+// appendSelected appends the line's object with the counts t, and its own ones
+// under chunk_local.
+func (l *line) appendSelected(dst []byte, c *Chunk, t *ChunkTrades) ([]byte, error) {
+	dst, err := l.append(dst, c, l.first, t)
 	if err != nil {
 		return dst, err
 	}
-	dst = append(dst, l.json[at[3]:at[4]]...)
-	dst = append(dst, `,"`+localKey+`":`...)
+	dst = append(dst[:len(dst)-1], `,"`+localKey+`":`...)
 	own := l.trades()
 	dst, err = appendJSON(dst, tradesJSON{own.Closed, own.PnlBps, own.Open, own.OpenPnlBps, orNoCounts(own.DropReasons)})
 	return append(dst, '}'), err

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -80,30 +80,10 @@ func (r *Register) Put(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("putting run %s into the register: %w", e.RunID, err)
 	}
-	if err := r.replace(e.RunID, b); err != nil {
+	if err := atomicfile.Write(r.path(e.RunID), atomicfile.Options{}, atomicfile.Parts(b)); err != nil {
 		return fmt.Errorf("putting run %s into the register: %w", e.RunID, err)
 	}
 	return nil
-}
-
-func (r *Register) replace(id run.ID, b []byte) (err error) {
-	f, err := os.CreateTemp(r.dir, hidden(id, "put")) // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(b); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), r.path(id))
 }
 
 // Remove takes the run out of the register if its entry is still that of the
@@ -126,7 +106,7 @@ func (r *Register) remove(id run.ID, pid int) error {
 	// A next session may put its entry here at this moment. Take the file
 	// away first, look again, and give back what is not ours, unless yet
 	// another one has come.
-	f, err := os.CreateTemp(r.dir, hidden(id, "remove"))
+	f, err := os.CreateTemp(r.dir, "."+string(id)+".remove.*") // List does not look at it
 	if err != nil {
 		return err
 	}
@@ -195,25 +175,14 @@ func (r *Register) List() (entries []Entry, problems []error) {
 
 func (r *Register) path(id run.ID) string { return filepath.Join(r.dir, string(id)+entrySuffix) }
 
-// hidden is the pattern of a file's name that List does not look at.
-func hidden(id run.ID, what string) string { return "." + string(id) + "." + what + ".*" }
-
 // read reads the entry of run id. Only a regular file of our own counts;
 // the name is never followed to another place.
 func (r *Register) read(path string, id run.ID) (Entry, error) {
-	// O_NONBLOCK: somebody's named pipe must not hold us.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, info, err := safefile.Open(path)
 	if err != nil {
 		return Entry{}, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Entry{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return Entry{}, fmt.Errorf("is %s (want a regular file)", info.Mode().Type())
-	}
+	defer f.Close() // it was read only
 	if uid, ok := safefile.Owner(info); !ok || uid != os.Geteuid() {
 		return Entry{}, fmt.Errorf("belongs to user %d (want %d)", uid, os.Geteuid())
 	}

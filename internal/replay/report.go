@@ -77,9 +77,7 @@ func (e *engine) footer() footer.Footer {
 	if c.bars > 0 && e.job.Scores == nil { // a command's features are its own to time
 		f.FeatureTimeMeanMS = 1000 * f.TFeatureBuildSec / float64(c.bars)
 	}
-	if f.WallClockSec > 0 {
-		f.BarsPerSec = float64(c.bars) / f.WallClockSec
-	}
+	f.BarsPerSec = footer.Rate(c.bars, f.WallClockSec)
 	return f
 }
 

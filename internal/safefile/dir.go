@@ -25,7 +25,7 @@ func OpenDir(path string) (*Dir, error) {
 		return nil, err
 	}
 	if !was.IsDir() {
-		return nil, fmt.Errorf("%s is %s (want a directory)", path, kind(was.Mode()))
+		return nil, fmt.Errorf("%s is %s (want a directory)", path, Kind(was.Mode()))
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
@@ -66,7 +66,7 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 		return nil, err
 	}
 	if !was.IsDir() {
-		return nil, fmt.Errorf("%s is %s (want a directory)", path, kind(was.Mode()))
+		return nil, fmt.Errorf("%s is %s (want a directory)", path, Kind(was.Mode()))
 	}
 	root, err := d.root.OpenRoot(name)
 	if err != nil {

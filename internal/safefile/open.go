@@ -55,11 +55,11 @@ func plain(path string, f *os.File, err error) (*os.File, fs.FileInfo, error) {
 }
 
 func notPlain(path string, mode fs.FileMode) error {
-	return fmt.Errorf("%s %w (%s)", path, ErrNotPlain, kind(mode))
+	return fmt.Errorf("%s %w (%s)", path, ErrNotPlain, Kind(mode))
 }
 
-// kind is what a file of that mode is called.
-func kind(mode fs.FileMode) string {
+// Kind is what a file of that mode is called, with its article.
+func Kind(mode fs.FileMode) string {
 	switch {
 	case mode&fs.ModeSymlink != 0:
 		return "a symbolic link"
@@ -78,6 +78,15 @@ func kind(mode fs.FileMode) string {
 // Read reads the plain file at path, of at most most bytes.
 func Read(path string, most int64) ([]byte, error) {
 	f, info, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return readClose(path, f, info, most)
+}
+
+// ReadLinked is Read, but a link to a plain file is followed, as OpenLinked does.
+func ReadLinked(path string, most int64) ([]byte, error) {
+	f, info, err := OpenLinked(path)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func openOwn(dir string) (*os.File, fs.FileInfo, error) {
 		// A link, or something else: the kernel's error says neither.
 		if info, errStat := os.Lstat(dir); errStat == nil {
 			if !info.IsDir() {
-				err = fmt.Errorf("%s is %s (want a directory)", dir, kind(info.Mode()))
+				err = fmt.Errorf("%s is %s (want a directory)", dir, Kind(info.Mode()))
 			} else if errOwner := ownedByUs(dir, info); errOwner != nil {
 				err = errOwner
 			}

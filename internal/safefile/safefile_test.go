@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"gx1replay/internal/atomicfile"
 )
 
 func must(t *testing.T, err error) {
@@ -82,7 +84,7 @@ func TestADirIsNotLeft(t *testing.T) {
 		if b, err := d.Read(name, 100); err == nil {
 			t.Errorf("%s: %q", name, b)
 		}
-		if err := d.Replace(name, false, Parts([]byte("x"))); err == nil {
+		if err := d.Replace(name, false, atomicfile.Parts([]byte("x"))); err == nil {
 			t.Errorf("%s is written", name)
 		}
 	}
@@ -108,7 +110,7 @@ func TestReplace(t *testing.T) {
 	must(t, os.WriteFile(outside, []byte("secret"), 0o600))
 	for _, name := range append(kinds(t, dir, outside), "plain", "new") {
 		path := filepath.Join(dir, name)
-		err := Replace(path, true, Parts([]byte("a"), []byte("b")))
+		err := Replace(path, true, atomicfile.Parts([]byte("a"), []byte("b")))
 		if name == "dir" {
 			if err == nil {
 				t.Error("a directory was replaced")
@@ -161,7 +163,7 @@ func TestModes(t *testing.T) {
 	must(t, d.Mkdir("inner"))
 	must(t, InnerDir(filepath.Join(dir, "inner2")))
 	must(t, d.WriteNew("new", nil))
-	must(t, d.Replace("replaced", false, Parts()))
+	must(t, d.Replace("replaced", false, atomicfile.Parts()))
 	f, err := Rewrite(filepath.Join(dir, "rewritten"))
 	must(t, err)
 	must(t, f.Close())

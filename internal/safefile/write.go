@@ -2,67 +2,32 @@ package safefile
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"gx1replay/internal/atomicfile"
 )
 
-// Replace puts what write writes under the name name in d: aside and renamed,
-// so that a reader finds a whole file or none. Whatever stood there, a link
-// too, is replaced, and not followed. With sync it outlives a crash of the
-// host. On an error nothing is left aside, and what stood there stays.
+// Replace puts what write writes under the name name in d, as package atomicfile
+// does. Whatever stood there, a link too, is replaced, and not followed.
 func (d *Dir) Replace(name string, sync bool, write func(io.Writer) error) error {
-	aside := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(name), rand.Uint64()))
-	return d.put(aside, sync, func(w io.Writer) (string, error) { return name, write(w) })
+	return atomicfile.Write(name, atomicfile.Options{Sync: sync, Root: d.root}, write)
 }
 
 // Put is Replace for a file directly in d whose name depends on what is written:
 // write returns it.
-func (d *Dir) Put(sync bool, write func(io.Writer) (name string, err error)) error {
-	return d.put(fmt.Sprintf(".put.%016x.tmp", rand.Uint64()), sync, write)
-}
-
-func (d *Dir) put(aside string, sync bool, write func(io.Writer) (string, error)) (err error) {
-	f, err := d.Create(aside)
+func (d *Dir) Put(sync bool, write func(io.Writer) (name string, err error)) (err error) {
+	f, err := atomicfile.Create("put", atomicfile.Options{Sync: sync, Root: d.root})
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.root.Remove(aside))
-		}
-	}()
-	name, err := write(f)
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	defer func() { err = errors.Join(err, f.Discard()) }()
+	if f.Path, err = write(f); err != nil {
 		return err
 	}
-	if err := d.root.Rename(aside, name); err != nil {
-		return err
-	}
-	if !sync {
-		return nil
-	}
-	return d.syncDir(filepath.Dir(name))
-}
-
-// syncDir makes renames in a directory outlive a crash. A file system that
-// cannot sync directories keeps them in order by itself.
-func (d *Dir) syncDir(name string) error {
-	dir, err := d.root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
+	return f.Commit()
 }
 
 // Replace is Dir.Replace for the file at path, whose directory is there.
@@ -73,18 +38,6 @@ func Replace(path string, sync bool, write func(io.Writer) error) error {
 	}
 	defer d.Close() // nothing is lost by it
 	return d.Replace(filepath.Base(path), sync, write)
-}
-
-// Parts writes parts, one after the other.
-func Parts(parts ...[]byte) func(io.Writer) error {
-	return func(w io.Writer) error {
-		for _, p := range parts {
-			if _, err := w.Write(p); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 // Append opens the file at path for reading and for writing at its end, or makes

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/safefile"
 )
 
@@ -138,7 +140,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 		limit = time.Until(end)
 	}
 	// Nor may the lease run out meanwhile.
-	limit = min(limit/partsShare, a.s.m.LeaseDuration/recordsPerLease)
+	limit = min(limit/partsShare, lease.TimingOf(a.s.m).Record())
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	u := a.upload(list)
@@ -178,7 +180,7 @@ func (a *attempt) keepArtifacts(list []Artifact) error {
 	}
 	defer d.Close() // nothing is lost by it
 	for _, art := range list {
-		if err := d.Replace(art.Name, false, safefile.Parts(art.Content...)); err != nil {
+		if err := d.Replace(art.Name, false, atomicfile.Parts(art.Content...)); err != nil {
 			return fmt.Errorf("writing artifact %s: %w", art.Name, err)
 		}
 	}

@@ -119,11 +119,8 @@ type outcome struct {
 // once bounds one request of an attempt that holds a lease, however short: an
 // answer that never comes must not cost the lease.
 func (a *attempt) once(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, max(a.s.m.LeaseDuration/recordsPerLease, leastPatience))
+	return context.WithTimeout(ctx, lease.TimingOf(a.s.m).Request())
 }
-
-// leastPatience is what a loaded machine may need for one answer.
-const leastPatience = 300 * time.Millisecond
 
 // complain logs what went wrong with the bus: once a while, as it is tried
 // again several times a second.
@@ -177,7 +174,7 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 		}
 		f := a.latest.Load()
 		moved := f != nil && (a.rec.Own == nil || f.BarsProcessed > a.rec.Own.BarsProcessed || f.Phase != a.rec.Own.Phase)
-		if !moved && time.Since(a.written) < a.s.m.LeaseDuration/recordsPerLease {
+		if !moved && time.Since(a.written) < lease.TimingOf(a.s.m).Record() {
 			continue
 		}
 		within := ctx
@@ -199,7 +196,7 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 // keepTask keeps the delivery from being handed to others. When its consumer
 // is twice running not there, the manifest says whether the session is over.
 func (a *attempt) keepTask(ctx context.Context, cancel context.CancelCauseFunc) {
-	t := time.NewTicker(a.s.m.LeaseDuration / inProgressPerLease)
+	t := time.NewTicker(lease.TimingOf(a.s.m).InProgress())
 	defer t.Stop()
 	gone := 0
 	for {

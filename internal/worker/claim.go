@@ -130,10 +130,10 @@ const (
 // this worker connected without a break. The delivery is kept meanwhile.
 func (a *attempt) watch(ctx context.Context, seq uint64) watched {
 	a.log.Info("another worker's claim: watching it for one lease")
-	breaks := a.w.cfg.Bus.Breaks()
-	end := time.NewTimer(a.s.m.LeaseDuration)
+	breaks, timing := a.w.cfg.Bus.Breaks(), lease.TimingOf(a.s.m)
+	end := time.NewTimer(timing.Watch())
 	defer end.Stop()
-	keep := time.NewTicker(a.s.m.LeaseDuration / inProgressPerLease)
+	keep := time.NewTicker(timing.InProgress())
 	defer keep.Stop()
 	for {
 		over := false
@@ -147,7 +147,7 @@ func (a *attempt) watch(ctx context.Context, seq uint64) watched {
 				// Not connected, which is a break, or the session is over:
 				// both are found out by looking again.
 				a.log.Debug("keeping the task while watching", "error", err)
-				pause(a.s.ctx, a.s.m.LeaseDuration/inProgressPerLease)
+				pause(a.s.ctx, timing.InProgress())
 				return watchBroken
 			}
 		case <-end.C:
@@ -175,7 +175,7 @@ func (a *attempt) take(ctx context.Context, next lease.Record, expect uint64) bo
 	// From here on the claim may be stored, whatever we hear: its outcome is
 	// learned even if ctx ends.
 	settle := context.WithoutCancel(ctx)
-	for deadline := time.Now().Add(a.s.m.LeaseDuration); ; {
+	for deadline := time.Now().Add(lease.TimingOf(a.s.m).Settle()); ; {
 		seq, err := a.w.cfg.Bus.StoreLease(settle, next, expect)
 		if err == nil {
 			a.begin(next, seq)

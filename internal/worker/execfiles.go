@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -168,7 +169,7 @@ func (e *Exec) file(ctx context.Context, f run.CommandFile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := safefile.Replace(path, true, safefile.Parts(content)); err != nil {
+	if err := safefile.Replace(path, true, atomicfile.Parts(content)); err != nil {
 		return "", fmt.Errorf("keeping %s: %w", f.Name, err)
 	}
 	return path, nil

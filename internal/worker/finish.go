@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/safefile"
@@ -150,7 +151,7 @@ func writeFooter(path string, f footer.Footer) error {
 	if err != nil {
 		return err
 	}
-	if err := safefile.Replace(path, false, safefile.Parts(data, []byte("\n"))); err != nil {
+	if err := safefile.Replace(path, false, atomicfile.Parts(data, []byte("\n"))); err != nil {
 		return fmt.Errorf("writing a footer: %w", err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
 )
 
@@ -169,7 +170,7 @@ func (w *Worker) readStops(ctx context.Context, last map[run.ID]time.Time) {
 			delete(last, s.m.RunID)
 			continue
 		}
-		if time.Since(at) < s.m.LeaseDuration {
+		if time.Since(at) < lease.TimingOf(s.m).ReadStop() {
 			continue
 		}
 		w.readStop(ctx, s)

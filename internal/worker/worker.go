@@ -21,16 +21,11 @@ import (
 	"gx1replay/internal/run"
 )
 
-// Timings of a worker.
+// Timings of a worker, beside those of lease.Timing.
 const (
 	// recordEvery is how often a record is written while bars move: often
 	// enough that a kill loses little, seldom enough to cost nothing.
 	recordEvery = 250 * time.Millisecond
-	// A record is written at least each quarter of a lease, and the task is
-	// kept by an in-progress each sixth of it, well within the ack-wait of
-	// half a lease.
-	recordsPerLease    = 4
-	inProgressPerLease = 6
 	// lastWords bounds how long a worker that has to go tries to tell the bus.
 	lastWords = 5 * time.Second
 	// deferFor is how long a worker leaves a chunk that it failed itself to

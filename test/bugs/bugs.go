@@ -2,7 +2,9 @@
 
 package main
 
-import "time"
+import (
+	"time"
+)
 
 // waitDelay is what a command gets to end, once it was interrupted.
 const waitDelay = 15 * time.Second
@@ -26,10 +28,10 @@ func bugs() []bug {
 			subs: []substitution{
 				{
 					"	lap(&s.Write)\n",
-					"	lap(&s.Write)\n	if err := os.Rename(f.Name(), path); err != nil {\n		return nil, err\n	}\n",
+					"	lap(&s.Write)\n	if err := f.Rename(); err != nil {\n		return nil, err\n	}\n",
 				},
 				{
-					"	if err := os.Rename(f.Name(), path); err != nil {\n		return nil, err\n	}\n	lap(&s.Rename)\n",
+					"	if err := f.Rename(); err != nil {\n		return nil, err\n	}\n	lap(&s.Rename)\n",
 					"	lap(&s.Rename)\n",
 				},
 			},
