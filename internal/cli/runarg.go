@@ -61,3 +61,14 @@ func readHead(path string) (perf.File, error) {
 	}
 	return head, nil
 }
+
+// perfPath is the path of the perf JSON that an argument names: a file that is
+// there, else the run of that id, where the run registry or the default has it.
+func perfPath(text string) (string, error) {
+	id, err := run.ParseID(text)
+	if _, errStat := os.Stat(text); errStat == nil || err != nil {
+		return text, nil
+	}
+	t, _, _, err := findRun(id, "")
+	return t.Perf(), err
+}
