@@ -352,7 +352,7 @@ func (s *logSources) read(ctx context.Context, l loggedAttempt, name string) (te
 	if n := l.footer.Artifacts[at].Bytes; n > maxShownLog {
 		return nil, false, fmt.Errorf("it has %d bytes (at most %d are shown)", n, maxShownLog)
 	}
-	parts, err := coordinator.Artifacts(s.bus).Signals(ctx, l.footer, at)
+	parts, err := coordinator.Artifacts(s.bus).ReadArtifact(ctx, l.footer, at)
 	return slices.Concat(parts...), err == nil, err
 }
 

@@ -7,10 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/safefile"
+	"gx1replay/internal/selection"
 )
 
 func (p Program) verifyCommand() *cobra.Command {
@@ -49,16 +49,16 @@ exit codes: 0 everything agrees; 1 something differs, or a file cannot be read.`
 
 // verified is what verify prints with --json.
 type verified struct {
-	Path         string                `json:"path"`
-	OK           bool                  `json:"ok"`
-	Error        string                `json:"error"` // one line; empty: all agrees
-	RunID        string                `json:"run_id"`
-	Outcome      perf.Outcome          `json:"outcome"`
-	PlannedBars  int64                 `json:"planned_bars"`
-	ReplayedBars int64                 `json:"replayed_bars"`
-	Trades       export.VerifiedTrades `json:"trades"`
-	WithoutRows  int64                 `json:"without_rows"`
-	Differences  perf.Differences      `json:"differences"`
+	Path         string             `json:"path"`
+	OK           bool               `json:"ok"`
+	Error        string             `json:"error"` // one line; empty: all agrees
+	RunID        string             `json:"run_id"`
+	Outcome      perf.Outcome       `json:"outcome"`
+	PlannedBars  int64              `json:"planned_bars"`
+	ReplayedBars int64              `json:"replayed_bars"`
+	Trades       selection.Verified `json:"trades"`
+	WithoutRows  int64              `json:"without_rows"`
+	Differences  perf.Differences   `json:"differences"`
 }
 
 func (p Program) verify(path string, asJSON bool) error {
@@ -67,7 +67,7 @@ func (p Program) verify(path string, asJSON bool) error {
 		if !asJSON {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: export.VerifiedTrades{Others: []string{}}, Differences: perf.Differences{}})
+		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: selection.Verified{Others: []string{}}, Differences: perf.Differences{}})
 	}
 	v := verified{
 		Path: path, RunID: string(f.Report.RunID), Outcome: f.Totals.Outcome, Differences: perf.Differences{},
@@ -77,8 +77,8 @@ func (p Program) verify(path string, asJSON bool) error {
 	v.add(path, err)
 	v.add(path, f.VerifyTime().Err())
 	v.add(path, f.VerifyPolicy().Err())
-	v.Trades, err = export.VerifyTrades(path, f)
-	if err != nil && !errors.Is(err, export.ErrTrades) {
+	v.Trades, err = selection.Verify(path, f)
+	if err != nil && !errors.Is(err, selection.ErrVerify) {
 		v.Error = err.Error()
 	}
 	v.add(path, err)

@@ -30,6 +30,15 @@ func (e *damaged) Error() string {
 	return "the bus does not open whole: " + strings.Join(e.what, "; ")
 }
 
+// asDamage is err, or the *damaged that it is: a bus on which no server can be
+// started. Of such a one nothing is read; it stays as it is, set aside.
+func asDamage(err error) error {
+	if bad := (*embedded.Malformed)(nil); errors.As(err, &bad) {
+		return &damaged{what: bad.What}
+	}
+	return err
+}
+
 const (
 	// examinePatience bounds the look at a bus that may be damaged: reading a
 	// run of 100,000 chunks takes a second or two.
@@ -127,24 +136,24 @@ func openLeft(ctx context.Context, state string, cfg RecoverConfig) (b *bus.Bus,
 	// What the server has to say of files that were cut off in a write it says
 	// each time.
 	server, err := embedded.Start(ctx, embedded.Config{Dir: state, Examine: true})
-	if err != nil {
-		return nil, nil, err
-	}
-	end = func() {
-		if b != nil {
-			b.Close()
-		}
-		if err := server.Close(); err != nil {
-			cfg.Logger.Warn("closing the bus", "error", err)
-		}
-	}
-	if b, err = connect(ctx, server, cfg.Logger); err == nil {
-		err = examine(ctx, server, b, cfg)
-	}
+	err = asDamage(err)
 	if err == nil {
-		return b, end, nil
+		end = func() {
+			if b != nil {
+				b.Close()
+			}
+			if err := server.Close(); err != nil {
+				cfg.Logger.Warn("closing the bus", "error", err)
+			}
+		}
+		if b, err = connect(ctx, server, cfg.Logger); err == nil {
+			err = examine(ctx, server, b, cfg)
+		}
+		if err == nil {
+			return b, end, nil
+		}
+		end()
 	}
-	end()
 	bad := (*damaged)(nil)
 	if !errors.As(err, &bad) {
 		return nil, nil, err

@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 )
 
 // RecoverConfig says where a run is to be recovered from, and how.
@@ -96,7 +97,7 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	}
 	files := export.RecoverConfig{
 		Target: cfg.Target, Lock: lock, Found: &found, Output: cfg.Output, Config: cfg.Export, Logger: cfg.Logger,
-		Kept: []export.Signals{patient(ctx, busSignals{b})}, Policy: readPolicy(ctx, b, found.File.Report.Policy, cfg.Logger),
+		Artifacts: []selection.ArtifactReader{busArtifacts{b}}, Policy: readPolicy(ctx, b, found.File.Report.Policy, cfg.Logger),
 	}
 	if set, err := dataset.Open(ctx, b, found.File.Report.Data, nil); err == nil {
 		files.Bars = set

@@ -21,6 +21,7 @@ import (
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 )
 
 // snapshot is what an export needs, at this moment. It takes no lock.
@@ -172,9 +173,9 @@ func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
 		ctx, cancel = context.WithTimeout(ctx, patienceStopped/stoppedShare)
 		defer cancel()
 	}
-	var artifacts export.Signals
+	var artifacts selection.ArtifactReader
 	if b := s.bus.Load(); b != nil {
-		artifacts = busSignals{b}
+		artifacts = busArtifacts{b}
 	}
 	done, err := export.PublishAttempts(ctx, s.target, s.incarnation(), chunks, artifacts, s.cfg.Logger)
 	if err != nil || done.Missed > 0 {

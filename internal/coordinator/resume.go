@@ -16,12 +16,12 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/execengine"
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 	"gx1replay/internal/trade"
 )
 
@@ -225,7 +225,7 @@ func (s *Session) unselected(f perf.File) bool {
 	if f.Totals.Outcome == perf.OutcomeComplete {
 		none = !sel.Settled()
 	}
-	return none && !clean(s.target) && export.HasSignals(f.Chunks)
+	return none && !clean(s.target) && selection.HasSignals(f.Chunks)
 }
 
 // newIncarnation draws the incarnation of a run that begins now.

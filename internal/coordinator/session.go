@@ -112,7 +112,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	}
 	s.dog = export.NewWatchdog(export.WatchdogConfig{
 		Exporter: exporter, Snapshot: s.snapshot, Signals: cfg.Signals, TimeBox: cfg.TimeBox, Drain: cfg.Drain,
-		Select: s.selectTrades, Logger: cfg.Logger,
+		Selector: s.selector(), Logger: cfg.Logger,
 	})
 	// over ends when the watchdog has exported, whatever still hangs.
 	over, endOver := context.WithCancel(context.Background())

@@ -138,7 +138,7 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 	server, err := embedded.Start(ctx, cfg)
 	if err != nil {
 		t.close()
-		return nil, fmt.Errorf("starting the embedded bus: %w", err)
+		return nil, fmt.Errorf("starting the embedded bus: %w", asDamage(err))
 	}
 	ends = slices.Insert(ends, 0, func() {
 		if err := server.Close(); err != nil {

@@ -78,11 +78,6 @@ func TestExamine(t *testing.T) {
 				return b
 			})
 		}, "1.blk is damaged"},
-		"no file": {func(t *testing.T, s string) {
-			if err := errors.Join(os.Remove(filepath.Join(s, "meta.inf")), os.Mkdir(filepath.Join(s, "meta.inf"), 0o700)); err != nil {
-				t.Fatal(err)
-			}
-		}, "is a directory"},
 		"no messages": {func(t *testing.T, s string) {
 			if err := os.RemoveAll(filepath.Join(s, "msgs")); err != nil {
 				t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -27,6 +28,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/loglimit"
+	"gx1replay/internal/safefile"
 )
 
 // Config says how to run a server.
@@ -91,18 +93,25 @@ type Server struct {
 	lines  *loglimit.Limiter
 }
 
-// Store returns the store that a server has left in dir; "" if there is none.
+// Store returns the store that a server has left in dir, be it damaged; "" if there
+// is none, or one that never had a stream.
 func Store(dir string) string {
 	path := filepath.Join(dir, storeDir)
-	if _, err := os.Stat(filepath.Join(path, streamsDir)); err != nil {
+	if _, err := os.Stat(filepath.Join(path, streamsDir)); errors.Is(err, fs.ErrNotExist) && checkStore(path) == nil {
 		return ""
 	}
 	return path
 }
 
 // Start starts a server in dir and returns when it takes connections. A store
-// that another process serves is an error.
+// that another process serves is an error; one that is examined, and on which no
+// server can be started, is a *Malformed.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if cfg.Examine {
+		if err := checkStore(filepath.Join(cfg.Dir, storeDir)); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, storeDir), 0o700); err != nil {
 		return nil, fmt.Errorf("making the bus's directory: %w", err)
 	}
@@ -266,7 +275,7 @@ func portFree(where string) bool {
 }
 
 func lockStore(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := safefile.Append(path)
 	if err != nil {
 		return nil, fmt.Errorf("locking the bus's store: %w", err)
 	}

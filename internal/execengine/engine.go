@@ -131,6 +131,10 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 			bars = 0 // no bar is covered without its signals
 		}
 	}
+	if bars == 0 && err != nil && a.emit() == run.EmitsTrades {
+		// Trades of bars that do not count do not count. They are in its output.
+		emission = Emission{}
+	}
 	given := emission.Given
 	// What it does not say of its trades, their file may.
 	counts := emission.Own != nil && !a.tally.all.Given[tradesClosed]

@@ -18,6 +18,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 	"gx1replay/test/selfexec"
 )
 
@@ -322,6 +323,47 @@ func TestOwnTrades(t *testing.T) {
 			}
 			if pnl != c.pnl && !(math.IsNaN(pnl) && math.IsNaN(c.pnl)) {
 				t.Errorf("pnl_bps %v (want %v)", pnl, c.pnl)
+			}
+		})
+	}
+}
+
+// Trades of an attempt of which no bar counts do not count either, whether the
+// command counts them or their file does. They stay in its output.
+func TestTradesWithoutBarsDoNotCount(t *testing.T) {
+	const rows = `printf 'time,pnl_bps\n1,2\n2,3\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; `
+	for name, c := range map[string]struct {
+		script string
+		bars   int64
+		want   int64
+		pnl    float64
+	}{
+		"counted by us":           {rows + "exit 1", 0, 0, 0},
+		"counted by itself":       {rows + `printf '{"status":"error","bars_processed":0,"n_trades_closed":7,"pnl_bps":9,"trades_open":1,"open_pnl_bps":3,"n_signals":8}' > "$GX1R_FOOTER_FILE"`, 0, 0, 0},
+		"counted in its progress": {rows + `echo 'GX1 {"n_trades_closed":7,"pnl_bps":9}'; exit 1`, 0, 0, 0},
+		"some bars count":         {rows + "echo '40/100'; exit 1", 40, 2, 5},
+		"no file that is read":    {`printf 'a,b\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; printf '{"status":"ok","n_trades_closed":7,"pnl_bps":9}' > "$GX1R_FOOTER_FILE"`, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := shell(t, c.script, nil)
+			res, err := e.Replay(t.Context(), chunk(t, e), func(f footer.Footer) {
+				if f.BarsProcessed == 0 && (f.NTradesClosed != 0 || f.PnlBps != 0) {
+					t.Errorf("a report of 0 bars has %d trades, %v bps", f.NTradesClosed, f.PnlBps)
+				}
+			})
+			if err == nil {
+				t.Fatal("the attempt is ok")
+			}
+			f := res.Footer
+			if f.BarsProcessed != c.bars || f.NTradesClosed != c.want || f.PnlBps != c.pnl || f.TradesOpen != 0 || f.OpenPnlBps != 0 || f.NSignals != 0 {
+				t.Errorf("%d bars, %d trades of %d signals, %v bps, %d open, %v bps (want %d bars, %d trades, %v bps, no other)", f.BarsProcessed, f.NTradesClosed, f.NSignals, f.PnlBps, f.TradesOpen, f.OpenPnlBps, c.bars, c.want, c.pnl)
+			}
+			named := func(name string) bool {
+				return slices.ContainsFunc(res.Artifacts, func(a Artifact) bool { return a.Name == name })
+			}
+			if named(trade.OwnTradesName) != (c.want > 0) || !named(OutArchive) {
+				t.Errorf("the rows are for the trades file: %v; they are in the output: %v", named(trade.OwnTradesName), named(OutArchive))
 			}
 		})
 	}

@@ -21,6 +21,7 @@ import (
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
+	"gx1replay/internal/selection"
 )
 
 // Names of what a command's attempt leaves for people.
@@ -81,7 +82,7 @@ type PublishedAttempts struct {
 //
 // An error says what kept it from going on; a file that is not there, or that
 // cannot be kept, is counted and logged.
-func PublishAttempts(ctx context.Context, t Target, of run.Incarnation, chunks []perf.Chunk, artifacts Signals, log *slog.Logger) (PublishedAttempts, error) {
+func PublishAttempts(ctx context.Context, t Target, of run.Incarnation, chunks []perf.Chunk, artifacts selection.ArtifactReader, log *slog.Logger) (PublishedAttempts, error) {
 	p := attemptKeeper{t: t, root: t.Attempts(of), artifacts: artifacts, log: log, left: maxAttemptBytes}
 	err := p.local(ctx)
 	if err == nil {
@@ -96,7 +97,7 @@ func PublishAttempts(ctx context.Context, t Target, of run.Incarnation, chunks [
 type attemptKeeper struct {
 	t         Target
 	root      string // of the local workers' attempts
-	artifacts Signals
+	artifacts selection.ArtifactReader
 	log       *slog.Logger
 	left      int64 // bytes
 	done      PublishedAttempts
@@ -208,7 +209,7 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 	if !p.room(dst, a.Bytes) {
 		return nil
 	}
-	parts, err := p.artifacts.Signals(ctx, f, at)
+	parts, err := p.artifacts.ReadArtifact(ctx, f, at)
 	if err == nil {
 		err = checkArtifact(a, parts)
 	}

@@ -38,7 +38,7 @@ func newAttemptRig(t *testing.T) *attemptRig {
 }
 
 // Signals reads what the bus of the rig has.
-func (r *attemptRig) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
+func (r *attemptRig) ReadArtifact(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
 	content, ok := r.bus[f.ChunkID+"/"+f.Artifacts[at].Name]
 	if !ok {
 		return nil, errors.New("it is not on the bus")

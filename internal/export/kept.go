@@ -25,8 +25,8 @@ type AttemptFiles struct {
 	Dirs map[string]string
 }
 
-// Signals reads the file of the artifact that f lists at that place.
-func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
+// ReadArtifact reads the file of the artifact that f lists at that place.
+func (k AttemptFiles) ReadArtifact(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
 	a := f.Artifacts[at]
 	if !isKept(a.Name) {
 		return nil, fmt.Errorf("artifact %.80q is none of those that are read (want %s, %s or %s)", a.Name, trade.ArtifactName, trade.DecisionsName, trade.OwnTradesName)

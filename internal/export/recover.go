@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 )
 
 // ErrNothing: nothing is known of a run that was to be recovered.
@@ -32,14 +33,14 @@ type RecoverConfig struct {
 	// Found is what the run's bus holds, as its coordinator would export it;
 	// nil: the bus was not read.
 	Found *ledger.Account
-	// Kept are further places where signals of chunks are kept, besides the
+	// Artifacts are further readers of what attempts left, besides the
 	// attempts' directories in Dirs and in the target's state directory.
-	Kept []Signals
+	Artifacts []selection.ArtifactReader
 	// Policy is the content of the run's policy; nil: as KeepPolicy wrote it.
 	Policy []byte
 	// Bars are those of the run's data set; nil: they are read from where its
 	// coordinator read them.
-	Bars Bars
+	Bars selection.Bars
 	// Output is the file to write instead of the target's perf file. It obeys
 	// the same rules, and it may not be a file that the run itself writes.
 	Output string
@@ -202,21 +203,10 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 		}
 		return sel
 	}
-	what := leaves(report, chunks)
-	if what == "" || report.Data.Bars == 0 {
-		return perf.Selection{}
-	}
-	var p policy.Policy
-	if what != run.EmitsTrades {
-		var err error
-		if p, err = readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}); err != nil {
-			r.Logger.Warn("trades are not selected over the run: its policy is not at hand", "error", err)
-			return perf.Selection{}
-		}
-	}
-	s := Selector{
-		Target: r.Target, Policy: p, Bars: r.Bars, NoFiles: r.exporter == nil, Config: r.Config, Logger: r.Logger,
-		Kept: append([]Signals{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: r.ledger.Artifacts()}}, r.Kept...),
+	s := selection.Selector{
+		Files: r.Target.TradeFiles(), Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
+		Bars: r.Bars, NoFiles: r.exporter == nil, Replace: r.Config.Replacer(r.Target.RunID), Logger: r.Logger,
+		Artifacts: append([]selection.ArtifactReader{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: r.ledger.Artifacts()}}, r.Artifacts...),
 	}
 	if s.Bars == nil {
 		s.Bars = NewDataFile(report.Data)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 )
 
 // Target says where the exports of one run go.
@@ -56,6 +57,9 @@ func (t Target) RunDir() string { return filepath.Join(t.Dir, string(t.RunID)) }
 
 // Copy is the path of the copy of the perf JSON in RunDir.
 func (t Target) Copy() string { return filepath.Join(t.RunDir(), t.perfName()) }
+
+// TradeFiles are the files about the run's trades.
+func (t Target) TradeFiles() selection.Files { return selection.Files{Dir: t.Dir, RunID: t.RunID} }
 
 // ChunkFooter is the path of chunk idx's footer, where readers of the
 // original look.

@@ -49,7 +49,13 @@ const (
 // exported, unless a stop came first.
 var ErrAbandoned = errors.New("nothing was run")
 
-// WatchdogConfig is what a Watchdog needs. Everything but TimeBox and Select is
+// TradeSelector selects the trades of a run of r, whose chunks are merged with
+// what its file holds. A *selection.Selector is one.
+type TradeSelector interface {
+	Select(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
+}
+
+// WatchdogConfig is what a Watchdog needs. Everything but TimeBox and Selector is
 // required.
 type WatchdogConfig struct {
 	Exporter *Exporter
@@ -61,10 +67,10 @@ type WatchdogConfig struct {
 	Signals  <-chan os.Signal // each is a stop; one more than sameStop after the first exports at once
 	TimeBox  time.Duration    // 0: none
 	Drain    time.Duration    // from a stop to the hard deadline
-	// Select, if not nil, selects the trades of the run for the last export,
+	// Selector, if not nil, selects the trades of the run for the last export,
 	// which is written without a selection if it fails or its ctx ends.
-	Select func(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
-	Logger *slog.Logger
+	Selector TradeSelector
+	Logger   *slog.Logger
 }
 
 // Watchdog owns a run's end: signals, time-box, stops, the hard deadline and

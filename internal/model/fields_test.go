@@ -129,7 +129,7 @@ func TestNewerVersions(t *testing.T) {
 			t.Errorf("%s: %v", c.new, err)
 			continue
 		}
-		known, err := parse(c.kind, "m", readFile(t, c.file), fixtureFeatures, false)
+		known, err := readers[c.kind]("m", readFile(t, c.file), fixtureFeatures, false)
 		if err != nil {
 			t.Fatal(err)
 		}

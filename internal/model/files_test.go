@@ -93,7 +93,7 @@ func TestSmallFilesErrors(t *testing.T) {
 			file = smallLightGBM
 		}
 		indexOf(t, []byte(file), c.old)
-		_, err := parse(c.kind, "m", []byte(strings.Replace(file, c.old, c.new, 1)), fixtureFeatures, false)
+		_, err := readers[c.kind]("m", []byte(strings.Replace(file, c.old, c.new, 1)), fixtureFeatures, false)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s for %s: %v\n(want %s)", c.new, c.old, err, c.want)
 		}

@@ -71,6 +71,24 @@ func TestDataFile(t *testing.T) {
 	must(t, os.Truncate(path, int64(len(want)/2)))
 	e3, in3 := open()
 	check("cut short, another process", e3, in3, true)
+	// A directory in its place is moved aside, with what is in it.
+	must(t, os.Remove(path))
+	must(t, os.MkdirAll(filepath.Join(path, "inner"), 0o700))
+	e5, in5 := open()
+	got, err := e5.dataFile(t.Context(), m, in5)
+	must(t, err)
+	if b, err := os.ReadFile(got); err != nil || string(b) != string(want) || got != path {
+		t.Errorf("a directory in its place: %s holds %.40q, %v", got, b, err)
+	}
+	if _, err := os.Stat(filepath.Join(path+".aside", "inner")); err != nil {
+		t.Error(err)
+	}
+	past = past.Add(-time.Hour)
+	must(t, os.Chtimes(filepath.Join(path+".aside", "inner"), past, past))
+	must(t, os.Chtimes(path+".aside", past, past))
+	if n := removeOld(work, past.Add(time.Minute)); n != 1 {
+		t.Errorf("%d things were tidied away (want the directory that was moved aside)", n)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	must(t, os.Remove(path))

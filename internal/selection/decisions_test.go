@@ -1,4 +1,4 @@
-package export_test
+package selection_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 	"gx1replay/internal/trade"
 )
 
@@ -42,7 +43,7 @@ func newDecided(t *testing.T, n int, replayed func(run.BarRange) int64) *traded 
 // rows are those of a run's decisions.
 func (w *traded) rows() []trade.DecisionRow {
 	w.t.Helper()
-	b := w.file(w.target.Decisions())
+	b := w.file(w.files().Decisions())
 	rows, err := parquet.Read[trade.DecisionRow](bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		w.t.Fatal(err)
@@ -93,7 +94,7 @@ func TestDecisions(t *testing.T) {
 			t.Fatalf("row %d is %+v (bar %+v)", i, r, w.list[i])
 		}
 	}
-	b := w.file(w.target.TradesParquet())
+	b := w.file(w.files().TradesParquet())
 	trades, err := parquet.Read[trade.Row](bytes.NewReader(b), int64(len(b)))
 	if err != nil || len(trades) < 20 {
 		t.Fatalf("%d trades, %v", len(trades), err)
@@ -110,11 +111,11 @@ func TestDecisions(t *testing.T) {
 func TestDecisionsAreTheSameForAnyCut(t *testing.T) {
 	one := newDecided(t, 1, whole)
 	one.selected(one.selector())
-	want := one.file(one.target.Decisions())
+	want := one.file(one.files().Decisions())
 	for _, n := range []int{3, 7, 60} {
 		w := newDecided(t, n, whole)
 		w.selected(w.selector())
-		if !bytes.Equal(w.file(w.target.Decisions()), want) {
+		if !bytes.Equal(w.file(w.files().Decisions()), want) {
 			t.Errorf("%d chunks: the decisions differ", n)
 		}
 	}
@@ -124,7 +125,7 @@ func TestDecisionsAreTheSameForAnyCut(t *testing.T) {
 func TestNoDecisions(t *testing.T) {
 	w := newTraded(t, 2, whole)
 	w.selected(w.selector())
-	if _, err := os.Stat(w.target.Decisions()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(w.files().Decisions()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("decisions: %v (want none)", err)
 	}
 }
@@ -167,33 +168,33 @@ func TestDecisionsThatCannotBeHad(t *testing.T) {
 	good := newDecided(t, chunks, whole)
 	want := good.selected(good.selector())
 	for name, c := range map[string]struct {
-		spoil func(w *traded, s *export.Selector)
+		spoil func(w *traded, s *selection.Selector)
 		lost  bool // the chunk's rows
 		said  string
 	}{
-		"no file": {func(w *traded, _ *export.Selector) {
+		"no file": {func(w *traded, _ *selection.Selector) {
 			if err := os.Remove(filepath.Join(w.attempt(bad), trade.DecisionsName)); err != nil {
 				t.Fatal(err)
 			}
 		}, true, "chunk_idx=2"},
-		"a bit changed": {func(w *traded, _ *export.Selector) {
+		"a bit changed": {func(w *traded, _ *selection.Selector) {
 			path := filepath.Join(w.attempt(bad), trade.DecisionsName)
 			b := w.file(path)
 			b[len(b)/2] ^= 1
 			write(w.t, path, b)
 		}, true, "SHA-256"},
-		"not what is counted": {func(w *traded, _ *export.Selector) {
+		"not what is counted": {func(w *traded, _ *selection.Selector) {
 			rewrite(w, bad, func(f *footer.Footer) {
 				f.Artifacts[1] = w.chunks[bad+1].Line.Footer().Artifacts[1]
 			})
 			b := w.file(filepath.Join(w.attempt(bad+1), trade.DecisionsName))
 			write(w.t, filepath.Join(w.attempt(bad), trade.DecisionsName), b)
 		}, true, "the decisions make"},
-		"not listed": {func(w *traded, _ *export.Selector) {
+		"not listed": {func(w *traded, _ *selection.Selector) {
 			rewrite(w, bad, func(f *footer.Footer) { f.Artifacts = f.Artifacts[:1] })
 		}, true, "lists no decisions"},
-		"a second place": {func(w *traded, s *export.Selector) {
-			s.Kept = append([]export.Signals{keeper(func(footer.Footer, int) ([][]byte, error) { return [][]byte{[]byte("garbage")}, nil })}, s.Kept...)
+		"a second place": {func(w *traded, s *selection.Selector) {
+			s.Artifacts = append([]selection.ArtifactReader{keeper(func(footer.Footer, int) ([][]byte, error) { return [][]byte{[]byte("garbage")}, nil })}, s.Artifacts...)
 		}, false, ""},
 	} {
 		w := newDecided(t, chunks, whole)
@@ -242,7 +243,7 @@ func rewrite(w *traded, idx int, change func(*footer.Footer)) {
 
 // Without bars there are no times, and so no file; trades are there.
 func TestDecisionsWithoutBars(t *testing.T) {
-	for _, from := range []export.Bars{nil, failing{}} {
+	for _, from := range []selection.Bars{nil, failing{}} {
 		w := newDecided(t, 3, whole)
 		var log bytes.Buffer
 		s := w.selector()
@@ -260,7 +261,7 @@ func TestDecisionsWithoutBars(t *testing.T) {
 func TestRecoverWritesDecisions(t *testing.T) {
 	w := newDecided(t, 4, whole)
 	w.selected(w.selector())
-	want := w.file(w.target.Decisions())
+	want := w.file(w.files().Decisions())
 	if err := os.RemoveAll(w.target.RunDir()); err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +279,7 @@ func TestRecoverWritesDecisions(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(w.file(w.target.Decisions()), want) {
+	if !bytes.Equal(w.file(w.files().Decisions()), want) {
 		t.Error("the recovery's decisions are not the run's")
 	}
 }

@@ -1,8 +1,10 @@
-package export
+package selection
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,15 +16,15 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// ErrTrades: the files about a run's trades are not what follows from its perf
+// ErrVerify: the files about a run's trades are not what follows from its perf
 // JSON, or from each other.
-var ErrTrades = errors.New("the files about the trades do not fit the perf JSON")
+var ErrVerify = errors.New("the files about the trades do not fit the perf JSON")
 
 // maxVerified bounds a file that is read to be verified: ten million trades.
 const maxVerified = 4 << 30
 
-// VerifiedTrades is what was computed from the files about a run's trades.
-type VerifiedTrades struct {
+// Verified is what was computed from the files about a run's trades.
+type Verified struct {
 	File   string  `json:"file"` // the CSV's path; empty: the perf JSON names none
 	SHA256 string  `json:"sha256"`
 	Rows   int64   `json:"rows"`
@@ -33,36 +35,36 @@ type VerifiedTrades struct {
 	Others []string `json:"others"`
 }
 
-// VerifyTrades computes digest, rows and sums from the trades file that the perf
+// Verify computes digest, rows and sums from the trades file that the perf
 // JSON at path names, and holds them against f, run and chunk by chunk; and, if
 // they lie beside it, the parquet's rows, the metrics and the attribution
 // against its rows. Of a command's own trades the pnl is not known, and their
-// number only where every chunk is done and has counted its own. An ErrTrades
+// number only where every chunk is done and has counted its own. An ErrVerify
 // holds perf.Differences, one for each value that does not fit. Another error
 // is that of a file that cannot be read.
-func VerifyTrades(path string, f perf.File) (VerifiedTrades, error) {
-	v := tradesVerifier{perf: path, f: f, found: VerifiedTrades{Others: []string{}}}
+func Verify(path string, f perf.File) (Verified, error) {
+	v := verifier{perf: path, f: f, found: Verified{Others: []string{}}}
 	if f.Report.Selection.Trades.File == "" {
 		return v.found, nil
 	}
 	err := v.verify()
 	if err == nil {
 		if err = v.diffs.Err(); err != nil {
-			err = fmt.Errorf("%w: %w", ErrTrades, err)
+			err = fmt.Errorf("%w: %w", ErrVerify, err)
 		}
 	}
 	return v.found, err
 }
 
-type tradesVerifier struct {
+type verifier struct {
 	perf  string
 	f     perf.File
 	rows  []trade.Row
-	found VerifiedTrades
+	found Verified
 	diffs perf.Differences
 }
 
-func (v *tradesVerifier) verify() error {
+func (v *verifier) verify() error {
 	t := v.f.Report.Selection.Trades
 	if !filepath.IsLocal(filepath.FromSlash(t.File)) {
 		v.diffs.Add("trades.file", fmt.Sprintf("%.200q", t.File), "a path below the perf JSON's directory")
@@ -70,13 +72,14 @@ func (v *tradesVerifier) verify() error {
 	}
 	// Beside the perf JSON stands the directory; beside its copy the file.
 	path := filepath.Join(filepath.Dir(v.perf), filepath.FromSlash(t.File))
-	if !fileExists(path) {
-		if near := filepath.Join(filepath.Dir(v.perf), filepath.Base(path)); fileExists(near) {
-			path = near
+	b, err := safefile.Read(path, maxVerified)
+	if errors.Is(err, fs.ErrNotExist) {
+		near := filepath.Join(filepath.Dir(v.perf), filepath.Base(path))
+		if beside, errNear := safefile.Read(near, maxVerified); !errors.Is(errNear, fs.ErrNotExist) {
+			path, b, err = near, beside, errNear
 		}
 	}
 	v.found.File = path
-	b, err := safefile.Read(path, maxVerified)
 	if err != nil {
 		return fmt.Errorf("reading the trades file: %w", err)
 	}
@@ -86,8 +89,7 @@ func (v *tradesVerifier) verify() error {
 		})
 	}
 	if v.f.Report.Selection.Scope == perf.ScopeCommand {
-		v.own(path, b)
-		return v.ownFiles(filepath.Dir(path), path)
+		return v.command(path, b)
 	}
 	v.rows, err = trade.ReadCSV(b)
 	v.found.Rows = int64(len(v.rows))
@@ -96,11 +98,12 @@ func (v *tradesVerifier) verify() error {
 		return nil
 	}
 	v.csv(path)
-	return v.others(filepath.Dir(path))
+	list := []file{{path: v.files().TradesParquet(), verify: (*verifier).parquet}}
+	return v.others(filepath.Dir(path), append(list, v.files().figures(trade.MeasureRows(v.rows), v.attribution())...))
 }
 
 // in adds what is found in the file at path.
-func (v *tradesVerifier) in(path string, find func(*perf.Differences)) {
+func (v *verifier) in(path string, find func(*perf.Differences)) {
 	var d perf.Differences
 	find(&d)
 	v.diffs = append(v.diffs, d.In(path)...)
@@ -123,7 +126,7 @@ func addCell(d *perf.Differences, where string, c *trade.CellError) {
 const shownRows = 20
 
 // csv holds the rows of the CSV against each other and against the perf JSON.
-func (v *tradesVerifier) csv(path string) {
+func (v *verifier) csv(path string) {
 	costs, known := v.costs()
 	v.in(path, func(d *perf.Differences) {
 		wrong := 0
@@ -166,7 +169,7 @@ func (v *tradesVerifier) csv(path string) {
 
 // costs are those of the run's policy, nil if it has none, as far as its perf
 // JSON tells: the values of a command's policy are the gate alone.
-func (v *tradesVerifier) costs() (costs *policy.Costs, known bool) {
+func (v *verifier) costs() (costs *policy.Costs, known bool) {
 	r := v.f.Report
 	if len(r.PolicyValues) == 0 || r.Env.Engine == footer.EngineExec {
 		return nil, false
@@ -176,7 +179,7 @@ func (v *tradesVerifier) costs() (costs *policy.Costs, known bool) {
 }
 
 // net holds the total after costs against the rows.
-func (v *tradesVerifier) net(path string) {
+func (v *verifier) net(path string) {
 	got, want := v.f.Report.Selection.NetPnlBps, v.found.NetPnlBps
 	switch {
 	case got == nil && (want == nil || v.f.Report.Selection.Trades.WithoutRows > 0):
@@ -199,7 +202,7 @@ func moreRows(d *perf.Differences, wrong int) {
 
 // chunks holds the perf JSON's counts against the rows: those of each chunk
 // whose rows are in the file, and the totals.
-func (v *tradesVerifier) chunks() {
+func (v *verifier) chunks() {
 	var rows, withoutRows int64
 	sum, without := 0.0, 0.0
 	at, first := 0, int64(0)
@@ -240,14 +243,30 @@ func (v *tradesVerifier) chunks() {
 	}
 }
 
-// own holds the rows of a command's own trades against f.
-func (v *tradesVerifier) own(path string, b []byte) {
-	rows, err := parseOwn(b)
+// files are those of the run, wherever it wrote them.
+func (v *verifier) files() Files { return Files{RunID: v.f.Report.RunID} }
+
+// command holds the rows b of a command's own trades against f, and the files
+// beside the one at path against them.
+func (v *verifier) command(path string, b []byte) error {
+	rows, err := parseTable(b)
 	if err != nil {
 		v.in(path, func(d *perf.Differences) { addError(d, err) })
-		return
+		return nil
 	}
 	v.found.Rows = rows.n
+	v.commandRows(path)
+	t, err := readTrades(bytes.NewReader(b))
+	if err != nil {
+		v.in(path, func(d *perf.Differences) { addError(d, err) })
+		return nil
+	}
+	return v.others(filepath.Dir(path), v.files().figures(t.Measure(), t.Attribute(footersOf(v.f.Chunks))))
+}
+
+// commandRows holds the number of rows of a command's own trades against f,
+// where every chunk is done and has counted its own.
+func (v *verifier) commandRows(path string) {
 	for _, c := range v.f.Chunks {
 		if c.Line.IsZero() {
 			continue
@@ -257,9 +276,9 @@ func (v *tradesVerifier) own(path string, b []byte) {
 		}
 	}
 	total, without := v.f.Totals.TotalTrades, v.f.Report.Selection.Trades.WithoutRows
-	if want := total - without; rows.n != want {
+	if want := total - without; v.found.Rows != want {
 		v.in(path, func(d *perf.Differences) {
-			d.Add("rows", rows.n, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, total, without))
+			d.Add("rows", v.found.Rows, fmt.Sprintf("%d: total_trades %d less trades.without_rows %d", want, total, without))
 		})
 	}
 }

@@ -14,8 +14,12 @@ import (
 	"gx1replay/test/virtual"
 )
 
-// selecting is a function of a watchdog that selects trades.
-type selecting = func(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
+// selecting is a selector of trades that a test makes.
+type selecting func(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error)
+
+func (s selecting) Select(ctx context.Context, r perf.Report, chunks []perf.Chunk) (perf.Selection, error) {
+	return s(ctx, r, chunks)
+}
 
 // choice is a selection that knows every chunk.
 func choice(chunks []perf.Chunk) perf.Selection {
@@ -35,7 +39,7 @@ func watched(t *testing.T, now func() []perf.Chunk, choose selecting, signals ch
 	w := export.NewWatchdog(export.WatchdogConfig{
 		Exporter: opened(t, tg, export.Config{}), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
 		Snapshot: func() (perf.Report, []perf.Chunk) { chunks := now(); return aReport(len(chunks)), chunks },
-		Select:   choose,
+		Selector: choose,
 	})
 	done := make(chan export.Outcome)
 	go func() { done <- w.Run() }()
@@ -138,7 +142,7 @@ func TestLongSelection(t *testing.T) {
 			w := export.NewWatchdog(export.WatchdogConfig{
 				Exporter: opened(t, tg, export.Config{}), Drain: 8 * time.Second, Signals: signals, Logger: quiet(),
 				Snapshot: func() (perf.Report, []perf.Chunk) { return aReport(2), chunks },
-				Select:   blocked,
+				Selector: selecting(blocked),
 			})
 			done := make(chan export.Outcome)
 			began := time.Now()

@@ -1,4 +1,4 @@
-package export_test
+package selection_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gx1replay/internal/export"
+	"gx1replay/internal/selection"
 )
 
 // Columns of a command's own trades are matched by name. A table without rows
@@ -34,7 +34,7 @@ func TestOwnTradesByColumns(t *testing.T) {
 	} {
 		w := ownTrades(t, c.texts...)
 		sel := w.selected(w.selector())
-		b, err := os.ReadFile(w.target.TradesCSV())
+		b, err := os.ReadFile(w.files().TradesCSV())
 		if c.want == "" {
 			if !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s: %s, %v (want no file)", name, b, err)
@@ -46,11 +46,11 @@ func TestOwnTradesByColumns(t *testing.T) {
 			continue
 		}
 		w.report.Selection = sel
-		e := opened(t, w.target, export.Config{})
+		e := opened(t, w.target)
 		if _, err := e.ExportFinal(t.Context(), w.report, w.chunks); err != nil {
 			t.Fatal(err)
 		}
-		found, err := export.VerifyTrades(w.target.Perf(), read(t, w.target.Perf()))
+		found, err := selection.Verify(w.target.Perf(), read(t, w.target.Perf()))
 		rows := 0
 		for _, text := range c.texts {
 			rows += max(0, strings.Count(text, "\n")-1)
@@ -89,7 +89,7 @@ func TestOwnTradesAgainstSlowJoin(t *testing.T) {
 		want := slowJoin(texts)
 		w := ownTrades(t, texts...)
 		w.selected(w.selector())
-		if b, err := os.ReadFile(w.target.TradesCSV()); err != nil || string(b) != want {
+		if b, err := os.ReadFile(w.files().TradesCSV()); err != nil || string(b) != want {
 			t.Fatalf("%q: %v\n%s\nwant\n%s", texts, err, b, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package export_test
+package selection_test
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func TestSelectChargesTheSameForAnyCut(t *testing.T) {
 		if got.NetPnlBps == nil || *got.NetPnlBps != *want.NetPnlBps || got.Trades.SHA256 != want.Trades.SHA256 {
 			t.Errorf("%d chunks: net %v, %+v (want %v, %+v)", n, got.NetPnlBps, got.Trades, *want.NetPnlBps, want.Trades)
 		}
-		if !bytes.Equal(w.file(w.target.Metrics()), one.file(one.target.Metrics())) {
+		if !bytes.Equal(w.file(w.files().Metrics()), one.file(one.files().Metrics())) {
 			t.Errorf("%d chunks: other metrics", n)
 		}
 	}

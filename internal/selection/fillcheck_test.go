@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"context"
@@ -11,6 +11,19 @@ import (
 	"gx1replay/internal/trade"
 )
 
+// someBars are bars in memory.
+type someBars []bars.Bar
+
+func (s someBars) Bars(_ context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+	return func(yield func(bars.Bar, error) bool) {
+		for _, b := range s[r.First:r.End] {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
 // lostBars are bars that cannot be read.
 type lostBars struct{}
 
@@ -20,7 +33,7 @@ func (lostBars) Bars(context.Context, run.BarRange) iter.Seq2[bars.Bar, error] {
 
 // Prices that no bar can give are counted, those of either side of it are not.
 func TestFillsOutsideTheirBars(t *testing.T) {
-	list := MemoryBars{
+	list := someBars{
 		{TimeNS: 0, BidOpen: 100, BidHigh: 102, BidLow: 99, BidClose: 101, AskOpen: 100.1, AskHigh: 102.1, AskLow: 99.1, AskClose: 101.1},
 		{TimeNS: 300e9, BidOpen: 101, BidHigh: 104, BidLow: 100, BidClose: 103, AskOpen: 101.1, AskHigh: 104.1, AskLow: 100.1, AskClose: 103.1},
 	}

@@ -1,4 +1,4 @@
-package export_test
+package selection_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 	"gx1replay/internal/trade"
 )
 
@@ -41,7 +42,7 @@ func (w *traded) asExec(emits string, change func(i int, f *footer.Footer)) {
 		if w.chunks[i].Line, err = perf.EncodeChunk(f); err != nil {
 			w.t.Fatal(err)
 		}
-		putFooter(w.t, w.target.WorkDir(), f)
+		putFooter(w.t, w.attempt(i), f)
 	}
 }
 
@@ -63,11 +64,11 @@ func TestSelectOfACommand(t *testing.T) {
 		if got.Scope != perf.ScopeRun || !got.Exact || !got.Settled() || got.Trades != builtin.Trades {
 			t.Errorf("%s: scope %s, exact %v, %+v (want %+v)", emits, got.Scope, got.Exact, got.Trades, builtin.Trades)
 		}
-		backedUp(t, w.target, &known{r: w.report, chunks: w.chunks})
+		backedUp(t, w.target, w.report, w.chunks)
 		if err := export.KeepPolicy(w.target, w.report.Policy, w.policy.Content); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Remove(w.target.TradesCSV()); err != nil {
+		if err := os.Remove(w.files().TradesCSV()); err != nil {
 			t.Fatal(err)
 		}
 		res, err := export.Recover(t.Context(), export.RecoverConfig{
@@ -80,7 +81,7 @@ func TestSelectOfACommand(t *testing.T) {
 		if sel := f.Report.Selection; sel.Trades != builtin.Trades || !sel.Exact || f.Report.Command.Emits != emits {
 			t.Errorf("%s, recovered: %+v, command %+v", emits, sel.Trades, f.Report.Command)
 		}
-		if _, err := export.VerifyTrades(res.Path, f); err != nil {
+		if _, err := selection.Verify(res.Path, f); err != nil {
 			t.Errorf("%s: %v", emits, err)
 		}
 	}
@@ -100,7 +101,7 @@ func TestSignalsThatACommandLeavesOpen(t *testing.T) {
 		t.Errorf("scope %s, exact %v, settled %v, %d open", sel.Scope, sel.Exact, sel.Settled(), open)
 	}
 	w.report.Selection = sel
-	e := opened(t, w.target, export.Config{})
+	e := opened(t, w.target)
 	res, err := e.ExportFinal(t.Context(), w.report, w.chunks)
 	if err != nil || !res.Settled {
 		t.Fatalf("%+v, %v", res, err)
@@ -177,19 +178,19 @@ func TestOwnTrades(t *testing.T) {
 	sel := w.selected(w.selector())
 	const want = head + "1,2.5,a\n2,-0.50,\"b, c\"\n3,x,\n4,1,d\n"
 	sum := sha256.Sum256([]byte(want))
-	if got := string(w.file(w.target.TradesCSV())); got != want {
+	if got := string(w.file(w.files().TradesCSV())); got != want {
 		t.Errorf("the file is\n%s\nwant\n%s", got, want)
 	}
 	if sel.Scope != perf.ScopeCommand || sel.Exact || !sel.Settled() || sel.Trades != (perf.TradesFile{File: "r1/trades_r1.csv", SHA256: hex.EncodeToString(sum[:])}) {
 		t.Errorf("%+v", sel)
 	}
-	for _, path := range []string{w.target.TradesParquet(), w.target.Curve()} {
+	for _, path := range []string{w.files().TradesParquet(), w.files().Curve()} {
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is there: %v", filepath.Base(path), err)
 		}
 	}
 	w.report.Selection = sel
-	e := opened(t, w.target, export.Config{})
+	e := opened(t, w.target)
 	if res, err := e.ExportFinal(t.Context(), w.report, w.chunks); err != nil || !res.Settled {
 		t.Fatalf("%+v, %v", res, err)
 	}
@@ -198,7 +199,7 @@ func TestOwnTrades(t *testing.T) {
 		t.Errorf("%+v, %+v", f.Totals, f.Report.Selection.Trades)
 	}
 	// The last chunk counts 0 of its 1 row: four rows are not three trades.
-	if _, err := export.VerifyTrades(w.target.Perf(), f); !errors.Is(err, export.ErrTrades) || !strings.Contains(err.Error(), "rows is 4") {
+	if _, err := selection.Verify(w.target.Perf(), f); !errors.Is(err, selection.ErrVerify) || !strings.Contains(err.Error(), "rows is 4") {
 		t.Errorf("verify: %v", err)
 	}
 }
@@ -226,15 +227,15 @@ func TestVerifyOwnTrades(t *testing.T) {
 			c.change(w)
 		}
 		w.report.Selection = w.selected(w.selector())
-		e := opened(t, w.target, export.Config{})
+		e := opened(t, w.target)
 		if _, err := e.ExportFinal(t.Context(), w.report, w.chunks); err != nil {
 			t.Fatal(err)
 		}
 		if c.spoil != nil {
-			write(t, w.target.TradesCSV(), []byte(c.spoil(string(w.file(w.target.TradesCSV())))))
+			write(t, w.files().TradesCSV(), []byte(c.spoil(string(w.file(w.files().TradesCSV())))))
 		}
-		found, err := export.VerifyTrades(w.target.Perf(), read(t, w.target.Perf()))
-		if c.want == "" && (err != nil || found.File != w.target.TradesCSV()) || c.want != "" && (!errors.Is(err, export.ErrTrades) || !strings.Contains(err.Error(), c.want)) {
+		found, err := selection.Verify(w.target.Perf(), read(t, w.target.Perf()))
+		if c.want == "" && (err != nil || found.File != w.files().TradesCSV()) || c.want != "" && (!errors.Is(err, selection.ErrVerify) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %+v, %v (want %q)", name, found, err, c.want)
 		}
 	}
@@ -278,7 +279,7 @@ func TestOwnTradesThatAreLeftOut(t *testing.T) {
 		c.spoil(w)
 		sel := w.selected(w.selector())
 		var ids []string
-		for _, line := range strings.Split(strings.TrimSpace(string(w.file(w.target.TradesCSV()))), "\n")[1:] {
+		for _, line := range strings.Split(strings.TrimSpace(string(w.file(w.files().TradesCSV()))), "\n")[1:] {
 			id, _, _ := strings.Cut(line, ",")
 			ids = append(ids, id)
 		}
@@ -286,7 +287,7 @@ func TestOwnTradesThatAreLeftOut(t *testing.T) {
 			t.Errorf("%s: rows %s, %d without, settled %v (want %s, %d, %v)", name, got, sel.Trades.WithoutRows, sel.Settled(), c.ids, c.without, c.settled)
 		}
 		w.report.Selection = sel
-		e := opened(t, w.target, export.Config{})
+		e := opened(t, w.target)
 		if _, err := e.ExportFinal(t.Context(), w.report, w.chunks); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -302,7 +303,7 @@ func TestNoOwnTrades(t *testing.T) {
 	if sel.Scope != perf.ScopeCommand || sel.Trades != (perf.TradesFile{}) || !sel.Settled() {
 		t.Errorf("%+v", sel)
 	}
-	if _, err := os.Stat(w.target.TradesCSV()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(w.files().TradesCSV()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file of no trades: %v", err)
 	}
 	if entries, err := os.ReadDir(w.target.RunDir()); err != nil || len(entries) > 0 {
@@ -324,11 +325,11 @@ func TestRecoverOwnTrades(t *testing.T) {
 	}
 	w := ownTrades(t, texts...)
 	want := w.selected(w.selector())
-	before := w.file(w.target.TradesCSV())
-	if err := os.Remove(w.target.TradesCSV()); err != nil {
+	before := w.file(w.files().TradesCSV())
+	if err := os.Remove(w.files().TradesCSV()); err != nil {
 		t.Fatal(err)
 	}
-	backedUp(t, w.target, &known{r: w.report, chunks: w.chunks})
+	backedUp(t, w.target, w.report, w.chunks)
 	cfg := export.RecoverConfig{Target: w.target, Dirs: []string{w.target.WorkDir()}, Logger: quiet(), Output: filepath.Join(t.TempDir(), "o.json")}
 	if _, err := export.Recover(t.Context(), cfg); err != nil {
 		t.Fatal(err)
@@ -342,10 +343,10 @@ func TestRecoverOwnTrades(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := read(t, res.Path)
-	if f.Report.Selection.Trades != want.Trades || !slices.Equal(w.file(w.target.TradesCSV()), before) {
+	if f.Report.Selection.Trades != want.Trades || !slices.Equal(w.file(w.files().TradesCSV()), before) {
 		t.Errorf("%+v (want %+v)", f.Report.Selection.Trades, want.Trades)
 	}
-	if _, err := export.VerifyTrades(res.Path, f); err != nil {
+	if _, err := selection.Verify(res.Path, f); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"bytes"
@@ -16,20 +16,11 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// others holds what lies beside the CSV in dir against its rows: the parquet,
-// the metrics and the attribution.
-func (v *tradesVerifier) others(dir string) error {
-	id := string(v.f.Report.RunID)
-	for _, o := range []struct {
-		name   string
-		verify func(path string) error
-	}{
-		{"trades_" + id + ".parquet", v.parquet},
-		{"metrics_" + id + ".json", v.metrics},
-		{"attribution_" + id + ".json", v.attribution},
-	} {
-		path := filepath.Join(dir, o.name)
-		err := o.verify(path)
+// others holds the files of list that lie in dir, as far as they are there.
+func (v *verifier) others(dir string, list []file) error {
+	for _, f := range list {
+		path := filepath.Join(dir, filepath.Base(f.path))
+		err := f.verify(v, path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -42,7 +33,7 @@ func (v *tradesVerifier) others(dir string) error {
 }
 
 // parquet holds the rows of the parquet file against those of the CSV.
-func (v *tradesVerifier) parquet(path string) error {
+func (v *verifier) parquet(path string) error {
 	f, info, err := safefile.Open(path)
 	if err != nil {
 		return err
@@ -74,14 +65,9 @@ func (v *tradesVerifier) parquet(path string) error {
 	return nil
 }
 
-// metrics computes the run's metrics from the rows.
-func (v *tradesVerifier) metrics(path string) error {
-	return v.figures(path, trade.MeasureRows(v.rows))
-}
-
 // attribution computes where bars and signals went from footers and rows. What
 // was dropped is the selection's word.
-func (v *tradesVerifier) attribution(path string) error {
+func (v *verifier) attribution() trade.Attribution {
 	a := trade.NewAttribution()
 	for i, c := range v.f.Chunks {
 		if c.Line.IsZero() {
@@ -89,22 +75,21 @@ func (v *tradesVerifier) attribution(path string) error {
 		}
 		f, t := c.Line.Footer(), v.f.ChunkTrades(i)
 		a.Count(f)
-		if !t.Known {
-			continue
+		if t.Known {
+			a.Add(trade.Attribution{NSignals: f.NSignals, TradesOpen: t.Open, DropReasons: t.DropReasons})
 		}
-		a.Add(trade.Attribution{NSignals: f.NSignals, TradesOpen: t.Open, DropReasons: t.DropReasons})
 	}
 	a.NTrades = v.found.Rows
 	for i := range v.rows {
 		a.ExitReasons[v.rows[i].ExitReason]++
 	}
-	return v.figures(path, a)
+	return a
 }
 
-// figures holds the numbers of a JSON file against those of want. What want has
+// numbers holds the numbers of a JSON file against those of want. What want has
 // not is 0 in the file, as a market session without trades is, or of a later
 // version.
-func (v *tradesVerifier) figures(path string, want any) error {
+func (v *verifier) numbers(path string, want any) error {
 	b, err := safefile.Read(path, maxVerified)
 	if err != nil {
 		return err

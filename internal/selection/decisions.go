@@ -1,4 +1,4 @@
-package export
+package selection
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"time"
 
 	"gx1replay/internal/footer"
@@ -14,9 +13,6 @@ import (
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
-
-// Decisions is the path of what became of each bar, if the run keeps that.
-func (t Target) Decisions() string { return t.readers("decisions_", ".parquet") }
 
 // reasonUnknown stands where a signal's chunk has lost its signals, so that the
 // selection over the run did not see it.
@@ -27,11 +23,6 @@ const reasonUnknown = "signals_lost"
 // them.
 const decisionsShare = 2
 
-// listsDecisions says whether the attempt that speaks for c has left decisions.
-func listsDecisions(c perf.Chunk) bool {
-	return slices.ContainsFunc(c.Line.Footer().Artifacts, func(a footer.Artifact) bool { return a.Name == trade.DecisionsName })
-}
-
 // tryDecisions writes the decisions of the run. What keeps it from that is
 // logged: nothing else depends on them.
 func (p *pass) tryDecisions(ctx context.Context) {
@@ -40,19 +31,13 @@ func (p *pass) tryDecisions(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/decisionsShare)
 		defer cancel()
 	}
-	if err := p.writeDecisions(ctx); err != nil {
-		p.Logger.Warn("the decisions of the run are not written", "path", p.Target.Decisions(), "error", err)
+	err := errNoBars
+	if p.Bars != nil {
+		err = p.Selector.writeFiles(ctx, file{path: p.Files.Decisions(), write: func(w io.Writer) error { return trade.WriteDecisions(w, p.rows(ctx)) }})
 	}
-}
-
-// writeDecisions writes the file of decisions, aside, synced and renamed.
-func (p *pass) writeDecisions(ctx context.Context) error {
-	if p.Bars == nil {
-		return errNoBars
+	if err != nil {
+		p.Logger.Warn("the decisions of the run are not written", "path", p.Files.Decisions(), "error", err)
 	}
-	return p.Config.writeAll(ctx, p.Target, writtenFile{p.Target.Decisions(), func(w io.Writer) error {
-		return trade.WriteDecisions(w, p.rows(ctx))
-	}})
 }
 
 // rows yields a row for each bar whose chunk has decisions, in order. Chunks
@@ -126,7 +111,7 @@ func (p *pass) readDecisions(ctx context.Context, c perf.Chunk) (trade.Decisions
 	if f.BarsProcessed == 0 {
 		return trade.Decisions{}, nil
 	}
-	return readKept(ctx, p.Kept, f, trade.DecisionsName, func(a footer.Artifact, parts [][]byte) (trade.Decisions, error) {
+	return find(ctx, p.artifacts, c, trade.DecisionsName, func(a footer.Artifact, parts [][]byte) (trade.Decisions, error) {
 		d, err := trade.DecodeDecisions(a, parts)
 		if err == nil {
 			err = d.Check(f)

@@ -1,4 +1,4 @@
-package export_test
+package selection_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 	"gx1replay/internal/trade"
 )
 
@@ -67,7 +68,7 @@ func newRun(t *testing.T, n int, replayed func(r run.BarRange) int64, doc string
 		t.Fatal(err)
 	}
 	content := sha256.Sum256(p.Content)
-	r := aReport(n)
+	r := aReport()
 	r.Data = run.Data{SHA256: bars.Digest(set.Bars), Bars: tradedBars, Source: set.Source, BarLength: bars.BarLength(set.Bars)}
 	r.Policy = run.Policy{SHA256: p.SHA256, Name: p.Name, Content: hex.EncodeToString(content[:])}
 	r.Env.Engine = footer.EngineBuiltin
@@ -122,7 +123,7 @@ func (w *traded) chunk(i int, r run.BarRange, replayed func(run.BarRange) int64)
 		if w.decide {
 			leave(trade.EncodeDecisions(trade.DecisionsName, &res.Decisions))
 		}
-		putFooter(w.t, w.target.WorkDir(), f)
+		putFooter(w.t, w.attempt(i), f)
 		if c.Line, err = perf.EncodeChunk(f); err != nil {
 			w.t.Fatal(err)
 		}
@@ -134,14 +135,17 @@ func (w *traded) attempt(i int) string {
 	return filepath.Join(w.target.WorkDir(), string(w.target.RunID), "chunk_"+strconv.Itoa(i), "attempt_1")
 }
 
-func (w *traded) selector() *export.Selector {
-	return &export.Selector{
-		Target: w.target, Policy: w.policy, Bars: export.MemoryBars(w.list), Logger: quiet(),
-		Kept: []export.Signals{export.AttemptFiles{Roots: []string{w.target.WorkDir()}}},
+func (w *traded) selector() *selection.Selector {
+	return &selection.Selector{
+		Files: w.files(), Policy: func() (policy.Policy, error) { return w.policy, nil }, Bars: export.MemoryBars(w.list), Logger: quiet(),
+		Replace:   export.Config{}.Replacer(w.target.RunID),
+		Artifacts: []selection.ArtifactReader{export.AttemptFiles{Roots: []string{w.target.WorkDir()}}},
 	}
 }
 
-func (w *traded) selected(s *export.Selector) perf.Selection {
+func (w *traded) files() selection.Files { return w.target.TradeFiles() }
+
+func (w *traded) selected(s *selection.Selector) perf.Selection {
 	w.t.Helper()
 	sel, err := s.Select(w.t.Context(), w.report, w.chunks)
 	if err != nil {

@@ -26,7 +26,7 @@ const (
 // patience after a stop. A stop, the time-box or a signal meanwhile shortens the
 // selection of a run that ended by itself. A second signal ends it.
 func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
-	if s.cfg.Select == nil {
+	if s.cfg.Selector == nil {
 		return
 	}
 	limit := selectPatience
@@ -111,7 +111,7 @@ func (s *watch) startSelecting(ctx context.Context, lifeErr error) <-chan perf.S
 			done <- sel
 		}()
 		if chunks, err = s.cfg.Exporter.Merged(r, chunks); err == nil {
-			sel, err = s.cfg.Select(ctx, r, chunks)
+			sel, err = s.cfg.Selector.Select(ctx, r, chunks)
 		}
 	}()
 	return done

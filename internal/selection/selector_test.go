@@ -1,4 +1,4 @@
-package export_test
+package selection_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 	"gx1replay/internal/trade"
 )
 
@@ -54,9 +55,9 @@ func TestSelectIsTheSameForAnyCut(t *testing.T) {
 		if n == 60 && local == closed {
 			t.Error("the chunks' own counts are the run's: no trade was open across a border")
 		}
-		for _, path := range []func(export.Target) string{export.Target.TradesCSV, export.Target.TradesParquet, export.Target.Metrics, export.Target.Attribution, export.Target.Curve} {
-			if !bytes.Equal(w.file(path(w.target)), one.file(path(one.target))) {
-				t.Errorf("%d chunks: %s differs", n, filepath.Base(path(w.target)))
+		for _, path := range []func(selection.Files) string{selection.Files.TradesCSV, selection.Files.TradesParquet, selection.Files.Metrics, selection.Files.Attribution, selection.Files.Curve} {
+			if !bytes.Equal(w.file(path(w.files())), one.file(path(one.files()))) {
+				t.Errorf("%d chunks: %s differs", n, filepath.Base(path(w.files())))
 			}
 		}
 	}
@@ -66,21 +67,21 @@ func TestSelectIsTheSameForAnyCut(t *testing.T) {
 func TestVerifyTrades(t *testing.T) {
 	w := newTraded(t, 4, whole)
 	w.report.Selection = w.selected(w.selector())
-	e := opened(t, w.target, export.Config{})
+	e := opened(t, w.target)
 	if _, err := e.ExportFinal(t.Context(), w.report, w.chunks); err != nil {
 		t.Fatal(err)
 	}
 	f := read(t, w.target.Perf())
-	if found, err := export.VerifyTrades(w.target.Perf(), f); err != nil || found.File != w.target.TradesCSV() || len(found.Others) != 3 {
+	if found, err := selection.Verify(w.target.Perf(), f); err != nil || found.File != w.files().TradesCSV() || len(found.Others) != 3 {
 		t.Fatalf("%+v: %v", found, err)
 	}
 	if err := e.WriteCopy(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := export.VerifyTrades(w.target.Copy(), f); err != nil {
+	if _, err := selection.Verify(w.target.Copy(), f); err != nil {
 		t.Errorf("beside the copy: %v", err)
 	}
-	b := w.file(w.target.TradesCSV())
+	b := w.file(w.files().TradesCSV())
 	sum := func(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
 	lines := bytes.SplitAfter(b, []byte("\n"))
 	for name, change := range map[string]struct {
@@ -94,18 +95,18 @@ func TestVerifyTrades(t *testing.T) {
 		"no header":      {lines[1], true, "line 1"},
 		"a torn row":     {append(bytes.Clone(b), "T1,x"...), true, "line "},
 	} {
-		write(t, w.target.TradesCSV(), change.b)
+		write(t, w.files().TradesCSV(), change.b)
 		g := f
 		if change.listed {
 			g.Report.Selection.Trades.SHA256 = sum(change.b)
 		}
-		if _, err := export.VerifyTrades(w.target.Perf(), g); !errors.Is(err, export.ErrTrades) || !strings.Contains(err.Error(), change.wantErr) {
+		if _, err := selection.Verify(w.target.Perf(), g); !errors.Is(err, selection.ErrVerify) || !strings.Contains(err.Error(), change.wantErr) {
 			t.Errorf("%s: %v (want an ErrTrades about %s)", name, err, change.wantErr)
 		}
 	}
 	g := f
 	g.Report.Selection.Trades.File = "../../secret"
-	if _, err := export.VerifyTrades(w.target.Perf(), g); !errors.Is(err, export.ErrTrades) {
+	if _, err := selection.Verify(w.target.Perf(), g); !errors.Is(err, selection.ErrVerify) {
 		t.Errorf("a path out of the directory: %v", err)
 	}
 }
@@ -113,7 +114,7 @@ func TestVerifyTrades(t *testing.T) {
 // keeper is a place of signals that a test makes.
 type keeper func(f footer.Footer, at int) ([][]byte, error)
 
-func (k keeper) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
+func (k keeper) ReadArtifact(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
 	return k(f, at)
 }
 
@@ -121,28 +122,28 @@ func (k keeper) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, e
 // counts, and is said.
 func TestSignalsThatCannotBeHad(t *testing.T) {
 	const chunks, bad = 6, 2
-	for name, spoil := range map[string]func(w *traded) *export.Selector{
-		"no file": func(w *traded) *export.Selector {
+	for name, spoil := range map[string]func(w *traded) *selection.Selector{
+		"no file": func(w *traded) *selection.Selector {
 			if err := os.Remove(filepath.Join(w.attempt(bad), trade.ArtifactName)); err != nil {
 				t.Fatal(err)
 			}
 			return w.selector()
 		},
-		"a bit changed": func(w *traded) *export.Selector {
+		"a bit changed": func(w *traded) *selection.Selector {
 			path := filepath.Join(w.attempt(bad), trade.ArtifactName)
 			b := w.file(path)
 			b[len(b)/2] ^= 1
 			write(w.t, path, b)
 			return w.selector()
 		},
-		"a link": func(w *traded) *export.Selector {
+		"a link": func(w *traded) *selection.Selector {
 			path := filepath.Join(w.attempt(bad), trade.ArtifactName)
 			if err := errors.Join(os.Rename(path, path+"2"), os.Symlink(path+"2", path)); err != nil {
 				t.Fatal(err)
 			}
 			return w.selector()
 		},
-		"fewer than counted": func(w *traded) *export.Selector {
+		"fewer than counted": func(w *traded) *selection.Selector {
 			f := w.chunks[bad].Line.Footer()
 			f.NSignals++
 			var err error
@@ -151,7 +152,7 @@ func TestSignalsThatCannotBeHad(t *testing.T) {
 			}
 			return w.selector()
 		},
-		"of another chunk": func(w *traded) *export.Selector {
+		"of another chunk": func(w *traded) *selection.Selector {
 			f, other := w.chunks[bad].Line.Footer(), w.chunks[bad+1].Line.Footer()
 			f.Artifacts, f.NSignals = other.Artifacts, other.NSignals
 			var err error
@@ -159,7 +160,7 @@ func TestSignalsThatCannotBeHad(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := w.selector()
-			s.Kept = append(s.Kept, keeper(func(footer.Footer, int) ([][]byte, error) {
+			s.Artifacts = append(s.Artifacts, keeper(func(footer.Footer, int) ([][]byte, error) {
 				return [][]byte{w.file(filepath.Join(w.attempt(bad+1), trade.ArtifactName))}, nil
 			}))
 			return s
@@ -180,7 +181,7 @@ func TestSignalsThatCannotBeHad(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if _, err := export.VerifyTrades(w.target.Perf(), f); err != nil {
+		if _, err := selection.Verify(w.target.Perf(), f); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -191,7 +192,7 @@ func TestSignalsFromASecondPlace(t *testing.T) {
 	w := newTraded(t, 3, whole)
 	want := w.selected(w.selector())
 	s := w.selector()
-	s.Kept = append([]export.Signals{keeper(func(footer.Footer, int) ([][]byte, error) { return [][]byte{[]byte("garbage")}, nil })}, s.Kept...)
+	s.Artifacts = append([]selection.ArtifactReader{keeper(func(footer.Footer, int) ([][]byte, error) { return [][]byte{[]byte("garbage")}, nil })}, s.Artifacts...)
 	if got := w.selected(s); got.Trades != want.Trades || !got.Exact {
 		t.Errorf("%+v (want %+v)", got.Trades, want.Trades)
 	}
@@ -207,7 +208,7 @@ func (failing) Bars(context.Context, run.BarRange) iter.Seq2[bars.Bar, error] {
 // Without bars what workers left open stays open, and the selection says that
 // it is not exact.
 func TestSelectWithoutBars(t *testing.T) {
-	for _, from := range []export.Bars{nil, failing{}} {
+	for _, from := range []selection.Bars{nil, failing{}} {
 		w := newTraded(t, 7, whole)
 		s := w.selector()
 		s.Bars = from
@@ -238,7 +239,7 @@ func TestSelectOfAStoppedRun(t *testing.T) {
 	if sel.Scope != perf.ScopeStretches || !sel.Exact || sel.Chunks[1].Open != 1 || sel.Chunks[4].Closed == 0 {
 		t.Errorf("scope %s, exact %v, chunks %+v (want one open in chunk 1, and trades behind it)", sel.Scope, sel.Exact, sel.Chunks)
 	}
-	text := string(w.file(w.target.Summary()))
+	text := string(w.file(w.files().Summary()))
 	if !strings.Contains(text, "Not the whole data") {
 		t.Errorf("the summary does not say that bars are missing:\n%s", text)
 	}
@@ -256,8 +257,8 @@ func TestSelectWithoutSignals(t *testing.T) {
 		}
 	}
 	sel := w.selected(w.selector())
-	if !sel.Exact || sel.Scope != perf.ScopeRun || bytes.Count(w.file(w.target.TradesCSV()), []byte("\n")) != 1 {
-		t.Errorf("%+v, %s", sel, w.file(w.target.TradesCSV()))
+	if !sel.Exact || sel.Scope != perf.ScopeRun || bytes.Count(w.file(w.files().TradesCSV()), []byte("\n")) != 1 {
+		t.Errorf("%+v, %s", sel, w.file(w.files().TradesCSV()))
 	}
 }
 
@@ -275,14 +276,14 @@ func TestSelectHeedsCtx(t *testing.T) {
 	w := newTraded(t, 40, whole)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	s := w.selector()
-	s.Kept = []export.Signals{keeper(func(footer.Footer, int) ([][]byte, error) {
+	s.Artifacts = []selection.ArtifactReader{keeper(func(footer.Footer, int) ([][]byte, error) {
 		cancel(errTest)
 		return nil, errTest
 	})}
 	if sel, err := s.Select(ctx, w.report, w.chunks); !errors.Is(err, errTest) || sel.Scope != "" {
 		t.Errorf("%+v, %v", sel, err)
 	}
-	if _, err := os.Stat(w.target.TradesCSV()); err == nil {
+	if _, err := os.Stat(w.files().TradesCSV()); err == nil {
 		t.Error("it wrote trades")
 	}
 }
@@ -352,13 +353,13 @@ func TestInvariant2_CompleteStaysButForItsTrades(t *testing.T) {
 func TestRecoverSelects(t *testing.T) {
 	w := newTraded(t, 7, whole)
 	want := w.selected(w.selector())
-	k := &known{r: w.report, chunks: append([]perf.Chunk(nil), w.chunks...)}
-	for i := range k.chunks { // the backup is older than the last footers
+	older := append([]perf.Chunk(nil), w.chunks...)
+	for i := range older { // the backup is older than the last footers
 		if i%2 == 0 {
-			k.chunks[i].Line, k.chunks[i].Status = perf.Encoded{}, footer.StatusMissing
+			older[i].Line, older[i].Status = perf.Encoded{}, footer.StatusMissing
 		}
 	}
-	backedUp(t, w.target, k)
+	backedUp(t, w.target, w.report, older)
 	lock := locked(t, w.target)
 	recover := func() perf.File {
 		res, err := export.Recover(t.Context(), export.RecoverConfig{
@@ -384,7 +385,7 @@ func TestRecoverSelects(t *testing.T) {
 	if sel := f.Report.Selection; sel.Scope != perf.ScopeRun || !sel.Exact || sel.Trades != want.Trades {
 		t.Fatalf("selection %s, exact %v, %+v (want %+v)", sel.Scope, sel.Exact, sel.Trades, want.Trades)
 	}
-	if _, err := export.VerifyTrades(w.target.Perf(), f); err != nil {
+	if _, err := selection.Verify(w.target.Perf(), f); err != nil {
 		t.Error(err)
 	}
 	values, err := w.policy.Values(false)
