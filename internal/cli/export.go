@@ -34,7 +34,7 @@ type exportFlags struct {
 func (p Program) exportCommand() *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
-		Use:   "export RUN_ID",
+		Use:   "export RUN",
 		Short: "Write a run's perf JSON from what its bus or its files hold",
 		Long: `export writes the perf JSON of a run whose coordinator is gone, with
 export_mode recovered, from what the bus holds, the footer backup, and the
@@ -46,7 +46,7 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
 		Example: `  coordinator export pilot_on
   coordinator export pilot_on --output so_far.json
   coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			outliveReaders()
 			return p.export(cmd, args[0], f)
@@ -67,10 +67,12 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
 }
 
 func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	log := logTo(p.Stderr, slog.LevelWarn).With("run_id", id)
 	entry, alive, err := lookUp(id)
 	if err != nil {

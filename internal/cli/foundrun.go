@@ -27,10 +27,11 @@ type foundRun struct {
 	target layout.Run
 	m      run.Manifest
 	chunks []perf.Chunk
-	bus    *bus.Bus // nil: it is not up
-	from   string   // where this is from
-	path   string   // the file that it is from; empty: the bus
-	values []byte   // policy.values, if it is from a file that has them
+	bus    *bus.Bus    // nil: it is not up
+	from   string      // where this is from
+	path   string      // the file that it is from; empty: the bus
+	values []byte      // policy.values, if it is from a file that has them
+	totals perf.Totals // of a file; zero: count them
 	// perf is the path of the run's perf JSON; empty: the target's.
 	perf string
 	// elsewhere says where the perf JSON of a complete run is whose footers are
@@ -118,10 +119,10 @@ func readFiles(ctx context.Context, t layout.Run) (f perf.File, path string, err
 
 func (r *foundRun) fromFile(f perf.File) {
 	report := f.Report
-	r.chunks, r.values = f.Chunks, report.PolicyValues
+	r.chunks, r.values, r.totals = f.Chunks, report.PolicyValues, f.Totals
 	r.m = run.Manifest{
 		RunID: r.target.RunID, Incarnation: report.Incarnation, EngineVersion: report.EngineVersion, Data: report.Data, Policy: report.Policy, PregateEnabled: report.PregateEnabled,
-		Engine: report.Env.Engine, Command: report.Command, Models: report.Model.Digests,
+		Engine: report.Env.Engine, Sessions: report.Sessions, Command: report.Command, Models: report.Model.Digests,
 		Plan: run.Plan{Bars: report.Data.Bars, Chunks: len(f.Chunks), Order: run.OrderTime},
 	}
 }

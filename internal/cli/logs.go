@@ -48,7 +48,7 @@ type logsFlags struct {
 func (p Program) logsCommand() *cobra.Command {
 	var f logsFlags
 	cmd := &cobra.Command{
-		Use:   "logs RUN_ID [IDX]",
+		Use:   "logs RUN [IDX]",
 		Short: "Show what a run's commands have written",
 		Long: `logs lists the attempts of a run with --engine exec that have left logs, or,
 with the number of a chunk, shows what the command of its last attempt has
@@ -60,7 +60,7 @@ are shown as \u001b and the like, and secrets as [removed], unless --raw is give
   coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return &usageError{msg: fmt.Sprintf("logs takes RUN_ID and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
+				return &usageError{msg: fmt.Sprintf("logs takes RUN and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
 			}
 			return nil
 		},
@@ -106,10 +106,12 @@ type logSources struct {
 }
 
 func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
-	id, err := run.ParseID(args[0])
+	a, err := parseRunArg(args[0])
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	idx := -1
 	if len(args) == 2 {
 		if idx, err = chunkIdx(args[1]); err != nil {

@@ -34,7 +34,7 @@ func (p Program) statusCommand() *cobra.Command {
 	var asJSON, watch bool
 	var connect connectFlags
 	cmd := &cobra.Command{
-		Use:   "status [RUN_ID]",
+		Use:   "status [RUN]",
 		Short: "List the runs under way on this machine, and what killed ones have left; or those of a bus",
 		Example: `  coordinator status
   coordinator status --nats nats://10.0.0.1:4222 --nkey observer.nk
@@ -44,11 +44,11 @@ func (p Program) statusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var only run.ID
 			if len(args) == 1 {
-				id, err := run.ParseID(args[0])
+				a, err := parseRunArg(args[0])
 				if err != nil {
 					return err
 				}
-				only = id
+				only = a.id
 			}
 			look := func(ctx context.Context) ([]runStatus, error) { return p.runs(ctx, only) }
 			if connect.external() {
