@@ -34,7 +34,7 @@ func (p Program) chunkCommand() *cobra.Command {
 	var f chunkFlags
 	const hint = "coordinator chunk RUN_ID 3"
 	cmd := &cobra.Command{
-		Use:   "chunk RUN_ID IDX [flags] [-- CMD ARGS…]",
+		Use:   "chunk RUN IDX [flags] [-- CMD ARGS…]",
 		Short: "Replay one chunk of a run in the foreground",
 		Long: `chunk replays one chunk of a run with the same task, slice, policy and environment,
 in a new directory. The output of the command goes to this terminal. Nothing is
@@ -63,7 +63,7 @@ Exit codes:
 				n = dash
 			}
 			if n != 2 {
-				return &usageError{msg: fmt.Sprintf("chunk takes RUN_ID and the number of a chunk, got %d arguments (a command goes after --)", n), hint: hint}
+				return &usageError{msg: fmt.Sprintf("chunk takes RUN and the number of a chunk, got %d arguments (a command goes after --)", n), hint: hint}
 			}
 			return nil
 		},
@@ -103,10 +103,12 @@ type rerun struct {
 }
 
 func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, idText, idxText string, argv []string) error {
-	id, err := run.ParseID(idText)
+	a, err := parseRunArg(idText)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	idx, err := chunkIdx(idxText)
 	if err != nil {
 		return err

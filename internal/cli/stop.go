@@ -25,7 +25,7 @@ func (p Program) stopCommand() *cobra.Command {
 	var timeout time.Duration
 	var connect connectFlags
 	cmd := &cobra.Command{
-		Use:   "stop RUN_ID",
+		Use:   "stop RUN",
 		Short: "Stop a run; its coordinator exports what was replayed",
 		Long: `stop sends a stop over NATS and retries until it is stored. Then it returns; the
 coordinator of the run drains and exports. "nats pub gx1.stop.RUN_ID" does the
@@ -33,7 +33,7 @@ same without a retry. stop finds a run of this machine by its id. For other runs
 --nats or --context names the bus.`,
 		Example: `  coordinator stop pilot_on --reason "long enough"
   coordinator stop pilot_on --nats nats://10.0.0.1:4222 --nkey operator.nk`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator status"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.stop(cmd.Context(), args[0], reason, timeout, connect)
 		},
@@ -47,10 +47,11 @@ same without a retry. stop finds a run of this machine by its id. For other runs
 }
 
 func (p Program) stop(ctx context.Context, text, reason string, timeout time.Duration, connect connectFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
 	if len(reason) > run.MaxReasonLen {
 		return &usageError{msg: fmt.Sprintf("--reason has %d bytes (at most %d)", len(reason), run.MaxReasonLen)}
 	}
