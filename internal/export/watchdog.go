@@ -195,7 +195,7 @@ func (w *Watchdog) Run() Outcome {
 			}
 		case <-s.timeBox:
 			if s.stop.IsZero() {
-				begin(run.Stop{Source: run.SourceTimeout, Reason: fmt.Sprintf("the time limit of %v was reached", w.cfg.TimeBox), RequestedAt: time.Now()})
+				begin(run.Stop{Source: run.SourceTimeout, Reason: fmt.Sprintf("the time-box of %v is over", w.cfg.TimeBox), RequestedAt: time.Now()})
 			}
 		case stop := <-w.stops:
 			if s.stop.IsZero() {
