@@ -12,8 +12,8 @@ import (
 // requests for tasks may have one answer only. Each layout is measured alone, so
 // that a profile of it shows where its time goes:
 //
-//	go test -run '^$' -bench Take/apart -benchtime 200000x -cpuprofile cpu.out ./test/roles
-//	go tool pprof -peek 'processServiceImport$' roles.test cpu.out
+//	go test -run '^$' -bench Take/apart -benchtime 100000x -cpuprofile cpu.prof ./test/roles
+//	go tool pprof -peek 'processServiceImport$' roles.test cpu.prof
 //
 // Publishing the tasks is not measured. The profile has it, too; it crosses no
 // account.
