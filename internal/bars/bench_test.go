@@ -80,7 +80,7 @@ func BenchmarkWriteExtra(b *testing.B) {
 		b.Run("parquet of "+name, func(b *testing.B) {
 			for b.Loop() {
 				var n counter
-				if err := WriteParquetExtra(&n, bars, extra); err != nil {
+				if err := writeParquetExtra(&n, bars, extra); err != nil {
 					b.Fatal(err)
 				}
 				b.ReportMetric(float64(n), "B/file")
@@ -88,7 +88,7 @@ func BenchmarkWriteExtra(b *testing.B) {
 		})
 		b.Run("CSV of "+name, func(b *testing.B) {
 			for b.Loop() {
-				if err := WriteCSVExtra(io.Discard, bars, extra); err != nil {
+				if err := writeCSVExtra(io.Discard, bars, extra); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,11 +1,9 @@
 package bars
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 )
 
 // DefaultSpreadBps is the spread that is assumed for files without one, in
@@ -67,22 +65,12 @@ func readCSV(r io.Reader, opt ReadOptions) (Set, error) {
 // RFC 3339 with +00:00, mid prices, volume, bid and ask prices, each number
 // as the shortest text that reads back the same. It does not validate.
 func WriteCSV(w io.Writer, bars []Bar) error {
-	bw := bufio.NewWriterSize(w, 1<<18)
-	_, _ = bw.WriteString("time,open,high,low,close,volume,bid_open,bid_high,bid_low,bid_close,ask_open,ask_high,ask_low,ask_close\n")
-	var line []byte
-	for i := range bars {
-		line = append(line[:0], formatTime(bars[i].TimeNS)...)
-		for _, v := range newFileRow(&bars[i]).floats() {
-			line = append(line, ',')
-			line = strconv.AppendFloat(line, v, 'g', -1, 64)
-		}
-		line = append(line, '\n')
-		if _, err := bw.Write(line); err != nil {
-			return fmt.Errorf("writing bar %d: %w", i+1, err)
-		}
+	cw, err := NewCSVWriter(w, nil, formatTime)
+	if err == nil {
+		err = cw.Write(bars, nil)
 	}
-	if err := bw.Flush(); err != nil {
-		return fmt.Errorf("writing %d bars: %w", len(bars), err)
+	if err != nil {
+		return err
 	}
-	return nil
+	return cw.Close()
 }

@@ -3,6 +3,7 @@ package bars
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -129,7 +130,7 @@ func TestExtraParquetRoundTrip(t *testing.T) {
 	const n = 1000
 	bars, extra := Generate(n, 3), someColumns(n)
 	var out bytes.Buffer
-	if err := WriteParquetExtra(&out, bars, extra); err != nil {
+	if err := writeParquetExtra(&out, bars, extra); err != nil {
 		t.Fatal(err)
 	}
 	set := readExtraParquet(t, out.Bytes())
@@ -156,7 +157,7 @@ func TestExtraParquetInBlocks(t *testing.T) {
 		extra[1].Strings = append(extra[1].Strings, fmt.Sprint(strings.Repeat("x", i%7), i*i))
 	}
 	var whole, pieces bytes.Buffer
-	if err := WriteParquetExtra(&whole, bars, extra); err != nil {
+	if err := writeParquetExtra(&whole, bars, extra); err != nil {
 		t.Fatal(err)
 	}
 	pw, err := NewParquetWriter(&pieces, extra)
@@ -196,7 +197,7 @@ func TestExtraCSVRoundTrip(t *testing.T) {
 	const n = 300
 	bars, extra := Generate(n, 3), someColumns(n)
 	var out bytes.Buffer
-	if err := WriteCSVExtra(&out, bars, extra); err != nil {
+	if err := writeCSVExtra(&out, bars, extra); err != nil {
 		t.Fatal(err)
 	}
 	set, err := readCSV(bytes.NewReader(out.Bytes()), ReadOptions{Extra: true})
@@ -259,7 +260,7 @@ func TestExtraCSVRoundTrip(t *testing.T) {
 	}
 	// Written again, the text is the same to the byte.
 	var again bytes.Buffer
-	if err := WriteCSVExtra(&again, set.Bars, set.Extra); err != nil {
+	if err := writeCSVExtra(&again, set.Bars, set.Extra); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(bytes.ReplaceAll(out.Bytes(), []byte(`""`), nil), bytes.ReplaceAll(again.Bytes(), []byte(`""`), nil)) {
@@ -355,13 +356,13 @@ func TestOwnMidPrices(t *testing.T) {
 	gap.Nulls[7], gap.Floats[7] = true, 0
 	for format, write := range map[string]func(*bytes.Buffer) (Set, error){
 		"parquet": func(b *bytes.Buffer) (Set, error) {
-			if err := WriteParquetExtra(b, bars, []Column{same, other, gap}); err != nil {
+			if err := writeParquetExtra(b, bars, []Column{same, other, gap}); err != nil {
 				return Set{}, err
 			}
 			return decodeParquet(bytes.NewReader(b.Bytes()), int64(b.Len()), ReadOptions{Extra: true}, &form{})
 		},
 		"CSV": func(b *bytes.Buffer) (Set, error) {
-			if err := WriteCSVExtra(b, bars, []Column{same, other, gap}); err != nil {
+			if err := writeCSVExtra(b, bars, []Column{same, other, gap}); err != nil {
 				return Set{}, err
 			}
 			if n := bytes.Count(b.Bytes()[:bytes.IndexByte(b.Bytes(), '\n')], []byte(",")); n != 13 {
@@ -420,7 +421,7 @@ func TestCheckColumns(t *testing.T) {
 		"units of 1m0s":               func(c *Column) { c.Kind, c.Unit = Time, time.Minute },
 		"time zone":                   func(c *Column) { c.Zone = "UTC" },
 		"type \"Float64\" of pandas":  func(c *Column) { c.Pandas = "Float64" },
-		"there twice":                 func(c *Column) { c.Name = "y" },
+		"appears twice":               func(c *Column) { c.Name = "y" },
 	} {
 		c, y := good(), good()
 		y.Name = "y"
@@ -429,7 +430,7 @@ func TestCheckColumns(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %s", err, want)
 		}
-		if WriteParquetExtra(new(bytes.Buffer), Generate(2, 1), []Column{y, c}) == nil || WriteCSVExtra(new(bytes.Buffer), Generate(2, 1), []Column{y, c}) == nil {
+		if writeParquetExtra(new(bytes.Buffer), Generate(2, 1), []Column{y, c}) == nil || writeCSVExtra(new(bytes.Buffer), Generate(2, 1), []Column{y, c}) == nil {
 			t.Errorf("a file with it was written: %s", want)
 		}
 	}
@@ -439,8 +440,8 @@ func TestReadFileKeepsExtra(t *testing.T) {
 	bars, extra := Generate(20, 1), []Column{{Name: "label", Kind: Bool, Bools: make([]bool, 20)}}
 	dir := t.TempDir()
 	for name, write := range map[string]func(b *bytes.Buffer) error{
-		"a.parquet": func(b *bytes.Buffer) error { return WriteParquetExtra(b, bars, extra) },
-		"a.csv":     func(b *bytes.Buffer) error { return WriteCSVExtra(b, bars, extra) },
+		"a.parquet": func(b *bytes.Buffer) error { return writeParquetExtra(b, bars, extra) },
+		"a.csv":     func(b *bytes.Buffer) error { return writeCSVExtra(b, bars, extra) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
@@ -486,4 +487,34 @@ func TestCSVLeavesOut(t *testing.T) {
 	if !slices.Equal(set.ExtraSkipped, want) || len(set.Extra) != MaxExtraColumns-2 || set.Extra[0].Name != "twice" || set.Extra[0].Ints[0] != 2 {
 		t.Errorf("%d columns; left out:\n%s\nwant\n%s", len(set.Extra), strings.Join(set.ExtraSkipped, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// writeParquetExtra writes a whole file by a ParquetWriter, writeCSVExtra one by a
+// CSVWriter.
+func writeParquetExtra(w io.Writer, bars []Bar, extra []Column) error {
+	if err := CheckColumns(extra, len(bars)); err != nil {
+		return err
+	}
+	pw, err := NewParquetWriter(w, extra)
+	if err != nil {
+		return err
+	}
+	if err := pw.Write(bars, extra); err != nil {
+		return err
+	}
+	return pw.Close()
+}
+
+func writeCSVExtra(w io.Writer, bars []Bar, extra []Column) error {
+	if err := CheckColumns(extra, len(bars)); err != nil {
+		return err
+	}
+	cw, err := NewCSVWriter(w, extra, formatTime)
+	if err != nil {
+		return err
+	}
+	if err := cw.Write(bars, extra); err != nil {
+		return err
+	}
+	return cw.Close()
 }

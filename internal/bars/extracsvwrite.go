@@ -10,22 +10,6 @@ import (
 	"strings"
 )
 
-// WriteCSVExtra is WriteCSV with extra columns behind the 14, or in place of a
-// mid price of their name; see NewCSVWriter.
-func WriteCSVExtra(w io.Writer, bars []Bar, extra []Column) error {
-	if err := CheckColumns(extra, len(bars)); err != nil {
-		return err
-	}
-	cw, err := NewCSVWriter(w, extra, formatTime)
-	if err != nil {
-		return err
-	}
-	if err := cw.Write(bars, extra); err != nil {
-		return err
-	}
-	return cw.Close()
-}
-
 // CSVWriter writes a CSV file block by block. A null is an empty cell and an
 // empty text a pair of quotes; NaN and infinities are nan, inf and -inf, what
 // is true or false True or False, as pandas reads them. A whole number in an

@@ -71,7 +71,7 @@ func TestReadParquetExtraAsPandasWrites(t *testing.T) {
 	}
 	// What was read is written and read again.
 	var out bytes.Buffer
-	if err := WriteParquetExtra(&out, set.Bars, set.Extra); err != nil {
+	if err := writeParquetExtra(&out, set.Bars, set.Extra); err != nil {
 		t.Fatal(err)
 	}
 	if d := differ(readExtraParquet(t, out.Bytes()).Extra, set.Extra); d != "" {
@@ -215,7 +215,7 @@ func TestParquetExtraForm(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := WriteParquetExtra(&out, bars, extra); err != nil {
+	if err := writeParquetExtra(&out, bars, extra); err != nil {
 		t.Fatal(err)
 	}
 	f, err := parquet.OpenFile(bytes.NewReader(out.Bytes()), int64(out.Len()))
@@ -240,7 +240,7 @@ func TestParquetExtraForm(t *testing.T) {
 
 	// Without extra columns the note is that of all our files.
 	out.Reset()
-	if err := WriteParquetExtra(&out, bars, nil); err != nil {
+	if err := writeParquetExtra(&out, bars, nil); err != nil {
 		t.Fatal(err)
 	}
 	if f, err = parquet.OpenFile(bytes.NewReader(out.Bytes()), int64(out.Len())); err != nil {
@@ -255,7 +255,7 @@ func TestParquetExtraForm(t *testing.T) {
 func TestReadParquetExtraSpoiltBytes(t *testing.T) {
 	rng := random(1)
 	var out bytes.Buffer
-	if err := WriteParquetExtra(&out, Generate(20, 1), someColumns(20)[:13]); err != nil {
+	if err := writeParquetExtra(&out, Generate(20, 1), someColumns(20)[:13]); err != nil {
 		t.Fatal(err)
 	}
 	refused := 0
@@ -279,7 +279,7 @@ func TestReadParquetExtraSpoiltBytes(t *testing.T) {
 // See FuzzReadParquet.
 func FuzzReadParquetExtra(f *testing.F) {
 	var out bytes.Buffer
-	if err := WriteParquetExtra(&out, Generate(5, 1), someColumns(5)); err != nil {
+	if err := writeParquetExtra(&out, Generate(5, 1), someColumns(5)); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(out.Bytes())
@@ -294,7 +294,7 @@ func FuzzReadParquetExtra(f *testing.F) {
 		if err := CheckColumns(set.Extra, len(set.Bars)); err != nil {
 			t.Fatalf("read, but not sound: %v", err)
 		}
-		if err := WriteParquetExtra(new(bytes.Buffer), set.Bars, set.Extra); err != nil {
+		if err := writeParquetExtra(new(bytes.Buffer), set.Bars, set.Extra); err != nil {
 			t.Fatalf("read, but cannot be written: %v", err)
 		}
 	})
@@ -302,7 +302,7 @@ func FuzzReadParquetExtra(f *testing.F) {
 
 func FuzzReadCSVExtra(f *testing.F) {
 	var out bytes.Buffer
-	if err := WriteCSVExtra(&out, Generate(3, 1), someColumns(3)[:14]); err != nil {
+	if err := writeCSVExtra(&out, Generate(3, 1), someColumns(3)[:14]); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(out.String())
@@ -317,7 +317,7 @@ func FuzzReadCSVExtra(f *testing.F) {
 		}
 		// What was read is written, and read as the same columns.
 		var out bytes.Buffer
-		if err := WriteCSVExtra(&out, set.Bars, set.Extra); err != nil {
+		if err := writeCSVExtra(&out, set.Bars, set.Extra); err != nil {
 			t.Fatal(err)
 		}
 		back, err := readCSV(&out, ReadOptions{Extra: true})

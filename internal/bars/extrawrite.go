@@ -7,27 +7,12 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// WriteParquetExtra writes bars with extra columns behind the 13, or in place
-// of a mid price of their name, each as its kind says and with nulls where it
-// has them; pandas reads `time` as the index, and what it had. Row groups are
-// of 65,536 bars, plain and not compressed: such a file is written and read in
-// a third of the time that snappy takes, and does not live long. It does not
-// validate the bars.
-func WriteParquetExtra(w io.Writer, bars []Bar, extra []Column) error {
-	if err := CheckColumns(extra, len(bars)); err != nil {
-		return err
-	}
-	pw, err := NewParquetWriter(w, extra)
-	if err != nil {
-		return err
-	}
-	if err := pw.Write(bars, extra); err != nil {
-		return err
-	}
-	return pw.Close()
-}
-
-// ParquetWriter writes a parquet file block by block; see WriteParquetExtra.
+// ParquetWriter writes a parquet file block by block: bars with extra columns
+// behind the 13, or in place of a mid price of their name, each as its kind says
+// and with nulls where it has them; pandas reads `time` as the index, and what it
+// had. Row groups are of 65,536 bars, plain and not compressed: such a file is
+// written and read in a third of the time that snappy takes, and does not live
+// long. It does not validate the bars.
 type ParquetWriter struct {
 	pw      *parquet.GenericWriter[any]
 	columns []fileColumn

@@ -428,3 +428,12 @@ func FuzzReadParquet(f *testing.F) {
 		}
 	})
 }
+
+// floats are the columns after the time.
+func (r fileRow) floats() [13]float64 {
+	return [13]float64{
+		r.Open, r.High, r.Low, r.Close, r.Volume,
+		r.BidOpen, r.BidHigh, r.BidLow, r.BidClose,
+		r.AskOpen, r.AskHigh, r.AskLow, r.AskClose,
+	}
+}

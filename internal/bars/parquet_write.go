@@ -41,15 +41,6 @@ func newFileRow(b *Bar) fileRow {
 	}
 }
 
-// floats are the columns after the time.
-func (r fileRow) floats() [13]float64 {
-	return [13]float64{
-		r.Open, r.High, r.Low, r.Close, r.Volume,
-		r.BidOpen, r.BidHigh, r.BidLow, r.BidClose,
-		r.AskOpen, r.AskHigh, r.AskLow, r.AskClose,
-	}
-}
-
 // pandasMetadata makes pandas.read_parquet take `time` as the index, a UTC
 // DatetimeIndex. Its form: the pandas developer guide, "Storing pandas
 // DataFrame objects in Apache Parquet format".

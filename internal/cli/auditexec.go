@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 	"gx1replay/internal/trade"
 )
 
@@ -24,17 +25,17 @@ type execAudit struct {
 	a     *auditing
 	e     *execution
 	keep  bool
-	kept  []export.Signals // where recorded rows may still be
+	kept  []selection.ArtifactReader // where recorded rows may still be
 	own   func() map[int][]byte
 	times []int64
 }
 
 func newExecAudit(a *auditing, e *execution, keep bool) *execAudit {
-	x := &execAudit{a: a, e: e, keep: keep, kept: []export.Signals{export.AttemptFiles{Roots: []string{a.found.target.WorkDir()}}}}
+	x := &execAudit{a: a, e: e, keep: keep, kept: []selection.ArtifactReader{export.AttemptFiles{Roots: []string{a.found.target.WorkDir()}}}}
 	if a.found.bus != nil {
 		x.kept = append(x.kept, coordinator.Artifacts(a.found.bus))
 	}
-	x.own = sync.OnceValue(func() map[int][]byte { return export.OwnTrades(a.found.target, a.found.chunks) })
+	x.own = sync.OnceValue(func() map[int][]byte { return selection.CutTrades(a.found.target, a.found.chunks) })
 	for _, b := range a.set.Bars {
 		x.times = append(x.times, b.TimeNS)
 	}
@@ -66,7 +67,7 @@ func (x *execAudit) replay(ctx context.Context, slot int, c run.Chunk, was foote
 	}
 	if !x.keep {
 		if errRemove := os.RemoveAll(dir); errRemove != nil && err == nil {
-			err = fmt.Errorf("removing what the command left: %w", errRemove)
+			err = fmt.Errorf("removing the command's output: %w", errRemove)
 		}
 	}
 	return diffs, err
@@ -151,7 +152,7 @@ func (x *execAudit) recorded(ctx context.Context, name string, was footer.Footer
 	found := func(parts [][]byte) bool { return sha256Hex(slices.Concat(parts...)) == listed.SHA256 }
 	err := errNotKept
 	for _, k := range x.kept {
-		parts, errKept := k.Signals(ctx, was, at)
+		parts, errKept := k.ReadArtifact(ctx, was, at)
 		if errKept == nil && found(parts) {
 			return parts, listed, nil
 		}

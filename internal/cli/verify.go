@@ -7,34 +7,42 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/safefile"
+	"gx1replay/internal/selection"
 )
 
 func (p Program) verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "verify PERF.json",
-		Short: "Recompute what follows from a perf JSON's chunks and trades, and name every difference",
-		Long: `verify recomputes the totals of a perf JSON and names every value that differs:
-its file, its field, the value and what was expected.
+		Use:   "verify RUN",
+		Short: "Recompute the totals of a perf JSON and name every difference",
+		Long: `verify recomputes the totals of a perf JSON and names every value that differs,
+with its file, its field, the value and what was expected.
 
 From the chunks it computes statuses, counts, coverage, totals and outcome, and
 from the sessions the time. From the trades file that the perf JSON names it
 computes the digest, the number of rows and the sums, for the run and for every
-chunk, and each row's pnl from its prices. If the parquet file, the metrics and
-the attribution lie beside the trades file, it compares them with its rows.
+chunk, and the pnl of each row from its prices. If the parquet file, the metrics
+and the attribution are beside the trades file, it compares them with its rows.
 
-verify shows that the files agree with each other. Whether a worker reported
-what it replayed, ` + "`coordinator audit`" + ` finds out.
+verify shows that the files agree with each other. To check what workers reported,
+use "coordinator audit".
 
-exit codes: 0 everything agrees; 1 something differs, or a file cannot be read.`,
+Exit codes:
+  0  everything agrees
+  1  something differs, or a file cannot be read`,
 		Example: `  coordinator verify reports/replay_eval/GATED/perf_pilot_on.json
   coordinator verify perf_pilot_on.json --json`,
-		Args: oneArg("PERF.json", "coordinator verify perf_RUN_ID.json"),
-		RunE: func(_ *cobra.Command, args []string) error { return p.verify(args[0], asJSON) },
+		Args: oneArg("RUN", "coordinator verify perf_RUN_ID.json"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := perfPath(args[0])
+			if err != nil {
+				return err
+			}
+			return p.verify(path, asJSON)
+		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)
@@ -43,16 +51,16 @@ exit codes: 0 everything agrees; 1 something differs, or a file cannot be read.`
 
 // verified is what verify prints with --json.
 type verified struct {
-	Path         string                `json:"path"`
-	OK           bool                  `json:"ok"`
-	Error        string                `json:"error"` // one line; empty: all agrees
-	RunID        string                `json:"run_id"`
-	Outcome      perf.Outcome          `json:"outcome"`
-	PlannedBars  int64                 `json:"planned_bars"`
-	ReplayedBars int64                 `json:"replayed_bars"`
-	Trades       export.VerifiedTrades `json:"trades"`
-	WithoutRows  int64                 `json:"without_rows"`
-	Differences  perf.Differences      `json:"differences"`
+	Path         string             `json:"path"`
+	OK           bool               `json:"ok"`
+	Error        string             `json:"error"` // one line; empty: all agrees
+	RunID        string             `json:"run_id"`
+	Outcome      perf.Outcome       `json:"outcome"`
+	PlannedBars  int64              `json:"planned_bars"`
+	ReplayedBars int64              `json:"replayed_bars"`
+	Trades       selection.Verified `json:"trades"`
+	WithoutRows  int64              `json:"without_rows"`
+	Differences  perf.Differences   `json:"differences"`
 }
 
 func (p Program) verify(path string, asJSON bool) error {
@@ -61,7 +69,7 @@ func (p Program) verify(path string, asJSON bool) error {
 		if !asJSON {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: export.VerifiedTrades{Others: []string{}}, Differences: perf.Differences{}})
+		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: selection.Verified{Others: []string{}}, Differences: perf.Differences{}})
 	}
 	v := verified{
 		Path: path, RunID: string(f.Report.RunID), Outcome: f.Totals.Outcome, Differences: perf.Differences{},
@@ -71,8 +79,8 @@ func (p Program) verify(path string, asJSON bool) error {
 	v.add(path, err)
 	v.add(path, f.VerifyTime().Err())
 	v.add(path, f.VerifyPolicy().Err())
-	v.Trades, err = export.VerifyTrades(path, f)
-	if err != nil && !errors.Is(err, export.ErrTrades) {
+	v.Trades, err = selection.Verify(path, f)
+	if err != nil && !errors.Is(err, selection.ErrVerify) {
 		v.Error = err.Error()
 	}
 	v.add(path, err)

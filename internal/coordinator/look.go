@@ -9,9 +9,9 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
-	"gx1replay/internal/export"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 )
 
 // ReadRun reads a run's manifest and what is known of its chunks from its bus.
@@ -54,4 +54,4 @@ func glance(ctx context.Context, b *bus.Bus, m run.Manifest, log *slog.Logger) (
 }
 
 // Artifacts reads what workers have stored on b beside their footers.
-func Artifacts(b *bus.Bus) export.Signals { return busSignals{b} }
+func Artifacts(b *bus.Bus) selection.ArtifactReader { return busArtifacts{b} }

@@ -80,7 +80,7 @@ func (l *Life) wake() {
 		return
 	}
 	if err := l.Bus.Wake(l.Manifest.RunID, len(l.board.crew.Load().workers)); err != nil {
-		l.Logger.Debug("waking idle workers", "error", err)
+		l.Logger.Debug("waking idle workers failed", "error", err)
 	}
 }
 
@@ -92,6 +92,6 @@ func (l *Life) hintStop() {
 		return
 	}
 	if err := l.Bus.HintStop(l.Manifest.RunID); err != nil {
-		l.Logger.Debug("telling workers of the stop", "error", err)
+		l.Logger.Debug("telling workers of the stop failed", "error", err)
 	}
 }

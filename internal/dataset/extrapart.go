@@ -56,36 +56,10 @@ func appendColumn(dst []byte, c *bars.Column) ([]byte, error) {
 			}
 		}
 	}
+	var word [8]byte
 	for i := range n {
-		if c.Null(i) {
-			dst = append(dst, make([]byte, valueWidth(c.Kind))...)
-			continue
-		}
-		switch c.Kind {
-		case bars.Float64:
-			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(c.Floats[i]))
-		case bars.Float32:
-			dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(c.Floats[i])))
-		case bars.Bool:
-			b := byte(0)
-			if c.Bools[i] {
-				b = 1
-			}
-			dst = append(dst, b)
-		case bars.String:
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(c.Strings[i])))
-		default:
-			switch v := uint64(c.Ints[i]); c.Kind.Width() {
-			case 1:
-				dst = append(dst, byte(v))
-			case 2:
-				dst = binary.LittleEndian.AppendUint16(dst, uint16(v))
-			case 4:
-				dst = binary.LittleEndian.AppendUint32(dst, uint32(v))
-			default:
-				dst = binary.LittleEndian.AppendUint64(dst, v)
-			}
-		}
+		binary.LittleEndian.PutUint64(word[:], bitsOf(c, i))
+		dst = append(dst, word[:valueWidth(c.Kind)]...)
 	}
 	for i, s := range c.Strings {
 		if !c.Null(i) {
@@ -93,6 +67,25 @@ func appendColumn(dst []byte, c *bars.Column) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+// bitsOf are the bits of value i, those of a null 0; of a text its length.
+func bitsOf(c *bars.Column, i int) uint64 {
+	switch {
+	case c.Null(i):
+		return 0
+	case c.Kind == bars.Float64:
+		return math.Float64bits(c.Floats[i])
+	case c.Kind == bars.Float32:
+		return uint64(math.Float32bits(float32(c.Floats[i])))
+	case c.Kind == bars.String:
+		return uint64(len(c.Strings[i]))
+	case c.Kind == bars.Bool && c.Bools[i]:
+		return 1
+	case c.Kind == bars.Bool:
+		return 0
+	}
+	return uint64(c.Ints[i])
 }
 
 // valueWidth is the size of what stands for a value, a text's length included.
@@ -149,50 +142,33 @@ func decodeColumn(data []byte, c *bars.Column, n int) ([]byte, error) {
 		}
 	}
 	values, data := data[:n*width], data[n*width:]
+	words := append(slices.Clip(values), make([]byte, 8)...) // the last one is read as 8 bytes, too
+	mask := uint64(math.MaxUint64) >> (64 - 8*width)
+	bits := func(i int) uint64 { return binary.LittleEndian.Uint64(words[i*width:]) & mask }
 	switch c.Kind {
 	case bars.Float64:
-		c.Floats = make([]float64, n)
-		for i := range c.Floats {
-			c.Floats[i] = math.Float64frombits(binary.LittleEndian.Uint64(values[8*i:]))
-		}
+		c.Floats = fill(n, func(i int) float64 { return math.Float64frombits(bits(i)) })
 	case bars.Float32:
-		c.Floats = make([]float64, n)
-		for i := range c.Floats {
-			c.Floats[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(values[4*i:])))
-		}
+		c.Floats = fill(n, func(i int) float64 { return float64(math.Float32frombits(uint32(bits(i)))) })
 	case bars.Bool:
-		c.Bools = make([]bool, n)
-		for i := range c.Bools {
-			c.Bools[i] = values[i] == 1
-		}
+		c.Bools = fill(n, func(i int) bool { return bits(i) == 1 })
 	case bars.String:
 		return decodeTexts(data, values, c, n)
+	case bars.Int8, bars.Int16, bars.Int32:
+		unused := 64 - 8*width // shifted out and in again, with the sign
+		c.Ints = fill(n, func(i int) int64 { return int64(bits(i)<<unused) >> unused })
 	default:
-		c.Ints = make([]int64, n)
-		for i := range c.Ints {
-			c.Ints[i] = wholeOf(values[i*width:], c.Kind)
-		}
+		c.Ints = fill(n, func(i int) int64 { return int64(bits(i)) })
 	}
 	return data, nil
 }
 
-// wholeOf reads a whole number of kind k.
-func wholeOf(b []byte, k bars.ColumnKind) int64 {
-	switch k {
-	case bars.Int8:
-		return int64(int8(b[0]))
-	case bars.Uint8:
-		return int64(b[0])
-	case bars.Int16:
-		return int64(int16(binary.LittleEndian.Uint16(b)))
-	case bars.Uint16:
-		return int64(binary.LittleEndian.Uint16(b))
-	case bars.Int32:
-		return int64(int32(binary.LittleEndian.Uint32(b)))
-	case bars.Uint32:
-		return int64(binary.LittleEndian.Uint32(b))
+func fill[T any](n int, value func(i int) T) []T {
+	list := make([]T, n)
+	for i := range list {
+		list[i] = value(i)
 	}
-	return int64(binary.LittleEndian.Uint64(b))
+	return list
 }
 
 // decodeTexts reads the texts of the given lengths.

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
-	"strconv"
 	"sync"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
@@ -25,8 +25,8 @@ type AttemptFiles struct {
 	Dirs map[string]string
 }
 
-// Signals reads the file of the artifact that f lists at that place.
-func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
+// ReadArtifact reads the file of the artifact that f lists at that place.
+func (k AttemptFiles) ReadArtifact(_ context.Context, f footer.Footer, at int) ([][]byte, error) {
 	a := f.Artifacts[at]
 	if !isKept(a.Name) {
 		return nil, fmt.Errorf("artifact %.80q is none of those that are read (want %s, %s or %s)", a.Name, trade.ArtifactName, trade.DecisionsName, trade.OwnTradesName)
@@ -35,9 +35,9 @@ func (k AttemptFiles) Signals(_ context.Context, f footer.Footer, at int) ([][]b
 	if d, ok := k.Dirs[a.SHA256]; ok {
 		dirs = append(dirs, d)
 	}
-	attempt := filepath.Join("chunk_"+strconv.FormatInt(f.ChunkIdx, 10), "attempt_"+strconv.FormatInt(f.Attempt, 10))
+	attempt, of := layout.AttemptDir("", int(f.ChunkIdx), int(f.Attempt)), run.Ref{ID: run.ID(f.RunID), Incarnation: run.Incarnation(f.Incarnation)}
 	for _, root := range k.Roots {
-		dirs = append(dirs, filepath.Join(root, run.Incarnation(f.Incarnation).Dir(run.ID(f.RunID)), attempt), filepath.Join(root, attempt))
+		dirs = append(dirs, filepath.Join(layout.Work(root).Run(of), attempt), filepath.Join(root, attempt))
 	}
 	err := errors.New("no directory of attempts is known")
 	for _, dir := range dirs {

@@ -11,18 +11,20 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/internal/selection"
 )
 
 // ErrNothing: nothing is known of a run that was to be recovered.
-var ErrNothing = errors.New("nothing is known of the run")
+var ErrNothing = errors.New("no data of this run found")
 
 // RecoverConfig says what to recover from and where to.
 type RecoverConfig struct {
-	Target Target
+	Target layout.Run
 	// Lock is the target's; whoever recovers holds it. It is not needed with
 	// Output.
 	Lock *Lock
@@ -32,14 +34,14 @@ type RecoverConfig struct {
 	// Found is what the run's bus holds, as its coordinator would export it;
 	// nil: the bus was not read.
 	Found *ledger.Account
-	// Kept are further places where signals of chunks are kept, besides the
+	// Artifacts are further readers of what attempts left, besides the
 	// attempts' directories in Dirs and in the target's state directory.
-	Kept []Signals
+	Artifacts []selection.ArtifactReader
 	// Policy is the content of the run's policy; nil: as KeepPolicy wrote it.
 	Policy []byte
 	// Bars are those of the run's data set; nil: they are read from where its
 	// coordinator read them.
-	Bars Bars
+	Bars selection.Bars
 	// Output is the file to write instead of the target's perf file. It obeys
 	// the same rules, and it may not be a file that the run itself writes.
 	Output string
@@ -110,12 +112,12 @@ func (cfg RecoverConfig) begin() (*recovery, error) {
 			}
 		}
 	} else if err := r.ledger.AddFile(ledger.PerfFile, cfg.Target.Perf()); err != nil {
-		cfg.Logger.Warn("the perf file is not used", "error", err)
+		cfg.Logger.Warn("perf file ignored", "error", err)
 	}
 	if err := r.ledger.AddFile(ledger.Backup, cfg.Target.Backup()); errors.Is(err, perf.ErrOtherRun) {
 		return nil, err
 	} else if err != nil {
-		cfg.Logger.Warn("the footer backup is not used", "error", err)
+		cfg.Logger.Warn("footer backup ignored", "error", err)
 	}
 	if cfg.Found != nil {
 		if err := r.ledger.Add(*cfg.Found); err != nil {
@@ -155,7 +157,7 @@ func orNone(s string) string {
 
 func (cfg RecoverConfig) validate() error {
 	t := cfg.Target
-	if err := t.validate(); err != nil {
+	if err := validate(t); err != nil {
 		return err
 	}
 	for _, d := range cfg.Dirs {
@@ -202,21 +204,10 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 		}
 		return sel
 	}
-	what := leaves(report, chunks)
-	if what == "" || report.Data.Bars == 0 {
-		return perf.Selection{}
-	}
-	var p policy.Policy
-	if what != run.EmitsTrades {
-		var err error
-		if p, err = readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}); err != nil {
-			r.Logger.Warn("trades are not selected over the run: its policy is not at hand", "error", err)
-			return perf.Selection{}
-		}
-	}
-	s := Selector{
-		Target: r.Target, Policy: p, Bars: r.Bars, NoFiles: r.exporter == nil, Config: r.Config, Logger: r.Logger,
-		Kept: append([]Signals{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: r.ledger.Artifacts()}}, r.Kept...),
+	s := selection.Selector{
+		Files: r.Target, Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
+		Bars: r.Bars, NoFiles: r.exporter == nil, Replace: r.Config.Replacer(r.Target.RunID), Logger: r.Logger,
+		Artifacts: append([]selection.ArtifactReader{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: r.ledger.Artifacts()}}, r.Artifacts...),
 	}
 	if s.Bars == nil {
 		s.Bars = NewDataFile(report.Data)
@@ -264,14 +255,14 @@ func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.
 		return res, &NotExported{Err: errors.Join(err, errStub), Files: files}
 	}
 	if res.SetAside != "" {
-		r.Logger.Warn("the file in the perf file's place was no export of this run and was set aside", "as", res.SetAside, "error", res.WhySetAside)
+		r.Logger.Warn("existing file is not an export of this run, renamed", "as", res.SetAside, "error", res.WhySetAside)
 	}
 	last, _ := r.exporter.Last()
 	if _, err := WriteChunkFooters(ctx, r.Target, last.Chunks, last.Report.Selection); err != nil {
-		r.Logger.Warn("writing the chunks' footers", "error", err)
+		r.Logger.Warn("writing the chunks' footers failed", "error", err)
 	}
 	if err := r.exporter.WriteCopy(); err != nil {
-		r.Logger.Warn("copying the perf JSON", "error", err)
+		r.Logger.Warn("copying the perf JSON failed", "error", err)
 	}
 	return res, nil
 }

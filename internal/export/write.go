@@ -2,7 +2,6 @@ package export
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"hash"
@@ -107,27 +106,13 @@ func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *
 	return info, nil
 }
 
-// writtenFile is a file that is to be written.
-type writtenFile struct {
-	path  string
-	write func(io.Writer) error
-}
-
-// writeAll replaces files of the run's directory, one after the other until ctx
-// ends, and syncs the directory.
-func (c Config) writeAll(ctx context.Context, t Target, files ...writtenFile) error {
-	if err := mkdir(t.RunDir()); err != nil {
+// Replacer returns replace for the files of run id, for packages that write
+// further ones.
+func (c Config) Replacer(id run.ID) func(path string, write func(io.Writer) error) error {
+	return func(path string, write func(io.Writer) error) error {
+		_, err := c.replace(path, id, write, new(Steps), nil)
 		return err
 	}
-	for _, f := range files {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		if _, err := c.replace(f.path, t.RunID, f.write, &Steps{}, nil); err != nil {
-			return err
-		}
-	}
-	return atomicfile.SyncDir(t.RunDir())
 }
 
 // comparer is a writer that says whether what is written to it is what it

@@ -49,7 +49,7 @@ type stopped struct{ run.Stop }
 
 func (s stopped) Error() string { return "the run is stopped (" + string(s.Source) + ")" }
 
-var errSessionOver = errors.New("the run's session is over")
+var errSessionOver = errors.New("the run's epoch is over")
 
 // queueRetry is how soon a session's consumer that was not there is looked
 // for again.

@@ -12,7 +12,7 @@ func (w *Worker) readStop(ctx context.Context, s *session) (found bool) {
 	stop, err := w.cfg.Bus.LastStop(ctx, s.m.RunID)
 	if err != nil {
 		if ctx.Err() == nil {
-			w.log.Debug("reading the run's stop", "run_id", s.m.RunID, "error", err)
+			w.log.Debug("reading the run's stop failed", "run_id", s.m.RunID, "error", err)
 		}
 		return false
 	}
