@@ -35,7 +35,7 @@ func newExecAudit(a *auditing, e *execution, keep bool) *execAudit {
 	if a.found.bus != nil {
 		x.kept = append(x.kept, coordinator.Artifacts(a.found.bus))
 	}
-	x.own = sync.OnceValue(func() map[int][]byte { return selection.CutTrades(a.found.target.TradeFiles(), a.found.chunks) })
+	x.own = sync.OnceValue(func() map[int][]byte { return selection.CutTrades(a.found.target, a.found.chunks) })
 	for _, b := range a.set.Bars {
 		x.times = append(x.times, b.TimeNS)
 	}

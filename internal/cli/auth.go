@@ -18,6 +18,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 )
 
 type authFlags struct {
@@ -155,7 +156,7 @@ func (f *authFlags) files(dir, port string) ([]madeFile, error) {
 		}
 		files = append(files,
 			madeFile{key, 0o600, append(seed, '\n')},
-			madeFile{filepath.Join("nats", "context", "gx1-"+string(role)+".json"), 0o600, append(text, '\n')})
+			madeFile{layout.Context("", "gx1-"+string(role)), 0o600, append(text, '\n')})
 	}
 	var b bytes.Buffer
 	if err := access.WriteUsers(&b, users); err != nil {
@@ -221,7 +222,7 @@ func (f *authFlags) say(w io.Writer, dir string, files []madeFile) error {
 		b.WriteString("  beside them: server.pem, server.key, ca.pem; ca.pem in " + relative(dir) + " for the contexts\n")
 	}
 	at := func(role access.Role) string {
-		return filepath.Join(relative(dir), "nats", "context", "gx1-"+string(role)+".json")
+		return layout.Context(relative(dir), "gx1-"+string(role))
 	}
 	fmt.Fprintf(&b, "  where the coordinator runs:  coordinator run … --context %s\n", abs(at(access.Coordinator)))
 	fmt.Fprintf(&b, "  on each worker's host:       chunkworker --nats URL --nkey worker.nk\n")

@@ -40,7 +40,7 @@ type bundleFlags struct {
 func (p Program) bundleCommand() *cobra.Command {
 	var f bundleFlags
 	cmd := &cobra.Command{
-		Use:   "bundle RUN_ID",
+		Use:   "bundle RUN",
 		Short: "Put what is known of a run into one archive, for a bug report",
 		Long: `bundle writes an archive with the run's manifest, the footers that speak for its
 chunks, its perf JSON, its log, the state of its bus and of this machine. A
@@ -52,7 +52,7 @@ is. Reading an external bus takes an observer's key.`,
 		Example: `  coordinator bundle pilot_on
   coordinator bundle pilot_on --output report.tar.gz --with-policy
   coordinator bundle pilot_on --nats nats://10.0.0.1:4222 --nkey observer.nk`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator ls"),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.bundle(cmd.Context(), args[0], f) },
 	}
 	fl := cmd.Flags()
@@ -100,10 +100,12 @@ func (p *parcel) lacks(name string, err error) {
 }
 
 func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	if f.output == "" {
 		f.output = "bundle_" + string(id) + ".tar.gz"
 	}
@@ -195,7 +197,7 @@ func packFiles(box *parcel, found *foundRun) {
 	for _, f := range []struct{ name, what, path string }{
 		{"perf.json", "the run's perf JSON", cmp.Or(found.perf, t.Perf())},
 		{"failed_export.json", "the stub of an export that failed", t.Stub()},
-		{"run.log", "the log of the coordinator and its local workers", filepath.Join(t.RunDir(), "run.log")},
+		{"run.log", "the log of the coordinator and its local workers", t.Log()},
 	} {
 		data, err := tail(f.path, maxBundled)
 		switch {

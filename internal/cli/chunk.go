@@ -34,7 +34,7 @@ func (p Program) chunkCommand() *cobra.Command {
 	var f chunkFlags
 	const hint = "coordinator chunk RUN_ID 3"
 	cmd := &cobra.Command{
-		Use:   "chunk RUN_ID IDX [flags] [-- CMD ARGS…]",
+		Use:   "chunk RUN IDX [flags] [-- CMD ARGS…]",
 		Short: "Replay one chunk of a run again, here, in the foreground",
 		Long: `chunk has the run's command replay one chunk again, with the same task,
 slice, policy and environment, in a fresh directory. What it writes comes to
@@ -61,7 +61,7 @@ exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
 				n = dash
 			}
 			if n != 2 {
-				return &usageError{msg: fmt.Sprintf("chunk takes RUN_ID and the number of a chunk, got %d arguments (a command stands behind --)", n), hint: hint}
+				return &usageError{msg: fmt.Sprintf("chunk takes RUN and the number of a chunk, got %d arguments (a command stands behind --)", n), hint: hint}
 			}
 			return nil
 		},
@@ -101,10 +101,12 @@ type rerun struct {
 }
 
 func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, idText, idxText string, argv []string) error {
-	id, err := run.ParseID(idText)
+	a, err := parseRunArg(idText)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	idx, err := chunkIdx(idxText)
 	if err != nil {
 		return err

@@ -93,7 +93,15 @@ replayed, and says what is missing.`,
   coordinator export 20260102_150405_1a2b`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.auditCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
+	group(root, groupRuns, "Runs:", p.initCommand(), p.runCommand(), p.stopCommand(), p.statusCommand(), p.lsCommand(), p.showCommand(), p.exportCommand(), p.logsCommand(), p.chunkCommand())
+	group(root, groupJudge, "Results:", p.compareCommand(), p.verifyCommand(), p.auditCommand())
+	group(root, groupInput, "Policies, data, commands:", p.policyCommand(), p.dataCommand(), p.execCommand())
+	group(root, groupHost, "Hosts and buses:", p.doctorCommand(), p.authCommand(), p.gcCommand(), p.bundleCommand())
+	root.AddCommand(p.versionCommand(), p.workerCommand("worker", true))
+	complete(root)
+	root.SetCompletionCommandGroupID(groupHost)
+	root.SetHelpCommandGroupID(groupHost)
+	useHelp(root, map[string]flagGroups{"run": runFlagGroups})
 	return root
 }
 
@@ -128,7 +136,6 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.Version = versionText()
 	root.SetVersionTemplate("{{.Version}}")
 	root.InitDefaultHelpCmd()

@@ -46,8 +46,8 @@ cannot be compared, and the report says why, or the command line is wrong.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.off, "off", "", "perf JSON of the run with the pregate off")
-	fl.StringVar(&f.on, "on", "", "perf JSON of the run with the pregate on")
+	fl.StringVar(&f.off, "off", "", "run with the pregate off: its run id or perf JSON")
+	fl.StringVar(&f.on, "on", "", "run with the pregate on: its run id or perf JSON")
 	fl.StringVar(&f.output, "output", "", "the Markdown report to write")
 	bindLimits(fl, &f.limits)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
@@ -79,6 +79,13 @@ func cannotCompare(err error) error {
 func (p Program) compare(f compareFlags) error {
 	if err := f.check(); err != nil {
 		return cannotCompare(err)
+	}
+	for _, side := range []*string{&f.off, &f.on} {
+		path, err := perfPath(*side)
+		if err != nil {
+			return cannotCompare(err)
+		}
+		*side = path
 	}
 	r := compare.Judge(readSide(f.off), readSide(f.on), f.limits)
 	if err := writeReport(f.output, r.Markdown()); err != nil {

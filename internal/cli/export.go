@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -33,7 +34,7 @@ type exportFlags struct {
 func (p Program) exportCommand() *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
-		Use:   "export RUN_ID",
+		Use:   "export RUN",
 		Short: "Write a run's perf JSON from what its bus or its files hold",
 		Long: `export writes the perf JSON of a run whose coordinator is gone, with
 export_mode recovered, from what the bus holds, the footer backup, and the
@@ -45,7 +46,7 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
 		Example: `  coordinator export pilot_on
   coordinator export pilot_on --output so_far.json
   coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			outliveReaders()
 			return p.export(cmd, args[0], f)
@@ -66,10 +67,12 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
 }
 
 func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	log := logTo(p.Stderr, slog.LevelWarn).With("run_id", id)
 	entry, alive, err := lookUp(id)
 	if err != nil {
@@ -85,7 +88,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	if err != nil {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
-	target := export.Target{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
+	target := layout.Run{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
 	if _, err := os.Stat(target.StateDir()); err != nil && !f.connect.external() && len(f.footers) == 0 {
 		return &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
 	}
@@ -130,7 +133,7 @@ func lookUp(id run.ID) (e process.Entry, alive bool, err error) {
 	return e, e.Alive, err
 }
 
-func fromFooters(ctx context.Context, t export.Target, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
+func fromFooters(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
 	cfg := export.RecoverConfig{Target: t, Dirs: f.footers, Output: f.output, Config: exp, Logger: log}
 	if cfg.Output == "" {
 		if alive {
@@ -146,7 +149,7 @@ func fromFooters(ctx context.Context, t export.Target, f exportFlags, exp export
 	return export.Recover(ctx, cfg)
 }
 
-func fromBus(ctx context.Context, t export.Target, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
+func fromBus(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
 	cfg := coordinator.RecoverConfig{
 		Target: t, Live: alive, Output: f.output, Version: version(), Export: exp, Logger: log,
 	}

@@ -12,7 +12,6 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/process"
-	"gx1replay/internal/run"
 )
 
 type gcFlags struct {
@@ -24,7 +23,7 @@ type gcFlags struct {
 func (p Program) gcCommand() *cobra.Command {
 	var f gcFlags
 	cmd := &cobra.Command{
-		Use:   "gc [RUN_ID…]",
+		Use:   "gc [RUN…]",
 		Short: "Remove what runs have left and nobody needs",
 		Long: `gc removes the buses, footer backups and workers' directories that complete runs
 have left after a crash. A run that is named is cleaned whatever its outcome:
@@ -52,11 +51,11 @@ func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
 	log := logTo(p.Stderr, slog.LevelWarn)
 	cfg := coordinator.GCConfig{OutputDir: dir, DryRun: f.dryRun, Logger: log}
 	for _, text := range args {
-		id, err := run.ParseID(text)
+		a, err := parseRunArg(text)
 		if err != nil {
 			return err
 		}
-		cfg.Runs = append(cfg.Runs, id)
+		cfg.Runs = append(cfg.Runs, a.id)
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/safefile"
 )
 
@@ -91,7 +91,7 @@ func (l *patientLog) Close() bool {
 
 // openLog opens the run's log, which a run of the same name goes on with, and
 // says whether there was none before.
-func openLog(t export.Target) (f *os.File, fresh bool, err error) {
+func openLog(t layout.Run) (f *os.File, fresh bool, err error) {
 	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
 		return nil, false, fmt.Errorf("making the run's directory: %w", err)
 	}

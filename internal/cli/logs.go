@@ -21,6 +21,7 @@ import (
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
@@ -47,7 +48,7 @@ type logsFlags struct {
 func (p Program) logsCommand() *cobra.Command {
 	var f logsFlags
 	cmd := &cobra.Command{
-		Use:   "logs RUN_ID [IDX]",
+		Use:   "logs RUN [IDX]",
 		Short: "Show what a run's commands have written",
 		Long: `logs lists the attempts of a run with --engine exec that have left logs, or,
 with the number of a chunk, shows what the command of its last attempt has
@@ -59,7 +60,7 @@ are shown as \u001b and the like, and secrets as [removed], unless --raw is give
   coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return &usageError{msg: fmt.Sprintf("logs takes RUN_ID and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
+				return &usageError{msg: fmt.Sprintf("logs takes RUN and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
 			}
 			return nil
 		},
@@ -99,16 +100,18 @@ const onBus = "bus"
 
 // logSources is where a run's logs are looked for.
 type logSources struct {
-	target export.Target
+	target layout.Run
 	bus    *bus.Bus // nil: there is none
 	looked []string
 }
 
 func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
-	id, err := run.ParseID(args[0])
+	a, err := parseRunArg(args[0])
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	idx := -1
 	if len(args) == 2 {
 		if idx, err = chunkIdx(args[1]); err != nil {
@@ -187,7 +190,7 @@ func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c 
 }
 
 // findRun says where a run writes, and what the register knows of it.
-func findRun(id run.ID, outputDir string) (t export.Target, e process.Entry, alive bool, err error) {
+func findRun(id run.ID, outputDir string) (t layout.Run, e process.Entry, alive bool, err error) {
 	if e, alive, err = lookUp(id); err != nil {
 		return t, e, false, err
 	}
@@ -201,7 +204,7 @@ func findRun(id run.ID, outputDir string) (t export.Target, e process.Entry, ali
 	if err != nil {
 		return t, e, false, fmt.Errorf("--output-dir: %w", err)
 	}
-	t = export.Target{Dir: dir, RunID: id}
+	t = layout.Run{Dir: dir, RunID: id}
 	for _, path := range []string{t.RunDir(), t.StateDir(), t.Perf()} {
 		if _, err := os.Stat(path); err == nil {
 			return t, e, alive, nil
@@ -231,7 +234,7 @@ func (s *logSources) list(ctx context.Context, idx int) ([]loggedAttempt, error)
 	}
 	for i, c := range chunks {
 		f := c.Line.Footer()
-		if idx >= 0 && i != idx || !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == export.StderrLog || a.Name == export.StdoutLog }) {
+		if idx >= 0 && i != idx || !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == layout.StderrLog || a.Name == layout.StdoutLog }) {
 			continue
 		}
 		there := slices.ContainsFunc(list, func(l loggedAttempt) bool { return l.ChunkIdx == i && l.Attempt == int(f.Attempt) })
@@ -261,9 +264,9 @@ func remote(c perf.Chunk, f footer.Footer) loggedAttempt {
 	l.tell(f)
 	for _, a := range f.Artifacts {
 		switch a.Name {
-		case export.StdoutLog:
+		case layout.StdoutLog:
 			l.StdoutBytes = a.Bytes
-		case export.StderrLog:
+		case layout.StderrLog:
 			l.StderrBytes = a.Bytes
 		}
 	}
@@ -316,9 +319,9 @@ func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttemp
 		}
 		l = list[i]
 	}
-	name := export.StderrLog
+	name := layout.StderrLog
 	if f.stdout {
-		name = export.StdoutLog
+		name = layout.StdoutLog
 	}
 	text, ok, err := s.read(ctx, l, name)
 	if err != nil {

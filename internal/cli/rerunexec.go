@@ -191,7 +191,7 @@ func (r *rerun) files(ctx context.Context, list map[string]run.CommandFile) (map
 // fileByDigest looks where workers find or keep shipped files; empty: it is
 // not there.
 func (r *rerun) fileByDigest(f run.CommandFile) string {
-	list := []string{filepath.Join(r.found.target.WorkDir(), "files", f.SHA256, f.Name)}
+	list := []string{r.found.target.Work().File(f.SHA256, f.Name)}
 	if dir := r.f.exec.files; dir != "" {
 		list = append(list, filepath.Join(dir, f.SHA256), filepath.Join(dir, f.Name))
 	}

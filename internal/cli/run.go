@@ -20,8 +20,8 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/coordinator"
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
@@ -200,7 +200,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return fmt.Errorf("finding this program, to start workers: %w", err)
 	}
-	target := export.Target{Dir: cfg.OutputDir, FallbackDir: f.fallbackDir, RunID: id}
+	target := layout.Run{Dir: cfg.OutputDir, FallbackDir: f.fallbackDir, RunID: id}
 	logFile, fresh, err := openLog(target)
 	if err != nil {
 		return err

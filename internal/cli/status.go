@@ -16,7 +16,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
@@ -34,7 +34,7 @@ func (p Program) statusCommand() *cobra.Command {
 	var asJSON, watch bool
 	var connect connectFlags
 	cmd := &cobra.Command{
-		Use:   "status [RUN_ID]",
+		Use:   "status [RUN]",
 		Short: "List the runs under way on this machine, and what killed ones have left; or those of a bus",
 		Example: `  coordinator status
   coordinator status --nats nats://10.0.0.1:4222 --nkey observer.nk
@@ -44,11 +44,11 @@ func (p Program) statusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var only run.ID
 			if len(args) == 1 {
-				id, err := run.ParseID(args[0])
+				a, err := parseRunArg(args[0])
 				if err != nil {
 					return err
 				}
-				only = id
+				only = a.id
 			}
 			look := func(ctx context.Context) ([]runStatus, error) { return p.runs(ctx, only) }
 			if connect.external() {
@@ -209,7 +209,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	for i := range list {
 		s := &list[i]
 		if !s.Alive {
-			s.LeftBytes = coordinator.DirBytes(export.Target{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
+			s.LeftBytes = coordinator.DirBytes(layout.Run{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
 			continue
 		}
 		asked.Go(func() { s.Standing, s.BusAnswers = standing(ctx, s.Entry) })

@@ -25,14 +25,14 @@ func (p Program) stopCommand() *cobra.Command {
 	var timeout time.Duration
 	var connect connectFlags
 	cmd := &cobra.Command{
-		Use:   "stop RUN_ID",
+		Use:   "stop RUN",
 		Short: "Stop a run under way; it exports what it has",
 		Long: `stop does what "nats pub gx1.stop.RUN_ID" does, but tries until the stop is
 stored. It returns then; the run drains and exports by itself. A run of this
 machine is found by its name; --nats or --context name the bus of others.`,
 		Example: `  coordinator stop pilot_on --reason "long enough"
   coordinator stop pilot_on --nats nats://10.0.0.1:4222 --nkey operator.nk`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator status"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.stop(cmd.Context(), args[0], reason, timeout, connect)
 		},
@@ -46,10 +46,11 @@ machine is found by its name; --nats or --context name the bus of others.`,
 }
 
 func (p Program) stop(ctx context.Context, text, reason string, timeout time.Duration, connect connectFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
 	if len(reason) > run.MaxReasonLen {
 		return &usageError{msg: fmt.Sprintf("--reason has %d bytes (at most %d)", len(reason), run.MaxReasonLen)}
 	}

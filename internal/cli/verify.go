@@ -16,7 +16,7 @@ import (
 func (p Program) verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "verify PERF.json",
+		Use:   "verify RUN",
 		Short: "Recompute what follows from a perf JSON's chunks and trades, and name every difference",
 		Long: `verify recomputes the totals of a perf JSON and names every value that differs:
 its file, its field, the value and what was expected.
@@ -33,8 +33,14 @@ what it replayed, ` + "`coordinator audit`" + ` finds out.
 exit codes: 0 everything agrees; 1 something differs, or a file cannot be read.`,
 		Example: `  coordinator verify reports/replay_eval/GATED/perf_pilot_on.json
   coordinator verify perf_pilot_on.json --json`,
-		Args: oneArg("PERF.json", "coordinator verify perf_RUN_ID.json"),
-		RunE: func(_ *cobra.Command, args []string) error { return p.verify(args[0], asJSON) },
+		Args: oneArg("RUN", "coordinator verify perf_RUN_ID.json"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := perfPath(args[0])
+			if err != nil {
+				return err
+			}
+			return p.verify(path, asJSON)
+		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)

@@ -22,6 +22,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -95,7 +96,7 @@ const defaultCache = 4 << 30
 // it: the bus that it is fetched from is on the same disk.
 func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error) {
 	if local {
-		return dataset.NewCache(filepath.Join(f.workDir, "cache"), math.MaxInt64, log), nil
+		return dataset.NewCache(layout.Work(f.workDir).Cache(), math.MaxInt64, log), nil
 	}
 	dir := f.cacheDir
 	if dir == "" {

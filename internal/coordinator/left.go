@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
@@ -69,7 +70,7 @@ const (
 
 // takeLock takes the run's lock. Another coordinator has it as long as it
 // lives; a guardian and an export have it for a moment.
-func takeLock(t export.Target, log *slog.Logger) (*export.Lock, error) {
+func takeLock(t layout.Run, log *slog.Logger) (*export.Lock, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
 	begun := time.Now()

@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
@@ -22,7 +23,7 @@ import (
 
 // RecoverConfig says where a run is to be recovered from, and how.
 type RecoverConfig struct {
-	Target export.Target
+	Target layout.Run
 	// Bus holds the run. Nil: the embedded bus that its coordinator left in
 	// the target's state directory.
 	Bus *bus.Bus
@@ -128,7 +129,7 @@ func recoverFiles(ctx context.Context, cfg RecoverConfig, lock *export.Lock, fou
 }
 
 // workDirs is where local workers leave footers; none if no worker has begun.
-func workDirs(t export.Target) []string {
+func workDirs(t layout.Run) []string {
 	if _, err := os.Stat(t.WorkDir()); err != nil {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
@@ -242,8 +243,8 @@ func (s *Session) removeState() {
 
 // removeState removes what a run keeps in its state directory but its lock.
 // step is called before each thing that goes.
-func removeState(t export.Target, step func(string)) (err error) {
-	for _, name := range append([]string{"bus", "nats"}, embedded.KeyFiles()...) {
+func removeState(t layout.Run, step func(string)) (err error) {
+	for _, name := range append([]string{layout.BusDir, layout.ContextsDir}, embedded.KeyFiles()...) {
 		step("clean " + name)
 		err = errors.Join(err, os.RemoveAll(filepath.Join(t.StateDir(), name)))
 	}

@@ -11,6 +11,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/process"
@@ -43,7 +44,7 @@ func (v Version) String() string { return v.Module + " " + v.Commit }
 type Session struct {
 	cfg      Config // complete
 	asked    asked
-	target   export.Target
+	target   layout.Run
 	lock     *export.Lock
 	started  time.Time
 	dog      *export.Watchdog
@@ -82,7 +83,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	}
 	s := &Session{
 		cfg: cfg, asked: asked, started: time.Now(),
-		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
+		target: layout.Run{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
 		lines:  loglimit.New(cfg.Logger), broken: make(chan error, 1),
 	}
 	defer s.lines.Close()

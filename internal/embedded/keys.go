@@ -10,13 +10,14 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/safefile"
 )
 
 // KeyFiles are the names of the files of keys in a server's directory, the run's
 // first.
 func KeyFiles() []string {
-	list := []string{keyFile}
+	list := []string{layout.KeyFile}
 	for _, role := range access.Roles() {
 		if access.AccountOf(role) != access.Main {
 			list = append(list, roleKeyFile(role))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
@@ -375,7 +376,7 @@ func (a *attempt) absorb(r Report) {
 
 // askToStop makes the stop file and asks the command to end.
 func (a *attempt) askToStop(why error, c control) {
-	if err := a.dir.WriteNew(stopFile, []byte(why.Error()+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := a.dir.WriteNew(layout.StopFile, []byte(why.Error()+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
 		a.log.Warn("writing the stop file", "error", err)
 	}
 	c.ask()

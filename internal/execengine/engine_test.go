@@ -15,6 +15,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -225,7 +226,7 @@ func TestTask(t *testing.T) {
 	if _, err := e.Replay(t.Context(), job, nil); err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(job.Dir, outDir)
+	out := filepath.Join(job.Dir, layout.OutDir)
 	said, err := os.ReadFile(filepath.Join(out, "said"))
 	if err != nil {
 		t.Fatal(err)
@@ -362,8 +363,8 @@ func TestTradesWithoutBarsDoNotCount(t *testing.T) {
 			named := func(name string) bool {
 				return slices.ContainsFunc(res.Artifacts, func(a Artifact) bool { return a.Name == name })
 			}
-			if named(trade.OwnTradesName) != (c.want > 0) || !named(OutArchive) {
-				t.Errorf("the rows are for the trades file: %v; they are in the output: %v", named(trade.OwnTradesName), named(OutArchive))
+			if named(trade.OwnTradesName) != (c.want > 0) || !named(layout.OutArchive) {
+				t.Errorf("the rows are for the trades file: %v; they are in the output: %v", named(trade.OwnTradesName), named(layout.OutArchive))
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -42,7 +43,7 @@ const (
 // GuardConfig is what a guardian needs. Everything but Config and Env is
 // required.
 type GuardConfig struct {
-	Target Target
+	Target layout.Run
 	// Pipe is the read end of the pipe whose write end the coordinator's Wire
 	// holds, and nobody else. It is non-blocking, as os.Pipe makes it, so that
 	// an end of ctx ends a read of it.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
@@ -23,7 +24,7 @@ var ErrNothing = errors.New("nothing is known of the run")
 
 // RecoverConfig says what to recover from and where to.
 type RecoverConfig struct {
-	Target Target
+	Target layout.Run
 	// Lock is the target's; whoever recovers holds it. It is not needed with
 	// Output.
 	Lock *Lock
@@ -156,7 +157,7 @@ func orNone(s string) string {
 
 func (cfg RecoverConfig) validate() error {
 	t := cfg.Target
-	if err := t.validate(); err != nil {
+	if err := validate(t); err != nil {
 		return err
 	}
 	for _, d := range cfg.Dirs {
@@ -204,7 +205,7 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 		return sel
 	}
 	s := selection.Selector{
-		Files: r.Target.TradeFiles(), Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
+		Files: r.Target, Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
 		Bars: r.Bars, NoFiles: r.exporter == nil, Replace: r.Config.Replacer(r.Target.RunID), Logger: r.Logger,
 		Artifacts: append([]selection.ArtifactReader{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: r.ledger.Artifacts()}}, r.Artifacts...),
 	}

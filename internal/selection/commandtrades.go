@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
@@ -78,7 +79,7 @@ func (j *join) tryWrite(ctx context.Context) error {
 	sum := sha256.New()
 	err := j.writeFiles(ctx, file{path: j.Files.TradesCSV(), write: func(w io.Writer) error { return j.write(ctx, io.MultiWriter(w, sum)) }})
 	if err == nil {
-		j.sel.Trades.File, j.sel.Trades.SHA256 = j.Files.named(sum)
+		j.sel.Trades.File, j.sel.Trades.SHA256 = named(j.Files, sum)
 	}
 	return err
 }
@@ -258,7 +259,7 @@ func ended(b []byte) []byte {
 // joined, into what each chunk left: the header, and as many bytes as its footer
 // lists, if they have its digest. A chunk that is not there was left out, or has
 // another header.
-func CutTrades(files Files, chunks []perf.Chunk) map[int][]byte {
+func CutTrades(files layout.Run, chunks []perf.Chunk) map[int][]byte {
 	found := map[int][]byte{}
 	b, err := safefile.Read(files.TradesCSV(), maxVerified)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/safefile"
@@ -102,7 +103,7 @@ func (v *verifier) verify() error {
 	}
 	v.csv(path)
 	list := []file{{path: v.files().TradesParquet(), verify: (*verifier).parquet}}
-	return v.others(filepath.Dir(path), append(list, v.files().figures(trade.MeasureRows(v.rows), v.attribution())...))
+	return v.others(filepath.Dir(path), append(list, figureFiles(v.files(), trade.MeasureRows(v.rows), v.attribution())...))
 }
 
 // in adds what is found in the file at path.
@@ -247,7 +248,7 @@ func (v *verifier) chunks() {
 }
 
 // files are those of the run, wherever it wrote them.
-func (v *verifier) files() Files { return Files{RunID: v.f.Report.RunID} }
+func (v *verifier) files() layout.Run { return layout.Run{RunID: v.f.Report.RunID} }
 
 // command holds the rows b of a command's own trades against f, and the files
 // beside the one at path against them.
@@ -264,7 +265,7 @@ func (v *verifier) command(path string, b []byte) error {
 		v.in(path, func(d *perf.Differences) { addError(d, err) })
 		return nil
 	}
-	return v.others(filepath.Dir(path), v.files().figures(t.Measure(), t.Attribute(footersOf(v.f.Chunks))))
+	return v.others(filepath.Dir(path), figureFiles(v.files(), t.Measure(), t.Attribute(footersOf(v.f.Chunks))))
 }
 
 // commandRows holds the number of rows of a command's own trades against f,

@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/safefile"
 )
@@ -28,9 +29,6 @@ type Artifact struct {
 // maxArtifacts bounds what one attempt leaves: a footer has to list it.
 const maxArtifacts = 64
 
-// footerFile is where an attempt's footer stands in its directory.
-const footerFile = "chunk_footer.json"
-
 // checkArtifacts finds out, before a footer lists them, that artifacts could
 // never be stored.
 func checkArtifacts(list []Artifact) error {
@@ -39,7 +37,7 @@ func checkArtifacts(list []Artifact) error {
 	}
 	for i, art := range list {
 		if art.Name == "" || art.Name != filepath.Base(art.Name) || !filepath.IsLocal(art.Name) ||
-			strings.HasPrefix(art.Name, ".") || strings.HasPrefix(art.Name, footerFile) {
+			strings.HasPrefix(art.Name, ".") || strings.HasPrefix(art.Name, layout.FooterFile) {
 			return fmt.Errorf("artifact %.80q: its name (want a plain file name)", art.Name)
 		}
 		if slices.ContainsFunc(list[:i], func(other Artifact) bool { return other.Name == art.Name }) {

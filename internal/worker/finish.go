@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/safefile"
 )
@@ -118,8 +118,7 @@ func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
 
 // attemptDir is the attempt's directory on this host.
 func (a *attempt) attemptDir() string {
-	return filepath.Join(a.w.cfg.WorkDir, a.s.m.Incarnation.Dir(a.s.m.RunID),
-		"chunk_"+strconv.Itoa(a.chunk.Idx), "attempt_"+strconv.Itoa(a.rec.Attempt))
+	return layout.Work(a.w.cfg.WorkDir).Attempt(a.s.m.Ref(), a.chunk.Idx, a.rec.Attempt)
 }
 
 // makeDir makes the attempt's directory below WorkDir. WorkDir itself is not
@@ -139,7 +138,7 @@ func (a *attempt) makeDir() (string, error) {
 func (a *attempt) keepFooter(f *footer.Footer) {
 	dir, err := a.makeDir()
 	if err == nil {
-		err = writeFooter(filepath.Join(dir, footerFile), *f)
+		err = writeFooter(filepath.Join(dir, layout.FooterFile), *f)
 	}
 	if err != nil {
 		a.log.Warn("the attempt's footer is not on disk", "error", err)

@@ -33,7 +33,7 @@ func help(t *testing.T, program string, verb ...string) string {
 }
 
 // verbs are the verbs of `coordinator`; a test holds them against its help.
-var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "data check", "data cut", "policy check", "exec check", "auth init", "auth accounts", "auth permissions", "doctor", "bundle", "audit", "version"}
+var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "data check", "data cut", "policy check", "exec check", "auth init", "auth accounts", "auth permissions", "doctor", "bundle", "audit", "version", "init", "ls", "show", "completion"}
 
 // commands maps each command to its help.
 func commands(t *testing.T) map[string]string {
