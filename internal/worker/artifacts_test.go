@@ -322,7 +322,7 @@ func TestArtifactsThatCannotBeKept(t *testing.T) {
 		"a path":           {Result{Artifacts: []Artifact{testArtifact("../signals")}}, "its name"},
 		"the parent":       {Result{Artifacts: []Artifact{testArtifact("..")}}, "its name"},
 		"the footer":       {Result{Artifacts: []Artifact{testArtifact(layout.FooterFile)}}, "its name"},
-		"twice":            {Result{Artifacts: []Artifact{testArtifact("a"), testArtifact("b"), testArtifact("a")}}, "artifact a is there twice"},
+		"twice":            {Result{Artifacts: []Artifact{testArtifact("a"), testArtifact("b"), testArtifact("a")}}, "artifact a appears twice"},
 		"too many":         {Result{Artifacts: many}, "65 artifacts (at most 64)"},
 	} {
 		t.Run(name, func(t *testing.T) {
