@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
@@ -117,19 +116,17 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 		return nil, nil, err
 	}
 	for _, e := range entries {
-		name, isPerf := strings.CutPrefix(e.Name(), "perf_")
-		name, isJSON := strings.CutSuffix(name, ".json")
-		if _, err := run.ParseNewID(name); isPerf && isJSON && err == nil && e.Type().IsRegular() {
+		if _, kind, ok := layout.Parse(e.Name()); ok && kind == layout.Perf && e.Type().IsRegular() {
 			add(filepath.Join(dir, e.Name()))
 		}
 	}
-	states, err := os.ReadDir(filepath.Join(dir, ".gx1"))
+	states, err := os.ReadDir(layout.Run{Dir: dir}.StatesDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problems = append(problems, err)
 	}
 	for _, e := range states {
 		if id, err := run.ParseID(e.Name()); err == nil {
-			add(export.Target{Dir: dir, RunID: id}.Backup())
+			add(layout.Run{Dir: dir, RunID: id}.Backup())
 		}
 	}
 	reg, err := process.OpenRegister("")
@@ -146,8 +143,8 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 		l := runs[e.RunID]
 		if l == nil || !here {
 			l = &listedRun{RunID: e.RunID, At: e.StartedAt, Path: ""}
-			if f, err := readHead(export.Target{Dir: e.OutputDir, RunID: e.RunID}.Backup()); err == nil {
-				l.tell(export.Target{Dir: e.OutputDir, RunID: e.RunID}.Backup(), f)
+			if f, err := readHead(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup()); err == nil {
+				l.tell(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup(), f)
 			}
 			runs[e.RunID] = l
 		}

@@ -157,7 +157,7 @@ func shownOf(found *foundRun) shown {
 		return cmp.Or(cmp.Compare(b.Bars, a.Bars), cmp.Compare(a.WorkerID, b.WorkerID))
 	})
 	t := found.target
-	for _, path := range []string{cmp.Or(found.perf, t.Perf()), t.Stub(), t.TradeFiles().TradesCSV(), t.TradeFiles().Metrics(), t.TradeFiles().Summary(), filepath.Join(t.RunDir(), "run.log")} {
+	for _, path := range []string{cmp.Or(found.perf, t.Perf()), t.Stub(), t.TradesCSV(), t.Metrics(), t.Summary(), filepath.Join(t.RunDir(), "run.log")} {
 		if _, err := os.Stat(path); err == nil {
 			s.Files = append(s.Files, path)
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/sys/unix"
+
+	"gx1replay/internal/layout"
 )
 
 // A server that finds a stream damaged says so in its log, if at all, and goes
@@ -95,15 +97,15 @@ func (s *Server) Damage() []string { return s.damage }
 // empty one, and returns its new path. Nothing of it is changed. A store that
 // another process serves is an error.
 func SetAside(dir string, now time.Time) (path string, err error) {
-	store := filepath.Join(dir, storeDir)
-	lock, err := lockStore(filepath.Join(store, lockFile))
+	store := filepath.Join(dir, layout.BusDir)
+	lock, err := lockStore(filepath.Join(store, layout.LockFile))
 	if bad := (*Malformed)(nil); err != nil && (errors.Is(err, unix.EWOULDBLOCK) || !errors.As(checkStore(store), &bad)) {
 		return "", err
 	}
 	if lock != nil { // else the store is no directory, or its lock no file
 		defer func() { err = errors.Join(err, lock.Close()) }()
 	}
-	path, err = moveAside(store, filepath.Join(dir, storeDir+".damaged-"+now.UTC().Format("20060102T150405Z")))
+	path, err = moveAside(store, filepath.Join(dir, layout.BusDir+".damaged-"+now.UTC().Format("20060102T150405Z")))
 	if err != nil {
 		return "", fmt.Errorf("setting the bus aside: %w", err)
 	}

@@ -10,13 +10,14 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/safefile"
 )
 
 // KeyFiles are the names of the files of keys in a server's directory, the run's
 // first.
 func KeyFiles() []string {
-	list := []string{keyFile}
+	list := []string{layout.KeyFile}
 	for _, role := range access.Roles() {
 		if access.AccountOf(role) != access.Main {
 			list = append(list, roleKeyFile(role))
@@ -46,7 +47,7 @@ func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 		} else if _, errMove := moveAside(path, path+".damaged"); errMove != nil {
 			return nil, fmt.Errorf("moving what is no %s aside: %w", what, errMove)
 		}
-		log.Warn("a key is damaged and is made anew; who has a copy of the old one needs the new one", "key", what, "file", path, "error", err)
+		log.Warn("damaged key replaced; copies of the old one no longer work", "key", what, "file", path, "error", err)
 	}
 	pair, err := nkeys.CreateUser()
 	if err != nil {

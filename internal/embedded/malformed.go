@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 )
 
 // Malformed says that no server can be started on a store: something in it is of
@@ -111,7 +112,7 @@ const (
 
 // mustBeDir says of what kind a path in a store must be.
 func mustBeDir(rel string) answer {
-	if rel == lockFile {
+	if rel == layout.LockFile {
 		return no
 	}
 	inner, err := filepath.Rel(rel, streamsDir)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gx1replay/internal/layout"
 )
 
 // In a store everything has its kind. What is a pipe, a link, a device, or a file
@@ -115,7 +117,7 @@ func TestAKeyThatIsNoFileIsMadeAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			top, _ := leftStore(t)
-			path := filepath.Join(top, keyFile)
+			path := filepath.Join(top, layout.KeyFile)
 			if err := errors.Join(os.Remove(path), put(path)); err != nil {
 				t.Fatal(err)
 			}

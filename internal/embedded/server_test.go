@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/layout"
 )
 
 func TestTwoServersOnOneStoreAreRefused(t *testing.T) {
@@ -191,7 +192,7 @@ func TestTheKeyIsPrivateAndStays(t *testing.T) {
 // A key that a power cut has emptied or a disk has damaged opens nothing: it does
 // not keep its run from going on.
 func TestADamagedKeyIsMadeAnew(t *testing.T) {
-	for _, name := range []string{keyFile, roleKeyFile(access.Worker)} {
+	for _, name := range []string{layout.KeyFile, roleKeyFile(access.Worker)} {
 		for _, content := range []string{"", "SUNOTAKEY", "\x00\x00\x00"} {
 			dir, log := t.TempDir(), &journal{}
 			path := filepath.Join(dir, name)

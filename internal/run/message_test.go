@@ -77,7 +77,7 @@ func TestManifestValidate(t *testing.T) {
 		{"no state", func(m *Manifest) { m.State = "" }, `state "" is unknown`},
 		{"plan", func(m *Manifest) { m.Plan.Chunks = 70001 }, "contradicts itself"},
 		{"bars", func(m *Manifest) { m.Data.Bars = 69999 }, "the data set has 69999 bars, the plan 70000"},
-		{"slices", func(m *Manifest) { m.Data.SliceBars = 0 }, "0 bars a slice"},
+		{"slices", func(m *Manifest) { m.Data.SliceBars = 0 }, "0 bars per slice"},
 		{"short lease", func(m *Manifest) { m.LeaseDuration = 99 * time.Millisecond }, "lease duration 99ms"},
 		{"long lease", func(m *Manifest) { m.LeaseDuration = 24*time.Hour + 1 }, "lease duration"},
 		{"negative lease", func(m *Manifest) { m.LeaseDuration = -time.Second }, "lease duration -1s"},
@@ -132,6 +132,7 @@ func TestTaskFits(t *testing.T) {
 		change func(*Task)
 		want   string
 	}{
+		{"incarnation", func(k *Task) { k.Incarnation = NewIncarnation([16]byte{9}) }, "another incarnation"},
 		{"chunk below", func(k *Task) { k.ChunkIdx = -1 }, "chunk_idx -1 (want 0 to 6)"},
 		{"chunk above", func(k *Task) { k.ChunkIdx = 7 }, "chunk_idx 7 (want 0 to 6)"},
 		{"chunk far above", func(k *Task) { k.ChunkIdx = math.MaxInt }, "(want 0 to 6)"},

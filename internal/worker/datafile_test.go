@@ -11,6 +11,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/execengine"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 )
 
@@ -55,7 +56,7 @@ func TestDataFile(t *testing.T) {
 		if time.Since(now.ModTime()) > time.Minute {
 			t.Errorf("%s: it is not marked as used", what)
 		}
-		if names, _ := filepath.Glob(filepath.Join(work, dataDir, "*")); len(names) != 1 {
+		if names, _ := filepath.Glob(filepath.Join(work, layout.DataDir, "*")); len(names) != 1 {
 			t.Errorf("%s: the directory holds %v", what, names)
 		}
 		info = now
@@ -96,7 +97,7 @@ func TestDataFile(t *testing.T) {
 	if got, err := e4.dataFile(ctx, m, in4); err == nil {
 		t.Errorf("an ended context: %s", got)
 	}
-	if names, _ := filepath.Glob(filepath.Join(work, dataDir, ".*")); len(names) != 0 {
+	if names, _ := filepath.Glob(filepath.Join(work, layout.DataDir, ".*")); len(names) != 0 {
 		t.Errorf("an ended context has left %v", names)
 	}
 }
