@@ -16,9 +16,9 @@ import (
 	"gx1replay/internal/run"
 )
 
-// Unfit is a worker's note that it does not serve a run, for people who wonder
+// Incompatible is a worker's note that it does not serve a run, for people who wonder
 // why it idles. It decides nothing.
-type Unfit struct {
+type Incompatible struct {
 	WorkerID string `json:"worker_id"`
 	Host     string `json:"host"`
 	Identity string `json:"identity"` // of what it would run
@@ -30,15 +30,15 @@ type Unfit struct {
 
 // Bounds of notes.
 const (
-	maxUnfitBytes = 16 << 10
-	maxUnfitText  = 8 << 10
-	maxUnfits     = 256 // that are read
+	maxIncompatibleBytes = 16 << 10
+	maxIncompatibleText  = 8 << 10
+	maxIncompatibles     = 256 // that are read
 )
 
-// StoreUnfit stores a note on run id. Of one user's notes on a run the last few
+// StoreIncompatible stores a note on run id. Of one user's notes on a run the last few
 // are kept, so that workers which start again and again leave no heap of them.
 // A bus whose rights know no notes takes none.
-func (b *Bus) StoreUnfit(ctx context.Context, id run.ID, u Unfit) error {
+func (b *Bus) StoreIncompatible(ctx context.Context, id run.ID, u Incompatible) error {
 	public, err := b.publicKey()
 	if err != nil {
 		return fmt.Errorf("storing a note on run %s: %w", id, err)
@@ -47,8 +47,8 @@ func (b *Bus) StoreUnfit(ctx context.Context, id run.ID, u Unfit) error {
 	if !b.allowed(ctx, subject) {
 		return nil
 	}
-	if len(u.Why) > maxUnfitText {
-		u.Why = strings.ToValidUTF8(u.Why[:maxUnfitText], "") + "…"
+	if len(u.Why) > maxIncompatibleText {
+		u.Why = strings.ToValidUTF8(u.Why[:maxIncompatibleText], "") + "…"
 	}
 	u.At = time.Time{} // the bus says when
 	data, err := json.Marshal(u)
@@ -63,14 +63,14 @@ func (b *Bus) StoreUnfit(ctx context.Context, id run.ID, u Unfit) error {
 	return nil
 }
 
-// Unfits reads the notes on run id, the last one of each host and command, in
+// Incompatibles reads the notes on run id, the last one of each host and command, in
 // the order of workers. One that cannot be used is passed over.
-func (b *Bus) Unfits(ctx context.Context, id run.ID) ([]Unfit, error) {
+func (b *Bus) Incompatibles(ctx context.Context, id run.ID) ([]Incompatible, error) {
 	if there, err := b.hasNotes(ctx); !there || err != nil {
 		return nil, err
 	}
 	type source struct{ host, identity string }
-	latest := map[source]Unfit{}
+	latest := map[source]Incompatible{}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	read := 0
@@ -80,18 +80,18 @@ func (b *Bus) Unfits(ctx context.Context, id run.ID) ([]Unfit, error) {
 			return false, err
 		}
 		read++
-		var u Unfit
-		if len(raw.Data) > maxUnfitBytes || checkSchema(raw.Header) != nil || json.Unmarshal(raw.Data, &u) != nil || u.WorkerID == "" || u.Why == "" {
-			return read < maxUnfits*maxNotesPerUser, nil
+		var u Incompatible
+		if len(raw.Data) > maxIncompatibleBytes || checkSchema(raw.Header) != nil || json.Unmarshal(raw.Data, &u) != nil || u.WorkerID == "" || u.Why == "" {
+			return read < maxIncompatibles*maxNotesPerUser, nil
 		}
 		u.At = raw.Time
 		latest[source{u.Host, u.Identity}] = u
-		return len(latest) < maxUnfits && read < maxUnfits*maxNotesPerUser, nil
+		return len(latest) < maxIncompatibles && read < maxIncompatibles*maxNotesPerUser, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the notes on run %s: %w", id, err)
 	}
-	return slices.SortedFunc(maps.Values(latest), func(x, y Unfit) int { return strings.Compare(x.WorkerID, y.WorkerID) }), nil
+	return slices.SortedFunc(maps.Values(latest), func(x, y Incompatible) int { return strings.Compare(x.WorkerID, y.WorkerID) }), nil
 }
 
 // hasNotes reports whether the bus has a stream of notes that this user may

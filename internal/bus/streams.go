@@ -20,7 +20,7 @@ const (
 // together stay small. A note that its worker does not repeat is out of date.
 const (
 	maxNotesPerUser = 8
-	maxNoteBytes    = 2 * maxUnfitBytes // with its headers
+	maxNoteBytes    = 2 * maxIncompatibleBytes // with its headers
 	maxNoteStorage  = 16 << 20
 	noteAge         = time.Hour
 )

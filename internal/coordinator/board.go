@@ -302,7 +302,7 @@ func (c *chunkState) verdict(session int) (status footer.Status, text, trace str
 
 // claimed: somebody claimed the chunk in this session and has not let go.
 func (c *chunkState) claimed(session int) bool {
-	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.LastWord()
+	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.FinalReport()
 }
 
 func (b *board) meet(worker, host, build string) {

@@ -127,8 +127,8 @@ type Config struct {
 	// Signals are stops; one more than a second after the first exports at once.
 	// Nil: none come.
 	Signals <-chan os.Signal
-	// Register is the run registry of this host. Nil: the run is not entered.
-	Register *process.Register
+	// Registry is the run registry of this host. Nil: the run is not entered.
+	Registry *process.Registry
 	// Version is that of the program. Zero: unknown.
 	Version Version
 	// Export is for every export.

@@ -187,7 +187,7 @@ func (s *Session) fitsFooters(list []bars.Bar) error {
 	if err != nil {
 		return err
 	}
-	if mine := policyOf(s.cfg.Policy).Content; len(kept) > 0 && !slices.Contains(kept, mine) {
+	if mine := PolicyOf(s.cfg.Policy).Content; len(kept) > 0 && !slices.Contains(kept, mine) {
 		return &Differs{RunID: s.cfg.RunID, Fields: []Difference{{"policy file", fmt.Sprintf("SHA-256 %.12s", kept[0]), fmt.Sprintf("SHA-256 %.12s", mine)}}}
 	}
 	return nil

@@ -2,9 +2,9 @@ package coordinator
 
 import "context"
 
-// hearOn passes on stops until ctx ends: those that come while the run, which
+// listenDuringExport passes on stops until ctx ends: those that come while the run, which
 // has ended, is exported. What came since Run stopped listening is stored.
-func (l *Life) hearOn(ctx context.Context) {
+func (l *Life) listenDuringExport(ctx context.Context) {
 	cancel, err := l.listen(ctx)
 	if err != nil {
 		if ctx.Err() == nil {

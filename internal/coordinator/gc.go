@@ -27,7 +27,7 @@ type GCConfig struct {
 	// complete runs have left goes.
 	Runs     []run.ID
 	Bus      *bus.Bus          // nil: there is no bus beside the embedded ones
-	Register *process.Register // nil: there is none
+	Registry *process.Registry // nil: there is none
 	DryRun   bool
 	Logger   *slog.Logger
 }
@@ -254,10 +254,10 @@ func objectsOf(m run.Manifest) []string {
 
 // gcRegister takes dead runs out of the register that have left nothing.
 func gcRegister(cfg GCConfig) error {
-	if cfg.Register == nil || cfg.DryRun {
+	if cfg.Registry == nil || cfg.DryRun {
 		return nil
 	}
-	entries, _ := cfg.Register.List()
+	entries, _ := cfg.Registry.List()
 	for _, e := range entries {
 		if e.Alive {
 			continue
@@ -266,7 +266,7 @@ func gcRegister(cfg GCConfig) error {
 		if _, err := os.Stat(state); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := cfg.Register.Remove(e.RunID, e.PID); err != nil {
+		if err := cfg.Registry.Remove(e.RunID, e.PID); err != nil {
 			return err
 		}
 	}

@@ -98,7 +98,7 @@ func TestSchedule02_StopHeardByWorkersOnly(t *testing.T) {
 		}
 		<-time.After(3 * time.Second)
 		w.link.cut()
-		w.link.mend()
+		w.link.restore()
 		if r := w.wait(ended); !r.stopped || r.stop.Reason != "quietly" || !r.drained {
 			t.Errorf("stopped %v, reason %q, drained %v (want a stop, its reason, a drain)\n%s", r.stopped, r.stop.Reason, r.drained, strings.Join(w.history, "\n"))
 		}
@@ -181,7 +181,7 @@ func TestSchedule20_LateWakerHoldsLess(t *testing.T) {
 			s := w.chunks()[0].Line.Footer()
 			return s.WorkerID == "b" && s.BarsProcessed >= 5
 		})
-		a.link.mend()
+		a.link.restore()
 		if err := w.publishStop("now"); err != nil {
 			t.Fatal(err)
 		}

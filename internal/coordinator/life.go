@@ -428,7 +428,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		}},
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
 		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.Ref(), m.Session) }},
-		{"collecting final reports", func() error { return l.lastWords(drain) }},
+		{"collecting final reports", func() error { return l.finalReports(drain) }},
 		// One that was given again meanwhile belongs to this session, too.
 		{"reading the stop again", func() error { l.readStop(drain); return nil }},
 	}
@@ -450,10 +450,10 @@ func (l *Life) obey(drain, stopped context.Context) error {
 	return nil
 }
 
-// lastWords waits until everything that was stored before its call is known
+// finalReports waits until everything that was stored before its call is known
 // and nobody holds a chunk. The consumer is deleted before, so no claim that
 // leads to a bar can come later.
-func (l *Life) lastWords(ctx context.Context) error {
+func (l *Life) finalReports(ctx context.Context) error {
 	leases, footers, err := l.Bus.Fence(ctx, l.Manifest.RunID)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manife
 	paused, dying := false, false
 	var stored, still int // objects of the data set; looks without another one
 	for pause(ctx, obstaclesEvery) {
-		list, err := unfits(ctx, b, m)
+		list, err := incompatibles(ctx, b, m)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Debug("reading incompatible workers failed", "error", err)
 		}

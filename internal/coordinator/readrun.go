@@ -25,8 +25,8 @@ func ReadRun(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (run.
 		return m, nil, err
 	}
 	read := readBoard
-	if unfit := (*bus.UnfitError)(nil); errors.As(b.Require(ctx, access.Coordinator), &unfit) {
-		read = glance
+	if unsuitable := (*bus.UnsuitableError)(nil); errors.As(b.Require(ctx, access.Coordinator), &unsuitable) {
+		read = readDirect
 	}
 	board, err := read(ctx, b, m, log)
 	if err != nil {
@@ -43,8 +43,8 @@ func ReadRun(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (run.
 	return m, chunks, nil
 }
 
-// glance is readBoard for a user who may not make consumers.
-func glance(ctx context.Context, b *bus.Bus, m run.Manifest, log *slog.Logger) (*board, error) {
+// readDirect is readBoard for a user who may not make consumers.
+func readDirect(ctx context.Context, b *bus.Bus, m run.Manifest, log *slog.Logger) (*board, error) {
 	board := newBoard(m, false, nil)
 	if err := b.Read(ctx, m, board); err != nil {
 		return nil, err

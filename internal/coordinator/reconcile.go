@@ -63,7 +63,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			}
 			waiting = l.board.waiting()
 			lapsing, breaks = l.board.lapsing(), l.Bus.Breaks()
-			if err := l.mend(ctx); errors.Is(err, ErrTakenOver) {
+			if err := l.reconcile(ctx); errors.Is(err, ErrTakenOver) {
 				return err
 			} else if err != nil && ctx.Err() == nil {
 				l.Logger.Warn("reconciling the bus failed", "error", err)
@@ -102,11 +102,11 @@ func (l *Life) release(ctx context.Context, lapsed map[int]uint64) {
 	}
 }
 
-// mend puts back what the bus may have lost: streams, objects, the manifest,
+// reconcile puts back what the bus may have lost: streams, objects, the manifest,
 // footers, the consumer, and the tasks of chunks that have neither an end nor
 // a task. One that is handed out has its task still, so nothing is asked for
 // twice. ErrTakenOver: a later session has begun.
-func (l *Life) mend(ctx context.Context) error {
+func (l *Life) reconcile(ctx context.Context) error {
 	if err := l.Bus.MakeStreams(ctx, max(l.Replicas, 1)); err != nil {
 		return err
 	}

@@ -230,8 +230,8 @@ type Standing struct {
 	PlannedBars int64 `json:"planned_bars"`
 	Bars        int64 `json:"bars"`
 	Failures    int64 `json:"failures"` // of attempts, also of those that were tried again
-	// Unfit are workers that do not serve the run, by what they said last.
-	Unfit []bus.Unfit `json:"unfit,omitempty"`
+	// Incompatible are workers that do not serve the run, by what they said last.
+	Incompatible []bus.Incompatible `json:"unfit,omitempty"`
 }
 
 // Look reads how far a run is from its bus.
@@ -246,30 +246,30 @@ func Look(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (Standin
 	}
 	chunks, t := board.snapshot()
 	totals := perf.Count(perf.OutcomeStopped, chunks)
-	unfit, err := unfits(ctx, b, m)
+	list, err := incompatibles(ctx, b, m)
 	if err != nil {
 		log.Debug("reading incompatible workers failed", "error", err)
 	}
 	return Standing{
-		Unfit:   unfit,
-		Session: m.Session, Chunks: len(chunks), ChunksOK: totals.ChunksCompleted, Running: int(board.claimed.Load()),
+		Incompatible: list,
+		Session:      m.Session, Chunks: len(chunks), ChunksOK: totals.ChunksCompleted, Running: int(board.claimed.Load()),
 		Failed:      totals.Coverage.ByStatus[footer.StatusFailed].Chunks,
 		PlannedBars: totals.Coverage.PlannedBars, Bars: totals.Coverage.ReplayedBars, Failures: t.failures,
 	}, nil
 }
 
-// unfitFor is how long a worker's note holds: it is said again each
+// incompatibleFor is how long a worker's note holds: it is said again each
 // worker.NoteEvery, and clocks of hosts differ.
-const unfitFor = 30 * time.Second
+const incompatibleFor = 30 * time.Second
 
-// unfits reads which workers do not serve the run m, as far as they have said
+// incompatibles reads which workers do not serve the run m, as far as they have said
 // it lately: one that was ended says nothing.
-func unfits(ctx context.Context, b *bus.Bus, m run.Manifest) ([]bus.Unfit, error) {
+func incompatibles(ctx context.Context, b *bus.Bus, m run.Manifest) ([]bus.Incompatible, error) {
 	if m.State != run.StateRunning {
 		return nil, nil
 	}
-	list, err := b.Unfits(ctx, m.RunID)
-	return slices.DeleteFunc(list, func(u bus.Unfit) bool { return time.Since(u.At) > unfitFor }), err
+	list, err := b.Incompatibles(ctx, m.RunID)
+	return slices.DeleteFunc(list, func(u bus.Incompatible) bool { return time.Since(u.At) > incompatibleFor }), err
 }
 
 // samePath reports whether a and b name one file, be it that it is not there.

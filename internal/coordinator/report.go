@@ -38,7 +38,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 		PregateEnabled: p.Pregate.Enabled, PregateEnabledSource: string(p.Pregate.EnabledSource),
 		RequestedWorkers: s.cfg.Workers, Workers: s.cfg.Workers,
 		Fill:           string(p.Replay.Fill),
-		Policy:         policyOf(p),
+		Policy:         PolicyOf(p),
 		PolicyValues:   s.policyValues(),
 		BusUnreachable: s.lost.Load(),
 		Env:            envInfo(s.cfg.Version, host, s.cfg.Engine, p.Pregate.Enabled),
@@ -111,7 +111,8 @@ func (s *Session) sessions(earlier []run.SessionTimes, number int, now time.Time
 	})
 }
 
-func policyOf(p policy.Policy) run.Policy {
+// PolicyOf returns what the manifest of a run records of its policy.
+func PolicyOf(p policy.Policy) run.Policy {
 	content := sha256.Sum256(p.Content)
 	return run.Policy{SHA256: p.SHA256, SHA256WithoutGate: p.SHA256WithoutGate, Name: p.Name, Content: hex.EncodeToString(content[:])}
 }
@@ -126,7 +127,8 @@ func policyFiles(p policy.Policy) []run.PolicyFile {
 	return list
 }
 
-func describe(set bars.Set) run.Data {
+// DataOf returns what the manifest of a run records of its data set.
+func DataOf(set bars.Set) run.Data {
 	n := len(set.Bars)
 	stamp := func(b bars.Bar) string { return time.Unix(0, b.TimeNS).UTC().Format(time.RFC3339) }
 	return run.Data{

@@ -257,7 +257,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	}
 	m := run.Manifest{
 		Schema: run.Schema, RunID: s.cfg.RunID, Incarnation: newIncarnation(), Session: 1, State: run.StateRunning,
-		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
+		Data: DataOf(set), Plan: plan, Policy: PolicyOf(s.cfg.Policy),
 		Decisions:      s.cfg.decisions(),
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
 		Engine: s.cfg.Engine, EngineVersion: cmp.Or(s.cfg.EngineVersion, replay.Version), LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,

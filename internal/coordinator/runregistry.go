@@ -11,7 +11,7 @@ import (
 
 // enter puts the run into the register of this machine; leave takes it out.
 func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
-	if s.cfg.Register == nil {
+	if s.cfg.Registry == nil {
 		return func() {}
 	}
 	pid := os.Getpid()
@@ -25,14 +25,14 @@ func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
 		if x := s.cfg.NATS; x != nil {
 			e.Context, e.KeyFile, e.CredsFile, e.TLSCA, e.TLSCert, e.TLSKey = x.Context, x.NKey, x.Creds, x.TLSCA, x.TLSCert, x.TLSKey
 		}
-		err = s.cfg.Register.Put(e)
+		err = s.cfg.Registry.Put(e)
 	}
 	if err != nil {
 		s.cfg.Logger.Warn("run missing from the run registry: `coordinator stop` cannot find it", "error", err)
 		return func() {}
 	}
 	return func() {
-		if err := s.cfg.Register.Remove(m.RunID, pid); err != nil {
+		if err := s.cfg.Registry.Remove(m.RunID, pid); err != nil {
 			s.cfg.Logger.Warn("leaving the run registry failed", "error", err)
 		}
 	}

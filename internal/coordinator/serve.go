@@ -20,7 +20,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	log := s.cfg.Logger
 	others := s.newPasser()
 	transport, err := s.openBus(over, others)
-	if unfit := (*bus.UnfitError)(nil); errors.As(err, &unfit) {
+	if unsuitable := (*bus.UnsuitableError)(nil); errors.As(err, &unsuitable) {
 		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
 	}
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	}
 	s.dog.Ended(err)
 	if err == nil {
-		owned.Go(func() { life.hearOn(poolCtx) })
+		owned.Go(func() { life.listenDuringExport(poolCtx) })
 	}
 	out := <-verdict
 	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)

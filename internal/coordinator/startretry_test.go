@@ -52,7 +52,7 @@ func beginsAcrossALoss(t *testing.T, w *world, at int64) bool {
 	<-time.After(7 * time.Second)
 	begun := w.stepped() > 0
 	l.cut()
-	l.mend()
+	l.restore()
 	w.whole(w.wait(ended))
 	if t.Failed() {
 		t.Errorf("lost at request %d", at)

@@ -45,7 +45,7 @@ var ErrNotPassed = errors.New("no active run of this name on this machine accept
 // have done without that key: a process that reaches a port of loopback can also
 // reach the port of a run which takes stops from everybody on this machine.
 type passer struct {
-	register *process.Register
+	register *process.Registry
 	lines    *loglimit.Limiter
 	slots    chan struct{}
 	owned    sync.WaitGroup
@@ -56,7 +56,7 @@ type passer struct {
 func (s *Session) newPasser() *passer {
 	p := &passer{lines: s.lines, slots: make(chan struct{}, passAtOnce)}
 	if s.onLoopback() {
-		p.register = s.cfg.Register
+		p.register = s.cfg.Registry
 	}
 	return p
 }

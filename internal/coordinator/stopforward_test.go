@@ -20,7 +20,7 @@ import (
 // from all of them.
 func TestWhereStopsArePassedOn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "runs")
-	reg, err := process.OpenRegister(dir)
+	reg, err := process.OpenRegistry(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestWhereStopsArePassedOn(t *testing.T) {
 		"a name":            {Config{Listen: "box.example:4222"}, false},
 		"another bus":       {Config{Listen: "127.0.0.1:4222", NATS: &External{Access: bus.Access{URL: "nats://127.0.0.1:4222"}}}, false},
 	} {
-		c.cfg.Register, c.cfg.RunID = reg, "r1"
+		c.cfg.Registry, c.cfg.RunID = reg, "r1"
 		s := &Session{cfg: c.cfg, lines: loglimit.New(slog.New(slog.DiscardHandler))}
 		for id, open := range map[run.ID]bool{"open": true, "closed": false, "dead": false, "unknown": false} {
 			_, err := s.newPasser().find(id)
@@ -64,14 +64,14 @@ func TestWhereStopsArePassedOn(t *testing.T) {
 func TestPassingOnIsBounded(t *testing.T) {
 	emptyPools() // of what bubbles have left
 	defer emptyPools()
-	reg, err := process.OpenRegister(filepath.Join(t.TempDir(), "runs"))
+	reg, err := process.OpenRegistry(filepath.Join(t.TempDir(), "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := reg.Put(process.Entry{RunID: "open", PID: os.Getpid(), Session: 1, URL: "nats://127.0.0.1:1", OpenToStrangers: true}); err != nil {
 		t.Fatal(err)
 	}
-	s := &Session{cfg: Config{RunID: "r1", Listen: "127.0.0.1:0", Register: reg}, lines: loglimit.New(slog.New(slog.DiscardHandler))}
+	s := &Session{cfg: Config{RunID: "r1", Listen: "127.0.0.1:0", Registry: reg}, lines: loglimit.New(slog.New(slog.DiscardHandler))}
 	p := s.newPasser()
 	for range passAtOnce {
 		p.slots <- struct{}{}

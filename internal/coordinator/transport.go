@@ -215,7 +215,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	if s.cfg.KeepBus {
 		return
 	}
-	if r := s.cfg.Register; r != nil {
+	if r := s.cfg.Registry; r != nil {
 		if e, err := r.Get(s.cfg.RunID); err == nil && !e.Alive {
 			if err := r.Remove(s.cfg.RunID, e.PID); err != nil {
 				s.cfg.Logger.Warn("cleanup failed", "error", err)

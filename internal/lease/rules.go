@@ -210,13 +210,13 @@ func Backoff(failures int) time.Duration {
 	return min(d, backoffMost)
 }
 
-// LastWord reports whether r says that nobody works on the chunk.
-func (r Record) LastWord() bool { return r.State != StateClaimed }
+// FinalReport reports whether r says that nobody works on the chunk.
+func (r Record) FinalReport() bool { return r.State != StateClaimed }
 
 // Lapsing reports whether r is a claim of a session before session. Once it
 // has not changed for a whole lease it is a release, which anyone may write
 // who has watched it so long, connected without a break.
-func (r Record) Lapsing(session int) bool { return r.Session < session && !r.LastWord() }
+func (r Record) Lapsing(session int) bool { return r.Session < session && !r.FinalReport() }
 
 // Status is a chunk's status: ok if an ok footer is there; else what the
 // record says; refused counts records and footers of the chunk that could

@@ -4,7 +4,7 @@
 // A Pool runs a fixed number of workers, each in a process group of its own,
 // starts one again with back-off when it dies, and ends them all in order or
 // at once. A worker learns through its lifeline that its coordinator is gone,
-// however it went. A Register holds one small file a run, so that other
+// however it went. A Registry holds one small file a run, so that other
 // commands on this machine find the run's server.
 //
 // A Guarded is a command of the user's under a guard: a process that stands

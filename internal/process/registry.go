@@ -56,17 +56,17 @@ const (
 	maxEntryBytes = 64 << 10
 )
 
-// Register is the directory that holds one file for each run of this user on
+// Registry is the directory that holds one file for each run of this user on
 // this machine. Any number of processes may use it at once: a file is written
 // aside and renamed, so that a reader sees the old entry or the new one.
-type Register struct{ dir string }
+type Registry struct{ dir string }
 
 // Dir is the register's directory.
-func (r *Register) Dir() string { return r.dir }
+func (r *Registry) Dir() string { return r.dir }
 
 // Put stores e in place of what the register held of its run. An empty
 // StartTime is filled in from the process e.PID, which must live then.
-func (r *Register) Put(e Entry) error {
+func (r *Registry) Put(e Entry) error {
 	if err := e.validate(); err != nil {
 		return fmt.Errorf("putting a run into the run registry: %w", err)
 	}
@@ -88,7 +88,7 @@ func (r *Register) Put(e Entry) error {
 
 // Remove takes the run out of the register if its entry is still that of the
 // coordinator pid. An entry of somebody else, or none, is no error.
-func (r *Register) Remove(id run.ID, pid int) error {
+func (r *Registry) Remove(id run.ID, pid int) error {
 	if _, err := run.ParseID(string(id)); err != nil {
 		return fmt.Errorf("removing a run from the run registry: %w", err)
 	}
@@ -98,7 +98,7 @@ func (r *Register) Remove(id run.ID, pid int) error {
 	return nil
 }
 
-func (r *Register) remove(id run.ID, pid int) error {
+func (r *Registry) remove(id run.ID, pid int) error {
 	e, err := r.read(r.path(id), id)
 	if err != nil || e.PID != pid {
 		return err
@@ -126,7 +126,7 @@ func (r *Register) remove(id run.ID, pid int) error {
 
 // Get returns the entry of one run. The error wraps fs.ErrNotExist if the
 // register has none.
-func (r *Register) Get(id run.ID) (Entry, error) {
+func (r *Registry) Get(id run.ID) (Entry, error) {
 	if _, err := run.ParseID(string(id)); err != nil {
 		return Entry{}, fmt.Errorf("looking a run up in the run registry: %w", err)
 	}
@@ -140,7 +140,7 @@ func (r *Register) Get(id run.ID) (Entry, error) {
 
 // List returns all entries, the oldest first, the dead ones too. Files that
 // hold no entry are left out and named in problems, each an error of its own.
-func (r *Register) List() (entries []Entry, problems []error) {
+func (r *Registry) List() (entries []Entry, problems []error) {
 	files, err := os.ReadDir(r.dir)
 	if err != nil {
 		return nil, []error{fmt.Errorf("listing the run registry: %w", err)}
@@ -173,11 +173,11 @@ func (r *Register) List() (entries []Entry, problems []error) {
 	return entries, problems
 }
 
-func (r *Register) path(id run.ID) string { return filepath.Join(r.dir, string(id)+entrySuffix) }
+func (r *Registry) path(id run.ID) string { return filepath.Join(r.dir, string(id)+entrySuffix) }
 
 // read reads the entry of run id. Only a regular file of our own counts;
 // the name is never followed to another place.
-func (r *Register) read(path string, id run.ID) (Entry, error) {
+func (r *Registry) read(path string, id run.ID) (Entry, error) {
 	f, info, err := safefile.Open(path)
 	if err != nil {
 		return Entry{}, err

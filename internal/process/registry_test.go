@@ -36,9 +36,9 @@ func mine(id run.ID) Entry {
 	return e
 }
 
-func openRegister(t *testing.T) *Register {
+func openRegister(t *testing.T) *Registry {
 	t.Helper()
-	r, err := OpenRegister(filepath.Join(t.TempDir(), "deep", "runs"))
+	r, err := OpenRegistry(filepath.Join(t.TempDir(), "deep", "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,8 +297,8 @@ func TestOpenRegisterRefuses(t *testing.T) {
 		dir("groups", 0o770):     "0770",
 		filepath.Join(file, "x"): "not a directory",
 	} {
-		if _, err := OpenRegister(path); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("OpenRegister(%s): %v (want an error with %q)", path, err, want)
+		if _, err := OpenRegistry(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("OpenRegistry(%s): %v (want an error with %q)", path, err, want)
 		}
 	}
 	if os.Geteuid() == 0 {
@@ -306,13 +306,13 @@ func TestOpenRegisterRefuses(t *testing.T) {
 		if err := os.Chown(theirs, 4242, -1); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenRegister(theirs); err == nil || !strings.Contains(err.Error(), "belongs to user 4242") {
+		if _, err := OpenRegistry(theirs); err == nil || !strings.Contains(err.Error(), "belongs to user 4242") {
 			t.Errorf("another user's directory: %v", err)
 		}
 	}
 
 	readable := dir("readable", 0o755)
-	if _, err := OpenRegister(readable); err != nil {
+	if _, err := OpenRegistry(readable); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat(readable); err != nil || info.Mode().Perm() != 0o700 {
@@ -331,7 +331,7 @@ func TestOpenRegisterFindsItsPlace(t *testing.T) {
 		filepath.Join(runtime, "missing"): fallback,
 	} {
 		t.Setenv("XDG_RUNTIME_DIR", value)
-		r, err := OpenRegister("")
+		r, err := OpenRegistry("")
 		if err != nil {
 			t.Errorf("XDG_RUNTIME_DIR=%q: %v", value, err)
 			continue
@@ -350,7 +350,7 @@ func TestOpenRegisterFindsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("XDG_RUNTIME_DIR", "")
-	if _, err := OpenRegister(""); err == nil {
+	if _, err := OpenRegistry(""); err == nil {
 		t.Error("a parent that others can write to is no error")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// OpenRegister opens the register in dir, which it makes if need be. An empty
+// OpenRegistry opens the register in dir, which it makes if need be. An empty
 // dir means the user's own:
 //
 //	$XDG_RUNTIME_DIR/gx1-replay/runs      if that variable names a directory of this user's
@@ -18,7 +18,7 @@ import (
 // A directory that is a symbolic link, belongs to another user or is writable
 // by others is refused: what stands in the register says where stops and keys
 // go.
-func OpenRegister(dir string) (*Register, error) {
+func OpenRegistry(dir string) (*Registry, error) {
 	if dir != "" {
 		dir, err := filepath.Abs(dir)
 		if err != nil {
@@ -36,13 +36,13 @@ func OpenRegister(dir string) (*Register, error) {
 // openChain makes and checks the directories in order, each the parent of the
 // next. Once one is ours and closed to others, nobody can exchange what is in
 // it.
-func openChain(dirs ...string) (*Register, error) {
+func openChain(dirs ...string) (*Registry, error) {
 	for _, dir := range dirs {
 		if err := safefile.PrivateDir(dir); err != nil {
 			return nil, fmt.Errorf("opening the run registry: %w", err)
 		}
 	}
-	return &Register{dir: dirs[len(dirs)-1]}, nil
+	return &Registry{dir: dirs[len(dirs)-1]}, nil
 }
 
 // defaultParent chooses the directory above runs. A runtime directory of

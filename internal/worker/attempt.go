@@ -53,7 +53,7 @@ var errLeaseLost = errors.New("the lease is lost")
 // run sees the delivery through: claim, replay, last word.
 func (a *attempt) run(ctx context.Context) {
 	if err := a.w.cfg.Engine.Fits(a.s.m); err != nil {
-		a.w.unfitNow(a.s, err)
+		a.w.endIncompatible(a.s, err)
 		a.nak(deferFor)
 		return
 	}

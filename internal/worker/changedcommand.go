@@ -17,14 +17,14 @@ import (
 // attempt has replayed counts.
 var ErrChanged = errors.New("this worker's command or files have changed")
 
-// unfitNow ends s, whose run the engine does not fit any more, with all that
+// endIncompatible ends s, whose run the engine does not fit any more, with all that
 // this process has claimed of it. The next reading of the runs opens it again
 // if the engine fits then.
-func (w *Worker) unfitNow(s *session, why error) {
+func (w *Worker) endIncompatible(s *session, why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	text := strings.TrimPrefix(why.Error(), ErrChanged.Error()+": ")
-	w.sayUnfit(s.m.RunID, text)
+	w.setIncompatible(s.m.RunID, text)
 	s.cancel(fmt.Errorf("%w: %s", ErrChanged, text))
 	if w.sessions[s.m.RunID] == s {
 		delete(w.sessions, s.m.RunID)
@@ -32,11 +32,11 @@ func (w *Worker) unfitNow(s *session, why error) {
 	}
 }
 
-// sayUnfit notes why run id is not served, and logs it once. The caller holds
+// setIncompatible notes why run id is not served, and logs it once. The caller holds
 // w.mu.
-func (w *Worker) sayUnfit(id run.ID, why string) {
-	if w.unfit[id].text != why {
-		w.unfit[id] = unfit{text: why}
+func (w *Worker) setIncompatible(id run.ID, why string) {
+	if w.incompatible[id].text != why {
+		w.incompatible[id] = incompatible{text: why}
 		w.log.Error("run not served", "run_id", id, "error", why)
 	}
 }
@@ -46,10 +46,10 @@ func (w *Worker) sayUnfit(id run.ID, why string) {
 // before that was seen.
 func (a *attempt) changed(ctx context.Context, out outcome) {
 	a.log.Warn("chunk released: the worker's command or files have changed", "error", out.err)
-	a.w.unfitNow(a.s, out.err)
+	a.w.endIncompatible(a.s, out.err)
 	next := a.rec.Released(nil)
 	next.Error = out.err.Error()
-	if a.lastWord(ctx, next) {
+	if a.finalReport(ctx, next) {
 		a.nak(deferFor)
 	}
 }

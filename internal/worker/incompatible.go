@@ -12,26 +12,26 @@ import (
 // a run: whoever reads an older note takes the worker for gone.
 const NoteEvery = 5 * time.Second
 
-// unfit is why a run is not served, as it was said last.
-type unfit struct {
+// incompatible is why a run is not served, as it was said last.
+type incompatible struct {
 	text  string
 	noted time.Time // on the bus
 }
 
-// noteUnfit leaves notes on the runs that this worker does not serve, where
+// storeIncompatible leaves notes on the runs that this worker does not serve, where
 // `status` finds them. A note that is not stored is tried again with the next
 // reading of the runs.
-func (w *Worker) noteUnfit(ctx context.Context) {
+func (w *Worker) storeIncompatible(ctx context.Context) {
 	notes := map[run.ID]string{}
 	w.mu.Lock()
-	for id, u := range w.unfit {
+	for id, u := range w.incompatible {
 		if time.Since(u.noted) >= NoteEvery {
 			notes[id] = u.text
 		}
 	}
 	w.mu.Unlock()
 	for id, text := range notes {
-		err := w.cfg.Bus.StoreUnfit(ctx, id, bus.Unfit{
+		err := w.cfg.Bus.StoreIncompatible(ctx, id, bus.Incompatible{
 			WorkerID: w.cfg.ID, Host: w.cfg.Host, Identity: w.cfg.Engine.Identity(), Why: text,
 		})
 		if err != nil {
@@ -41,8 +41,8 @@ func (w *Worker) noteUnfit(ctx context.Context) {
 			continue
 		}
 		w.mu.Lock()
-		if w.unfit[id].text == text {
-			w.unfit[id] = unfit{text, time.Now()}
+		if w.incompatible[id].text == text {
+			w.incompatible[id] = incompatible{text, time.Now()}
 		}
 		w.mu.Unlock()
 	}

@@ -25,7 +25,7 @@ func TestARunThatIsNotServedIsNoted(t *testing.T) {
 	w.cfg.Engine = e
 	noted := func(want string) {
 		t.Helper()
-		list, err := x.b.Unfits(t.Context(), "r")
+		list, err := x.b.Incompatibles(t.Context(), "r")
 		must(t, err)
 		if len(list) != 1 || list[0].WorkerID != "w1" || list[0].Host != "h" || list[0].Why != want {
 			t.Fatalf("notes %+v (want one that says %q)", list, want)
@@ -36,19 +36,19 @@ func TestARunThatIsNotServedIsNoted(t *testing.T) {
 		t.Fatal("the run is served")
 	}
 	noted(e.why.Error())
-	first := w.unfit["r"].noted
+	first := w.incompatible["r"].noted
 
 	// Not each time the runs are read, but at once if it is another reason.
 	w.readRuns(t.Context())
-	if w.unfit["r"].noted != first {
+	if w.incompatible["r"].noted != first {
 		t.Error("it is noted with each reading")
 	}
 	e.why = errors.New("the run has file b.py: one, not two")
 	w.readRuns(t.Context())
 	noted(e.why.Error())
-	w.unfit["r"] = unfit{e.why.Error(), time.Now().Add(-2 * NoteEvery)}
+	w.incompatible["r"] = incompatible{e.why.Error(), time.Now().Add(-2 * NoteEvery)}
 	w.readRuns(t.Context())
-	if time.Since(w.unfit["r"].noted) > NoteEvery {
+	if time.Since(w.incompatible["r"].noted) > NoteEvery {
 		t.Error("it is not noted again")
 	}
 
@@ -59,8 +59,8 @@ func TestARunThatIsNotServedIsNoted(t *testing.T) {
 	_, err = x.b.StoreManifest(t.Context(), m, rev)
 	must(t, err)
 	w.readRuns(t.Context())
-	if len(w.unfit) != 0 {
-		t.Errorf("still to be said: %+v", w.unfit)
+	if len(w.incompatible) != 0 {
+		t.Errorf("still to be said: %+v", w.incompatible)
 	}
 
 	m.State = run.StateRunning
@@ -70,7 +70,7 @@ func TestARunThatIsNotServedIsNoted(t *testing.T) {
 	must(t, err)
 	e.why = nil
 	w.readRuns(t.Context())
-	if len(w.open()) != 1 || len(w.unfit) != 0 {
-		t.Errorf("a run that fits: %d are served, to be said %+v", len(w.open()), w.unfit)
+	if len(w.open()) != 1 || len(w.incompatible) != 0 {
+		t.Errorf("a run that fits: %d are served, to be said %+v", len(w.open()), w.incompatible)
 	}
 }

@@ -14,11 +14,11 @@ const (
 	// runsEvery is how often runs that were changed are read though nothing was
 	// heard of a change. allEvery is how often all runs are, which costs as much
 	// as the bus has runs, in case that its sequences began anew unnoticed.
-	// unfitEvery is how often runs are that this worker does not serve; it may
+	// recheckIncompatibleEvery is how often runs are that this worker does not serve; it may
 	// have changed itself. Its notes on them are written then, too.
-	runsEvery  = 30 * time.Second
-	allEvery   = 2 * time.Hour
-	unfitEvery = NoteEvery
+	runsEvery                = 30 * time.Second
+	allEvery                 = 2 * time.Hour
+	recheckIncompatibleEvery = NoteEvery
 	// tick is how exactly these are kept.
 	tick = time.Second
 	// A message about a run can arrive before its manifest is stored. The manifest
@@ -87,7 +87,7 @@ func (w *Worker) trackRuns(ctx context.Context) {
 	stopsRead := map[run.ID]time.Time{}
 	// When runs that were written since, all runs, and those that are not served
 	// are read again.
-	var next, all, unfit time.Time
+	var next, all, recheck time.Time
 	wait := tick
 	read := func() {
 		since := w.lastRead
@@ -129,9 +129,9 @@ func (w *Worker) trackRuns(ctx context.Context) {
 		case <-again.C:
 			readChanged()
 		case <-t.C:
-			if !time.Now().Before(unfit) {
-				w.recheckUnfit()
-				unfit = time.Now().Add(unfitEvery)
+			if !time.Now().Before(recheck) {
+				w.recheckIncompatible()
+				recheck = time.Now().Add(recheckIncompatibleEvery)
 			}
 			if readChanged(); !time.Now().Before(next) {
 				read()
@@ -152,11 +152,11 @@ func (w *Worker) noteUnread(ctx context.Context, err error) {
 	}
 }
 
-// recheckUnfit has the runs that are not served read again.
-func (w *Worker) recheckUnfit() {
+// recheckIncompatible has the runs that are not served read again.
+func (w *Worker) recheckIncompatible() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id := range w.unfit {
+	for id := range w.incompatible {
 		w.changed[id] = change{}
 	}
 }
@@ -203,9 +203,9 @@ func (w *Worker) readSince(ctx context.Context, revision uint64) error {
 	for _, m := range list {
 		w.lastRead = max(w.lastRead, m.Revision)
 	}
-	w.noteUnfit(ctx)
+	w.storeIncompatible(ctx)
 	if w.cfg.KeepWork > 0 {
-		w.tidyExported(list, revision == 0)
+		w.removeExported(list, revision == 0)
 	}
 	return nil
 }
@@ -253,10 +253,10 @@ func (w *Worker) readChanged(ctx context.Context) (again time.Duration) {
 		}
 		w.applyRuns(ctx, list, false)
 		if w.cfg.KeepWork > 0 {
-			w.tidyExported(list, false)
+			w.removeExported(list, false)
 		}
 	}
-	w.noteUnfit(ctx)
+	w.storeIncompatible(ctx)
 	return again
 }
 
@@ -278,7 +278,7 @@ func (w *Worker) gone(id run.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.seen, id)
-	delete(w.unfit, id)
+	delete(w.incompatible, id)
 	if s := w.sessions[id]; s != nil {
 		w.lastRead = min(w.lastRead, s.rev-1)
 		w.endSession(s, errSessionOver)

@@ -140,7 +140,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 		case old != nil:
 			over := errSessionOver
 			if ours && !mine && old.m.Ref() == m.Ref() && old.m.Session == m.Session {
-				over = fmt.Errorf("%w: %s", ErrChanged, w.unfit[m.RunID].text)
+				over = fmt.Errorf("%w: %s", ErrChanged, w.incompatible[m.RunID].text)
 			}
 			w.endSession(old, over)
 			changed = true
@@ -165,10 +165,10 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 			changed = true
 		}
 	}
-	for id := range w.unfit {
+	for id := range w.incompatible {
 		// Of a run that is over nothing more is said.
 		if (all || listed[id]) && !slices.ContainsFunc(list, func(m bus.StoredManifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
-			delete(w.unfit, id)
+			delete(w.incompatible, id)
 		}
 	}
 	if changed {
@@ -187,10 +187,10 @@ func (w *Worker) fits(m run.Manifest) bool {
 		err = w.cfg.Engine.Fits(m)
 	}
 	if err == nil {
-		delete(w.unfit, m.RunID)
+		delete(w.incompatible, m.RunID)
 		return true
 	}
-	w.sayUnfit(m.RunID, err.Error())
+	w.setIncompatible(m.RunID, err.Error())
 	return false
 }
 
@@ -202,8 +202,8 @@ func (w *Worker) serves(v int) bool {
 // noteRefused logs why a run's manifest is refused, once per reason. The caller
 // holds w.mu.
 func (w *Worker) noteRefused(id run.ID, err error) {
-	if text := err.Error(); w.unfit[id].text != text {
-		w.unfit[id] = unfit{text: text}
+	if text := err.Error(); w.incompatible[id].text != text {
+		w.incompatible[id] = incompatible{text: text}
 		w.log.Error("manifest refused", "run_id", id, "manifests_refused", w.accepted.count, "error", err)
 	}
 }

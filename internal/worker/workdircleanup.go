@@ -15,12 +15,12 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// tidyEvery is how often a worker looks for what is old.
-const tidyEvery = time.Hour
+// cleanUpEvery is how often a worker looks for what is old.
+const cleanUpEvery = time.Hour
 
-// tidyable is all that is ever removed from a work directory: attempts by run
+// removable is all that is ever removed from a work directory: attempts by run
 // and chunk, files that travelled by their digest, data sets written out.
-var tidyable = []struct {
+var removable = []struct {
 	glob string
 	is   *regexp.Regexp
 }{
@@ -30,36 +30,36 @@ var tidyable = []struct {
 	{layout.DataDir + "/*", regexp.MustCompile(`^data/[0-9a-f]{64}[0-9a-z._]*$`)},
 }
 
-// tidyOld removes, now and then, what was not touched for KeepWork.
-func (w *Worker) tidyOld(ctx context.Context) {
+// removeOldWork removes, now and then, what was not touched for KeepWork.
+func (w *Worker) removeOldWork(ctx context.Context) {
 	for {
 		if n := removeOld(w.cfg.WorkDir, time.Now().Add(-w.cfg.KeepWork)); n > 0 {
 			w.log.Info("old attempts and files removed from the work directory", "removed", n, "untouched_for", w.cfg.KeepWork)
 		}
-		if !pause(ctx, tidyEvery) {
+		if !pause(ctx, cleanUpEvery) {
 			return
 		}
 	}
 }
 
-// tidyExported removes the attempts of runs that are complete, exported and
+// removeExported removes the attempts of runs that are complete, exported and
 // verified: nobody needs their footers. Each run is looked for once. all: list
 // has every run of the bus.
-func (w *Worker) tidyExported(list []bus.StoredManifest, all bool) {
+func (w *Worker) removeExported(list []bus.StoredManifest, all bool) {
 	done := map[run.ID]bool{}
-	if !all && w.tidied != nil {
-		done = w.tidied
+	if !all && w.removed != nil {
+		done = w.removed
 	}
 	for _, m := range list {
 		if m.State != run.StateExported || w.worksOn(m.RunID) {
 			continue
 		}
-		if !w.tidied[m.RunID] {
+		if !w.removed[m.RunID] {
 			removeAttempts(layout.Work(w.cfg.WorkDir).Run(m.Ref()))
 		}
 		done[m.RunID] = true
 	}
-	w.tidied = done
+	w.removed = done
 }
 
 func (w *Worker) worksOn(id run.ID) bool {
@@ -106,7 +106,7 @@ func removeOld(dir string, limit time.Time) (removed int) {
 		return 0 // there is nothing
 	}
 	defer d.Close() // it was read only
-	for _, t := range tidyable {
+	for _, t := range removable {
 		found, err := fs.Glob(d.FS(), t.glob)
 		if err != nil {
 			return removed // the pattern is fine

@@ -96,7 +96,7 @@ func TestRemoveOld(t *testing.T) {
 
 // Of a run that is complete and exported no attempt stays; of one that is
 // stopped all do, and of one that this worker is still in.
-func TestTidyExported(t *testing.T) {
+func TestRemoveExported(t *testing.T) {
 	now := time.Now()
 	dir := workDir(t, now, map[string]time.Duration{
 		"done." + string(benchIncarnation) + "/chunk_0/attempt_1/f": 0, "done/chunk_0/attempt_1/f": 0, "done/chunk_0/attempt_2/f": 0, "done/chunk_1/attempt_1/out/f": 0,
@@ -112,14 +112,14 @@ func TestTidyExported(t *testing.T) {
 	}
 	key := chunkKey{"busy", 0}
 	w.take(key)
-	w.tidyExported(list, true)
+	w.removeExported(list, true)
 	// What an earlier run of a name has left is not the exported run's.
 	want := []string{"busy/chunk_0/attempt_1/f", "done/chunk_0/attempt_1/f", "done/chunk_0/attempt_2/f", "done/chunk_1/attempt_1/out/f", "kept/notes.txt", "stopped/chunk_0/attempt_1/f", "unknown/chunk_0/attempt_1/f"}
 	if got := held(t, dir); !slices.Equal(got, want) {
 		t.Errorf("left are %v (want %v)", got, want)
 	}
 	w.drop(key)
-	w.tidyExported(list, true)
+	w.removeExported(list, true)
 	if got := held(t, dir); !slices.Equal(got, want[1:]) {
 		t.Errorf("left are %v (want %v)", got, want[1:])
 	}

@@ -149,24 +149,24 @@ type Worker struct {
 	cfg Config
 	log *slog.Logger
 
-	mu       sync.Mutex
-	accepted accepted
-	sessions map[run.ID]*session
-	busy     map[chunkKey]bool
-	deferred map[chunkKey]int  // chunk → attempt whose task was deferred once
-	wake     chan struct{}     // closed and replaced when sessions change
-	unfit    map[run.ID]unfit  // why runs are not served
-	deaf     bool              // no coordinator can wake this worker
-	looking  chan struct{}     // holds a token while a slot without a task looks for one
-	lastRead uint64            // the highest revision of a manifest that was read; of trackRuns
-	seen     map[run.ID]seen   // the manifests that were read last
-	changed  map[run.ID]change // runs to be read again
-	hint     chan struct{}     // holds a token when changed is not empty
-	broken   *SetUpError
+	mu           sync.Mutex
+	accepted     accepted
+	sessions     map[run.ID]*session
+	busy         map[chunkKey]bool
+	deferred     map[chunkKey]int        // chunk → attempt whose task was deferred once
+	wake         chan struct{}           // closed and replaced when sessions change
+	incompatible map[run.ID]incompatible // why runs are not served
+	deaf         bool                    // no coordinator can wake this worker
+	looking      chan struct{}           // holds a token while a slot without a task looks for one
+	lastRead     uint64                  // the highest revision of a manifest that was read; of trackRuns
+	seen         map[run.ID]seen         // the manifests that were read last
+	changed      map[run.ID]change       // runs to be read again
+	hint         chan struct{}           // holds a token when changed is not empty
+	broken       *SetUpError
 	// idleSince is when the last task was let go, or Run began.
-	idleSince time.Time
-	tidied    map[run.ID]bool    // exported runs without attempts here; of trackRuns
-	giveUp    context.CancelFunc // ends Run: the worker is broken, or idle
+	idleSince            time.Time
+	removed              map[run.ID]bool    // exported runs without attempts here; of trackRuns
+	releaseMisconfigured context.CancelFunc // ends Run: the worker is broken, or idle
 }
 
 type chunkKey struct {
@@ -186,7 +186,7 @@ func New(cfg Config) *Worker {
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
 		wake: make(chan struct{}), looking: make(chan struct{}, 1), hint: make(chan struct{}, 1), changed: map[run.ID]change{},
-		unfit: map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
+		incompatible: map[run.ID]incompatible{}, accepted: accepted{keys: cfg.CoordinatorKeys},
 	}
 }
 
@@ -197,7 +197,7 @@ func New(cfg Config) *Worker {
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w.giveUp, w.idleSince = cancel, time.Now()
+	w.releaseMisconfigured, w.idleSince = cancel, time.Now()
 	if err := os.MkdirAll(w.cfg.WorkDir, 0o700); err != nil {
 		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
 	}
@@ -227,7 +227,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		owned.Go(func() { w.leaveWhenIdle(ctx) })
 	}
 	if w.cfg.KeepWork > 0 {
-		owned.Go(func() { w.tidyOld(ctx) })
+		owned.Go(func() { w.removeOldWork(ctx) })
 	}
 	owned.Wait()
 	w.endSessions()
@@ -246,7 +246,7 @@ func (w *Worker) breaks(err *SetUpError) {
 		w.broken = err
 	}
 	w.mu.Unlock()
-	w.giveUp()
+	w.releaseMisconfigured()
 }
 
 func (w *Worker) take(key chunkKey) bool {
@@ -277,7 +277,7 @@ func (w *Worker) leaveWhenIdle(ctx context.Context) {
 		w.mu.Unlock()
 		if left <= 0 {
 			w.log.Info("idle, worker exits", "idle", w.cfg.ExitWhenIdle)
-			w.giveUp()
+			w.releaseMisconfigured()
 			return
 		}
 		if !pause(ctx, left) {
