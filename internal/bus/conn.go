@@ -411,7 +411,7 @@ func apiCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// plain says in plain words what the client calls a buffer that is full:
+// plain replaces the client's text for a buffer that is full:
 // nothing is buffered while there is no connection.
 func plain(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) {
@@ -422,7 +422,7 @@ func plain(err error) error {
 
 // discarded reports whether a message was not stored because its subject has
 // one already. The server gives every failure to store the same code, a full
-// disk too; only the text tells them apart.
+// disk too; only the text distinguishes them.
 func discarded(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, textDiscarded)

@@ -63,7 +63,7 @@ func readCreds(path string) (text []byte, err error) {
 	return io.ReadAll(io.LimitReader(f, maxCreds))
 }
 
-// credsFile is the file of credentials that says who the user is: the one that is
+// credsFile is the file of credentials that names the user: the one that is
 // given, or the context's; "" if it is something else.
 func (a Access) credsFile() string {
 	if a.Creds != "" || a.NKey != "" || a.Context == "" {

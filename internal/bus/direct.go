@@ -110,7 +110,7 @@ func (b *Bus) eachFrom(ctx context.Context, stream, subject string, next uint64,
 }
 
 // Read gives sink the lease records and footers of a run that the bus has, and
-// returns. Of a cluster it may miss the last moments: it is for whoever looks
+// returns. Of a cluster it may miss the last moments: it is for a user who looks
 // at a run, and not for its export.
 func (b *Bus) Read(ctx context.Context, m run.Manifest, sink Sink) error {
 	for _, s := range []struct {

@@ -34,9 +34,9 @@ type Sink interface {
 	// TakeFooter gets a valid ok footer and its sequence.
 	TakeFooter(f *footer.Footer, seq uint64)
 	// TakeRefused gets what could not be read. idx is -1 if no chunk of the
-	// plan is named; isFooter tells the two streams apart.
+	// plan is named; isFooter distinguishes the two streams.
 	TakeRefused(idx int, isFooter bool, err *RefusedError)
-	// Rewound tells that the connection broke and the stream is read from its
+	// Rewound reports that the connection broke and the stream is read from its
 	// beginning again: the server may have come back with older files, whose
 	// sequences say nothing about what was read before.
 	Rewound(isFooter bool)

@@ -12,7 +12,7 @@ import (
 )
 
 // aliveKey is the key of a run's heartbeat in the bucket of runs. A run_id has
-// no dot, so no manifest has this key, and who lists or follows manifests, also
+// no dot, so no manifest has this key, and a reader that lists or follows manifests, also
 // of earlier versions, does not see it.
 func aliveKey(id run.ID) string { return string(id) + ".alive" }
 

@@ -42,7 +42,7 @@ func (b *Bus) Rights(ctx context.Context) (Rights, error) {
 
 // Require refuses, before anything is tried, a user that lacks rights of role:
 // what the server refuses it does not answer. It is an *UnsuitableError. Where the
-// server does not tell, what is lacking shows later.
+// server does not report it, what is lacking shows later.
 func (b *Bus) Require(ctx context.Context, role access.Role) error {
 	r, err := b.Rights(ctx)
 	if err != nil {
@@ -57,7 +57,7 @@ func (b *Bus) Require(ctx context.Context, role access.Role) error {
 }
 
 // allowed reports whether this user may publish to subject. The server is asked
-// once; a user whom it does not tell is taken for allowed.
+// once; if it does not report a user's rights, the user is taken for allowed.
 func (b *Bus) allowed(ctx context.Context, subject string) bool {
 	b.mu.Lock()
 	r := b.rights

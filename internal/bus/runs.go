@@ -108,7 +108,7 @@ func (b *Bus) Manifests(ctx context.Context) ([]StoredManifest, error) {
 	return b.manifests(ctx, 1, true)
 }
 
-// ManifestsSince is Manifests for those who ask again in a while anyway: it
+// ManifestsSince is Manifests for callers that ask again in a while anyway: it
 // leaves out what was written up to revision, and of a bus whose bucket is not
 // made yet it asks once.
 func (b *Bus) ManifestsSince(ctx context.Context, revision uint64) ([]StoredManifest, error) {

@@ -27,7 +27,7 @@ func (b *Bus) SharedAccount(ctx context.Context) (sign string, err error) {
 		return "", err
 	}
 	if len(r.Allowed.Publish.Allow) == 0 {
-		return "", nil // nobody has told roles apart
+		return "", nil // roles are not separated
 	}
 	role, ok := r.role()
 	if !ok {
@@ -52,7 +52,7 @@ func (r Rights) role() (access.Role, bool) {
 	return "", false
 }
 
-// Names of connections, which tell a coordinator what others are.
+// Names of connections, by which a coordinator recognizes what others are.
 const (
 	nameWorker   = "gx1 worker "
 	nameOperator = "gx1 operator"

@@ -34,7 +34,7 @@ const strangersReplies = nats.InboxPrefix
 
 // ServeStops hands the stops that strangers publish to take, until cancel,
 // which ends the ctx of calls under way and waits for them. b is a connection
-// in the strangers' account, where nobody else hears them.
+// in the strangers' account, where nobody else receives them.
 //
 // Stops of run own have a goroutine of their own: those of all others, of which
 // there may be any number, do not hold them up.

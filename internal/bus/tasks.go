@@ -285,9 +285,9 @@ type Delivery struct {
 	msg  jetstream.Msg
 }
 
-// InProgress tells the session's consumer that the task is being worked on
+// InProgress reports to the session's consumer that the task is being worked on
 // and returns once it has answered; ErrNoConsumer if there is none. The
-// answer says nothing about who holds the lease.
+// answer proves nothing about the holder of the lease.
 func (d *Delivery) InProgress(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

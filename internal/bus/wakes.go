@@ -30,11 +30,11 @@ func (b *Bus) MayWake(ctx context.Context, id run.ID) bool {
 	return b.allowed(ctx, wakePrefix+string(id))
 }
 
-// Wake tells idle workers that run id may have tasks to take. workers is how
+// Wake notifies idle workers that run id may have tasks to take. workers is how
 // many the run has had so far.
 func (b *Bus) Wake(id run.ID, workers int) error {
 	if !b.Connected() {
-		return nil // who connects again looks by himself
+		return nil // a worker that reconnects looks by itself
 	}
 	if err := b.nc.Publish(wakePrefix+string(id), strconv.AppendInt(nil, int64(workers), 10)); err != nil {
 		return fmt.Errorf("waking the workers of run %s: %w", id, err)

@@ -11,10 +11,10 @@ type Trouble struct {
 	WorkerID string
 	Error    string
 	Trace    string // its end says what went wrong
-	Final    bool   // the chunk is given up
+	Final    bool   // the chunk failed for good
 }
 
-// troubleOf is what the record r, which follows old, tells of its attempt: a
+// troubleOf returns what the record r, which follows old, reports of its attempt: a
 // failure, or a worker that gave the chunk back because it is set up wrongly.
 func troubleOf(r, old *lease.Record) (Trouble, bool) {
 	switch r.State {
@@ -27,7 +27,7 @@ func troubleOf(r, old *lease.Record) (Trouble, bool) {
 		return Trouble{}, false
 	}
 	if old != nil && old.State == r.State && old.Attempt == r.Attempt {
-		return Trouble{}, false // it was told
+		return Trouble{}, false // already reported
 	}
 	return Trouble{
 		ChunkIdx: r.ChunkIdx, Attempt: r.Attempt, WorkerID: r.Holder.WorkerID, Error: r.Error, Trace: r.Traceback,

@@ -13,7 +13,7 @@ import (
 )
 
 // board is what this coordinator knows of its run: for each chunk the footer
-// that speaks for it and the last lease record. Writers take turns; readers,
+// that is authoritative for it and the last lease record. Writers take turns; readers,
 // the watchdog above all, load one pointer a chunk and wait for nobody.
 type board struct {
 	m      run.Manifest
@@ -75,7 +75,7 @@ type chunkState struct {
 	lastErr string
 }
 
-// crew is who was heard of; immutable.
+// crew holds the workers that have reported; immutable.
 type crew struct {
 	workers []string
 	hosts   []string
@@ -289,7 +289,7 @@ func (c *chunkState) verdict(session int) (status footer.Status, text, trace str
 		return status, "", ""
 	}
 	// Files say more than a bus that knows nothing of the chunk, and than a
-	// claim of an earlier session, whose last word may have met no bus.
+	// claim of an earlier epoch, whose final report may have met no bus.
 	lapsed := c.rec != nil && c.rec.Lapsing(session)
 	if c.left != nil && c.left.Status != footer.StatusMissing && (c.rec == nil || lapsed) {
 		return c.left.Status, c.left.Error, c.left.Trace
@@ -344,7 +344,7 @@ func (b *board) done() bool { return b.ended.Load() == int64(len(b.chunks)) }
 // tally adds up what the lease records say of attempts.
 type tally struct {
 	redeliveries, releases, failures int64
-	partial                          bool // a claimed chunk has not given its last word
+	partial                          bool // the final report of a claimed chunk is missing
 }
 
 // snapshot lists every chunk as an export needs it, with their tally. Each

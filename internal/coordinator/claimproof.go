@@ -39,7 +39,7 @@ func (b *board) TakeFooter(f *footer.Footer, seq uint64) {
 	b.unproven[idx] = unproven{*f, seq}
 }
 
-// show tells that the bus holds a record of claim t of chunk idx.
+// show notes that the bus holds a record of claim t of chunk idx.
 func (b *board) show(t lease.Token, idx int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

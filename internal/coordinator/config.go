@@ -35,7 +35,7 @@ const (
 	// DefaultMaxFailures lets two faults pass, and ends a chunk that cannot
 	// be replayed.
 	DefaultMaxFailures = 3
-	// DefaultListen is where the stock client connects without being told.
+	// DefaultListen is where the stock client connects by default.
 	DefaultListen = "127.0.0.1:4222"
 	// execChunks is how many chunks a worker has with exec: commands are slow,
 	// and differ.
@@ -138,7 +138,7 @@ type Config struct {
 	// WorkerLog takes what local workers write; several goroutines use it.
 	// Default: io.Discard.
 	WorkerLog io.Writer
-	// Observer is told how the session goes. Default: Unobserved.
+	// Observer receives the session's events. Default: Unobserved.
 	Observer Observer
 }
 

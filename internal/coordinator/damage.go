@@ -52,7 +52,7 @@ const (
 // each other. Where it did not, the error is a *damaged.
 //
 // A stream whose last messages are gone, as after a power cut, looks like one
-// that never had them; where the others do not tell, it passes. That blocks
+// that never had them; if the others give no evidence, it passes. That blocks
 // nothing: the files of the run hold what its workers have measured.
 func examine(ctx context.Context, srv *embedded.Server, b *bus.Bus, cfg RecoverConfig) error {
 	what := srv.Damage()
@@ -89,7 +89,7 @@ func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 	}
 	m, _, err := b.Manifest(ctx, id)
 	if errors.Is(err, bus.ErrNoRun) {
-		// A heartbeat tells nothing: it comes before the manifest.
+		// A heartbeat proves nothing, since it comes before the manifest.
 		leases, footers, err := b.Fence(ctx, id)
 		if err == nil && leases+footers > 0 {
 			err = errors.New("the run has records but no manifest")

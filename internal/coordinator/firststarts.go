@@ -33,7 +33,7 @@ type start struct {
 	attempt int
 	ended   bool
 	text    string // its error
-	same    string // its error and last words, without what differs between attempts
+	same    string // its error and last output, without what differs between attempts
 }
 
 // numbers are what differs in one error between chunks: in paths, times, bars.

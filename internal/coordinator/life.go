@@ -18,8 +18,8 @@ import (
 )
 
 // Life is one session of a run on a bus: it publishes the plan, follows what
-// workers report, mends what is lost, and on a stop sees to it that nobody
-// goes on. It starts no server, no worker and no export.
+// workers report, restores what is lost, and on a stop makes every worker
+// end its chunk. It starts no server, no worker and no export.
 type Life struct {
 	Bus      *bus.Bus
 	Manifest run.Manifest // as it is to be stored
@@ -33,7 +33,7 @@ type Life struct {
 	Known []perf.Chunk
 	// RetryFailed takes up chunks that failed for good in earlier sessions.
 	RetryFailed bool
-	Replicas    int // of streams, should they have to be made; 0 means 1
+	Replicas    int // of streams that have to be created; 0 means 1
 	// Loaded, if not nil, is called when all that the bus holds of the run was
 	// read, before anything is published.
 	Loaded func()
@@ -76,7 +76,7 @@ const (
 	// lastRetry is how soon a step of the end is tried again when the bus
 	// does not answer.
 	lastRetry = 100 * time.Millisecond
-	// stopStored is how soon a stop that was heard is usually stored.
+	// stopStored is how soon a received stop is usually stored.
 	stopStored = time.Millisecond
 	// stopOnItsWay is how long a published stop may take into its stream.
 	stopOnItsWay = 100 * time.Millisecond
@@ -113,7 +113,7 @@ func (l *Life) Prepare() {
 
 // Run publishes what is unfinished and returns nil once every chunk has an
 // end, or once ctx has ended, by a stop, and all workers have given their
-// last word; the caller's deadline for that is drain's end. ErrTakenOver
+// final report; the caller's deadline for that is drain's end. ErrTakenOver
 // means that a later session has begun; any other error that the bus could
 // not be used.
 func (l *Life) Run(ctx, drain context.Context) error {
@@ -154,7 +154,7 @@ func (l *Life) Run(ctx, drain context.Context) error {
 // listen listens for stops, as soon as the bus is there.
 func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 	for {
-		cancel, err := l.Bus.ListenStops("", l.heard)
+		cancel, err := l.Bus.ListenStops("", l.receivedStop)
 		if err == nil || !bus.Transient(err) || !pause(ctx, beginEvery) {
 			return cancel, err
 		}
@@ -274,13 +274,13 @@ func (l *Life) load(ctx context.Context) error {
 	}
 	if l.Loaded != nil {
 		l.Loaded()
-		l.Loaded = nil // it is told once
+		l.Loaded = nil // called once
 	}
 	return nil
 }
 
 // giveBack stores ok footers that are known and that the bus does not have,
-// from files or from before the bus lost them: an ok footer is true whoever
+// from files or from before the bus lost them: an ok footer is true, no matter who
 // sends it, and keeps its chunk from being replayed.
 func (l *Life) giveBack(ctx context.Context) error {
 	_, footers, err := l.Bus.Fence(ctx, l.Manifest.RunID)
@@ -349,11 +349,11 @@ func foreign(s run.Stop) run.Stop {
 	return s
 }
 
-// heard answers a core message on a stop subject. It may be a stop that the
+// receivedStop answers a core message on a stop subject. It may be a stop that the
 // stream has, or will have in a moment, or one that it lost: obey in any
 // case would let a late copy stop a resume, so the stream decides, and what
 // it has not is stored.
-func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
+func (l *Life) receivedStop(ctx context.Context, h bus.HeardStop) {
 	if h.RunID != l.Manifest.RunID {
 		if l.Foreign != nil {
 			l.Foreign(h)
@@ -379,7 +379,7 @@ func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
 const hearing = 5 * time.Second
 
 // storeStop stores a stop that the bus does not have, so that workers, and
-// whoever connects later, see it. session is this one for the coordinator's
+// workers that connect later, see it. session is this one for the coordinator's
 // own signal, else 0; msgID is the sender's, empty if there is none. The retry
 // of a stop that is done with stores nothing and is not obeyed.
 func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID string) {
@@ -405,7 +405,7 @@ func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID str
 }
 
 // obey ends the session: no chunk begins any more, and those under way give
-// their last word. It returns nil when they have.
+// their final report. It returns nil when they have.
 func (l *Life) obey(drain, stopped context.Context) error {
 	var s run.Stop
 	if cause := (run.Stopped{}); errors.As(context.Cause(stopped), &cause) {

@@ -109,7 +109,7 @@ func (l *Life) startBeats(ctx context.Context) (end func()) {
 	}
 }
 
-// beat stores heartbeats until ctx ends. Life goes on without them: losses of
+// beat stores heartbeats until ctx ends. The run continues without them. Losses of
 // the bus are reported elsewhere.
 func (l *Life) beat(ctx context.Context) {
 	c := l.Manifest.Coordinator

@@ -2,7 +2,7 @@ package coordinator
 
 import "gx1replay/internal/run"
 
-// Observer is told how a session goes. Several goroutines call it; only Step may
+// Observer receives the events of a session. Several goroutines call it; only Step may
 // block.
 type Observer interface {
 	// Ready: the run can be stopped over the bus.

@@ -11,8 +11,8 @@ import (
 )
 
 // reconcileUntilDone waits until every chunk has an end or ctx is over, and
-// meanwhile, at least once per lease, mends what was lost: tasks that
-// vanished, stops that were not heard, final footers that cannot be used.
+// meanwhile, at least once per lease, restores what was lost: tasks that
+// vanished, stops that were not received, final footers that cannot be used.
 func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	reconnected, cancel := l.Bus.Hints()
 	defer cancel()
@@ -73,7 +73,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 }
 
 // deleteFooter removes a stored final footer that cannot be used, and asks for
-// its chunk again: whoever was handed it took it for done.
+// its chunk again. A worker that was handed the chunk took it for done.
 func (l *Life) deleteFooter(ctx context.Context, b bad) {
 	l.lines.Warn("unusable final footer deleted", "seq", b.seq, "chunk_idx", b.idx, "error", b.why)
 	err := l.Bus.DeleteFooter(ctx, b.seq)
@@ -124,9 +124,9 @@ func (l *Life) reconcile(ctx context.Context) error {
 		return err
 	}
 	if len(pending) > int(l.board.claimed.Load()) {
-		l.wake() // not all have been taken: who was woken for them may not have heard it
+		l.wake() // not all have been taken: the wake-up may have been lost
 	}
-	// A chunk that ends meanwhile is published for nothing; whoever is handed
+	// A chunk that ends meanwhile is published for nothing. A worker that is handed
 	// it acks it.
 	lost := slices.DeleteFunc(l.board.unfinished(), func(idx int) bool { return pending[idx] })
 	if len(lost) > 0 {

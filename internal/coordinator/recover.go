@@ -230,7 +230,7 @@ type Standing struct {
 	PlannedBars int64 `json:"planned_bars"`
 	Bars        int64 `json:"bars"`
 	Failures    int64 `json:"failures"` // of attempts, also of those that were tried again
-	// Incompatible are workers that do not serve the run, by what they said last.
+	// Incompatible are workers that do not serve the run, by their latest notes.
 	Incompatible []bus.Incompatible `json:"unfit,omitempty"`
 }
 
@@ -258,7 +258,7 @@ func Look(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (Standin
 	}, nil
 }
 
-// incompatibleFor is how long a worker's note holds: it is said again each
+// incompatibleFor is how long a worker's note holds: it is repeated every
 // worker.NoteEvery, and clocks of hosts differ.
 const incompatibleFor = 30 * time.Second
 

@@ -75,7 +75,7 @@ var ErrTakenOver = errors.New("another coordinator has taken over the run")
 var ErrAlive = errors.New("this run has an active coordinator")
 
 // refuse compares what earlier sessions have written with what this one is
-// told to do. What was never written down cannot differ.
+// given. What was never written down cannot differ.
 func (s *Session) refuse(d run.Data, engine string, version int, p run.Policy, models map[string]string, plan *run.Plan) error {
 	e := &Differs{RunID: s.cfg.RunID}
 	add := func(name, stored, given string) {
@@ -160,7 +160,7 @@ func (s *Session) refuseDecisions(stored bool) error {
 }
 
 // keptDecisions says whether the run of these chunks keeps decisions, as their
-// footers tell: one that is ok lists all that its attempt left.
+// footers list: one that is ok lists all that its attempt left.
 func keptDecisions(chunks []perf.Chunk) (on, known bool) {
 	for _, c := range chunks {
 		lists := slices.ContainsFunc(c.Line.Footer().Artifacts, func(a footer.Artifact) bool { return a.Name == trade.DecisionsName })
@@ -291,9 +291,9 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	return m, m.Validate()
 }
 
-// next is the manifest of this session: the first one's, or what goes on from
+// next is the manifest of this session: the first one's, or what resumes from
 // stored (nil: the bus knows no such run) and from what earlier sessions have
-// left in files. heard is the last that the bus heard of the run.
+// left in files. heard is the time of the last sign of life on the bus.
 func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, error) {
 	m := s.identity
 	var earlier []run.SessionTimes
@@ -381,7 +381,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 }
 
 // end gives a session that never wrote its end the last moment at which it
-// was heard: a crash ends a period there, not when somebody looks.
+// sign of life: a crash ends a period there, not at the time of reading.
 func (s *Session) end(t *run.SessionTimes, heard time.Time) {
 	if !t.EndedAt.IsZero() {
 		return

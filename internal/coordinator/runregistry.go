@@ -9,7 +9,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// enter puts the run into the register of this machine; leave takes it out.
+// enter puts the run into the run registry of this host; leave takes it out.
 func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
 	if s.cfg.Registry == nil {
 		return func() {}

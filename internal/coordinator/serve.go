@@ -13,7 +13,7 @@ import (
 )
 
 // serve connects to the bus, agrees with it on the session, brings up the
-// workers, lives the run on them, tells the watchdog, waits for its verdict,
+// workers, runs its Life on them, notifies the watchdog, waits for its verdict,
 // and takes everything down. An error before the session began (began is
 // false) means that nothing was run.
 func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (began bool, err error) {
@@ -24,7 +24,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
 	}
 	if err != nil {
-		// Who is refused, or whose key cannot be read, has run nothing. A bus
+		// A coordinator that is refused, or whose key cannot be read, has run nothing. A bus
 		// that is not there is the run's misfortune, and its file says so.
 		external := s.cfg.NATS != nil
 		lacks := (*bus.LackError)(nil)
@@ -32,7 +32,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	}
 	life.Replicas = transport.replicas
 	// A command that cannot begin ends the life as a stop does, with a drain of its
-	// own: nobody has told the watchdog of it.
+	// own: the watchdog has not been notified of it.
 	lifeCtx, endLife := context.WithCancelCause(ctx)
 	defer endLife(nil)
 	drain, endDrain := context.WithCancel(over)
@@ -187,7 +187,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	life.Loaded = func() { s.loaded(life) }
 	life.Prepare()
 	if rev == 0 && s.ledger.Known() {
-		// The bus does not know of the attempts that files tell of.
+		// The bus has no record of the attempts that only files hold.
 		before := s.ledger.File().Report
 		life.board.before = &before
 	}

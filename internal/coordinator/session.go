@@ -26,7 +26,7 @@ const (
 	// not to outlive the coordinator.
 	commandGrace = 2 * time.Second
 	// patienceStopped bounds what comes after the last export of a stopped
-	// run: who stopped it waits. patienceDone is for a run that ended by
+	// run: the user who stopped it waits. patienceDone is for a run that ended by
 	// itself, whose footers are still to be written for readers.
 	patienceStopped = 3 * time.Second
 	patienceDone    = time.Minute
@@ -227,7 +227,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	case !began:
 		return abandon(err)
 	case ctx.Err() != nil:
-		// Stopped while it began, and nobody was told to begin.
+		// Stopped while it began, before any worker was asked to begin.
 		s.cfg.Logger.Info("stopped while the run started", "error", err)
 		end(nil)
 	default:

@@ -7,7 +7,7 @@ import (
 )
 
 // StartUp is how much of their time the run's commands have taken before their
-// first bars, and all of it, in seconds, of the chunks that tell. A command that
+// first bars, and all of it, in seconds, of the chunks that report it. A command that
 // reports seldom was at work on bars before it first said so: that time is
 // estimated from its later pace and left out.
 func (s *Session) StartUp() (start, all float64) {

@@ -14,7 +14,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// SendStop stores a stop on the bus of a run of this machine's register,
+// SendStop stores a stop on the bus of a run in this host's run registry,
 // trying until ctx ends. Retries of one stop share msgID. It returns the
 // stop's sequence.
 func SendStop(ctx context.Context, e process.Entry, s run.Stop, msgID string) (uint64, error) {
@@ -112,6 +112,6 @@ func (p *passer) find(id run.ID) (process.Entry, error) {
 
 func (p *passer) wait() { p.owned.Wait() }
 
-// passHint passes on a stop that was heard in the account of the streams, from
-// who holds the run's key.
+// passHint passes on a stop that was received in the account of the streams, from
+// a client that holds the run's key.
 func (p *passer) passHint(h bus.HeardStop) { p.pass(h.RunID, h.Reason, bus.NewStopID(), nil) }

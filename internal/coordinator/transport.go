@@ -27,7 +27,7 @@ type transport struct {
 	// reached by them.
 	workerKey, operatorKey string
 	open                   bool // strangers may stop the run
-	// replicas of streams, should they have to be made again.
+	// replicas of streams that have to be created again.
 	replicas int
 	warnings []string
 	close    func()
@@ -93,7 +93,7 @@ func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport,
 }
 
 // startEmbedded starts the embedded bus. Before its port opens there are its
-// streams, and who takes the stops of strangers. An error may be a *damaged.
+// streams, and the listener for the stops of strangers. An error may be a *damaged.
 func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport, error) {
 	log := s.cfg.Logger
 	t := &transport{replicas: 1}

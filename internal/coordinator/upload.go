@@ -9,7 +9,7 @@ import (
 )
 
 // upload says how far the storing of a data set is, in objects that are there.
-// It is read while it goes on.
+// It is read during the upload.
 type upload struct{ there, of atomic.Int64 }
 
 // expect begins an upload of bars and of extra columns.

@@ -20,7 +20,7 @@ type call struct {
 	last    time.Time // that workers were woken for it
 }
 
-// note is told of a chunk's new record, or that it has an end.
+// note receives a chunk's new record, or that it has an end.
 func (c *calls) note(idx int, old, next *lease.Record, ended bool) {
 	if ended {
 		delete(c.since, idx)

@@ -28,7 +28,7 @@ import (
 // what it was asked, how to ask it again, and what it said of itself.
 var attemptNames = []string{layout.StderrLog, layout.StdoutLog, layout.TaskFile, layout.AttemptPolicy, layout.ReproduceScript, layout.FooterFile}
 
-// chunkNames are the artifacts that are kept of the attempt that speaks for a
+// chunkNames are the artifacts that are kept of the authoritative attempt of a
 // chunk.
 var chunkNames = []string{layout.StderrLog, layout.StdoutLog, layout.OutArchive}
 
@@ -46,7 +46,7 @@ type PublishedAttempts struct {
 
 // PublishAttempts keeps what attempts of commands have left for people in the
 // run's directory: of each attempt of a local worker its logs, task and script
-// of that incarnation in `chunk_<i>/attempt_<n>/`, and of the attempt that speaks for a chunk its
+// of that incarnation in `chunk_<i>/attempt_<n>/`, and of the authoritative attempt of a chunk its
 // output directory in `chunk_<i>/`, from this host's files or else, with its
 // logs, from artifacts, which may be nil. Files of this host are linked where
 // that can be. It ends with ctx; what was kept until then stays.

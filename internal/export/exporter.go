@@ -46,7 +46,7 @@ type Result struct {
 	// WithoutRows are closed trades that are in no row of the trades file,
 	// though other trades are, or could not be read.
 	WithoutRows int64
-	// Remarks are sentences about the trades for who reads them first.
+	// Remarks are sentences about the trades for their first reader.
 	Remarks []string
 	// SetAside is where the file went that stood there and was no export of
 	// this run; WhySetAside says what was wrong with it. Empty: there was
@@ -118,7 +118,7 @@ func (e *Exporter) Export(ctx context.Context, r perf.Report, chunks []perf.Chun
 	return e.export(ctx, r, chunks, false, nil)
 }
 
-// ExportFirst is Export of which visible tells when the file stands under its
+// ExportFirst is Export. It calls visible when the file stands under its
 // name, well before Export returns. It is called from this goroutine, at most
 // once, and not if the export fails before.
 func (e *Exporter) ExportFirst(ctx context.Context, r perf.Report, chunks []perf.Chunk, visible func()) (Result, error) {

@@ -48,7 +48,7 @@ type GuardConfig struct {
 	// holds, and nobody else. It is non-blocking, as os.Pipe makes it, so that
 	// an end of ctx ends a read of it.
 	Pipe *os.File
-	// Alive reports whether the process that Wire.Started told of still runs.
+	// Alive reports whether the process that Wire.Started reported still runs.
 	Alive func(pid int, start string) bool
 	// Kill ends the process group with that number at once.
 	Kill func(pgid int)
@@ -89,14 +89,14 @@ func Guard(ctx context.Context, cfg GuardConfig) error {
 	return nil
 }
 
-// guardian is what a guardian was told.
+// guardian holds what a guardian has received.
 type guardian struct {
 	GuardConfig
 	session run.SessionTimes
 	workers []startedWord
 }
 
-// listen reads the pipe to its end, or to the word done. Nothing is allocated
+// listen reads the pipe to its end, or to the message done. Nothing is allocated
 // while nothing comes.
 func (g *guardian) listen() (done bool) {
 	var buf [maxWord]byte
@@ -184,7 +184,7 @@ func (g *guardian) recover(ctx context.Context, died time.Time) error {
 }
 
 // lock takes the run's lock; nil without an error means that another session
-// of the run goes on from here.
+// of the run resumes from here.
 func (g *guardian) lock(ctx context.Context, died time.Time) (*Lock, error) {
 	if _, err := os.Stat(g.Target.Dir); err != nil {
 		return nil, err // it was removed, and taking the lock would make it again

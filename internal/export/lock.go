@@ -33,7 +33,7 @@ const (
 )
 
 // Lock is the right to export a run, held by one process at a time. It is a
-// flock(2) on a file that stays: who dies, however, lets go.
+// flock(2) on a file that stays: the kernel releases it when its holder dies.
 type Lock struct {
 	target layout.Run
 	role   Role
@@ -42,7 +42,7 @@ type Lock struct {
 	f  *os.File // nil once closed
 }
 
-// holder is what the lock file says about who holds it, for messages only.
+// holder is what the lock file contains about its holder, for messages only.
 type holder struct {
 	PID   int       `json:"pid"`
 	Host  string    `json:"host"`
@@ -51,7 +51,7 @@ type holder struct {
 }
 
 // HeldError says that another holds the lock. Its PID is 0 and its Role empty
-// where the holder has not told, as in the moment between taking the lock and
+// if the holder has not written it, as in the moment between taking the lock and
 // telling.
 type HeldError struct {
 	Path  string
@@ -144,7 +144,7 @@ func stands(f *os.File, path string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// tell writes who holds the lock into it. On a full disk that fails, and the
+// tell writes the lock's holder into its file. On a full disk that fails, and the
 // lock holds all the same.
 func tell(f *os.File, role Role) {
 	host, _ := os.Hostname() // empty where it has no name

@@ -21,7 +21,7 @@ import (
 const maxPolicyBytes = 4 << 20
 
 // KeepPolicy writes the content of a run's policy into its state directory,
-// for who selects trades when its coordinator, or its bus, is gone.
+// for the selection of trades when its coordinator, or its bus, is gone.
 func KeepPolicy(t layout.Run, p run.Policy, content []byte) error {
 	if err := checkPolicy(p, content); err != nil {
 		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)

@@ -65,7 +65,7 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 				s.cfg.Logger.Warn("no time left for the selection of trades", "limit", limit)
 				return
 			}
-			// A last word that came meanwhile counts more than the time to
+			// A final report that came meanwhile counts more than the time to
 			// select once more.
 			if s.stillHolds(lifeErr) {
 				return

@@ -22,7 +22,7 @@ const (
 	StateDone      State = "done"      // an ok footer is stored
 )
 
-// Holder names who makes a claim: one slot of one process.
+// Holder names the maker of a claim: one slot of one process.
 type Holder struct {
 	WorkerID string // unique per process
 	Slot     int

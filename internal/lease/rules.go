@@ -21,7 +21,7 @@ const (
 	Ack Action = "ack"
 	// Exhaust: store Decision.Next by compare-and-set, then ack the task.
 	Exhaust Action = "exhaust"
-	// LetGo of the delivery without a word: it is not ours to answer.
+	// LetGo of the delivery without an answer: it is not ours to answer.
 	LetGo Action = "let go"
 	// Defer: give the task back for a moment, so that another worker may
 	// have it first.
@@ -215,7 +215,7 @@ func (r Record) FinalReport() bool { return r.State != StateClaimed }
 
 // Lapsing reports whether r is a claim of a session before session. Once it
 // has not changed for a whole lease it is a release, which anyone may write
-// who has watched it so long, connected without a break.
+// a worker that has watched it so long, connected without a break.
 func (r Record) Lapsing(session int) bool { return r.Session < session && !r.FinalReport() }
 
 // Status is a chunk's status: ok if an ok footer is there; else what the

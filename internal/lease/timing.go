@@ -40,14 +40,14 @@ func (t Timing) Request() time.Duration { return max(t.Record(), leastRequest) }
 // leastRequest is what a loaded machine may need for one answer.
 const leastRequest = 300 * time.Millisecond
 
-// AckWait is how long the server waits for a word about a task before it hands
+// AckWait is how long the server waits for an answer about a task before it hands
 // it out again.
 func (t Timing) AckWait() time.Duration { return time.Duration(t) / 2 }
 
 // InProgress is how often a task is kept: three times in an ack-wait.
 func (t Timing) InProgress() time.Duration { return time.Duration(t) / 6 }
 
-// ReadStop is how often the stored stop is read by whoever holds a chunk: a
+// ReadStop is how often the stored stop is read by the holder of a chunk: a
 // message about it may be missed.
 func (t Timing) ReadStop() time.Duration { return time.Duration(t) }
 

@@ -45,7 +45,7 @@ func ReadFooter(path string) (footer.Footer, error) {
 type found struct {
 	line perf.Encoded
 	last ending    // of the latest attempt that has ended, if one has
-	at   time.Time // the latest word of an attempt that has ended
+	at   time.Time // the latest report of an attempt that has ended
 }
 
 // ending is how an attempt has ended, short of ok.

@@ -25,7 +25,7 @@ type Ledger struct {
 	id       run.ID
 	file     perf.File // what all accounts say together
 	accounts map[Source]perf.File
-	at       time.Time // when the latest of them last heard of the run
+	at       time.Time // time of the last sign of life in the latest of them
 
 	known     bool
 	refused   int
@@ -41,7 +41,7 @@ func New(id run.ID) *Ledger {
 type Account struct {
 	From Source
 	File perf.File
-	// HeardAt is when the source last heard of the run; zero: when the file was
+	// HeardAt is the time of the run's last sign of life in the source; zero: when the file was
 	// written.
 	HeardAt time.Time
 }
@@ -170,7 +170,7 @@ func (l *Ledger) Known() bool { return l.known }
 // length and times, and of the policy nothing.
 func (l *Ledger) FootersOnly() bool { return l.file.Guessed() }
 
-// HeardAt is when the latest account last heard of the run.
+// HeardAt is the time of the last sign of life in the latest account.
 func (l *Ledger) HeardAt() time.Time { return l.at }
 
 // Refused is how many footer files were refused.

@@ -9,7 +9,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// Recovery says who makes a run's report in place of its coordinator.
+// Recovery names the process that writes a run's report in place of its coordinator.
 type Recovery struct {
 	PID int
 	Now time.Time

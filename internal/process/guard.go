@@ -20,7 +20,7 @@ var (
 )
 
 const (
-	// guardStartWait bounds the wait for a guard's first word, which mostly
+	// guardStartWait bounds the wait for a guard's first message, which mostly
 	// comes within 50 ms. A machine far beyond its load must not fail it.
 	guardStartWait = time.Minute
 	// killedWait bounds the wait for killed processes to be gone. They die at
@@ -113,7 +113,7 @@ func StartGuarded(guard Spec, cmd Command) (*Guarded, error) {
 	return startUnder(guard, cmd, guardStartWait)
 }
 
-// startUnder is StartGuarded with a bound for the wait for the guard's word.
+// startUnder is StartGuarded with a bound for the wait for the guard's message.
 func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err error) {
 	order, err := cmd.order()
 	if err != nil {
@@ -193,7 +193,7 @@ func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err er
 	return g, nil
 }
 
-// order is what the guard is told of c.
+// order is what the guard receives of c.
 func (c Command) order() (order, error) {
 	if c.Path == "" {
 		return order{}, fmt.Errorf("%w: its path is empty", ErrNotFound)
@@ -268,12 +268,12 @@ func (g *Guarded) abandon() {
 	_, _ = g.guard.Wait()
 }
 
-// watch waits for the guard's last word and its end.
+// watch waits for the guard's last message and its exit.
 func (g *Guarded) watch() {
 	defer close(g.done)
 	var w word
 	err := readFrame(g.status, maxWord, &w)
-	// With its last word a guard has done all it can.
+	// With its last message a guard has done all it can.
 	_ = g.guard.Kill()
 	_, _ = g.guard.Wait()
 	if err == nil && w.Ended != nil {
@@ -327,7 +327,7 @@ func (g *Guarded) Kill() {
 	})
 }
 
-// ask writes a byte to the guard. One that is gone hears nothing, and there is
+// ask writes a byte to the guard. One that is gone receives nothing, and there is
 // nothing left to ask for.
 func (g *Guarded) ask(b byte) {
 	_ = g.control.SetWriteDeadline(time.Now().Add(guardAskWait))

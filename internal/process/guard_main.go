@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// strayWait is how long a guard whose worker is gone goes on killing: nobody
+// strayWait is how long a guard whose worker is gone continues killing: nobody
 // waits for it.
 const strayWait = 30 * time.Second
 
@@ -34,7 +34,7 @@ const GuardEnv = "GX1R_GUARD"
 //
 // It starts the command in a process group of its own, passes on what it is
 // asked for, and kills all that is left of the command when its leader has
-// ended, when it is told to, and when its worker is gone.
+// ended, when it is asked to, and when its worker is gone.
 func GuardMain(args []string) int {
 	// The death of the thread that forked, not of the process, is what
 	// PR_SET_PDEATHSIG is tied to: this one stays to the end.
@@ -52,7 +52,7 @@ func GuardMain(args []string) int {
 
 	var o order
 	if err := readFrame(pipeEnd(controlFD), maxOrder, &o); err != nil {
-		return 1 // nobody is there to be told
+		return 1 // no worker is left to receive it
 	}
 	g := &guard{order: o}
 	if err := g.start(); err != nil {
@@ -240,7 +240,7 @@ func (g *guard) finish(until time.Time) Exit {
 		}
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		// Orphans are given to us, so who has no children has no descendants.
+		// Orphans are given to us, so a process without children has no descendants.
 		for {
 			pid, err := wait4(-1, nil, syscall.WNOHANG, &ru)
 			if err != nil {

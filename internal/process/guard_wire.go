@@ -11,8 +11,8 @@ import (
 // A guard's descriptors. 0 to 2 become the command's and are let go of when it
 // has started.
 const (
-	controlFD = 3 // what it is told: one order, then a byte each; its end: kill
-	statusFD  = 4 // what it says: words
+	controlFD = 3 // what it receives: one order, then a byte each; its end: kill
+	statusFD  = 4 // what it reports: messages
 	guardFDs  = 5
 )
 
@@ -30,7 +30,7 @@ const (
 	maxWord         = 64 << 10
 )
 
-// order is what to start. The texts are bytes, because JSON would mend those
+// order is what to start. The texts are bytes, because JSON would replace those
 // that are not UTF-8. It goes through a pipe, so that neither the guard's
 // arguments nor its environment show it.
 type order struct {
@@ -41,7 +41,7 @@ type order struct {
 	MemoryMax int64
 }
 
-// word is what a guard says: Started or Failed first, then Ended.
+// word is one message of a guard: Started or Failed first, then Ended.
 type word struct {
 	Started *started `json:",omitempty"`
 	Failed  *failed  `json:",omitempty"`

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LifelineEnv names the environment variable by which a Pool tells a worker
+// LifelineEnv names the environment variable by which a Pool passes a worker
 // the descriptor of its lifeline.
 const LifelineEnv = "GX1R_LIFELINE_FD"
 
@@ -51,7 +51,7 @@ type Line struct {
 //
 // A worker that is stopped (SIGSTOP) at that moment cannot look. Linux then
 // sends SIGHUP and SIGCONT to its group, which is orphaned, provided that
-// whoever inherits it belongs to another session; in a container whose init
+// the process that inherits it belongs to another session; in a container whose init
 // does not, it stays stopped until somebody ends it.
 func Lifeline(f *os.File) *Line {
 	told, gone := make(chan struct{}), make(chan struct{})

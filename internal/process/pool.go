@@ -32,7 +32,7 @@ const (
 // stays wrong.
 const maxSetUpRestarts = 3
 
-// ErrSetUp is what Run returns when every slot was given up because its
+// ErrSetUp is what Run returns when every slot failed because its
 // worker is set up wrongly.
 var ErrSetUp = errors.New("workers are set up wrongly")
 
@@ -72,7 +72,7 @@ type Config struct {
 	// is full. Nil: both are discarded.
 	LogWriter func(slot int) io.Writer
 
-	// Notify is told each event. Events of one slot come in order, those of
+	// Notify is called with each event. Events of one slot come in order, those of
 	// different slots from different goroutines. It must not block. May be
 	// nil.
 	Notify func(Event)
@@ -172,7 +172,7 @@ func New(cfg Config) (*Pool, error) {
 // Run starts the workers and keeps them running until ctx ends or Kill is
 // called. It blocks until every process is gone and may be called once.
 //
-// When ctx ends, each worker is told so over its lifeline, and its group gets
+// When ctx ends, each worker is notified over its lifeline, and its group gets
 // SIGTERM, after Grace SIGKILL; what is left
 // of a group when its leader has ended gets SIGKILL at once. Run then waits
 // at most 1 s for the rest of a group and 0.5 s for the end of its output,
@@ -180,7 +180,7 @@ func New(cfg Config) (*Pool, error) {
 // uninterruptible system call holds Run up for as long as the kernel takes.
 //
 // Run returns nil after the end of ctx, after Kill, and at once with no
-// workers; an error that wraps ErrSetUp when every slot was given up.
+// workers; an error that wraps ErrSetUp when every slot failed.
 func (p *Pool) Run(ctx context.Context) error {
 	if !p.ran.CompareAndSwap(false, true) {
 		return errors.New("process pool: Run was called before")

@@ -40,7 +40,7 @@ func (e exit) setUpWrongly() bool {
 }
 
 // run keeps the slot's process alive until ctx ends or the pool is killed,
-// and then returns nil. It returns an error when it gives the slot up.
+// and then returns nil. It returns an error when the slot fails.
 func (s *slot) run(ctx context.Context) error {
 	cfg := s.pool.cfg
 	log := cfg.Logger.With("slot", s.idx)
@@ -49,7 +49,7 @@ func (s *slot) run(ctx context.Context) error {
 		out = &sink{w: cfg.LogWriter(s.idx), log: log}
 	}
 	var fails backoff
-	setUp := 0 // exits in a row that say "set up wrongly"
+	setUp := 0 // exits in a row that mean "set up wrongly"
 	for n := 0; ; n++ {
 		if ctx.Err() != nil || s.pool.killed.Load() {
 			return nil

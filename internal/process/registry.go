@@ -19,12 +19,12 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// Entry is what the register knows of one run: who coordinates it, and how
+// Entry is what the run registry holds of one run: its coordinator, and how
 // its server is reached.
 type Entry struct {
 	RunID run.ID `json:"run_id"`
 	PID   int    `json:"pid"` // of the coordinator
-	// StartTime tells the coordinator from a later process of the same
+	// StartTime distinguishes the coordinator from a later process of the same
 	// number; see StartTime.
 	StartTime string    `json:"start_time"`
 	URL       string    `json:"url"`        // of the server

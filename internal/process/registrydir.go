@@ -9,14 +9,14 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// OpenRegistry opens the register in dir, which it makes if need be. An empty
+// OpenRegistry opens the run registry in dir, which it makes if need be. An empty
 // dir means the user's own:
 //
 //	$XDG_RUNTIME_DIR/gx1-replay/runs      if that variable names a directory of this user's
 //	<tmp>/gx1-replay-<uid>/runs           otherwise
 //
 // A directory that is a symbolic link, belongs to another user or is writable
-// by others is refused: what stands in the register says where stops and keys
+// by others is refused: what stands in the registry decides where stops and keys
 // go.
 func OpenRegistry(dir string) (*Registry, error) {
 	if dir != "" {

@@ -50,7 +50,7 @@ func (e *tooLong) Error() string {
 
 var errLeaseLost = errors.New("the lease is lost")
 
-// run sees the delivery through: claim, replay, last word.
+// run handles the delivery: claim, replay, final report.
 func (a *attempt) run(ctx context.Context) {
 	if err := a.w.cfg.Engine.Fits(a.s.m); err != nil {
 		a.w.endIncompatible(a.s, err)
@@ -132,7 +132,7 @@ func (a *attempt) complain(what string, err error) {
 	a.log.Log(context.Background(), level, what, "error", err)
 }
 
-// complainEvery is long against the tries, and short for who reads the log.
+// complainEvery is long against the retries, and short for a reader of the log.
 const complainEvery = 5 * time.Second
 
 // replay runs the engine; a panic in it is an error of the attempt. It runs
@@ -180,7 +180,7 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 		within := ctx
 		if why := context.Cause(ctx); why != nil {
 			if errors.Is(why, errLeaseLost) || errors.Is(why, ErrOrphaned) {
-				continue // not ours any more, or nobody to tell
+				continue // not ours any more, or no connection to report it
 			}
 			within = context.WithoutCancel(ctx)
 		}

@@ -172,7 +172,7 @@ func (a *attempt) take(ctx context.Context, next lease.Record, expect uint64) bo
 		a.log.Debug("claim failed", "error", err)
 		return false
 	}
-	// From here on the claim may be stored, whatever we hear: its outcome is
+	// From here on the claim may be stored, whatever answer arrives: its outcome is
 	// learned even if ctx ends.
 	settle := context.WithoutCancel(ctx)
 	for deadline := time.Now().Add(lease.TimingOf(a.s.m).Settle()); ; {

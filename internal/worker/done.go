@@ -11,7 +11,7 @@ import (
 )
 
 // done ends an attempt that replayed its chunk: artifacts, the ok footer that
-// lists them, which is true whoever holds the lease, the record, the ack. Only
+// lists them, which is true no matter who holds the lease, the record, the ack. Only
 // the worker's own end keeps it from trying, and for artifacts the session's:
 // an ok footer without its artifacts is worth less than another attempt.
 func (a *attempt) done(ctx, life context.Context, out outcome) {

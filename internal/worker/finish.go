@@ -13,7 +13,7 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// finish gives the attempt's last word. life is the worker's own context; ctx
+// finish stores the attempt's final report. life is the worker's own context; ctx
 // bounds the bus's part.
 func (a *attempt) finish(ctx, life context.Context, out outcome) {
 	if out.Unkept != nil {

@@ -48,7 +48,7 @@ func (w *Worker) slot(ctx context.Context, n int) {
 }
 
 // idle looks for a task until it has one or ctx ends: where there may be tasks
-// by what was heard, and, where no coordinator wakes workers, all the time.
+// according to the messages received, and, where no coordinator wakes workers, all the time.
 func (w *Worker) idle(ctx context.Context, slot int, turn *int) *attempt {
 	wait := idleFirst
 	last := time.Now() // that a run was looked at in turn
@@ -140,7 +140,7 @@ func (w *Worker) next(ctx context.Context, s *session, slot int) (a *attempt, mo
 	return a, false
 }
 
-// woken is told that run id may have tasks, which are to be looked for after a
+// woken notes that run id may have tasks, which are to be looked for after a
 // moment drawn from within.
 func (w *Worker) woken(id run.ID, within time.Duration) {
 	w.mu.Lock()
@@ -167,7 +167,7 @@ func (w *Worker) lookAgain(s *session, delay time.Duration) {
 	w.rouse()
 }
 
-// rouse has who is idle look. The caller holds w.mu.
+// rouse makes the idle slots look for tasks. The caller holds w.mu.
 func (w *Worker) rouse() {
 	close(w.wake)
 	w.wake = make(chan struct{})

@@ -9,10 +9,10 @@ import (
 )
 
 // NoteEvery is how often a worker says again on the bus that it does not serve
-// a run: whoever reads an older note takes the worker for gone.
+// a run. A reader of an older note takes the worker for gone.
 const NoteEvery = 5 * time.Second
 
-// incompatible is why a run is not served, as it was said last.
+// incompatible is why a run is not served, as it was reported last.
 type incompatible struct {
 	text  string
 	noted time.Time // on the bus

@@ -12,7 +12,7 @@ import (
 
 const (
 	// runsEvery is how often runs that were changed are read though nothing was
-	// heard of a change. allEvery is how often all runs are, which costs as much
+	// notified of a change. allEvery is how often all runs are, which costs as much
 	// as the bus has runs, in case that its sequences began anew unnoticed.
 	// recheckIncompatibleEvery is how often runs are that this worker does not serve; it may
 	// have changed itself. Its notes on them are written then, too.
@@ -42,7 +42,7 @@ func seenOf(m run.Manifest) seen {
 	return seen{m.Ref(), m.Session, m.State, m.Engine, m.EngineVersion, m.Identity, m.Wakes}
 }
 
-// noteChange is told of each write to a manifest: the run is read again, unless
+// noteChange is called for each write to a manifest: the run is read again, unless
 // m says nothing new.
 func (w *Worker) noteChange(id run.ID, m *run.Manifest) {
 	if w.cfg.Run != "" && id != w.cfg.Run {

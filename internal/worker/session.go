@@ -40,7 +40,7 @@ func (s *session) inputsOf() string {
 	return s.inputs
 }
 
-// lookUntil is until when tasks of s are looked for though nothing more is heard.
+// lookUntil is until when tasks of s are looked for without a further message.
 func (s *session) lookUntil() time.Time { return time.Unix(0, s.hotUntil.Load()) }
 
 // stopped is the cause of a session's end by a stop of the run.

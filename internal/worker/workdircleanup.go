@@ -128,7 +128,7 @@ func removeOld(dir string, limit time.Time) (removed int) {
 }
 
 // changedBefore reports whether neither path nor what is directly in it was
-// changed since limit. An attempt's footer is replaced as it goes on.
+// changed since limit. An attempt's footer is replaced while it runs.
 func changedBefore(path string, limit time.Time) bool {
 	info, err := os.Lstat(path)
 	if err != nil || !info.ModTime().Before(limit) {

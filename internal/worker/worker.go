@@ -26,7 +26,7 @@ const (
 	// recordEvery is how often a record is written while bars move: often
 	// enough that a kill loses little, seldom enough to cost nothing.
 	recordEvery = 250 * time.Millisecond
-	// lastWords bounds how long a worker that has to go tries to tell the bus.
+	// lastWords bounds how long a worker that has to exit tries to store its final reports.
 	lastWords = 5 * time.Second
 	// deferFor is how long a worker leaves a chunk that it failed itself to
 	// others, before it takes it again.
@@ -191,7 +191,7 @@ func New(cfg Config) *Worker {
 }
 
 // Run serves runs until ctx ends, then releases what it holds, or, at a
-// run's stop, has given its last word, and returns nil. It takes a few
+// run's stop, has stored its final report, and returns nil. It takes a few
 // seconds at most after ctx's end, and what the engine takes to end. It
 // returns a *SetUpError when its engine had one.
 func (w *Worker) Run(ctx context.Context) error {
