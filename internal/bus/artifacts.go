@@ -160,7 +160,7 @@ func (b *Bus) part(ctx context.Context, of run.Incarnation, subject string) ([]b
 	return decodePart(of, msg)
 }
 
-// missing says what it means that a read has found nothing of a subject. Any
+// missing returns what it means that a read has found nothing of a subject. Any
 // copy of a stream answers a read; one that was cut off may lag for seconds. The
 // leader, which alone has the stream's state, reports.
 func (b *Bus) missing(ctx context.Context, stream, subject string) error {

@@ -23,7 +23,7 @@ type Incompatible struct {
 	Host     string `json:"host"`
 	Identity string `json:"identity"` // of what it would run
 	Why      string `json:"why"`
-	// At is when the bus stored it: the worker says it again as long as it
+	// At is when the bus stored it: the worker repeats it as long as it
 	// holds.
 	At time.Time `json:"at"`
 }
@@ -37,7 +37,7 @@ const (
 
 // StoreIncompatible stores a note on run id. Of one user's notes on a run the last few
 // are kept, so that workers which start again and again leave no heap of them.
-// A bus whose rights know no notes takes none.
+// A bus whose rights do not include notes takes none.
 func (b *Bus) StoreIncompatible(ctx context.Context, id run.ID, u Incompatible) error {
 	public, err := b.publicKey()
 	if err != nil {
@@ -50,7 +50,7 @@ func (b *Bus) StoreIncompatible(ctx context.Context, id run.ID, u Incompatible) 
 	if len(u.Why) > maxIncompatibleText {
 		u.Why = strings.ToValidUTF8(u.Why[:maxIncompatibleText], "") + "…"
 	}
-	u.At = time.Time{} // the bus says when
+	u.At = time.Time{} // the bus sets it
 	data, err := json.Marshal(u)
 	if err != nil {
 		return fmt.Errorf("encoding a note on run %s: %w", id, err)

@@ -10,8 +10,8 @@ import (
 	"gx1replay/internal/access"
 )
 
-// LackError says that the server, or the user's account there, does not have
-// what every run needs. Waiting does not help: somebody has to change it.
+// LackError reports that the server, or the user's account there, does not have
+// what every run needs. Waiting does not help: an administrator has to change it.
 type LackError struct {
 	Lack
 	Err error
@@ -82,7 +82,7 @@ func lack(err error) error {
 	return &LackError{l, err}
 }
 
-// NobodyAnswers reports whether err says that no server takes JetStream
+// NobodyAnswers reports whether err means that no server takes JetStream
 // requests: there is none, or none now.
 func NobodyAnswers(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrJetStreamNotEnabled)

@@ -35,7 +35,7 @@ func distinctHosts(urls []string) int {
 	return len(hosts)
 }
 
-// UnsuitableError says that the bus cannot be used as it is. Nobody has changed it.
+// UnsuitableError reports that the bus cannot be used as it is. It was not changed.
 type UnsuitableError struct{ Reason string }
 
 func (e *UnsuitableError) Error() string { return e.Reason }

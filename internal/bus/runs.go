@@ -30,7 +30,7 @@ func (b *Bus) runsBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	return kv, nil
 }
 
-// ErrNoRun: the bus knows no run of that name.
+// ErrNoRun: the bus holds no run of that name.
 var ErrNoRun = errors.New("no such run on the bus")
 
 // Manifest reads a run's manifest and its revision.

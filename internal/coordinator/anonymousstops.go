@@ -12,7 +12,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// onLoopback says whether the session's bus is embedded and reached by processes
+// onLoopback reports whether the session's bus is embedded and reached by processes
 // of this machine alone.
 func (s *Session) onLoopback() bool {
 	if s.cfg.NATS != nil {
@@ -28,7 +28,7 @@ func (s *Session) onLoopback() bool {
 
 // serveStrangers takes the stops of clients without credentials. They are in an
 // account of their own, and this is the one way out of it: a stop of this run is
-// stored on b as one by the subject, whatever else it says, and a stop of another
+// stored on b as one by the subject, whatever else it contains, and a stop of another
 // run is passed on.
 func (s *Session) serveStrangers(ctx context.Context, srv *embedded.Server, b *bus.Bus, others *passer) (end func(), err error) {
 	public, sign, err := srv.Gate()

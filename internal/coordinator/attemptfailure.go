@@ -10,7 +10,7 @@ type Trouble struct {
 	Attempt  int
 	WorkerID string
 	Error    string
-	Trace    string // its end says what went wrong
+	Trace    string // its end contains the cause
 	Final    bool   // the chunk failed for good
 }
 

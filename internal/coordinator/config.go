@@ -49,7 +49,7 @@ const (
 	maxWait    = time.Hour
 )
 
-// Config says what a session runs, and how. Policy and Load are required, and
+// Config holds what a session runs, and how. Policy and Load are required, and
 // WorkerCommand if there are local workers; any other zero value is the default
 // that its field names.
 type Config struct {
@@ -150,7 +150,7 @@ type External struct {
 	Replicas int
 }
 
-// LocalWorker says what a local worker needs to know.
+// LocalWorker holds what a local worker needs.
 type LocalWorker struct {
 	RunID   run.ID
 	URL     string

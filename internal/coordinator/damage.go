@@ -19,7 +19,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// damaged says that an embedded bus does not open whole.
+// damaged is the error that an embedded bus does not open whole.
 type damaged struct {
 	what []string
 	// found is what could still be read of the run; nil: nothing.
@@ -48,7 +48,7 @@ const (
 )
 
 // examine sees whether the embedded bus that an earlier session left opened
-// whole: by what its server found in the files, and by what its streams say of
+// whole: by what its server found in the files, and by what its streams contain of
 // each other. Where it did not, the error is a *damaged.
 //
 // A stream whose last messages are gone, as after a power cut, looks like one
@@ -75,7 +75,7 @@ func examine(ctx context.Context, srv *embedded.Server, b *bus.Bus, cfg RecoverC
 	return e
 }
 
-// contradiction says what the streams of a run contradict each other in.
+// contradiction returns in what the streams of a run contradict each other.
 func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 	missing, err := b.CheckStreams(ctx, 0)
 	if err != nil {
@@ -120,7 +120,7 @@ func (s *sightings) TakeFooter(*footer.Footer, uint64)        {}
 func (s *sightings) TakeRefused(int, bool, *bus.RefusedError) {}
 func (s *sightings) Rewound(bool)                             {}
 
-// setAside puts a damaged bus out of the way, and says so.
+// setAside puts a damaged bus out of the way, and logs it.
 func setAside(state string, e *damaged, log *slog.Logger) (string, error) {
 	path, err := embedded.SetAside(state, time.Now())
 	if err != nil {
@@ -166,7 +166,7 @@ func openLeft(ctx context.Context, state string, cfg RecoverConfig) (b *bus.Bus,
 
 // boundStop sees to it that the stops of this session count: none that is to
 // come has a lower sequence than the stream has had. A bus that was made anew
-// begins again at 1, whatever files say.
+// begins again at 1, whatever files contain.
 func boundStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
 	last, err := b.LastStopSeq(ctx)
 	if err != nil {

@@ -3,6 +3,6 @@
 //
 // A Session is one epoch of a coordinator on a run. Its watchdog (package
 // export) owns the end and waits for nothing that a Life, the session's work
-// on the bus, may hang in. The package replays nothing itself and knows no
+// on the bus, may hang in. The package replays nothing itself and has no
 // command-line flags.
 package coordinator

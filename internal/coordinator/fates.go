@@ -8,14 +8,14 @@ import (
 	"gx1replay/internal/lease"
 )
 
-// Fate says what a session does with a chunk, and why.
+// Fate is what a session does with a chunk, and why.
 type Fate struct {
 	Idx    int
 	Replay bool
 	Why    string
 }
 
-// loaded is called when a session knows all that earlier ones have left.
+// loaded is called when a session has read all that earlier ones have left.
 func (s *Session) loaded(life *Life) {
 	if life.Manifest.Session == 1 {
 		return
@@ -26,7 +26,7 @@ func (s *Session) loaded(life *Life) {
 	s.cfg.Observer.Explain(life.board.fates())
 }
 
-// fates says what is done with each chunk.
+// fates returns what is done with each chunk.
 func (b *board) fates() []Fate {
 	list := make([]Fate, len(b.chunks))
 	for i := range b.chunks {

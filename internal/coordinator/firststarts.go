@@ -7,7 +7,7 @@ import (
 	"gx1replay/internal/lease"
 )
 
-// StartError says that a run's command cannot begin: its first two attempts have
+// StartError reports that a run's command cannot begin: its first two attempts have
 // failed before their first bar, with the same error.
 type StartError struct {
 	Text string // the error of the first one
@@ -92,7 +92,7 @@ func (f *firstStarts) find(r *lease.Record) *start {
 	return &f.seen[len(f.seen)-1]
 }
 
-// begun says whether the attempt of r has come to a bar.
+// begun reports whether the attempt of r has come to a bar.
 func begun(r *lease.Record) bool {
 	return r.State == lease.StateDone || r.Own != nil && r.Own.BarsProcessed > 0
 }

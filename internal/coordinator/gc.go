@@ -19,7 +19,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// GCConfig says what to clean.
+// GCConfig selects what to clean.
 type GCConfig struct {
 	OutputDir string
 	// Runs are cleaned whatever their outcome: what they have measured stands
@@ -42,7 +42,7 @@ type Garbage struct {
 	Why     string `json:"why"` // why it stays, or goes
 }
 
-// GC removes what runs have left and nobody needs. It returns what it found,
+// GC removes what runs have left and no run needs. It returns what it found,
 // also beside an error.
 func GC(ctx context.Context, cfg GCConfig) ([]Garbage, error) {
 	named := map[run.ID]bool{}
@@ -152,7 +152,7 @@ func clean(t layout.Run) bool {
 	return true
 }
 
-// gcBus removes runs from the bus: complete ones, whose manifest says so, and
+// gcBus removes runs from the bus: complete ones, by their manifest, and
 // named ones. Objects that no other run uses go with them.
 func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage, error) {
 	all, err := cfg.Bus.Manifests(ctx)

@@ -11,7 +11,7 @@ import (
 // exported.
 const guardianGrace = 500 * time.Millisecond
 
-// guardian is this process's end of its guardian. The nil guardian is nobody.
+// guardian is this process's end of its guardian. A nil guardian is a no-op.
 type guardian struct {
 	proc *process.Companion
 	wire *export.Wire

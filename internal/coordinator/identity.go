@@ -6,8 +6,8 @@ import (
 	"gx1replay/internal/footer"
 )
 
-// adoptIdentity makes the command of the first claim the run's, if nobody has
-// said which it is.
+// adoptIdentity makes the command of the first claim the run's, if the user has not
+// set it.
 func (l *Life) adoptIdentity(ctx context.Context) {
 	first := l.board.identity.Load()
 	if l.Manifest.Engine != footer.EngineExec || l.Manifest.Identity != "" || first == nil {

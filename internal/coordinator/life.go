@@ -51,7 +51,7 @@ type Life struct {
 	// life that has not begun ends with it.
 	Broken <-chan error
 	// Foreign is called for stops of other runs that come over this bus; it
-	// must not block. Nil: they are nobody's business.
+	// must not block. Nil: none is called.
 	Foreign func(bus.HeardStop)
 
 	board    *board
@@ -139,7 +139,7 @@ func (l *Life) Run(ctx, drain context.Context) error {
 		if ctx.Err() == nil {
 			return err
 		}
-		// Stopped while publishing: nobody may begin.
+		// Stopped while publishing: no worker may begin.
 		return l.obey(drain, ctx)
 	}
 	if err := l.reconcileUntilDone(ctx); err != nil {
@@ -161,7 +161,7 @@ func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 	}
 }
 
-// begin stores what workers need and the session, reads what the bus knows of
+// begin stores what workers need and the session, reads what the bus holds of
 // the run, publishes what is unfinished, and makes the consumer, whose
 // creation commits the plan.
 func (l *Life) begin(ctx context.Context) error {
@@ -339,9 +339,9 @@ func (l *Life) readStop(ctx context.Context) {
 	l.HeardStop(s.Stop)
 }
 
-// foreign is a stop that came over the bus. This coordinator knows its own
-// signals and its time-box before the bus does, so that one which says that it
-// is such says so of itself.
+// foreign is a stop that came over the bus. This coordinator has its own
+// signals and its time-box before the bus does, so that one which claims that it
+// is such is not this coordinator's.
 func foreign(s run.Stop) run.Stop {
 	if s.Source.Own() {
 		s.Source = run.SourceSubject
@@ -400,7 +400,7 @@ func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID str
 	}
 	s.Seq = seq
 	l.stop.CompareAndSwap(nil, &s)
-	// The export that says that this stop is done with needs its sequence.
+	// The export that records that this stop is done with needs its sequence.
 	l.HeardStop(s)
 }
 
@@ -451,7 +451,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 }
 
 // finalReports waits until everything that was stored before its call is known
-// and nobody holds a chunk. The consumer is deleted before, so no claim that
+// and no worker holds a chunk. The consumer is deleted before, so no claim that
 // leads to a bar can come later.
 func (l *Life) finalReports(ctx context.Context) error {
 	leases, footers, err := l.Bus.Fence(ctx, l.Manifest.RunID)

@@ -72,7 +72,7 @@ func pulse(ctx context.Context, b *bus.Bus, m run.Manifest) (p bus.Pulse, dead b
 	return p, p.Age > lease.TimingOf(m).BeatWatch() || !p.Beats && ended(m), nil
 }
 
-// ended reports whether the manifest says that the last session has ended.
+// ended reports whether by the manifest the last session has ended.
 func ended(m run.Manifest) bool {
 	n := len(m.Sessions)
 	return n > 0 && !m.Sessions[n-1].EndedAt.IsZero()

@@ -20,7 +20,7 @@ func (l *Life) keepManifest(ctx context.Context) error {
 	}
 	m := l.Manifest
 	m.Coordinator.HeardAt = time.Now().UTC()
-	return l.write(ctx, m) // says what is wrong with the stored one
+	return l.write(ctx, m) // its error contains what is wrong with the stored one
 }
 
 // write stores m as this session's manifest. A bus that came back with older

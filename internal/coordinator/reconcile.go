@@ -25,7 +25,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 	lapsing, breaks := l.board.lapsing(), l.Bus.Breaks()
 	waiting := l.board.waiting()
 	// The first reading of the stop may have been overtaken by one that was
-	// on its way into the stream while nobody listened yet.
+	// on its way into the stream before this session listened.
 	soon := time.NewTimer(stopOnItsWay)
 	defer soon.Stop()
 	for {

@@ -21,7 +21,7 @@ import (
 	"gx1replay/internal/selection"
 )
 
-// RecoverConfig says where a run is to be recovered from, and how.
+// RecoverConfig holds where a run is to be recovered from, and how.
 type RecoverConfig struct {
 	Target layout.Run
 	// Bus holds the run. Nil: the embedded bus that its coordinator left in
@@ -195,11 +195,11 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (ledger.Account
 		Redeliveries: t.redeliveries, Releases: t.releases, Failures: t.failures, FootersRefused: board.refused.Load(),
 		Env: envInfo(cfg.Version, hostName(), m.Engine, m.PregateEnabled),
 	}
-	if stop.Seq > m.StopSeq { // came, and no session has said that it is done with
+	if stop.Seq > m.StopSeq { // came, and no session has recorded that it is done with
 		r.Stop = stop.Stop
 		r.Stop.Seq = m.StopSeq
 	}
-	// It was read just now, but what it says is as old as the last report.
+	// It was read just now, but its content is as old as the last report.
 	at := r.Timestamp
 	if n := len(r.Sessions); n > 0 {
 		at = r.Sessions[n-1].EndedAt
@@ -220,7 +220,7 @@ func readBoard(ctx context.Context, b *bus.Bus, m run.Manifest, log *slog.Logger
 	return board, err
 }
 
-// Standing is how far a run is, as its bus knows it.
+// Standing is how far a run is, by its bus.
 type Standing struct {
 	Session     int   `json:"session"`
 	Chunks      int   `json:"chunks"`
@@ -262,8 +262,8 @@ func Look(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (Standin
 // worker.NoteEvery, and clocks of hosts differ.
 const incompatibleFor = 30 * time.Second
 
-// incompatibles reads which workers do not serve the run m, as far as they have said
-// it lately: one that was ended says nothing.
+// incompatibles reads which workers do not serve the run m, as far as they have reported
+// it lately: one that was ended reports nothing.
 func incompatibles(ctx context.Context, b *bus.Bus, m run.Manifest) ([]bus.Incompatible, error) {
 	if m.State != run.StateRunning {
 		return nil, nil

@@ -157,7 +157,7 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 	}
 }
 
-// incarnation is the run's, as the board knows it.
+// incarnation is the run's, as the board holds it.
 func (s *Session) incarnation() run.Incarnation {
 	if b := s.board.Load(); b != nil {
 		return b.m.Incarnation
@@ -187,7 +187,7 @@ func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
 }
 
 // closeRun writes the session's end into the manifest. It reports whether the
-// run is complete, so that its bus can go: the manifest says `exported` before
+// run is complete, so that its bus can go: the manifest has `exported` before
 // anything is removed.
 func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 	complete = out.Code == 0 && out.Result.Totals.Outcome == perf.OutcomeComplete && s.tradesKnown(out)
@@ -312,13 +312,13 @@ func (s *Session) Progress() Progress {
 }
 
 // Phases is where the workers' time went, in seconds, added over the footers
-// that speak for their chunks.
+// that are authoritative for their chunks.
 type Phases struct {
 	Startup, Warmup, Pregate, Features, Model, Policy, IO float64
 	// Rest is what a command took beyond those that it reported; 0 with the
 	// built-in engine, which reports all.
 	Rest float64
-	// Pnl: each footer that has trades says what they came to.
+	// Pnl: each footer that has trades holds their sum.
 	Pnl bool
 }
 

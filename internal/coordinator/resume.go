@@ -25,7 +25,7 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// AlreadyRun says that nothing is left to do: every chunk of the run is ok,
+// AlreadyRun reports that nothing is left to do: every chunk of the run is ok,
 // or has failed for good.
 type AlreadyRun struct {
 	RunID run.ID
@@ -39,7 +39,7 @@ func (e *AlreadyRun) Error() string {
 	return fmt.Sprintf("run %s already exists: %s holds %d of its %d bars (%s)", e.RunID, e.Path, t.Coverage.ReplayedBars, t.Coverage.PlannedBars, t.Outcome)
 }
 
-// Differs says that a run of this name exists and is another one.
+// Differs reports that a run of this name exists with a different configuration.
 type Differs struct {
 	RunID  run.ID
 	Fields []Difference
@@ -60,7 +60,7 @@ func (e *Differs) Error() string {
 	return b.String()
 }
 
-// Cleaned says that the bus knows the run as exported, and that its perf JSON
+// Cleaned reports that the bus has the run as exported, and that its perf JSON
 // is not in this output directory.
 type Cleaned struct{ Exported }
 
@@ -159,7 +159,7 @@ func (s *Session) refuseDecisions(stored bool) error {
 	return &Differs{RunID: s.cfg.RunID, Fields: []Difference{{"decisions", text[stored], text[s.cfg.decisions()]}}}
 }
 
-// keptDecisions says whether the run of these chunks keeps decisions, as their
+// keptDecisions reports whether the run of these chunks keeps decisions, as their
 // footers list: one that is ok lists all that its attempt left.
 func keptDecisions(chunks []perf.Chunk) (on, known bool) {
 	for _, c := range chunks {
@@ -292,7 +292,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 }
 
 // next is the manifest of this session: the first one's, or what resumes from
-// stored (nil: the bus knows no such run) and from what earlier sessions have
+// stored (nil: the bus holds no such run) and from what earlier sessions have
 // left in files. heard is the time of the last sign of life on the bus.
 func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, error) {
 	m := s.identity
@@ -435,8 +435,8 @@ func saysEnd(m run.Manifest) bool {
 
 // passOwnStop raises the session's stop_seq past a stop that an earlier
 // coordinator stored for its own signal, and exported: a crash after that
-// export shall not stop the resume. A user's stop counts until a last export
-// has said that it is done with.
+// export must not stop the resume. A user's stop counts until a last export
+// has recorded that it is done with.
 func (s *Session) passOwnStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
 	stop, err := b.LastStop(ctx, m.RunID)
 	if err != nil {

@@ -25,7 +25,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	}
 	if err != nil {
 		// A coordinator that is refused, or whose key cannot be read, has run nothing. A bus
-		// that is not there is the run's misfortune, and its file says so.
+		// that is not there is a failure of the run, and its file records it.
 		external := s.cfg.NATS != nil
 		lacks := (*bus.LackError)(nil)
 		return !external || bus.Unreachable(err) || bus.Transient(err) || errors.As(err, &lacks), err
@@ -91,7 +91,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	if s.cfg.NATS != nil {
 		owned.Go(func() { s.watchBus(poolCtx, b) })
 	}
-	// Once the run is being stopped its exports say more than its backup.
+	// Once the run is being stopped its exports hold more than its backup.
 	backupCtx, endBackup := context.WithCancel(ctx)
 	defer endBackup()
 	owned.Go(func() { s.backup.Run(backupCtx) })

@@ -32,7 +32,7 @@ const (
 	patienceDone    = time.Minute
 )
 
-// Version is what env_info says of the program.
+// Version is what env_info holds of the program.
 type Version struct {
 	Module, Commit string
 }
@@ -195,7 +195,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if s.identity, err = s.first(set); err != nil {
 		return abandon(err)
 	}
-	// Without the bus: what the files say is enough to refuse, or to know the
+	// Without the bus: the content of the files is enough to refuse, or to know the
 	// plan, so that a stop from now on exports it.
 	m, err := s.next(nil, time.Time{})
 	if err != nil {

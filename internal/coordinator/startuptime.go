@@ -8,7 +8,7 @@ import (
 
 // StartUp is how much of their time the run's commands have taken before their
 // first bars, and all of it, in seconds, of the chunks that report it. A command that
-// reports seldom was at work on bars before it first said so: that time is
+// reports seldom was at work on bars before its first report: that time is
 // estimated from its later pace and left out.
 func (s *Session) StartUp() (start, all float64) {
 	b := s.board.Load()
@@ -35,7 +35,7 @@ func startUp(f footer.Footer) (sec float64, ok bool) {
 		return 0, false
 	}
 	if len(f.Checkpoints) < 2 {
-		return 0, false // when its only report came says nothing of its first bar
+		return 0, false // the time of its only report does not show its first bar
 	}
 	first, last := f.Checkpoints[0], f.Checkpoints[len(f.Checkpoints)-1]
 	bars, took := last[0]-first[0], float64(last[1]-first[1])/1e9

@@ -156,14 +156,14 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 // errBroken: the embedded bus cannot write its files.
 var errBroken = errors.New("the embedded bus cannot write its files (a full disk, or a limit of file sizes)")
 
-// busBroken takes what the embedded bus says of a file that it cannot write. A
+// busBroken takes what the embedded bus reports of a file that it cannot write. A
 // run that has not begun ends by it.
 func (s *Session) busBroken(why string) {
 	err := fmt.Errorf("%w: %s", errBroken, why)
 	select {
 	case s.broken <- err:
 		s.notice("%v", err)
-	default: // it was said
+	default: // already reported
 	}
 }
 

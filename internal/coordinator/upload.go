@@ -8,7 +8,7 @@ import (
 	"gx1replay/internal/dataset"
 )
 
-// upload says how far the storing of a data set is, in objects that are there.
+// upload is how far the storing of a data set is, in objects that are there.
 // It is read during the upload.
 type upload struct{ there, of atomic.Int64 }
 

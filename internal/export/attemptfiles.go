@@ -49,7 +49,7 @@ func (k AttemptFiles) ReadArtifact(_ context.Context, f footer.Footer, at int) (
 	return nil, err
 }
 
-// isKept says whether an artifact of that name is one that exports read.
+// isKept reports whether an artifact of that name is one that exports read.
 func isKept(name string) bool {
 	return name == trade.ArtifactName || name == trade.DecisionsName || name == trade.OwnTradesName
 }

@@ -45,7 +45,7 @@ const (
 type GuardConfig struct {
 	Target layout.Run
 	// Pipe is the read end of the pipe whose write end the coordinator's Wire
-	// holds, and nobody else. It is non-blocking, as os.Pipe makes it, so that
+	// holds, and no other process. It is non-blocking, as os.Pipe makes it, so that
 	// an end of ctx ends a read of it.
 	Pipe *os.File
 	// Alive reports whether the process that Wire.Started reported still runs.
@@ -60,7 +60,7 @@ type GuardConfig struct {
 	Logger *slog.Logger
 }
 
-// Guard waits, without doing anything, until the coordinator says that it is
+// Guard waits, without doing anything, until the coordinator reports that it is
 // done, or vanishes. When it vanishes, Guard sees to it that its local workers
 // have ended, and recovers the run from its files. It leaves that to another
 // session of the run if one holds the lock by then.

@@ -19,12 +19,12 @@ import (
 // not waited for in the kernel.
 const lockPoll = 20 * time.Millisecond
 
-// Role says what the holder of a run's lock is to the run.
+// Role is what the holder of a run's lock is to the run.
 type Role string
 
 const (
 	// RoleCoordinator: a session of the run. It holds the lock as long as it
-	// lives, so nobody waits for it.
+	// lives, so no command waits for it.
 	RoleCoordinator Role = "coordinator"
 	// RoleGuardian and RoleExport hold the lock for one export; a session
 	// waits for them.
@@ -50,7 +50,7 @@ type holder struct {
 	Role  Role      `json:"role"`
 }
 
-// HeldError says that another holds the lock. Its PID is 0 and its Role empty
+// HeldError reports that another process holds the lock. Its PID is 0 and its Role empty
 // if the holder has not written it, as in the moment between taking the lock and
 // telling.
 type HeldError struct {
@@ -164,7 +164,7 @@ func heldBy(f *os.File) error {
 	return e
 }
 
-// ensure makes sure that the lock still is one: when somebody removed the
+// ensure makes sure that the lock still is one: when a user removed the
 // state directory under a run, another process could take a new lock beside
 // ours. It then takes the new one itself, but does not make Dir again.
 func (l *Lock) ensure() error {

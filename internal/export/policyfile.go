@@ -28,7 +28,7 @@ func KeepPolicy(t layout.Run, p run.Policy, content []byte) error {
 	}
 	path := t.PolicyFile(p.Content)
 	if _, err := os.Stat(path); err == nil {
-		return nil // its name says what it holds, and its reader looks
+		return nil // its name is its digest, and its reader checks it
 	}
 	if err := safefile.Replace(path, false, atomicfile.Parts(content)); err != nil {
 		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)

@@ -92,7 +92,7 @@ type Watchdog struct {
 type Outcome struct {
 	// Code is the process's exit code: 0, 2 or 3; 1 if nothing was run.
 	Code int
-	// Result of the last export; if it failed, its Totals say what would have
+	// Result of the last export; if it failed, its Totals hold what would have
 	// been in it.
 	Result Result
 	Stop   run.Stop
@@ -149,7 +149,7 @@ type watch struct {
 	signal  time.Time        // the first signal; zero: none came
 	running chan exported    // the export under way, nil if there is none
 	startAt time.Time        // of the export under way
-	visible func()           // of the next export; nil: nobody asks
+	visible func()           // of the next export; nil: not called
 	first   time.Duration
 	took    time.Duration  // by the longest large export that was not the last
 	idle    time.Time      // since when no export is under way
@@ -162,7 +162,7 @@ type exported struct {
 	trace string
 }
 
-// Run watches until the last export is written or has failed, and says how it
+// Run watches until the last export is written or has failed, and returns how it
 // went. It ends by itself: at the latest a moment after the deadline of a
 // stop.
 func (w *Watchdog) Run() Outcome {
@@ -244,12 +244,12 @@ func signalSource(sig os.Signal) run.Source {
 	return run.SourceSIGTERM
 }
 
-// report is the snapshot with what the watchdog knows; last says that it is
+// report is the snapshot with what the watchdog holds; last: it is
 // for the last export of the session.
 //
-// stop.seq in a file says up to which sequence stops are done with, so that a
+// stop.seq in a file is the sequence up to which stops are done with, so that a
 // resume obeys no old one. The coordinator's own signal is done with once an
-// export says so; a stop that came from elsewhere, only by the last export:
+// export records it; a stop that came from elsewhere, only by the last export:
 // before that a crash would have it forgotten.
 func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 	r, chunks := s.cfg.Snapshot()
@@ -324,7 +324,7 @@ func (s *watch) start(final bool, lifeErr error) {
 			e.res, e.err = s.cfg.Exporter.ExportFirst(context.Background(), r, chunks, visible)
 		}
 		if errors.Is(e.err, ErrComplete) {
-			e.err = nil // what stands says more than this one would
+			e.err = nil // the present file holds more than this one would
 		}
 	}()
 }

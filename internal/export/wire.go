@@ -79,7 +79,7 @@ func (w *Wire) tell(m word, last bool) {
 		}
 		w.mute = err != nil
 	}
-	// A mute pipe stays open all the same: its end would say that the
+	// A mute pipe stays open all the same: its end would mean that the
 	// coordinator is gone.
 	if last {
 		w.f.Close()

@@ -7,7 +7,7 @@
 //
 // Invariants, which tests carry by their number:
 //
-//  1. A live lease is not taken: a claim over somebody's claim happens only
+//  1. A live lease is not taken: a claim over another worker's claim happens only
 //     after a watch of one whole lease in which the record did not change.
 //  2. Nobody claims over a record of a later session.
 //  3. Best never falls: a record holds at least as much of the chunk as the

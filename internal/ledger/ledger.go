@@ -23,7 +23,7 @@ const (
 // time; what they return must not be changed.
 type Ledger struct {
 	id       run.ID
-	file     perf.File // what all accounts say together
+	file     perf.File // what all accounts hold together
 	accounts map[Source]perf.File
 	at       time.Time // time of the last sign of life in the latest of them
 
@@ -152,11 +152,11 @@ type PartlyRead struct{ Err error }
 func (e *PartlyRead) Error() string { return e.Err.Error() }
 func (e *PartlyRead) Unwrap() error { return e.Err }
 
-// File is what all accounts and footers say together; the zero File if nothing
+// File is what all accounts and footers hold together; the zero File if nothing
 // is known.
 func (l *Ledger) File() perf.File { return l.file }
 
-// Of is what one source says of the run, and whether that was added.
+// Of is what one source holds of the run, and whether that was added.
 func (l *Ledger) Of(from Source) (perf.File, bool) {
 	f, ok := l.accounts[from]
 	return f, ok

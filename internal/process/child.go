@@ -25,7 +25,7 @@ const outputWait = 500 * time.Millisecond
 // group is the process group that may be signalled now, if there is one. Its
 // lock is held across kill(2), which does not block, and nothing else. It
 // closes the gap between reading the number and signalling it, in which the
-// leader could be reaped and its number given to somebody else.
+// leader could be reaped and its number given to another process.
 type group struct {
 	mu   sync.Mutex
 	pgid int // 0: none
@@ -42,7 +42,7 @@ func (g *group) adopt(pgid int) {
 // before.
 func (g *group) release() { g.adopt(0) }
 
-// signal sends sig to the whole group, if there is one. An error says that
+// signal sends sig to the whole group, if there is one. An error means that
 // no process is left, or the kernel refuses; no caller can do more.
 func (g *group) signal(sig syscall.Signal) error {
 	g.mu.Lock()
@@ -208,7 +208,7 @@ type sink struct {
 	failed bool
 }
 
-// write hands p on. An error is said once and otherwise swallowed: a full
+// write hands p on. An error is logged once and otherwise swallowed: a full
 // disk must not end a worker by a broken pipe.
 func (k *sink) write(p []byte) {
 	if len(p) == 0 {

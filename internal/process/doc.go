@@ -22,7 +22,7 @@
 //  1. After Run has returned, no process of any group that it started is
 //     left, and no child is left unreaped.
 //  2. A process group is signalled only while its leader is not reaped: until
-//     then the kernel gives its number to nobody else.
+//     then the kernel gives its number to no other process.
 //  3. After Kill nothing is started again.
 //  4. A worker whose coordinator died reads the end of its lifeline.
 //  5. A run_id that is not valid never reaches a path.

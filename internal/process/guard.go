@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What keeps a command from starting, with what a shell says of it.
+// What keeps a command from starting, with what a shell reports of it.
 var (
 	ErrNotFound      = errors.New("command not found")      // 127
 	ErrNotExecutable = errors.New("command not executable") // 126
@@ -45,7 +45,7 @@ type Command struct {
 	MemoryMax int64    // bytes; 0: no limit
 }
 
-// Exit says how a command ended.
+// Exit is how a command ended.
 type Exit struct {
 	Code   int            // -1 for a signal
 	Signal syscall.Signal // 0 without one
@@ -65,7 +65,7 @@ type Exit struct {
 	Left  int
 	Alive int
 
-	// Lost says that how the command ended is not known, because its guard died
+	// Lost: how the command ended is not known, because its guard died
 	// first: Code is -1, Signal is SIGKILL, which the guard's death sends.
 	Lost bool
 }
@@ -98,7 +98,7 @@ type Guarded struct {
 
 // StartGuarded starts guard, which is this executable with its hidden verb,
 // and under it cmd. It returns when cmd runs. The error of a command that
-// cannot be started says its path and wraps ErrNotFound or ErrNotExecutable;
+// cannot be started contains its path and wraps ErrNotFound or ErrNotExecutable;
 // other errors mean that trying again may help.
 //
 // Guard and command lead a process group each. When this process ends, however
@@ -259,7 +259,7 @@ func (g *Guarded) begin(o order, wait time.Duration) error {
 	return nil
 }
 
-// abandon ends a guard that did not say that it started. It may have, and what
+// abandon ends a guard that did not report that it started. It may have, and what
 // it started must not be left.
 func (g *Guarded) abandon() {
 	_ = g.control.Close() // it kills its command and exits
@@ -304,10 +304,10 @@ func (g *Guarded) Stdout() *os.File { return g.stdout }
 // Stderr is like Stdout.
 func (g *Guarded) Stderr() *os.File { return g.stderr }
 
-// MemoryLimit says how MemoryMax is kept: "cgroup" (the memory of all its
+// MemoryLimit returns how MemoryMax is kept: "cgroup" (the memory of all its
 // processes together; one that is over it is killed), "rlimit" (the address
 // space of each process; what it asks for beyond is refused), "" if none was
-// asked for, else a sentence that says why there is none.
+// asked for, else a sentence with the reason why there is none.
 func (g *Guarded) MemoryLimit() string { return g.memory }
 
 // Terminate sends SIGTERM to the command's group, and to what has left the group
@@ -338,7 +338,7 @@ func (g *Guarded) ask(b byte) {
 // but for Exit's Alive.
 func (g *Guarded) Done() <-chan struct{} { return g.done }
 
-// Exit says how the command ended. It waits for Done.
+// Exit returns how the command ended. It waits for Done.
 func (g *Guarded) Exit() Exit {
 	<-g.done
 	return g.exit
@@ -375,7 +375,7 @@ func (g *Guarded) Close() {
 	})
 }
 
-// classified wraps in err what a shell would say: not found or not executable.
+// classified wraps in err what a shell would report: not found or not executable.
 func classified(err error) error {
 	switch startCode(err) {
 	case 127:
@@ -386,7 +386,7 @@ func classified(err error) error {
 	return err
 }
 
-// commandError says what of cmd did not start. A script that is there and
+// commandError returns what of cmd did not start. A script that is there and
 // whose interpreter is not gives the same error as one that is not there.
 func commandError(cmd Command, err error) error {
 	if errors.Is(err, syscall.ENOENT) {

@@ -131,7 +131,7 @@ func awaitLeader(leader int) (used usage) {
 			continue
 		}
 		if err != nil {
-			return used // ECHILD: somebody else reaped it
+			return used // ECHILD: another thread reaped it
 		}
 		pid := siginfoPID(&info)
 		if pid == leader {
@@ -265,7 +265,7 @@ func (k kin) signal(sig syscall.Signal) {
 	}
 }
 
-// inGroup says whether it is in that process group.
+// inGroup reports whether it is in that process group.
 func (k kin) inGroup(pgid int) bool {
 	st, err := readStat(k.pid)
 	return err == nil && st.pgrp == pgid
@@ -277,7 +277,7 @@ func (k kin) is() bool {
 }
 
 // killStrays kills, one by one, the processes left in the group of a leader that is
-// nobody's child here any more, and waits, bounded, until they are gone. It
+// no child of a process here any more, and waits, bounded, until they are gone. It
 // returns how many still live. The group's number is its own for as long as
 // there are any, and its guard died a moment ago.
 func killStrays(pgid int) (left int) {

@@ -150,7 +150,7 @@ func (g *guard) run() Exit {
 }
 
 // bidEnd asks what is left of a command whose leader has ended or dies now to
-// end, too, and waits until nobody is left, at least for endWait if need be.
+// end, too, and waits until no process is left, at least for endWait if need be.
 // After a stop, what is left of the command's grace counts: that is over when
 // the worker asks for the kill, or is gone. asked is nil if it is over.
 //
@@ -229,7 +229,7 @@ func (g *guard) kill(ended <-chan usage, terminated bool, patience time.Duration
 // nobody is.
 func (g *guard) finish(until time.Time) Exit {
 	g.killAll()
-	exit := Exit{Code: -1, Signal: sigKill, Lost: true} // should somebody else have reaped it
+	exit := Exit{Code: -1, Signal: sigKill, Lost: true} // if something else has reaped it
 	var ws syscall.WaitStatus
 	var ru syscall.Rusage
 	if _, err := wait4(g.pid, &ws, 0, &ru); err == nil {

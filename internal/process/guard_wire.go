@@ -55,7 +55,7 @@ type started struct {
 }
 
 type failed struct {
-	Errno syscall.Errno // of the command's start; 0: Text says what else
+	Errno syscall.Errno // of the command's start; 0: Text contains what else
 	Text  string
 }
 
@@ -83,7 +83,7 @@ func readFrame(r io.Reader, limit int, v any) error {
 	if int64(n) > int64(limit) {
 		return fmt.Errorf("a message of %d bytes (at most %d)", n, limit)
 	}
-	// By what comes, not by what the length says.
+	// By what comes, not by the announced length.
 	b, err := io.ReadAll(io.LimitReader(r, int64(n)))
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ const (
 	DefaultGrace = 5 * time.Second
 )
 
-// maxSetUpRestarts is how often in a row a worker is started again that says
+// maxSetUpRestarts is how often in a row a worker is started again that reports
 // that it is set up wrongly: a file may still be on its way, a wrong command
 // stays wrong.
 const maxSetUpRestarts = 3
@@ -36,7 +36,7 @@ const maxSetUpRestarts = 3
 // worker is set up wrongly.
 var ErrSetUp = errors.New("workers are set up wrongly")
 
-// Spec says what to start, in the terms of exec.Cmd.
+// Spec is what to start, in the terms of exec.Cmd.
 type Spec struct {
 	Path string   // the program; PATH is not searched
 	Args []string // with the program's name first; empty: Path alone
@@ -49,12 +49,12 @@ type Spec struct {
 	ExtraFiles []*os.File
 }
 
-// Config says how a Pool works. Zero values of the durations mean the
+// Config holds how a Pool works. Zero values of the durations mean the
 // defaults.
 type Config struct {
 	N int // workers, 0 or more
 
-	// Command says what to start in a slot, 0 to N-1. It is called before
+	// Command returns what to start in a slot, 0 to N-1. It is called before
 	// each start, by several goroutines at once.
 	Command func(slot int) Spec
 
@@ -68,7 +68,7 @@ type Config struct {
 	// slot; within a slot writes come one at a time, and they are pieces of
 	// the output, not lines. One writer given to several slots must allow
 	// writes at the same time. A writer that fails loses what was written and
-	// holds up nobody; a writer that blocks blocks its worker once the pipe
+	// holds up nothing; a writer that blocks blocks its worker once the pipe
 	// is full. Nil: both are discarded.
 	LogWriter func(slot int) io.Writer
 
@@ -80,7 +80,7 @@ type Config struct {
 	Logger *slog.Logger // nil: silent
 }
 
-// EventKind says what happened in a slot.
+// EventKind is what happened in a slot.
 type EventKind string
 
 const (
@@ -103,7 +103,7 @@ type Event struct {
 	// there is 127, one that cannot be run 126, as in a shell.
 	Code int
 	Exit string // as text: "exit status 3", "signal: killed", the error of a start
-	// SetUpWrongly says that Code is one of 64, 78, 126, 127.
+	// SetUpWrongly: Code is one of 64, 78, 126, 127.
 	SetUpWrongly bool
 	Lived        time.Duration
 	Restarts     int // of this slot up to now

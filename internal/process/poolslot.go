@@ -28,7 +28,7 @@ type exit struct {
 	lived time.Duration
 }
 
-// setUpWrongly says whether the exit means that no further attempt can help:
+// setUpWrongly reports whether the exit means that no further attempt can help:
 // usage error, configuration error (sysexits.h), not executable, not found
 // (POSIX shell).
 func (e exit) setUpWrongly() bool {
@@ -123,7 +123,7 @@ func (s *slot) live(ctx context.Context, out *sink, restarts int) exit {
 			log.Warn("processes of the worker's group outlive SIGKILL", "left", left)
 		}
 	} else {
-		// Somebody else reaped our child: its number may be anybody's.
+		// Something else reaped our child: its number may be any process's.
 		log.Error("cannot watch worker, its group is left alone", "error", waitErr)
 	}
 	s.group.release()

@@ -34,7 +34,7 @@ type Entry struct {
 	Session   int       `json:"session"`    // 1, 2, …
 	State     string    `json:"state"`
 	// OpenToStrangers: every process of this machine may stop the run without a
-	// key. Entries of earlier versions do not say so.
+	// key. Entries of earlier versions lack it.
 	OpenToStrangers bool `json:"open_to_strangers,omitempty"`
 
 	// What else an external bus takes: a context's name, and files.
@@ -44,7 +44,7 @@ type Entry struct {
 	TLSCert   string `json:"tlscert,omitempty"`
 	TLSKey    string `json:"tlskey,omitempty"`
 
-	// Alive says whether the coordinator lives. Get and List fill it; it is
+	// Alive reports whether the coordinator lives. Get and List fill it; it is
 	// not stored.
 	Alive bool `json:"-"`
 }
@@ -87,7 +87,7 @@ func (r *Registry) Put(e Entry) error {
 }
 
 // Remove takes the run out of the register if its entry is still that of the
-// coordinator pid. An entry of somebody else, or none, is no error.
+// coordinator pid. An entry of another process, or none, is no error.
 func (r *Registry) Remove(id run.ID, pid int) error {
 	if _, err := run.ParseID(string(id)); err != nil {
 		return fmt.Errorf("removing a run from the run registry: %w", err)
@@ -240,7 +240,7 @@ func (e Entry) validate() error {
 	return nil
 }
 
-// alive says whether the process pid that began at start still lives.
+// alive reports whether the process pid that began at start still lives.
 func alive(pid int, start string) bool {
 	now, err := StartTime(pid)
 	return err == nil && now == start

@@ -34,7 +34,7 @@ func OpenRegistry(dir string) (*Registry, error) {
 }
 
 // openChain makes and checks the directories in order, each the parent of the
-// next. Once one is ours and closed to others, nobody can exchange what is in
+// next. Once one is ours and closed to others, no other user can exchange what is in
 // it.
 func openChain(dirs ...string) (*Registry, error) {
 	for _, dir := range dirs {

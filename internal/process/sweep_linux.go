@@ -39,7 +39,7 @@ func ownName() string {
 	return fmt.Sprintf("%d.%d.%s", os.Getpid(), st.start, pidNamespace("self"))
 }
 
-// gone says whether the process of that name, as ownName gives it, has ended.
+// gone reports whether the process of that name, as ownName gives it, has ended.
 // Of one in another namespace than ours that cannot be seen.
 func gone(name, ours string) bool {
 	var pid int

@@ -32,7 +32,7 @@ type attempt struct {
 	written    time.Time // of the last record
 	footers    int64     // footers made so far, the next one's seq
 	complained time.Time // of the bus, last
-	// nonsense says that the engine's reports were found to break the rules.
+	// nonsense: the engine's reports were found to break the rules.
 	nonsense bool
 
 	latest atomic.Pointer[footer.Footer]
@@ -162,7 +162,7 @@ func (a *attempt) replay(ctx context.Context, job Job) (out outcome) {
 
 // hold keeps the lease while the engine works and returns what it ended with.
 // That may take a while after ctx's end: the user's command has a grace, in
-// which nobody else shall take the chunk.
+// which no other worker must take the chunk.
 func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, result <-chan outcome) outcome {
 	t := time.NewTicker(recordEvery)
 	defer t.Stop()
@@ -194,7 +194,7 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 }
 
 // keepTask keeps the delivery from being handed to others. When its consumer
-// is twice running not there, the manifest says whether the session is over.
+// is twice running not there, the manifest shows whether the session is over.
 func (a *attempt) keepTask(ctx context.Context, cancel context.CancelCauseFunc) {
 	t := time.NewTicker(lease.TimingOf(a.s.m).InProgress())
 	defer t.Stop()

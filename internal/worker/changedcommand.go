@@ -42,7 +42,7 @@ func (w *Worker) setIncompatible(id run.ID, why string) {
 }
 
 // changed gives back the chunk of an attempt whose engine has changed. The
-// record says what has changed; bars that earlier records hold were replayed
+// record contains what has changed; bars that earlier records hold were replayed
 // before that was seen.
 func (a *attempt) changed(ctx context.Context, out outcome) {
 	a.log.Warn("chunk released: the worker's command or files have changed", "error", out.err)
@@ -99,7 +99,7 @@ func (e *Exec) naming(c, theirs run.Command) run.Command {
 	return c
 }
 
-// unchanged says in what the command's files differ from the run's, read now.
+// unchanged returns in what the command's files differ from the run's, read now.
 func (e *Exec) unchanged(m run.Manifest) error {
 	if err := e.fits(m, 0); err != nil {
 		return fmt.Errorf("%w: %w", ErrChanged, err)

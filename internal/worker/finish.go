@@ -40,7 +40,7 @@ func (a *attempt) finish(ctx, life context.Context, out outcome) {
 }
 
 // releaseMisconfigured gives back the chunk of a worker that is set up wrongly: another may
-// be able to replay it. The record says why, in case there is none.
+// be able to replay it. The record contains the reason, in case there is none.
 func (a *attempt) releaseMisconfigured(ctx context.Context, why *SetUpError, out outcome) {
 	a.log.Error("worker set up wrongly, exiting", "error", why)
 	f := a.leave(ctx, a.report(&out.Footer, footer.StatusFailed), out.Artifacts)

@@ -12,13 +12,13 @@ import (
 
 const (
 	// A process without a task looks again after a wait that grows from
-	// idleFirst to idleMost: the server may say for a moment that a new task is
+	// idleFirst to idleMost: the server may report for a moment that a new task is
 	// not there.
 	idleFirst = 20 * time.Millisecond
 	idleMost  = time.Second
 	// lookFor is how long it looks so after it was woken.
 	lookFor = 1500 * time.Millisecond
-	// inTurn is how often one run in turn is looked at though nobody said that
+	// inTurn is how often one run in turn is looked at without a message that
 	// it has tasks: seldom, so that a thousand idle workers cost the server
 	// nothing, and in case that a wake never comes.
 	inTurn = 150 * time.Second
@@ -107,7 +107,7 @@ func (w *Worker) look(ctx context.Context, list []*session, slot int, turn *int)
 func (w *Worker) next(ctx context.Context, s *session, slot int) (a *attempt, more bool) {
 	q, err := s.openQueue(ctx, w.cfg.Bus)
 	if err != nil {
-		return nil, false // not made yet, or over: the manifest will say
+		return nil, false // not made yet, or over: the manifest will show
 	}
 	d, err := q.Next()
 	switch {

@@ -8,7 +8,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// NoteEvery is how often a worker says again on the bus that it does not serve
+// NoteEvery is how often a worker repeats on the bus that it does not serve
 // a run. A reader of an older note takes the worker for gone.
 const NoteEvery = 5 * time.Second
 

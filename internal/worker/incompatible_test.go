@@ -52,7 +52,7 @@ func TestARunThatIsNotServedIsNoted(t *testing.T) {
 		t.Error("it is not noted again")
 	}
 
-	// Of a run that is over nothing more is said.
+	// Of a run that is over nothing more is reported.
 	m, rev, err := x.b.Manifest(t.Context(), "r")
 	must(t, err)
 	m.State = run.StateStopped

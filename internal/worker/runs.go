@@ -43,7 +43,7 @@ func seenOf(m run.Manifest) seen {
 }
 
 // noteChange is called for each write to a manifest: the run is read again, unless
-// m says nothing new.
+// m contains nothing new.
 func (w *Worker) noteChange(id run.ID, m *run.Manifest) {
 	if w.cfg.Run != "" && id != w.cfg.Run {
 		return
@@ -75,7 +75,7 @@ func (c change) stored(list []bus.StoredManifest) bool {
 	return c.told == seen{} || len(list) > 0 && seenOf(list[0].Manifest) == c.told
 }
 
-// trackRuns keeps w.sessions as the manifests on the bus say. It reads all of
+// trackRuns keeps w.sessions as the manifests on the bus require. It reads all of
 // them on connecting and now and then, and singly those that were changed and
 // those of runs that are not served. The stops of runs whose chunks this worker
 // holds are read on connecting and once per lease.
@@ -140,7 +140,7 @@ func (w *Worker) trackRuns(ctx context.Context) {
 	}
 }
 
-// noteUnread says why the runs could not be read. That the streams are not made
+// noteUnread logs why the runs could not be read. That the streams are not made
 // yet is the usual order, and a connection that is lost is known.
 func (w *Worker) noteUnread(ctx context.Context, err error) {
 	switch {

@@ -17,7 +17,7 @@ import (
 )
 
 // session is one session of a run as this worker sees it. Its context ends
-// when the run is stopped or the session is over; the cause says which.
+// when the run is stopped or the session is over; the cause distinguishes the two.
 type session struct {
 	m      run.Manifest
 	rev    uint64 // of the manifest that opened it
@@ -108,7 +108,7 @@ func (w *Worker) open() []*session {
 	return list
 }
 
-// applyRuns opens and ends sessions as the manifests say. A manifest that is
+// applyRuns opens and ends sessions as the manifests require. A manifest that is
 // refused changes nothing: an open session goes by the one that opened it.
 // all: list has every run of the bus.
 func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all bool) {
@@ -166,7 +166,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 		}
 	}
 	for id := range w.incompatible {
-		// Of a run that is over nothing more is said.
+		// Of a run that is over nothing more is reported.
 		if (all || listed[id]) && !slices.ContainsFunc(list, func(m bus.StoredManifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
 			delete(w.incompatible, id)
 		}
@@ -176,7 +176,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 	}
 }
 
-// fits reports whether the engine can serve m; a reason why not is said once.
+// fits reports whether the engine can serve m; a reason why not is logged once.
 // The caller holds w.mu.
 func (w *Worker) fits(m run.Manifest) bool {
 	var err error

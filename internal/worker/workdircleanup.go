@@ -43,7 +43,7 @@ func (w *Worker) removeOldWork(ctx context.Context) {
 }
 
 // removeExported removes the attempts of runs that are complete, exported and
-// verified: nobody needs their footers. Each run is looked for once. all: list
+// verified: their footers are not needed any more. Each run is looked for once. all: list
 // has every run of the bus.
 func (w *Worker) removeExported(list []bus.StoredManifest, all bool) {
 	done := map[run.ID]bool{}
@@ -99,7 +99,7 @@ func removeAttempts(dir string) {
 }
 
 // removeOld removes from a work directory what was last changed before limit,
-// and says how much that was.
+// and returns how much that was.
 func removeOld(dir string, limit time.Time) (removed int) {
 	d, err := safefile.OpenDir(dir)
 	if err != nil {

@@ -48,7 +48,7 @@ type Engine interface {
 	Name() string
 	// Identity is a digest of what it runs; empty for the built-in engine.
 	Identity() string
-	// Fits says why this engine cannot serve the run m of its name; nil: it can.
+	// Fits returns why this engine cannot serve the run m of its name; nil: it can.
 	Fits(m run.Manifest) error
 	// Replay replays one chunk and calls report, from one goroutine, with
 	// what was measured so far. It ends soon after ctx does, with what was
@@ -63,7 +63,7 @@ type Result struct {
 	// Artifacts are what the chunk leaves beside its footer. The worker stores
 	// them before the footer, and lists them there.
 	Artifacts []Artifact
-	// Unkept says why an artifact that should be there is not; the footer
+	// Unkept is why an artifact that should be there is not; the footer
 	// counts all the same.
 	Unkept error
 	// Trace is what is known of an error beside its text.
