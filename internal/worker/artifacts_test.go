@@ -352,9 +352,10 @@ func TestArtifactsWithoutADisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		x := newBench(t)
 		x.a.w.cfg.Engine = engineFunc(func(context.Context, func(footer.Footer)) (Result, error) {
-			// A directory is in the way of the artifact alone.
-			must(t, os.MkdirAll(filepath.Join(x.firstDir(), "signals", "x"), 0o755))
-			return Result{Footer: counted(10), Artifacts: []Artifact{manyParts()}}, nil
+			// A name that no file system takes is in the way of the artifact alone.
+			a := manyParts()
+			a.Name = strings.Repeat("s", 256)
+			return Result{Footer: counted(10), Artifacts: []Artifact{a}}, nil
 		})
 		x.a.run(t.Context())
 		f := x.okFooter()
