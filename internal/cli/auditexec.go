@@ -67,7 +67,7 @@ func (x *execAudit) replay(ctx context.Context, slot int, c run.Chunk, was foote
 	}
 	if !x.keep {
 		if errRemove := os.RemoveAll(dir); errRemove != nil && err == nil {
-			err = fmt.Errorf("removing what the command left: %w", errRemove)
+			err = fmt.Errorf("removing the command's output: %w", errRemove)
 		}
 	}
 	return diffs, err

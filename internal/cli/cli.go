@@ -83,10 +83,10 @@ func (p Program) coordinatorRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
-		Long: `coordinator cuts a data set into chunks, has workers replay them through a
-policy, and writes perf_<run_id>.json. A run may be stopped at any moment, by
-Ctrl-C, SIGTERM, a time-box or a message; the perf JSON then holds what was
-replayed, and says what is missing.`,
+		Long: `coordinator splits a data set into chunks, has workers replay them through a
+policy, and writes perf_<run_id>.json. Ctrl-C, SIGTERM, a time limit or a message
+stops a run at any moment. The perf JSON then holds what was replayed and names
+what is missing.`,
 		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
   coordinator run --policy gated.yaml --data XAUUSD_M5.parquet --workers 7 --timeout 1200
   coordinator stop 20260102_150405_1a2b --reason "pilot is long enough"
@@ -112,6 +112,12 @@ func (p Program) ChunkWorker(ctx context.Context, args []string) int {
 	}
 	p = p.onScreen()
 	return p.execute(ctx, p.workerCommand("chunkworker", false), args)
+}
+
+// Commands are the two programs as trees of commands, for man pages and shell
+// completions.
+func (p Program) Commands() []*cobra.Command {
+	return []*cobra.Command{p.coordinatorRoot(), p.workerCommand("chunkworker", false)}
 }
 
 // onScreen is p with outputs that pass on no control characters. What they are

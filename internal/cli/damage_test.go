@@ -334,13 +334,13 @@ func TestDamagedBusIsSetAside(t *testing.T) {
 	if err != nil || len(aside) != 1 {
 		t.Fatalf("set aside: %q, %v (want one)", aside, err)
 	}
-	holds(t, "the terminal", got.stderr+got.stdout, "warning: the bus does not open whole", "meta.sum", "set aside as "+aside[0])
+	holds(t, "the terminal", got.stderr+got.stdout, "warning: the bus is damaged", "meta.sum", "renamed to "+aside[0])
 	after, err := os.ReadFile(filepath.Join(aside[0], "jetstream", "$G", "streams", "GX1_FOOTERS", "msgs", "1.blk"))
 	if err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the footers' block has %d bytes, %v (want the %d that it had)", len(after), err, len(before))
 	}
 	log, err := os.ReadFile(filepath.Join(r.dir, "r1", "run.log"))
-	if err != nil || !strings.Contains(string(log), "the bus does not open whole and is set aside") {
+	if err != nil || !strings.Contains(string(log), "damaged bus renamed") {
 		t.Errorf("the run's log does not say so: %v", err)
 	}
 	if f := r.file(t); f.Outcome != "stopped" || got.code != 0 {

@@ -107,7 +107,7 @@ func readFiles(ctx context.Context, t layout.Run) (f perf.File, path string, err
 		return f, "", err
 	}
 	if !l.Known() {
-		return f, "", &usageError{msg: fmt.Sprintf("run %s has left neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: where it wrote"}
+		return f, "", &usageError{msg: fmt.Sprintf("run %s has neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: the output directory of the run"}
 	}
 	if _, err := os.Stat(t.WorkDir()); err == nil {
 		if err := l.AddFooters(ctx, []string{t.WorkDir()}); err != nil {

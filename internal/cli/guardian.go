@@ -54,7 +54,7 @@ func (p Program) guard(ctx context.Context, args []string) int {
 		Kill: func(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }, // gone already is fine
 	})
 	if err != nil {
-		log.Error("the coordinator is gone and its run could not be exported", "error", err)
+		log.Error("recovering the run of a dead coordinator failed", "error", err)
 		return exitFailed
 	}
 	return exitOK

@@ -55,7 +55,7 @@ func (l *patientLog) Write(p []byte) (int, error) {
 		return 0, fmt.Errorf("the log is closed: %w", io.ErrClosedPipe)
 	}
 	if l.dropped > 0 {
-		note := fmt.Appendf(nil, "(%d writes to this log are lost: the disk did not take them)\n", l.dropped)
+		note := fmt.Appendf(nil, "(%d writes to this log were lost: the disk did not accept them)\n", l.dropped)
 		select {
 		case l.queue <- note:
 			l.dropped = 0

@@ -49,12 +49,12 @@ func (p Program) logsCommand() *cobra.Command {
 	var f logsFlags
 	cmd := &cobra.Command{
 		Use:   "logs RUN [IDX]",
-		Short: "Show what a run's commands have written",
-		Long: `logs lists the attempts of a run with --engine exec that have left logs, or,
-with the number of a chunk, shows what the command of its last attempt has
-written to its standard error. It finds them in the run's output directory,
-with its local workers, and on its bus as long as that is up. Control characters
-are shown as \u001b and the like, and secrets as [removed], unless --raw is given.`,
+		Short: "Show the output of a run's commands",
+		Long: `logs lists the attempts of a run with --engine exec that have logs. With the
+number of a chunk, it shows the standard error of the command in the last attempt.
+It reads the run's output directory, the directories of local workers, and the
+bus if it is reachable. Control characters are shown as \u001b and the like, and
+secrets as [removed], unless --raw is given.`,
 		Example: `  coordinator logs pilot_on
   coordinator logs pilot_on 3
   coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
@@ -68,13 +68,13 @@ are shown as \u001b and the like, and secrets as [removed], unless --raw is give
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.attempt, "attempt", 0, "that attempt's (default: the last one's)")
+	fl.IntVar(&f.attempt, "attempt", 0, "number of the attempt (default: the last one)")
 	aboveZero(fl, "attempt", "1 or more; without the flag the last one's are shown")
-	fl.BoolVar(&f.stdout, "stdout", false, "the standard output instead of the standard error")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	fl.BoolVar(&f.stdout, "stdout", false, "show standard output instead of standard error")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	fl.BoolVar(&f.asJSON, "json", false, "print the list as JSON")
-	fl.BoolVar(&f.raw, "raw", false, "print a log's bytes as they are, with colours, other control characters and secrets")
+	fl.BoolVar(&f.raw, "raw", false, "print the log unchanged, with control characters and secrets")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -170,7 +170,7 @@ func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c 
 		connect = func() (*bus.Bus, error) { return coordinator.ConnectTo(ctx, entry) }
 		s.looked = append(s.looked, coordinator.AccessTo(entry).String())
 	default:
-		s.looked = append(s.looked, "no bus of it is up")
+		s.looked = append(s.looked, "no reachable bus")
 	}
 	b, err := connect()
 	if err != nil {
@@ -213,7 +213,7 @@ func findRun(id run.ID, outputDir string) (t layout.Run, e process.Entry, alive 
 	if alive {
 		return t, e, alive, nil
 	}
-	return t, e, false, &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "--output-dir DIR: where it wrote; coordinator status lists what is under way"}
+	return t, e, false, &usageError{msg: fmt.Sprintf("run %s has no files in %s", id, dir), hint: "--output-dir DIR: the output directory of the run; coordinator status lists active runs"}
 }
 
 // list is all attempts that have left logs, or those of one chunk. An error
@@ -315,7 +315,7 @@ func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttemp
 			for _, l := range list {
 				have = append(have, strconv.Itoa(l.Attempt))
 			}
-			return &usageError{msg: fmt.Sprintf("attempt %d of chunk %d has left no logs here; there are those of %s", f.attempt, l.ChunkIdx, strings.Join(have, ", "))}
+			return &usageError{msg: fmt.Sprintf("attempt %d of chunk %d has no logs here; available: %s", f.attempt, l.ChunkIdx, strings.Join(have, ", "))}
 		}
 		l = list[i]
 	}

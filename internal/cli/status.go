@@ -35,7 +35,7 @@ func (p Program) statusCommand() *cobra.Command {
 	var connect connectFlags
 	cmd := &cobra.Command{
 		Use:   "status [RUN]",
-		Short: "List the runs under way on this machine, and what killed ones have left; or those of a bus",
+		Short: "List active and orphaned runs of this machine or of a bus",
 		Example: `  coordinator status
   coordinator status --nats nats://10.0.0.1:4222 --nkey observer.nk
   coordinator status pilot_on --watch
@@ -75,9 +75,9 @@ func (p Program) statusCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "look again every 2 s until no run is under way, then exit 0")
+	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every 2 s until no run is under way, then exit 0")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list, instead of this machine's")
+	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list (default: the runs of this machine)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -152,13 +152,13 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 	for _, e := range list {
 		state, left, chunks, bars := "under way", "-", "-", "-"
 		if !e.Alive {
-			state, left = "its coordinator is gone", size(e.LeftBytes)
+			state, left = "orphaned", size(e.LeftBytes)
 		}
 		if e.onBus != "" {
 			state, left = e.onBus, "-"
 		}
 		if e.Alive && !e.BusAnswers {
-			state += ", its bus does not answer"
+			state += ", bus does not answer"
 		}
 		if s := e.Standing; s != nil {
 			chunks = fmt.Sprintf("%d of %d", s.ChunksOK, s.Chunks)
@@ -239,7 +239,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		}
 		if s.Alive {
 			if dead, err := coordinator.Dead(ctx, b, m.Manifest); err == nil && dead {
-				s.Alive, s.onBus = false, "its coordinator is gone"
+				s.Alive, s.onBus = false, "orphaned"
 			}
 		}
 		if n := len(m.Sessions); n > 0 {
@@ -253,7 +253,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		list = append(list, s)
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("%s knows no run %s", where, only), hint: "coordinator status --nats URL"}
+		return nil, &usageError{msg: fmt.Sprintf("%s has no run %s", where, only), hint: "coordinator status --nats URL"}
 	}
 	return list, nil
 }

@@ -27,7 +27,7 @@ type damaged struct {
 }
 
 func (e *damaged) Error() string {
-	return "the bus does not open whole: " + strings.Join(e.what, "; ")
+	return "the bus is damaged: " + strings.Join(e.what, "; ")
 }
 
 // asDamage is err, or the *damaged that it is: a bus on which no server can be
@@ -92,7 +92,7 @@ func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 		// A heartbeat tells nothing: it comes before the manifest.
 		leases, footers, err := b.Fence(ctx, id)
 		if err == nil && leases+footers > 0 {
-			err = errors.New("there are records of the run and no manifest")
+			err = errors.New("the run has records but no manifest")
 		}
 		return err
 	}
@@ -107,7 +107,7 @@ func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 		return err
 	}
 	if seen.session > m.Session {
-		return fmt.Errorf("there is a lease record of session %d, and the manifest is of session %d", seen.session, m.Session)
+		return fmt.Errorf("a lease record is of epoch %d, but the manifest is of epoch %d", seen.session, m.Session)
 	}
 	return nil
 }
@@ -126,8 +126,8 @@ func setAside(state string, e *damaged, log *slog.Logger) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w; %w", e, err)
 	}
-	log.Warn("the bus does not open whole and is set aside; the run goes by its other files", "as", path, "damage", strings.Join(e.what, "; "))
-	return fmt.Sprintf("%v; it is set aside as %s, and the run goes by its other files", e, path), nil
+	log.Warn("damaged bus renamed; the run's other files are used", "as", path, "damage", strings.Join(e.what, "; "))
+	return fmt.Sprintf("%v; it was renamed to %s, and the run's other files are used", e, path), nil
 }
 
 // openLeft opens the embedded bus that a run has left in its state directory.
@@ -143,7 +143,7 @@ func openLeft(ctx context.Context, state string, cfg RecoverConfig) (b *bus.Bus,
 				b.Close()
 			}
 			if err := server.Close(); err != nil {
-				cfg.Logger.Warn("closing the bus", "error", err)
+				cfg.Logger.Warn("closing the bus failed", "error", err)
 			}
 		}
 		if b, err = connect(ctx, server, cfg.Logger); err == nil {

@@ -39,7 +39,7 @@ func hostName() string {
 func exportHost(m run.Manifest) string { return cmp.Or(m.ExportHost, m.Coordinator.Host) }
 
 func (e *Exported) Error() string {
-	return fmt.Sprintf("run %s is complete and was exported to %s; copy that file, as the bus does not keep the footers of a complete run", e.RunID, e.Where())
+	return fmt.Sprintf("run %s is complete and was exported to %s; copy that file, since the bus does not keep the footers of a complete run", e.RunID, e.Where())
 }
 
 // Where names the file, its host and its digest.

@@ -93,7 +93,7 @@ func gcState(t layout.Run, named bool, cfg GCConfig) (*Garbage, error) {
 	g := &Garbage{RunID: t.RunID, Where: t.StateDir()}
 	lock, err := export.TryAcquire(t, export.RoleExport)
 	if held := (*export.HeldError)(nil); errors.As(err, &held) {
-		g.Why = "it is at work"
+		g.Why = "it is active"
 		return g, nil
 	}
 	if err != nil {
@@ -170,7 +170,7 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 		lives := false
 		if named[m.RunID] && m.State != run.StateExported {
 			if lives, err = Alive(ctx, cfg.Bus, m.Manifest, func(d time.Duration) {
-				cfg.Logger.Warn("watching whether the run's coordinator lives", "run_id", m.RunID, "host", m.Coordinator.Host, "for", d)
+				cfg.Logger.Warn("watching the heartbeat of the run's coordinator", "run_id", m.RunID, "host", m.Coordinator.Host, "for", d)
 			}); err != nil {
 				return list, err
 			}
@@ -179,7 +179,7 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 		case m.State == run.StateExported:
 			g.Removed, g.Why = true, "the run is complete"
 		case lives:
-			g.Why = "it is at work"
+			g.Why = "it is active"
 		case named[m.RunID]:
 			g.Removed, g.Why = true, "it was named"
 		default:

@@ -139,7 +139,7 @@ func TestSetAside(t *testing.T) {
 	}
 	want := []string{filepath.Join(dir, "bus.damaged-20261130T110000Z"), filepath.Join(dir, "bus.damaged-20261130T110000Z.2")}
 	if !slices.Equal(paths, want) {
-		t.Errorf("set aside as %q (want %q)", paths, want)
+		t.Errorf("renamed to %q (want %q)", paths, want)
 	}
 	if _, err := os.Stat(filepath.Join(paths[0], "jetstream", "$G", "streams", "S", "meta.inf")); err != nil {
 		t.Error(err)

@@ -47,7 +47,7 @@ func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 		} else if _, errMove := moveAside(path, path+".damaged"); errMove != nil {
 			return nil, fmt.Errorf("moving what is no %s aside: %w", what, errMove)
 		}
-		log.Warn("a key is damaged and is made anew; who has a copy of the old one needs the new one", "key", what, "file", path, "error", err)
+		log.Warn("damaged key replaced; copies of the old one no longer work", "key", what, "file", path, "error", err)
 	}
 	pair, err := nkeys.CreateUser()
 	if err != nil {

@@ -88,7 +88,7 @@ func verifyMeta(dir, name string) error {
 	key := sha256.Sum256([]byte(name))
 	want := highwayhash.Sum64(meta, key[:])
 	if have := hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, want)); have != string(sum) {
-		return fmt.Errorf("%s %w: its checksum is another than in meta.sum", path, errDamaged)
+		return fmt.Errorf("%s %w: its checksum differs from that in meta.sum", path, errDamaged)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (a *attempt) reproduce() {
 		})
 	})
 	if err != nil {
-		a.log.Warn("writing reproduce.sh", "error", err)
+		a.log.Warn("writing reproduce.sh failed", "error", err)
 	}
 }
 

@@ -152,7 +152,7 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 		// not known.
 		err, bars = bad, 0
 	default:
-		a.log.Warn("what the command left cannot be used", "error", bad)
+		a.log.Warn("unusable output of the command", "error", bad)
 		if a.emit() != run.EmitsTrades {
 			bars = 0 // no bar is covered without its signals
 		}

@@ -84,7 +84,7 @@ func TestReplay(t *testing.T) {
 		{name: "a footer that says ok", script: ok, bars: 100, status: "ok"},
 		{name: "its footer outranks its exit code", script: ok + "; exit 3", bars: 100, status: "ok"},
 		{name: "no more bars than planned", script: `printf '{"status":"ok","bars_processed":500}' > "$GX1R_FOOTER_FILE"`, bars: 100, status: "ok"},
-		{name: "no footer", script: "exit 0", want: "left no footer"},
+		{name: "no footer", script: "exit 0", want: "wrote no footer"},
 		{name: "no footer, as asked for", script: "exit 0", change: func(s *Spec) { s.NoFooter = true }, bars: 100},
 		{name: "a footer elsewhere", script: `mkdir x; printf '{"status":"ok"}' > x/1.json`, change: func(s *Spec) { s.Footer = "x/{chunk_idx}.json" }, bars: 100, status: "ok"},
 		{name: "no footer, and no row in its trades", script: `: > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, bars: 100},
@@ -92,8 +92,8 @@ func TestReplay(t *testing.T) {
 		{name: "no footer, and trades before the end", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; echo '40/100'; exit 1`, want: "exit code 1", bars: 40},
 		{name: "no footer, and progress up to the end", script: `echo 'GX1 {"bars_processed":100}'`, bars: 100},
 		{name: "no footer, and progress that ends before", script: `echo 'GX1 {"bars_processed":99}'`, want: "99 of 100 bars", bars: 99},
-		{name: "no footer where one was promised", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Footer = "{out_dir}/f.json" }, want: "where --exec-footer says"},
-		{name: "no scores where scores are asked for", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Command.Emits = run.EmitsScores }, want: "left no footer, no scores"},
+		{name: "no footer where one was promised", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Footer = "{out_dir}/f.json" }, want: "the path of --exec-footer"},
+		{name: "no scores where scores are asked for", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Command.Emits = run.EmitsScores }, want: "wrote no footer, no scores"},
 		{name: "a footer that is broken", script: `printf '{"status":"ok"' > "$GX1R_FOOTER_FILE"`, want: "no JSON object: unexpected end"},
 		{name: "a footer that is broken, and trades", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; printf '{"status":ok}' > "$GX1R_FOOTER_FILE"`, want: "chunk_footer.json: report"},
 		{name: "a footer that is broken, and an error", script: `printf 'ok' > "$GX1R_FOOTER_FILE"; exit 3`, want: "exit code 3, and the command's footer"},
@@ -104,7 +104,7 @@ func TestReplay(t *testing.T) {
 		{name: "its own progress counts more than what is recognised", script: `echo 'GX1 {"bars_processed":5}'; sleep 0.05; echo '40/100'; exit 1`, want: "exit code 1", bars: 5},
 		{name: "padding of its own, by tqdm", script: `printf ' 50%%|# | 100/200 [00:01<00:02]\r 80%%|# | 160/200 [00:01<00:02]\r' >&2; exit 1`, change: func(s *Spec) { s.Detect = ProgressTqdm }, want: "exit code 1", bars: 60},
 		{name: "an error", script: "echo boom >&2; exit 1", want: "exit code 1", trace: "boom"},
-		{name: "a status of its own", script: `printf '{"status":"error","error":"no model"}' > "$GX1R_FOOTER_FILE"`, want: `says "error": no model`, status: "error"},
+		{name: "a status of its own", script: `printf '{"status":"error","error":"no model"}' > "$GX1R_FOOTER_FILE"`, want: `has status "error": no model`, status: "error"},
 		{name: "to be tried again", script: "exit 75", want: "exit code 75"},
 		{name: "in vain", script: "exit 64", want: "exit code 64", check: func(t *testing.T, _ *Engine, err error) {
 			if !errors.Is(err, ErrExhausted) {
@@ -120,14 +120,14 @@ func TestReplay(t *testing.T) {
 		{name: "progress in lines", script: `echo 'GX1 {"bars_processed":43}'; exit 1`, want: "exit code 1", bars: 43},
 		{name: "progress in a footer", script: `printf '{"bars_processed":44}' > "$GX1R_FOOTER_FILE"; exit 1`, want: "exit code 1", bars: 44},
 		{name: "no status in its footer", script: `printf '{"bars_processed":100}' > "$GX1R_FOOTER_FILE"`, want: "no status"},
-		{name: "stopped, and nobody asked", script: `printf '{"status":"stopped","bars_processed":3}' > "$GX1R_FOOTER_FILE"; exit 1`, want: "nobody asked", bars: 3, status: "stopped"},
+		{name: "stopped, and nobody asked", script: `printf '{"status":"stopped","bars_processed":3}' > "$GX1R_FOOTER_FILE"; exit 1`, want: "without a request to stop", bars: 3, status: "stopped"},
 		{name: "progress by a pattern", script: `printf '10/100\r20/100\r'; exit 1`, change: func(s *Spec) { s.Progress = pattern(`^(?P<bars>\d+)/`) }, want: "exit code 1", bars: 20},
 		{name: "it hangs", script: "sleep 1000", change: func(s *Spec) { s.Stall = 200 * time.Millisecond }, want: "phase startup", check: func(t *testing.T, _ *Engine, err error) {
 			if !errors.Is(err, ErrStalled) {
 				t.Errorf("%v does not match ErrStalled", err)
 			}
 		}},
-		{name: "it is not there", change: func(s *Spec) { s.Command.Argv = []string{"no-such-command"} }, want: "no-such-command", check: setUp(127)},
+		{name: "it does not exist", change: func(s *Spec) { s.Command.Argv = []string{"no-such-command"} }, want: "no-such-command", check: setUp(127)},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

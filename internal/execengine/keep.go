@@ -53,13 +53,13 @@ func (a *attempt) keepOut(out *Result) {
 	}{{layout.StdoutLog, a.stdout}, {layout.StderrLog, a.stderr}} {
 		text, info, err := l.log.Finish(keptLog)
 		if err != nil {
-			a.log.Warn("the command's log is not whole", "log", l.name, "error", err)
+			a.log.Warn("log of the command incomplete", "log", l.name, "error", err)
 		}
 		if len(text) > 0 {
 			out.Artifacts = append(out.Artifacts, newArtifact(l.name, text))
 		}
 		if err := a.putBack(l.name, info, text); err != nil {
-			a.log.Warn("the command has replaced its log, and it cannot be put back", "log", l.name, "error", err)
+			a.log.Warn("restoring a log that the command replaced failed", "log", l.name, "error", err)
 		}
 	}
 }

@@ -242,7 +242,7 @@ var chunkNames = []string{"task", "chunk_idx", "attempt", "slice", "out_dir", "s
 func (s Spec) Check() error {
 	c := s.Command
 	if c.IsZero() {
-		return fmt.Errorf("--engine exec needs a command behind --")
+		return fmt.Errorf("--engine exec needs a command after --")
 	}
 	if err := c.Validate(); err != nil {
 		return err

@@ -156,5 +156,5 @@ func FindPolicy(t layout.Run, p run.Policy) ([]byte, error) {
 			return content, nil
 		}
 	}
-	return nil, fmt.Errorf("the policy of run %s (SHA-256 %.12s) is not kept any more: looked in %s and %s", t.RunID, p.Content, t.StateDir(), t.RunDir())
+	return nil, fmt.Errorf("the policy of run %s (SHA-256 %.12s) is no longer stored: looked in %s and %s", t.RunID, p.Content, t.StateDir(), t.RunDir())
 }

@@ -174,7 +174,7 @@ func (p *attemptKeeper) file(idx, n int, name, to string) error {
 func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, dst string) error {
 	a := f.Artifacts[at]
 	if p.artifacts == nil {
-		p.miss(dst, errors.New("it is on another host, and there is no bus"))
+		p.miss(dst, errors.New("it is on another host, and the run has no bus"))
 		return nil
 	}
 	if !p.room(dst, a.Bytes) {
@@ -220,7 +220,7 @@ func (p *attemptKeeper) room(what string, size int64) bool {
 		return true
 	}
 	if !p.done.Full {
-		p.log.Warn("the attempts of this run have left more than is kept of them; the rest stays where it is", "kept_bytes", p.done.Bytes, "first", what)
+		p.log.Warn("attempts exceed the limit of stored files; the rest stays where it is", "kept_bytes", p.done.Bytes, "first", what)
 	}
 	p.done.Full = true
 	p.done.Missed++
@@ -235,7 +235,7 @@ func (p *attemptKeeper) kept(size int64) {
 
 func (p *attemptKeeper) miss(what string, err error) {
 	p.done.Missed++
-	p.log.Warn("a file of an attempt is not kept", "path", what, "error", err)
+	p.log.Warn("file of an attempt not stored", "path", what, "error", err)
 }
 
 // mkdirs makes a directory within the run's, one after the other: an output

@@ -101,7 +101,7 @@ func (b *Backup) Run(ctx context.Context) {
 			failing = false
 		case !failing:
 			failing = true
-			b.logger.Warn("the footer backup cannot be written; it is tried again", "error", err)
+			b.logger.Warn("writing the footer backup failed, retrying", "error", err)
 		}
 		wait := b.pause()
 		if err != nil { // a write that fails late must not cost more either
@@ -157,7 +157,7 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 	res, err := b.slot.export(ctx, r, chunks, false)
 	b.took = time.Since(began)
 	if res.SetAside != "" {
-		b.logger.Warn("the footer backup that was there is damaged and was set aside", "as", res.SetAside, "error", res.WhySetAside)
+		b.logger.Warn("damaged footer backup renamed", "as", res.SetAside, "error", res.WhySetAside)
 	}
 	if errors.Is(err, ErrComplete) {
 		return nil // it holds every bar already

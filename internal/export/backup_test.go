@@ -252,7 +252,7 @@ func TestBackupFailsAndRecovers(t *testing.T) {
 	if n := tries.Load(); n != 4 {
 		t.Errorf("%d tries, want 4", n)
 	}
-	if n := strings.Count(logged.String(), "cannot be written"); n != 1 {
+	if n := strings.Count(logged.String(), "writing the footer backup failed"); n != 1 {
 		t.Errorf("spoken of %d times:\n%s", n, &logged)
 	}
 	if got := readBackup(t, tg).Totals.Coverage.ReplayedBars; got != 40 {

@@ -184,7 +184,7 @@ func TestInvariant4_SetAside(t *testing.T) {
 				}
 				res := exported(t, e, theChunks(t, int64(i)))
 				if res.SetAside != tg.Perf()+aside || res.WhySetAside == nil {
-					t.Errorf("set aside as %q because of %v", res.SetAside, res.WhySetAside)
+					t.Errorf("renamed to %q because of %v", res.SetAside, res.WhySetAside)
 				}
 				if got, err := os.ReadFile(res.SetAside); err != nil || !bytes.Equal(got, old) {
 					t.Errorf("%v: it was changed", err)

@@ -132,7 +132,7 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	cfg.Logger = logTo(func(msg string) {
-		if strings.Contains(msg, "the coordinator vanished") {
+		if strings.Contains(msg, "coordinator vanished") {
 			died = time.Now()
 		}
 	})
@@ -210,7 +210,7 @@ func TestGuardAndTheLock(t *testing.T) {
 			r, w := pipe(t)
 			cfg := guardOf(tg, r)
 			cfg.Logger = logTo(func(msg string) {
-				if waits && strings.Contains(msg, "the coordinator vanished") {
+				if waits && strings.Contains(msg, "coordinator vanished") {
 					time.AfterFunc(400*time.Millisecond, func() { held.Close() }) // longer than the dead one's lock may take
 				}
 			})

@@ -62,7 +62,7 @@ func policyValues(t layout.Run, report perf.Report, content []byte) (values []by
 // wrote it if that is nil.
 func readPolicy(t layout.Run, p run.Policy, content []byte, opt policy.Options) (policy.Policy, error) {
 	if p.Content == "" {
-		return policy.Policy{}, errors.New("nobody knows the run's policy")
+		return policy.Policy{}, errors.New("the run's policy is not available")
 	}
 	if _, err := hex.DecodeString(p.Content); err != nil {
 		return policy.Policy{}, fmt.Errorf("policy.content is %.70q (want a digest)", p.Content)

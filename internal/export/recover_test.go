@@ -347,7 +347,7 @@ func TestRecoverFromWhatIsLeft(t *testing.T) {
 	}
 	write(t, tg.Backup(), []byte("{"))
 	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Logger: log})
-	if replayed(t, tg.Perf()) != 150 || !strings.Contains(logged.String(), "the footer backup is not used") {
+	if replayed(t, tg.Perf()) != 150 || !strings.Contains(logged.String(), "footer backup ignored") {
 		t.Errorf("%s", &logged)
 	}
 	other := aReport(2)

@@ -16,7 +16,7 @@ const maxColumns = 1 << 14
 
 // errMoreColumns: a chunk has columns that the header, which was written, does
 // not have.
-var errMoreColumns = errors.New("a chunk has further columns")
+var errMoreColumns = errors.New("additional columns in a chunk")
 
 // columns are the columns of a joined trades file. The zero columns has none
 // yet.

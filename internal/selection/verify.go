@@ -19,7 +19,7 @@ import (
 
 // ErrVerify: the files about a run's trades are not what follows from its perf
 // JSON, or from each other.
-var ErrVerify = errors.New("the files about the trades do not fit the perf JSON")
+var ErrVerify = errors.New("the files about the trades contradict the perf JSON")
 
 // maxVerified bounds a file that is read to be verified: ten million trades.
 const maxVerified = 4 << 30

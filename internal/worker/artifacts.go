@@ -41,7 +41,7 @@ func checkArtifacts(list []Artifact) error {
 			return fmt.Errorf("artifact %.80q: its name (want a plain file name)", art.Name)
 		}
 		if slices.ContainsFunc(list[:i], func(other Artifact) bool { return other.Name == art.Name }) {
-			return fmt.Errorf("artifact %s is there twice", art.Name)
+			return fmt.Errorf("artifact %s appears twice", art.Name)
 		}
 		if len(art.Content) != art.Parts || art.Parts > bus.MaxArtifactParts {
 			return fmt.Errorf("artifact %s: %d parts, %d are listed (want as many, at most %d)", art.Name, len(art.Content), art.Parts, bus.MaxArtifactParts)
@@ -149,7 +149,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 		}
 		if within.Err() != nil || errors.Is(err, bus.ErrArtifactKept) || err != nil && !pause(within, retryEvery) {
 			kept := u.whole(list)
-			a.log.Warn("the last record goes without artifacts", "parts", len(u.parts), "stored", u.next, "artifacts_kept", kept, "error", err)
+			a.log.Warn("final report sent without artifacts", "parts", len(u.parts), "stored", u.next, "artifacts_kept", kept, "error", err)
 			return first(*f, kept)
 		}
 	}
@@ -160,7 +160,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 func (a *attempt) keep(f *footer.Footer, list []Artifact) {
 	if len(f.Artifacts) > 0 {
 		if err := a.keepArtifacts(list); err != nil {
-			a.log.Warn("the attempt's artifacts are not on disk", "error", err)
+			a.log.Warn("writing the attempt's artifacts failed", "error", err)
 			f = bare(*f)
 		}
 	}

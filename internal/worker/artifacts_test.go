@@ -322,7 +322,7 @@ func TestArtifactsThatCannotBeKept(t *testing.T) {
 		"a path":           {Result{Artifacts: []Artifact{testArtifact("../signals")}}, "its name"},
 		"the parent":       {Result{Artifacts: []Artifact{testArtifact("..")}}, "its name"},
 		"the footer":       {Result{Artifacts: []Artifact{testArtifact(layout.FooterFile)}}, "its name"},
-		"twice":            {Result{Artifacts: []Artifact{testArtifact("a"), testArtifact("b"), testArtifact("a")}}, "artifact a is there twice"},
+		"twice":            {Result{Artifacts: []Artifact{testArtifact("a"), testArtifact("b"), testArtifact("a")}}, "artifact a appears twice"},
 		"too many":         {Result{Artifacts: many}, "65 artifacts (at most 64)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -352,9 +352,10 @@ func TestArtifactsWithoutADisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		x := newBench(t)
 		x.a.w.cfg.Engine = engineFunc(func(context.Context, func(footer.Footer)) (Result, error) {
-			// A directory is in the way of the artifact alone.
-			must(t, os.MkdirAll(filepath.Join(x.firstDir(), "signals", "x"), 0o755))
-			return Result{Footer: counted(10), Artifacts: []Artifact{manyParts()}}, nil
+			// A name that no file system takes is in the way of the artifact alone.
+			a := manyParts()
+			a.Name = strings.Repeat("s", 256)
+			return Result{Footer: counted(10), Artifacts: []Artifact{a}}, nil
 		})
 		x.a.run(t.Context())
 		f := x.okFooter()

@@ -34,7 +34,7 @@ var tidyable = []struct {
 func (w *Worker) tidyOld(ctx context.Context) {
 	for {
 		if n := removeOld(w.cfg.WorkDir, time.Now().Add(-w.cfg.KeepWork)); n > 0 {
-			w.log.Info("old attempts and files are removed from the work directory", "removed", n, "untouched_for", w.cfg.KeepWork)
+			w.log.Info("old attempts and files removed from the work directory", "removed", n, "untouched_for", w.cfg.KeepWork)
 		}
 		if !pause(ctx, tidyEvery) {
 			return
