@@ -335,7 +335,9 @@ func (l *Life) readStop(ctx context.Context) {
 	if s.Session == 0 || s.Session >= l.Manifest.Session {
 		s.Stop = foreign(s.Stop)
 	}
-	l.stop.Store(&s.Stop)
+	if l.stop.Swap(&s.Stop) == nil {
+		l.hintStop()
+	}
 	l.HeardStop(s.Stop)
 }
 

@@ -83,3 +83,15 @@ func (l *Life) wake() {
 		l.Logger.Debug("waking idle workers failed", "error", err)
 	}
 }
+
+// hintStop tells workers that a stop of the run is stored. Those in an account
+// of their own do not receive an operator's message; the manifest, which tells
+// them too, is written later.
+func (l *Life) hintStop() {
+	if !l.Manifest.Wakes {
+		return
+	}
+	if err := l.Bus.HintStop(l.Manifest.RunID); err != nil {
+		l.Logger.Debug("telling workers of the stop failed", "error", err)
+	}
+}

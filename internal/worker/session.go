@@ -32,6 +32,7 @@ type session struct {
 	retryAt time.Time // the queue was not there: not before then again
 
 	hotUntil atomic.Int64 // Unix nanoseconds: until then tasks are looked for
+	hinted   atomic.Bool  // it waits among the worker's stopHints
 }
 
 // inputsOf is the digest of the inputs of s's run, which each attempt needs.
@@ -221,45 +222,5 @@ func (w *Worker) endSessions() {
 	defer w.mu.Unlock()
 	for _, s := range w.sessions {
 		s.cancel(errSessionOver)
-	}
-}
-
-// readStop ends s if a stop that counts is stored for it.
-func (w *Worker) readStop(ctx context.Context, s *session) (found bool) {
-	stop, err := w.cfg.Bus.LastStop(ctx, s.m.RunID)
-	if err != nil {
-		if ctx.Err() == nil {
-			w.log.Debug("reading the run's stop failed", "run_id", s.m.RunID, "error", err)
-		}
-		return false
-	}
-	if stop.IsZero() || stop.Seq <= s.m.StopSeq {
-		return false
-	}
-	s.cancel(stopped{stop.Stop})
-	return true
-}
-
-// hintStop answers a core message on a run's stops: it may come before the
-// stop is stored, so the stream is read a few times.
-func (w *Worker) hintStop(ctx context.Context, id run.ID) {
-	w.mu.Lock()
-	s := w.sessions[id]
-	w.mu.Unlock()
-	if s == nil {
-		return
-	}
-	const first, last = time.Millisecond, 64 * time.Millisecond
-	for wait := first; wait <= last; wait *= 2 {
-		if ctx.Err() != nil || s.ctx.Err() != nil || w.readStop(s.ctx, s) {
-			return
-		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-s.ctx.Done():
-		case <-t.C:
-		}
-		t.Stop()
 	}
 }

@@ -162,7 +162,9 @@ type Worker struct {
 	seen     map[run.ID]seen   // the manifests that were read last
 	changed  map[run.ID]change // runs to be read again
 	hint     chan struct{}     // holds a token when changed is not empty
-	broken   *SetUpError
+	// stopHints are the sessions whose stops are to be read.
+	stopHints chan *session
+	broken    *SetUpError
 	// idleSince is when the last task was let go, or Run began.
 	idleSince time.Time
 	tidied    map[run.ID]bool    // exported runs without attempts here; of trackRuns
@@ -186,7 +188,8 @@ func New(cfg Config) *Worker {
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
 		wake: make(chan struct{}), looking: make(chan struct{}, 1), hint: make(chan struct{}, 1), changed: map[run.ID]change{},
-		unfit: map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
+		stopHints: make(chan *session, mostStopHints),
+		unfit:     map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
 	}
 }
 
@@ -201,7 +204,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := os.MkdirAll(w.cfg.WorkDir, 0o700); err != nil {
 		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
 	}
-	cancelStops, err := w.cfg.Bus.ListenStops(w.cfg.Run, func(ctx context.Context, h bus.HeardStop) { w.hintStop(ctx, h.RunID) })
+	// Hints are followed until the last attempt has ended, which may be after ctx.
+	hinting, endHints := context.WithCancel(context.WithoutCancel(ctx))
+	var following sync.WaitGroup
+	following.Go(func() { w.followHints(hinting) })
+	defer following.Wait()
+	defer endHints()
+	cancelStops, err := w.cfg.Bus.ListenStops(w.cfg.Run, func(_ context.Context, h bus.HeardStop) { w.hintStop(h.RunID) })
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
 	}
@@ -211,7 +220,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
 	}
 	defer cancelRuns()
-	mayListen, cancelWakes, err := w.cfg.Bus.ListenWakes(ctx, w.woken)
+	mayListen, cancelWakes, err := w.cfg.Bus.ListenWakes(ctx, w.woken, w.hintStop)
 	if err != nil {
 		return fmt.Errorf("worker %s: %w", w.cfg.ID, err)
 	}
