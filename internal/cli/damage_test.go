@@ -314,7 +314,7 @@ func TestDamagedBusIsSetAside(t *testing.T) {
 	go func() { ended <- coordinates(t, append(args, "--timeout", "60s", "--output-dir", r.dir)...) }()
 	l := &live{t: t, id: "r1", dir: r.dir, ended: ended}
 	waitFor(t, "the run is under way again", func() bool {
-		reg, err := process.OpenRegister("")
+		reg, err := process.OpenRegistry("")
 		if err != nil {
 			t.Fatal(err)
 		}
