@@ -20,6 +20,7 @@ import (
 	"gx1replay/internal/trade"
 	"gx1replay/internal/worker"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // audited runs audit with --json and reads what it says.
@@ -119,6 +120,7 @@ func copyFile(t *testing.T, from, to string) {
 // A perf JSON in which one chunk was forged so that everything adds up: verify
 // finds nothing, and audit does.
 func TestAuditFindsAForgedChunk(t *testing.T) {
+	testsize.All(t)
 	dir := builtinRun(t, "r1", "synthetic:9000", "--chunks", "30")
 	path := filepath.Join(dir, "perf_r1.json")
 	good, err := os.ReadFile(path)
@@ -215,6 +217,7 @@ func TestAuditOfAnUnfinishedRun(t *testing.T) {
 
 // A model of files, and features that remember all bars before.
 func TestAuditWithModelFiles(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	dir, models := t.TempDir(), t.TempDir()
 	copyFile(t, "../model/testdata/xgb_named.json", filepath.Join(models, "m.json"))

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gx1replay/internal/process"
+	"gx1replay/test/testsize"
 )
 
 // damageBars is the data set of the runs here, damageChunks their plan.
@@ -259,10 +260,7 @@ func (r *stoppedRun) files(t *testing.T) (list []string) {
 // nothing is lost that lay on a disk. GX1R_DAMAGE is how many runs are damaged at
 // random, GX1R_SEED the first one's seed.
 func TestDamagedBusAtRandom(t *testing.T) {
-	if testing.Short() {
-		t.Skip("whole runs")
-	}
-	n, seed := 4, uint64(1)
+	n, seed := testsize.Of(t, 1, 4), uint64(1)
 	for name, f := range map[string]func(v uint64){"GX1R_DAMAGE": func(v uint64) { n = int(v) }, "GX1R_SEED": func(v uint64) { seed = v }} {
 		if text := os.Getenv(name); text != "" {
 			v, err := strconv.ParseUint(text, 10, 32)
@@ -356,6 +354,7 @@ func TestDamagedBusIsSetAside(t *testing.T) {
 // Footers of other data are not taken for this run's, though nothing but them is
 // left.
 func TestFootersOfOtherDataAreRefused(t *testing.T) {
+	testsize.All(t)
 	r := aStoppedRun(t)
 	r.forget(t)
 	if err := os.RemoveAll(r.bus()); err != nil {

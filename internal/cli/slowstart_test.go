@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // A command that takes longer to start than it may is told what helps; one that
@@ -22,6 +24,9 @@ func TestSlowStart(t *testing.T) {
 		"serving":                  {"3", []string{"--exec-serve", "--", "sh", "-c", serving}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "a process for each chunk" {
+				testsize.All(t)
+			}
 			ownPlaces(t)
 			bars := map[string]string{"1": "100", "3": "300"}[c.chunks]
 			list := []string{"run", "--policy", replayPolicy(t, 30), "--data", "synthetic:" + bars + ",seed=4", "--run-id", "r1", "--output-dir", t.TempDir(), "--workers", "1", "--chunks", c.chunks,

@@ -16,6 +16,7 @@ import (
 
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // patience bounds every wait of these tests; nothing takes that long.
@@ -235,6 +236,7 @@ func TestAStrangersStopIsASubjectsStop(t *testing.T) {
 
 // The message id of a coordinator's own stop cannot be taken beforehand.
 func TestAStrangerCannotTakeTheIDOfASignal(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	l := aLiveRun(t, "r1", "--timeout", "2s")
 	m := nats.NewMsg("gx1.stop.nobody")

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/perf"
+	"gx1replay/test/testsize"
 )
 
 // verifiable is a complete run of the built-in engine, as it lies on the disk.
@@ -189,6 +190,7 @@ func TestVerifyNamesWhatWasChanged(t *testing.T) {
 
 // Each number that verify prints is computed from the file beside it.
 func TestVerifyPrintsWhatItComputed(t *testing.T) {
+	testsize.All(t)
 	v := newVerifiable(t)
 	got := coordinates(t, "verify", v.perf)
 	rows := bytes.Count(v.good[v.csv()], []byte("\n")) - 1

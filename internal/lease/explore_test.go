@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/test/testsize"
 )
 
 // store puts next behind the compare-and-set, which the caller has passed, and
@@ -81,10 +82,7 @@ func (r *Record) key(b []byte) []byte {
 
 // All interleavings of the model, up to a bound on their number.
 func TestInvariants1to6_OverAllInterleavings(t *testing.T) {
-	most := 105_000
-	if testing.Short() {
-		most = 20_000
-	}
+	most := testsize.Of(t, 20_000, 105_000)
 	began := time.Now()
 	e := explore(realRules(), most)
 	if e.broken != "" {
