@@ -138,6 +138,7 @@ func TestVariablesExist(t *testing.T) {
 		policy.PregateEnv: true,
 		bus.StreamTasks:   true, bus.StreamProgress: true, bus.StreamFooters: true, bus.StreamArtifacts: true, bus.StreamStop: true, bus.StreamNotes: true,
 		bus.BucketRuns: true, bus.StoreData: true,
+		"GX1R_TEST":      true,                    // of testsize
 		"GX1R_SCHEDULES": true, "GX1R_SEED": true, // of TestRandomSchedules
 		"GX1R_DAMAGE":   true,                    // of TestDamagedBusAtRandom
 		"GX1R_POLICIES": true, "GX1R_DATA": true, // of TestAgainstTheSlowEngine

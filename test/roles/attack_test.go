@@ -165,6 +165,7 @@ func (s *scene) answered(r access.Role) {
 // Nobody but a coordinator changes anything in the main account by the answers
 // that it has the server publish.
 func TestRepliesReachNothing(t *testing.T) {
+	testsize.All(t)
 	for name, start := range map[string]func(*testing.T) *target{
 		"nkeys":                func(t *testing.T) *target { return keyTarget(t, keybus.Config{}) },
 		"embedded":             embeddedTarget,
