@@ -111,6 +111,7 @@ func TestInboxOfCredentials(t *testing.T) {
 
 // Who lacks the right to hear answers is told so, and not left to wait.
 func TestRequireOfTheDeaf(t *testing.T) {
+	testsize.All(t)
 	s := jwtbus.Start(t, jwtbus.InUsers)
 	_, creds := s.User(access.Observer)
 	b, err := Connect(t.Context(), Config{Access: Access{Context: writeFile(t, "c.json", []byte(`{"url": "`+s.URL+`", "creds": "`+creds+`", "inbox_prefix": "_INBOX_other"}`))}})

@@ -106,6 +106,7 @@ func TestManifestsPassesGarbageOver(t *testing.T) {
 // A worker ends what it works on when its run is not in the list, so a run
 // whose manifest could not be read just now must not be left out silently.
 func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
+	testsize.All(t)
 	srv := natsserver.Start(t, &server.Options{ServerName: "test", DontListen: true, JetStream: true, StoreDir: t.TempDir()})
 	b, err := Connect(t.Context(), Config{InProcess: srv})
 	must(t, err)

@@ -189,6 +189,7 @@ func seedWithout(t *testing.T, path string, chunk int) string {
 
 // Chunks that did not end as ok are not audited, and counted.
 func TestAuditOfAnUnfinishedRun(t *testing.T) {
+	testsize.All(t)
 	dir := builtinRun(t, "r1", "synthetic:3000", "--chunks", "6")
 	path := filepath.Join(dir, "perf_r1.json")
 	b, err := os.ReadFile(path)
@@ -284,6 +285,7 @@ func (l liar) Replay(ctx context.Context, job worker.Job, report func(footer.Foo
 // A worker that lies about chunks that it has claimed is believed by the
 // coordinator, and found by an audit. The bars come from the run's bus.
 func TestAuditFindsALyingWorker(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	srv := natsserver.Start(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})
 	dir := t.TempDir()

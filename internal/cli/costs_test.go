@@ -100,6 +100,7 @@ func TestPolicyCheckOfCosts(t *testing.T) {
 
 // Whatever is changed of what was charged, verify names it.
 func TestVerifyNamesChangedCosts(t *testing.T) {
+	testsize.All(t)
 	v := newVerifiable(t, "--policy", chargedPolicy(t))
 	if got := coordinates(t, "verify", v.perf); got.code != 0 || !strings.Contains(got.stdout, " after costs, SHA-256 as recorded") {
 		t.Fatalf("the run as it is: exit code %d\n%s%s", got.code, got.stdout, got.stderr)

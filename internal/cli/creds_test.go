@@ -94,6 +94,7 @@ func runWithCredentials(t *testing.T, b credsBus) {
 
 // A run under way is stopped by an operator, and by no other.
 func TestStopWithCredentials(t *testing.T) {
+	testsize.All(t)
 	b := newCredsBus(t, jwtbus.InSigningKeys)
 	out := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

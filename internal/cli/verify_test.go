@@ -219,6 +219,7 @@ func TestVerifyPrintsWhatItComputed(t *testing.T) {
 // Trades whose rows were lost are counted apart. What verify prints of rows and
 // of lost ones is computed, and a wrong number of lost ones is named.
 func TestVerifyOfLostRows(t *testing.T) {
+	testsize.All(t)
 	v := newVerifiable(t)
 	for _, path := range []string{v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
 		if err := os.Remove(path); err != nil {

@@ -236,6 +236,7 @@ func (w *world) keep(name string) (back func()) {
 // A power cut that takes the consumer's state, or all files, back to what
 // they were some time ago.
 func TestServerWithAnOlderCopyOfItsFiles(t *testing.T) {
+	testsize.All(t)
 	for name, find := range map[string]func(t *testing.T, w *world) string{
 		"everything": func(*testing.T, *world) string { return "jetstream" },
 		"the consumer": func(t *testing.T, w *world) string {

@@ -122,7 +122,7 @@ func TestInvariants1to6_OverAllInterleavings(t *testing.T) {
 // Long random schedules of the same model.
 func TestInvariants1to6_OverLongSchedules(t *testing.T) {
 	deepest, attempts := 0, 0
-	for seed := range uint64(500) {
+	for seed := range testsize.Of[uint64](t, 100, 500) {
 		e := wander(realRules(), rand.New(rand.NewPCG(seed, 0)), 120)
 		if e.broken != "" {
 			t.Fatalf("seed %d: %s", seed, e.broken)
