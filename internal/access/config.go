@@ -143,7 +143,7 @@ tls {
 `)
 	}
 	if s.Cluster != "" {
-		fmt.Fprintf(&b, "\ncluster {\n  name: %q\n  listen: %q\n  # Whoever reaches this port is in: keep it on a network of the servers' own.\n  routes: [\n", s.Cluster, s.ClusterListen)
+		fmt.Fprintf(&b, "\ncluster {\n  name: %q\n  listen: %q\n  # A host that reaches this port is trusted: keep it on a network of the servers' own.\n  routes: [\n", s.Cluster, s.ClusterListen)
 		for _, r := range s.Routes {
 			fmt.Fprintf(&b, "    \"nats://%s\"\n", r)
 		}

@@ -92,7 +92,7 @@ func TestReadCSVRefuses(t *testing.T) {
 		{"a header alone", six, ErrEmpty.Error()},
 		{"missing columns", "time,open,close\n", "missing columns high, low (found"},
 		{"some quotes", "time,open,high,low,close,volume,bid_open\n", "missing columns bid_high, bid_low, bid_close, ask_open, ask_high, ask_low, ask_close (found"},
-		{"a column twice", "time,open,high,low,close,volume,Open\n", `column "open" is there twice`},
+		{"a column twice", "time,open,high,low,close,volume,Open\n", `column "open" appears twice`},
 		{"half a character of UTF-16", "\xff\xfet\x00\x00\xd8", "unexpected EOF"},
 		{"another zone", six + "2024-01-02 00:00:00+02:00,10,12,9,11,5\n", `line 2 (bar 1): time: "2024-01-02 00:00:00+02:00" (want UTC`},
 		{"no time", six + "yesterday,10,12,9,11,5\n", `line 2 (bar 1): time: "yesterday" (want a UTC time`},

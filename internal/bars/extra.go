@@ -166,7 +166,7 @@ func CheckColumns(extra []Column, n int) error {
 			return fmt.Errorf("extra column %s: %w", shorten(c.Name), err)
 		}
 		if seen[c.Name] {
-			return fmt.Errorf("extra column %s is there twice", shorten(c.Name))
+			return fmt.Errorf("extra column %s appears twice", shorten(c.Name))
 		}
 		seen[c.Name] = true
 	}

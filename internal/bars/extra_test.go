@@ -424,7 +424,7 @@ func TestCheckColumns(t *testing.T) {
 		"units of 1m0s":               func(c *Column) { c.Kind, c.Unit = Time, time.Minute },
 		"time zone":                   func(c *Column) { c.Zone = "UTC" },
 		"type \"Float64\" of pandas":  func(c *Column) { c.Pandas = "Float64" },
-		"there twice":                 func(c *Column) { c.Name = "y" },
+		"appears twice":               func(c *Column) { c.Name = "y" },
 	} {
 		c, y := good(), good()
 		y.Name = "y"

@@ -128,16 +128,12 @@ func WriteFile(path string, bars []Bar) error {
 }
 
 func writeFile(path string, bars []Bar) error {
-	ext, err := extension(path)
+	write, err := writerFor(path)
 	if err != nil {
 		return err
 	}
 	if err := Validate(bars); err != nil {
 		return err
-	}
-	write := WriteParquet
-	if ext == ".csv" {
-		write = WriteCSV
 	}
 	// Readable by whom the umask lets.
 	return atomicfile.Write(path, atomicfile.Options{Mode: 0o666, Sync: true}, func(w io.Writer) error {
@@ -149,14 +145,20 @@ func writeFile(path string, bars []Bar) error {
 	})
 }
 
-// extension is the path's, in lower case, if it names a format of ours.
-func extension(path string) (string, error) {
-	switch ext := strings.ToLower(filepath.Ext(path)); ext {
-	case ".parquet", ".csv":
-		return ext, nil
-	default:
-		return "", fmt.Errorf("extension %s names no format (want .parquet or .csv)", shorten(ext))
+// writerFor is that of the format that the path's extension names.
+func writerFor(path string) (func(io.Writer, []Bar) error, error) {
+	ext := strings.ToLower(filepath.Ext(path))
+	var want []string
+	for _, f := range formats() {
+		if f.write == nil {
+			continue
+		}
+		if f.ext == ext {
+			return f.write, nil
+		}
+		want = append(want, f.ext)
 	}
+	return nil, fmt.Errorf("extension %s names no format (want %s)", shorten(ext), strings.Join(want, " or "))
 }
 
 // withoutPath takes the path out of an error that will be wrapped with it.

@@ -196,7 +196,7 @@ func parseMapping(s string) ([]mapped, error) {
 			return nil, fmt.Errorf("%s is no column of a bar (want time, open, high, low, close, volume, spread, or bid_open to ask_close)", shorten(name))
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("%s is there twice", name)
+			return nil, fmt.Errorf("%s appears twice", name)
 		}
 		seen[name] = true
 		m := mapped{name: name, file: []string{file}}

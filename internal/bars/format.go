@@ -27,15 +27,18 @@ type fileFormat struct {
 	// is tells a file by its first bytes.
 	is   func(head []byte, name string) bool
 	read func(s source, text io.Reader, opt ReadOptions, f *form) (Set, error)
+	// write writes one, where the extension ext asks for it; nil: none is written.
+	ext   string
+	write func(io.Writer, []Bar) error
 }
 
 // formats are all that are known, in the order in which they are asked.
 func formats() []fileFormat {
 	return []fileFormat{
-		{"parquet", isParquet, readParquetSource},
-		{"feather", isFeather, refuseFeather},
-		{"JSON", isJSON, readJSON},
-		{"CSV", func([]byte, string) bool { return true }, readCSVSource},
+		{name: "parquet", is: isParquet, read: readParquetSource, ext: ".parquet", write: WriteParquet},
+		{name: "feather", is: isFeather, read: refuseFeather},
+		{name: "JSON", is: isJSON, read: readJSON},
+		{name: "CSV", is: func([]byte, string) bool { return true }, read: readCSVSource, ext: ".csv", write: WriteCSV},
 	}
 }
 

@@ -145,7 +145,7 @@ func matchColumns(cells []string, f *form, first []string) (layout, error) {
 	for i, cell := range cells {
 		name := strings.ToLower(strings.TrimSpace(cell))
 		if h.exact[name] != i && isOurs(name) {
-			return layout{}, fmt.Errorf("header: column %q is there twice (want each once)", name)
+			return layout{}, fmt.Errorf("header: column %q appears twice (want each once)", name)
 		}
 	}
 	l := layout{clock: -1, spread: -1}

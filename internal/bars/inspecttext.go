@@ -53,11 +53,11 @@ func (in Inspection) WriteText(w io.Writer) error {
 	}
 	switch {
 	case in.Error != "":
-		line("verdict", "a run refuses this data: %s", in.Error)
+		line("verdict", "run refuses this data: %s", in.Error)
 	case in.OK:
-		line("verdict", "a run takes this data")
+		line("verdict", "run accepts this data")
 	default:
-		line("verdict", "a run refuses this data")
+		line("verdict", "run refuses this data")
 	}
 	if _, err := io.WriteString(w, t.String()); err != nil {
 		return fmt.Errorf("writing what is wrong with %d bars: %w", in.Bars, err)

@@ -63,7 +63,7 @@ func readJSON(_ source, r io.Reader, opt ReadOptions, f *form) (Set, error) {
 	}
 	t.format, t.header, t.first = "JSON, a list of objects", rows.names, first
 	if !rows.inList {
-		t.format = "JSON, an object a row"
+		t.format = "JSON, one object per row"
 	}
 	if t.layout, err = matchColumns(t.header, f, first); err != nil {
 		return Set{}, err
@@ -157,7 +157,7 @@ func (j *jsonRows) readObject() ([]string, error) {
 		i, known := j.at[key]
 		switch {
 		case first && known, !first && known && seen[i]:
-			return nil, fmt.Errorf("key %s is there twice", shorten(key))
+			return nil, fmt.Errorf("key %s appears twice", shorten(key))
 		case first:
 			j.at[key] = len(j.names)
 			j.names = append(j.names, key)

@@ -76,7 +76,7 @@ func newParquetColumns(f *parquet.File, form *form) (*parquetColumns, error) {
 	leafOf := func(at int, name string) (*parquet.Column, error) {
 		leaf := columns[at]
 		if !leaf.Leaf() || leaf.Repeated() {
-			return nil, fmt.Errorf("column %s: a nested column (want one value a row)", name)
+			return nil, fmt.Errorf("column %s: a nested column (want one value per row)", name)
 		}
 		p.used = append(p.used, leaf.Index())
 		return leaf, nil

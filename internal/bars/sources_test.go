@@ -116,7 +116,7 @@ func TestSources(t *testing.T) {
 		{"freqtrade's JSON", "[[1704214800000,1.1,1.25,1.05,1.2,5],[1704215100000,1.2,1.3,1.15,1.25,5.0]]", "JSON"},
 		{"JSON of objects", `[{"date":"2024-01-02T17:00:00Z","open":1.1,"high":1.25,"low":1.05,"close":1.2,"volume":5},` +
 			`{"date":"2024-01-02T17:05:00Z","open":1.2,"low":1.15,"high":1.3,"close":1.25,"volume":5}]`, "a list of objects"},
-		{"JSON, an object a line", "{\"t\":1704214800,\"o\":1.1,\"h\":1.25,\"l\":1.05,\"c\":1.2,\"v\":5}\n{\"t\":1704215100,\"o\":1.2,\"h\":1.3,\"l\":1.15,\"c\":1.25,\"v\":5}\n", "an object a row"},
+		{"JSON, an object a line", "{\"t\":1704214800,\"o\":1.1,\"h\":1.25,\"l\":1.05,\"c\":1.2,\"v\":5}\n{\"t\":1704215100,\"o\":1.2,\"h\":1.3,\"l\":1.15,\"c\":1.25,\"v\":5}\n", "one object per row"},
 		{"gzip", gzipped(t, plain), "compressed by gzip"},
 		{"zstd", zstded(t, plain), "compressed by zstd"},
 		{"zstd of JSON", zstded(t, "[[1704214800000,1.1,1.25,1.05,1.2,5],[1704215100000,1.2,1.3,1.15,1.25,5]]"), "JSON, no header, compressed by zstd"},
@@ -304,7 +304,7 @@ func TestSourcesRefused(t *testing.T) {
 		{"JSON that ends", "[[1704214800,1,1,1,1,1],", Form{}, "reading bar 2"},
 		{"JSON with more behind", "[[1704214800,1,1,1,1,1]] x", Form{}, "something follows"},
 		{"JSON of other keys", `[{"t":1704214800,"o":1,"h":1,"l":1,"c":1},{"t":1704214900,"o":1,"h":1,"l":1,"x":1}]`, Form{}, `key "x" is not in the first object`},
-		{"JSON with a key twice", `[{"t":1704214800,"o":1,"h":1,"l":1,"c":1},{"t":1704214900,"o":1,"o":1,"l":1,"c":1}]`, Form{}, `key "o" is there twice`},
+		{"JSON with a key twice", `[{"t":1704214800,"o":1,"h":1,"l":1,"c":1},{"t":1704214900,"o":1,"o":1,"l":1,"c":1}]`, Form{}, `key "o" appears twice`},
 		{"JSON of nested lists", "[[[1704214800],1,1,1,1]]", Form{}, "a list or an object in a row"},
 		{"a time format without a day", six, Form{TimeFormat: "%Y-%m"}, "it has no date"},
 		{"an unknown directive", six, Form{TimeFormat: "%Y-%m-%d %Q"}, `"%Q" is no directive`},

@@ -30,7 +30,7 @@ const (
 
 // ErrNoArtifact: a part of an artifact is not on the bus. The error names its
 // subject.
-var ErrNoArtifact = errors.New("the artifact's part is not there")
+var ErrNoArtifact = errors.New("the artifact's part does not exist")
 
 // ErrLags: the copy of a replicated stream that has answered does not have what
 // the stream's leader has. It is Transient: the copy catches up.
@@ -79,7 +79,7 @@ func (b *Bus) StoreArtifact(ctx context.Context, r run.Ref, idx int, claim uint6
 }
 
 // ErrArtifactKept: another content is stored in a part's place, and stays.
-var ErrArtifactKept = errors.New("another content was stored there first, which only the holder of the claim does")
+var ErrArtifactKept = errors.New("different content is already stored; only the holder of the claim may store it")
 
 // Artifact reads an artifact that a footer with that claim lists: parts is the
 // number that it lists, first the sum of the parts of those listed before it,

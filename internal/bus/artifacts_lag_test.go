@@ -29,7 +29,7 @@ func TestAPartThatACopyLacks(t *testing.T) {
 		transient bool
 	}{
 		{"it is there", stream(3, nil), stream(3, map[string]int{subject: 1}), ErrLags, true},
-		{"it is not there", stream(3, nil), stream(3, nil), ErrNoArtifact, false},
+		{"it does not exist", stream(3, nil), stream(3, nil), ErrNoArtifact, false},
 		{"there is no leader", stream(3, nil), choosing, nil, true},
 		{"there are no other copies", stream(1, nil), nil, ErrNoArtifact, false},
 	} {

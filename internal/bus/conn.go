@@ -116,18 +116,18 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		nats.Timeout(requestTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				b.log.Warn("connection to the bus lost", "error", err)
+				b.log.Warn("disconnected from NATS", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			b.log.Info("connection to the bus taken up again", "url", redact.URLs(nc.ConnectedUrl()))
+			b.log.Info("reconnected to NATS", "url", redact.URLs(nc.ConnectedUrl()))
 			b.wake()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if locksOut(err) {
 				b.refused.Store(time.Now().UnixNano())
 			}
-			b.lines.Warn("the bus reports an error", "error", err)
+			b.lines.Warn("NATS reported an error", "error", err)
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	)

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"gx1replay/internal/layout"
 )
 
 // maxCreds bounds what is read of a file of credentials: one has some thousand
@@ -111,7 +113,7 @@ func contextCreds(name string) string {
 			}
 			dir = filepath.Join(u.HomeDir, ".config")
 		}
-		path = filepath.Join(dir, "nats", "context", name+".json")
+		path = layout.Context(dir, name)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -119,7 +119,7 @@ func TestRequireOfTheDeaf(t *testing.T) {
 	defer b.Close()
 	err = b.Require(t.Context(), access.Observer)
 	var unfit *UnfitError
-	if !errors.As(err, &unfit) || !strings.Contains(err.Error(), "may not listen to _INBOX_other.> ") {
+	if !errors.As(err, &unfit) || !strings.Contains(err.Error(), "may not subscribe to _INBOX_other.> ") {
 		t.Errorf("error %v (want what it may not listen to)", err)
 	}
 }

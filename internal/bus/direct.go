@@ -50,7 +50,7 @@ func (b *Bus) eachFrom(ctx context.Context, stream, subject string, next uint64,
 	}
 	defer func() {
 		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			b.log.Debug("unsubscribing from a stream's messages", "error", err)
+			b.log.Debug("unsubscribing from a stream failed", "error", err)
 		}
 	}()
 	for {

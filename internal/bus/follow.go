@@ -118,7 +118,7 @@ func (b *Bus) follow(ctx context.Context, stream, subjects string, rewound func(
 		if ctx.Err() != nil {
 			return
 		}
-		b.log.Debug("reading the bus is set up anew", "stream", stream, "from", at.next, "error", err)
+		b.log.Debug("reader of the bus recreated", "stream", stream, "from", at.next, "error", err)
 		pause(ctx, reconnectWait)
 	}
 }
@@ -154,7 +154,7 @@ func (b *Bus) followOnce(ctx context.Context, stream, subjects string, at *readi
 		defer cancel()
 		if b.Connected() {
 			if err := b.js.DeleteConsumer(end, stream, cons.CachedInfo().Name); err != nil {
-				b.log.Debug("deleting a reader", "stream", stream, "error", err)
+				b.log.Debug("deleting a reader failed", "stream", stream, "error", err)
 			}
 		}
 	}()

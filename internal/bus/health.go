@@ -58,7 +58,7 @@ func (b *Bus) Health(ctx context.Context) (Health, error) {
 		h.JetStream = false
 		return h, nil
 	} else {
-		b.log.Debug("asking for the account's limits", "error", err)
+		b.log.Debug("reading the account's limits failed", "error", err)
 	}
 	var missing []jetstream.StreamConfig
 	for _, want := range wantedStreams(b.DefaultReplicas()) {

@@ -48,7 +48,7 @@ var (
 	}
 	lackStreams     = Lack{fmt.Sprintf("the account may have too few streams: GX1 Replay needs %d streams", len(access.Streams())), "raise the account's max_streams"}
 	lackConsumers   = Lack{fmt.Sprintf("the account may have too few consumers: the streams are made for %d", maxConsumers), "raise the account's max_consumers, or remove it"}
-	lackSizes       = Lack{"the account demands a size for each stream, which nobody knows before a run", "remove the account's max_bytes_required"}
+	lackSizes       = Lack{"the account demands a size for each stream, which is unknown before a run", "remove the account's max_bytes_required"}
 	lackStreamBytes = Lack{fmt.Sprintf("the account's streams may be too small: %s reserves %d MiB", StreamStop, maxStopStorage>>20), "raise the account's limit of bytes per stream"}
 	lackAccount     = Lack{"the user's account has no JetStream", "give it `jetstream: enabled` in the server's configuration"}
 	lackJetStream   = Lack{"the server has no JetStream", "add `jetstream {}` to its configuration"}

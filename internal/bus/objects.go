@@ -29,7 +29,7 @@ func (b *Bus) asking(ctx context.Context, request func(context.Context) error) e
 			errors.Is(err, nats.ErrConnectionClosed) {
 			return err
 		}
-		b.log.Debug("asking for an object again", "error", err)
+		b.log.Debug("object requested again", "error", err)
 		if !pause(ctx, reconnectWait) {
 			return err
 		}
@@ -109,7 +109,7 @@ func (b *Bus) PutObject(ctx context.Context, name string, data []byte) error {
 const lagPatience = 10 * time.Second
 
 // errCut: an object has fewer bytes than it is said to have.
-var errCut = errors.New("its end is not there")
+var errCut = errors.New("its end is missing")
 
 // GetObject reads an object of at most limit bytes. It outlives losses of the
 // connection for a minute, and ends soon after ctx does. One that is not there
@@ -124,7 +124,7 @@ func (b *Bus) GetObject(ctx context.Context, name string, limit int64) ([]byte, 
 		if !lags || b.worker == "" || time.Since(begun) > lagPatience {
 			return data, err
 		}
-		b.log.Debug("an object is not there yet", "error", err)
+		b.log.Debug("object not available yet", "error", err)
 		if !pause(ctx, reconnectWait) {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ func TestAnObjectThatIsNotThereYet(t *testing.T) {
 	}
 	missed := make(chan struct{}, 100)
 	log := slog.New(slog.NewTextHandler(writerFunc(func(line []byte) (int, error) {
-		if bytes.Contains(line, []byte("not there yet")) {
+		if bytes.Contains(line, []byte("not available yet")) {
 			missed <- struct{}{}
 		}
 		return io.Discard.Write(line)

@@ -75,7 +75,7 @@ func (b *Bus) Ready(ctx context.Context, replicas int) (int, []Difference, error
 		}
 	}
 	if len(breaking) > 0 {
-		return 0, nil, &UnfitError{"streams of the bus are not as they have to be, and are left as they are; change or remove them, or use another account:\n  " +
+		return 0, nil, &UnfitError{"streams of the bus have other settings than expected and were left unchanged; change or remove them, or use another account:\n  " +
 			strings.Join(breaking, "\n  ")}
 	}
 	return replicas, harmless, nil

@@ -48,9 +48,9 @@ func (b *Bus) Require(ctx context.Context, role access.Role) error {
 	if err != nil {
 		if b.deaf() {
 			prefix := b.nc.Opts.InboxPrefix
-			return &UnfitError{fmt.Sprintf("the user of the bus hears no answer: it may not listen to %s.> (docs/security.md)", prefix[:strings.LastIndexByte(prefix, '.')])}
+			return &UnfitError{fmt.Sprintf("this NATS user gets no answers: it may not subscribe to %s.> (docs/security.md)", prefix[:strings.LastIndexByte(prefix, '.')])}
 		}
-		b.log.Debug("the server does not tell this user's rights", "error", err)
+		b.log.Debug("the server does not report this user's rights", "error", err)
 		return ctx.Err()
 	}
 	return r.require(role)
@@ -88,7 +88,7 @@ func (r Rights) require(role access.Role) error {
 		what = append(what, "publish to "+s)
 	}
 	for _, s := range lacks.Subscribe {
-		what = append(what, "listen to "+s)
+		what = append(what, "subscribe to "+s)
 	}
 	if len(what) == 0 {
 		return nil
@@ -98,5 +98,5 @@ func (r Rights) require(role access.Role) error {
 	if more := len(what) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return &UnfitError{fmt.Sprintf("the user %s of the bus is no %s: it may not %s (use the key or context of a role that may: docs/security.md)", r.User, role, text)}
+	return &UnfitError{fmt.Sprintf("NATS user %s lacks the role %s: it may not %s (use the key or context of a role that may: docs/security.md)", r.User, role, text)}
 }

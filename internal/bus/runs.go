@@ -137,7 +137,7 @@ func (b *Bus) manifests(ctx context.Context, from uint64, patient bool) ([]Store
 		}
 		m, err := decodeManifest(id, msg.Data, raw.Sequence)
 		if err != nil {
-			b.log.Warn("passing over a run", "run_id", id, "error", err)
+			b.log.Warn("run skipped", "run_id", id, "error", err)
 			return true, nil
 		}
 		list = append(list, StoredManifest{m, raw.Sequence})
@@ -170,7 +170,7 @@ func (b *Bus) ListenRuns(changed func(id run.ID, m *run.Manifest)) (cancel func(
 	}
 	return func() {
 		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			b.log.Warn("unsubscribing from runs", "error", err)
+			b.log.Warn("unsubscribing from runs failed", "error", err)
 		}
 	}, nil
 }

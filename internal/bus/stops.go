@@ -135,7 +135,7 @@ func (b *Bus) ListenStops(id run.ID, heard func(context.Context, HeardStop)) (ca
 	owned.Go(func() { b.passStops(ctx, msgs, heard) })
 	return func() {
 		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			b.log.Warn("unsubscribing from stops", "error", err)
+			b.log.Warn("unsubscribing from stops failed", "error", err)
 		}
 		end()
 		owned.Wait()
@@ -153,7 +153,7 @@ func (b *Bus) passStops(ctx context.Context, msgs <-chan *nats.Msg, heard func(c
 		}
 		id, err := parseStopSubject(m.Subject)
 		if err != nil {
-			b.lines.Warn("a stop for no run", "error", err)
+			b.lines.Warn("stop for an unknown run ignored", "error", err)
 			continue
 		}
 		heard(ctx, HeardStop{RunID: id, Source: stopSource(m.Header), Reason: cleanReason(m.Data), At: time.Now(), MsgID: m.Header.Get(jetstream.MsgIDHeader)})

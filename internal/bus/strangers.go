@@ -45,7 +45,7 @@ func (b *Bus) ServeStops(own run.ID, take func(context.Context, StrangerStop)) (
 	cancel = func() {
 		for _, sub := range subs {
 			if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-				b.log.Warn("unsubscribing from strangers' stops", "error", err)
+				b.log.Warn("unsubscribing from stops of other clients failed", "error", err)
 			}
 		}
 		end()
@@ -57,7 +57,7 @@ func (b *Bus) ServeStops(own run.ID, take func(context.Context, StrangerStop)) (
 		sub, err := b.nc.ChanSubscribe(subject, msgs)
 		if err != nil {
 			cancel()
-			return nil, fmt.Errorf("listening to strangers on %s: %w", subject, err)
+			return nil, fmt.Errorf("subscribing to stops of other clients on %s: %w", subject, err)
 		}
 		subs = append(subs, sub)
 		others := subject == StopSubjects
@@ -76,7 +76,7 @@ func (b *Bus) ServeStops(own run.ID, take func(context.Context, StrangerStop)) (
 	}
 	if err := b.nc.FlushTimeout(requestTimeout); err != nil {
 		cancel()
-		return nil, fmt.Errorf("listening to strangers: %w", err)
+		return nil, fmt.Errorf("subscribing to stops of other clients: %w", err)
 	}
 	return cancel, nil
 }
@@ -86,7 +86,7 @@ func (b *Bus) strangerStop(m *nats.Msg) (StrangerStop, bool) {
 	answer := func(seq uint64, err error) { b.answerStranger(m.Reply, seq, err) }
 	id, err := parseStopSubject(m.Subject)
 	if err != nil {
-		b.lines.Warn("a stranger's stop for no run", "error", err)
+		b.lines.Warn("stop for an unknown run ignored", "error", err)
 		answer(0, err)
 		return StrangerStop{}, false
 	}
@@ -124,7 +124,7 @@ func (b *Bus) answerStranger(reply string, seq uint64, err error) {
 		err = b.nc.Publish(reply, data)
 	}
 	if err != nil {
-		b.lines.Warn("answering a stranger's stop", "error", err)
+		b.lines.Warn("answering a stop failed", "error", err)
 	}
 }
 

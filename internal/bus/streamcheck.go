@@ -78,7 +78,7 @@ func (b *Bus) CheckStreams(ctx context.Context, replicas int) ([]Difference, err
 		s, err := b.js.Stream(once, want.Name)
 		cancel()
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			list = append(list, Difference{Stream: want.Name, Found: "it is not there", Wanted: "it to be made by a coordinator"})
+			list = append(list, Difference{Stream: want.Name, Found: "it does not exist", Wanted: "it to be made by a coordinator"})
 			continue
 		}
 		if err != nil {

@@ -53,7 +53,7 @@ func streamConfigs(replicas int) []jetstream.StreamConfig {
 			MaxConsumers: maxConsumers, AllowDirect: true,
 		},
 		{
-			Name: StreamArtifacts, Subjects: []string{"gx1.artifact.*.*.*.*"}, Description: "GX1 Replay: what chunks leave beside their footers",
+			Name: StreamArtifacts, Subjects: []string{"gx1.artifact.*.*.*.*"}, Description: "GX1 Replay: artifacts of chunks",
 			Storage: jetstream.FileStorage, Replicas: replicas,
 			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 			MaxConsumers: maxConsumers, AllowDirect: true,

@@ -16,7 +16,7 @@ import (
 
 // ErrNoConsumer: the consumer that handed out a task is gone, so its session
 // has ended or its server is coming back.
-var ErrNoConsumer = errors.New("the session's consumer is gone")
+var ErrNoConsumer = errors.New("the epoch's consumer was deleted")
 
 // publishWindow bounds the tasks that are on their way unanswered.
 const publishWindow = 1000
@@ -109,7 +109,7 @@ func (b *Bus) MakeQueue(ctx context.Context, r run.Ref, session int, leaseDurati
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("making the consumer of run %s, session %d: %w", r.ID, session, err)
+		return fmt.Errorf("creating the consumer of run %s, epoch %d: %w", r.ID, session, err)
 	}
 	return nil
 }
@@ -189,10 +189,10 @@ func (b *Bus) OpenQueue(ctx context.Context, r run.Ref, session int) (*Queue, er
 	defer cancel()
 	cons, err := b.js.Consumer(ctx, StreamTasks, consumerName(r, session))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("run %s, session %d: %w", r.ID, session, ErrNoConsumer)
+		return nil, fmt.Errorf("run %s, epoch %d: %w", r.ID, session, ErrNoConsumer)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("finding the consumer of run %s, session %d: %w", r.ID, session, err)
+		return nil, fmt.Errorf("finding the consumer of run %s, epoch %d: %w", r.ID, session, err)
 	}
 	return &Queue{bus: b, cons: cons, id: r.ID}, nil
 }
@@ -216,7 +216,7 @@ func (q *Queue) Next() (*Delivery, error) {
 		if err != nil {
 			refused = err
 			if err := msg.TermWithReason("malformed"); err != nil {
-				return nil, fmt.Errorf("taking a malformed task off the queue: %w", err)
+				return nil, fmt.Errorf("removing a malformed task from the queue: %w", err)
 			}
 			continue
 		}
@@ -316,7 +316,7 @@ func (d *Delivery) Nak(delay time.Duration) error {
 		err = d.msg.Nak()
 	}
 	if err != nil {
-		return fmt.Errorf("giving back the task of chunk %d: %w", d.Task.ChunkIdx, err)
+		return fmt.Errorf("returning the task of chunk %d: %w", d.Task.ChunkIdx, err)
 	}
 	return nil
 }

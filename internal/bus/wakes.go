@@ -65,7 +65,7 @@ func (b *Bus) ListenWakes(ctx context.Context, woken func(id run.ID, within time
 	}
 	return true, func() {
 		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			b.log.Warn("unsubscribing from wakes", "error", err)
+			b.log.Warn("unsubscribing from wakes failed", "error", err)
 		}
 	}, nil
 }

@@ -40,29 +40,31 @@ func (p Program) auditCommand() *cobra.Command {
 	const hint = "coordinator audit pilot_on"
 	cmd := &cobra.Command{
 		Use:   "audit RUN [flags] [-- CMD ARGS…]",
-		Short: "Replay a random sample of a run's chunks here and compare what the workers reported",
-		Long: `audit replays a random sample of a run's chunks on this machine and compares
+		Short: "Replay a sample of a run's chunks and compare it with what the workers reported",
+		Long: `audit replays a random sample of a run's chunks on this machine. It compares
 every counter, and the signals by their digest, with what the workers reported.
-Times are not compared. RUN is a run id or the path of a perf JSON. Call audit on
-a machine that you trust: it needs the perf JSON, the bars and the policy, and no
-worker. The run stays as it is.
+It does not compare times. RUN is a run id or the path of a perf JSON. Call audit
+on a machine that you trust. It needs the perf JSON, the bars and the policy, but no
+worker. It does not change the run.
 
-The bars are read from --data, else from where the run found them, else from the
-run's bus; their SHA-256 must be the run's. The policy is --policy, else
-policy.values of the perf JSON, else the policy that was kept with the run. Model
-files are found by path (--models DIR) and checked by digest.
+audit reads the bars from --data, else from the source that the run used, else from
+the run's bus. Their SHA-256 must be the run's. The policy is --policy, else
+policy.values of the perf JSON, else the policy stored with the run. Model files
+are found by path (--models DIR) and checked by digest.
 
-Chunks that did not end as ok have partial footers and are not audited. A run
-with --engine exec is replayed by its command, or by the one behind --. Its rows
-are compared as ` + "`exec check`" + ` does it: columns that number rows are left out.
-Flags that a worker has on its own (--exec-env, --exec-dir, …) must be given again.
+Chunks that are not ok have partial footers and are not audited. A run with
+--engine exec is replayed by its command, or by the one after --. Its rows are
+compared as by "exec check": columns that number rows are left out. Repeat the
+flags of the workers (--exec-env, --exec-dir, …), which the run does not store.
 
-The default sample is 59 chunks: if 5 % of the chunks were forged, it misses all
-of them with a probability of at most 5 %. The output says what the sample proves
+The default sample is 59 chunks. If 5 % of the chunks were forged, it would miss all
+of them with a probability of at most 5 %. The output reports what the sample proves
 for this run, and the seed that repeats it.
 
-exit codes: 0 all sampled chunks are equal; 1 some differ; 2 the run could not be
-audited.`,
+Exit codes:
+  0  all sampled chunks are equal
+  1  some chunks differ
+  2  the run could not be audited`,
 		Example: `  coordinator audit pilot_on
   coordinator audit perf_pilot_on.json --data XAUUSD_M5.parquet --chunks 200
   coordinator audit pilot_on --fraction 0.1 --seed 7 --json
@@ -74,7 +76,7 @@ audited.`,
 				n = dash
 			}
 			if n != 1 {
-				return notAudited(&usageError{msg: fmt.Sprintf("audit takes one RUN, got %d arguments (a command stands behind --)", n), hint: hint})
+				return notAudited(&usageError{msg: fmt.Sprintf("audit takes one RUN, got %d arguments (a command goes after --)", n), hint: hint})
 			}
 			return nil
 		},
@@ -85,23 +87,23 @@ audited.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.chunks, "chunks", audit.DefaultChunks, "how many chunks to sample (all, if there are no more)")
-	fl.Float64Var(&f.fraction, "fraction", 0, "sample this part of the chunks instead, 0 to 1")
+	fl.IntVar(&f.chunks, "chunks", audit.DefaultChunks, "number of chunks to sample; all if the run has fewer")
+	fl.Float64Var(&f.fraction, "fraction", 0, "fraction of the chunks to sample instead, 0 to 1")
 	aboveZero(fl, "fraction", "more than 0, at most 1")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of the sample, to repeat an audit (default: random)")
-	fl.StringArrayVar(&f.workers, "worker", nil, "sample only chunks that this worker_id reported; may be repeated")
-	fl.StringArrayVar(&f.hosts, "worker-host", nil, "sample only chunks that workers on this host reported; may be repeated")
-	fl.StringVar(&f.policy, "policy", "", "the policy file (default: the policy.values of the perf JSON)")
-	fl.StringVar(&f.data, "data", "", "the bars (default: where the run found them)")
-	fl.StringVar(&f.models, "models", "", "directory of the model files (default: as the policy names them)")
-	fl.IntVar(&f.parallel, "workers", 0, "chunks to replay at the same time (0: one per CPU; with a command 1)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	fl.StringVar(&f.dir, "dir", "", "exec: keep what the command writes in this directory, new or empty (default: a temporary one that is removed)")
-	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "exec: a column of the trades that is not compared; may be repeated")
+	fl.StringArrayVar(&f.workers, "worker", nil, "sample only chunks that this worker_id reported; repeatable")
+	fl.StringArrayVar(&f.hosts, "worker-host", nil, "sample only chunks that workers on this host reported; repeatable")
+	fl.StringVar(&f.policy, "policy", "", "policy file (default: policy.values of the perf JSON)")
+	fl.StringVar(&f.data, "data", "", "bars (default: the source that the run used)")
+	fl.StringVar(&f.models, "models", "", "directory of the model files (default: the paths in the policy)")
+	fl.IntVar(&f.parallel, "workers", 0, "chunks to replay at a time (0: one per CPU, with a command 1)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.StringVar(&f.dir, "dir", "", "exec: keep the command's output in this directory, new or empty (default: a temporary one, which is removed)")
+	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "exec: column of the trades to leave out of the comparison; repeatable")
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	f.exec.bindCommand(fl)
-	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "NAME=PATH: a file that went with the run, if it is not found by its digest; may be repeated")
+	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "shipped file NAME=PATH, if it is not found by its digest; repeatable")
 	onlyExec(cmd, &f.exec)
 	p.bindEnv(cmd, natsEnv)
 	fromEnv := cmd.PreRunE
@@ -221,4 +223,4 @@ func (a *auditing) readyExec(ctx context.Context, argv []string) (func(), error)
 }
 
 // errNotKept: what a chunk left beside its footer is not to be had any more.
-var errNotKept = errors.New("it is not kept any more")
+var errNotKept = errors.New("it is no longer stored")

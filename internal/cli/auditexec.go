@@ -35,7 +35,7 @@ func newExecAudit(a *auditing, e *execution, keep bool) *execAudit {
 	if a.found.bus != nil {
 		x.kept = append(x.kept, coordinator.Artifacts(a.found.bus))
 	}
-	x.own = sync.OnceValue(func() map[int][]byte { return selection.CutTrades(a.found.target.TradeFiles(), a.found.chunks) })
+	x.own = sync.OnceValue(func() map[int][]byte { return selection.CutTrades(a.found.target, a.found.chunks) })
 	for _, b := range a.set.Bars {
 		x.times = append(x.times, b.TimeNS)
 	}
@@ -67,7 +67,7 @@ func (x *execAudit) replay(ctx context.Context, slot int, c run.Chunk, was foote
 	}
 	if !x.keep {
 		if errRemove := os.RemoveAll(dir); errRemove != nil && err == nil {
-			err = fmt.Errorf("removing what the command left: %w", errRemove)
+			err = fmt.Errorf("removing the command's output: %w", errRemove)
 		}
 	}
 	return diffs, err

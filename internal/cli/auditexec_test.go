@@ -46,7 +46,7 @@ func TestAuditOfACommand(t *testing.T) {
 	}
 	got = coordinates(t, slices.Concat([]string{"audit", path}, other)...)
 	holds(t, "audit", got.stdout, "2 differ", "SHA-256")
-	holds(t, "the notes", got.stderr, "note: "+trade.OwnTradesName+" was compared by its digest alone: it is not kept any more")
+	holds(t, "the notes", got.stderr, "note: "+trade.OwnTradesName+" was compared by its digest alone: it is no longer stored")
 
 	got = coordinates(t, slices.Concat([]string{"audit", path}, replayCommand(t, "fails"))...)
 	if got.code != 2 || !strings.Contains(got.stdout, "could not be replayed: the command ended with exit code 1") {

@@ -15,8 +15,8 @@ import (
 	"gx1replay/internal/audit"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 )
 
@@ -61,7 +61,7 @@ func (p Program) findAuditedFile(ctx context.Context, f auditFlags, path string)
 	if err != nil {
 		return nil, nil, err
 	}
-	found := &foundRun{target: export.Target{Dir: dir, RunID: file.Report.RunID}}
+	found := &foundRun{target: layout.Run{Dir: dir, RunID: file.Report.RunID}}
 	found.fromFile(file)
 	found.path, found.from = path, "the run as "+relative(path)+" has it"
 	if !f.connect.external() {
@@ -92,7 +92,7 @@ func (p Program) findOnBus(ctx context.Context, f auditFlags, id run.ID) (*found
 		b.Close()
 		return nil, nil, err
 	}
-	return &foundRun{target: export.Target{Dir: dir, RunID: id}, m: m, chunks: chunks, bus: b, from: "the run as its bus has it"}, b.Close, nil
+	return &foundRun{target: layout.Run{Dir: dir, RunID: id}, m: m, chunks: chunks, bus: b, from: "the run as its bus has it"}, b.Close, nil
 }
 
 func (f *auditFlags) connectBus(ctx context.Context) (*bus.Bus, error) {

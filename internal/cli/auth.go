@@ -18,6 +18,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 )
 
 type authFlags struct {
@@ -28,7 +29,7 @@ type authFlags struct {
 }
 
 func (p Program) authCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "auth", Short: "Who may do what on a bus of your own", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "auth", Short: "Set up roles and keys for your own NATS servers", Args: cobra.NoArgs}
 	cmd.AddCommand(p.authInitCommand(), p.authAccountsCommand(), p.authPermissionsCommand())
 	return cmd
 }
@@ -37,16 +38,16 @@ func (p Program) authInitCommand() *cobra.Command {
 	var f authFlags
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Write the configuration of NATS servers, keys and contexts, a role each",
-		Long: `init writes into --dir, which must not hold any of it yet:
+		Short: "Write NATS server configurations, keys and contexts, one per role",
+		Long: `init writes these files into --dir, where none of them may exist yet:
 
-  users.conf            the account of each role and what it may do; public keys only
-  server.conf           a server's configuration, or, with --cluster, server-1.conf …
-  keys/ROLE.nk          the key of a role, for --nkey: keep it where that role is at work
+  users.conf            the account of each role and its permissions; public keys only
+  server.conf           a server configuration; with --cluster, server-1.conf …
+  keys/ROLE.nk          the key of a role, for --nkey; copy it to where that role works
   nats/context/gx1-ROLE.json   a context of the nats command, for --context
 
-Roles: coordinator leads runs, worker replays chunks, operator sees runs and may
-stop them, observer sees runs. Keys and contexts have mode 0600.`,
+Roles: coordinator leads runs, worker replays chunks, operator reads and stops
+runs, observer reads runs. Keys and contexts have mode 0600.`,
 		Example: `  coordinator auth init --dir gx1-bus --url nats://10.0.0.1:4222
   coordinator auth init --dir gx1-bus --cluster 10.0.0.1,10.0.0.2,10.0.0.3 --tls`,
 		Args: cobra.NoArgs,
@@ -54,12 +55,12 @@ stop them, observer sees runs. Keys and contexts have mode 0600.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.dir, "dir", "gx1-bus", "where to write")
-	fl.StringSliceVar(&f.urls, "url", nil, "where clients reach the server (default: from --listen or --cluster)")
-	fl.StringVar(&f.listen, "listen", "0.0.0.0:4222", "where the server listens")
+	fl.StringVar(&f.dir, "dir", "gx1-bus", "directory to write to")
+	fl.StringSliceVar(&f.urls, "url", nil, "URL of the server for clients (default: from --listen or --cluster)")
+	fl.StringVar(&f.listen, "listen", "0.0.0.0:4222", "address on which the server listens")
 	fl.StringSliceVar(&f.cluster, "cluster", nil, "hosts of a cluster of three or five servers")
-	fl.StringVar(&f.storeDir, "store-dir", "/var/lib/nats", "where the server keeps its files")
-	fl.BoolVar(&f.tls, "tls", false, "the servers have certificates: server.pem, server.key and ca.pem, where they are started")
+	fl.StringVar(&f.storeDir, "store-dir", "/var/lib/nats", "directory of the server's files")
+	fl.BoolVar(&f.tls, "tls", false, "use TLS, with server.pem, server.key and ca.pem in the servers' working directory")
 	p.bindEnv(cmd, nil)
 	return cmd
 }
@@ -80,7 +81,7 @@ func (p Program) authInit(f authFlags) error {
 		return &usageError{msg: fmt.Sprintf("--listen %q (want HOST:PORT)", f.listen), hint: "coordinator auth init --help"}
 	}
 	if n := len(f.cluster); n != 0 && n != 3 && n != 5 {
-		return &usageError{msg: fmt.Sprintf("--cluster has %d hosts (want 3 or 5: a cluster goes on with more than half)", n), hint: "coordinator auth init --help"}
+		return &usageError{msg: fmt.Sprintf("--cluster has %d hosts (want 3 or 5: a cluster works while more than half of it is up)", n), hint: "coordinator auth init --help"}
 	}
 	dir, err := filepath.Abs(f.dir)
 	if err != nil {
@@ -155,7 +156,7 @@ func (f *authFlags) files(dir, port string) ([]madeFile, error) {
 		}
 		files = append(files,
 			madeFile{key, 0o600, append(seed, '\n')},
-			madeFile{filepath.Join("nats", "context", "gx1-"+string(role)+".json"), 0o600, append(text, '\n')})
+			madeFile{layout.Context("", "gx1-"+string(role)), 0o600, append(text, '\n')})
 	}
 	var b bytes.Buffer
 	if err := access.WriteUsers(&b, users); err != nil {
@@ -221,7 +222,7 @@ func (f *authFlags) say(w io.Writer, dir string, files []madeFile) error {
 		b.WriteString("  beside them: server.pem, server.key, ca.pem; ca.pem in " + relative(dir) + " for the contexts\n")
 	}
 	at := func(role access.Role) string {
-		return filepath.Join(relative(dir), "nats", "context", "gx1-"+string(role)+".json")
+		return layout.Context(relative(dir), "gx1-"+string(role))
 	}
 	fmt.Fprintf(&b, "  where the coordinator runs:  coordinator run … --context %s\n", abs(at(access.Coordinator)))
 	fmt.Fprintf(&b, "  on each worker's host:       chunkworker --nats URL --nkey worker.nk\n")

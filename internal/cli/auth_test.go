@@ -179,10 +179,10 @@ func TestRolesOverTLS(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		"a run by a worker":       {false, append(run, "--run-id", "no1", "--context", b.context("worker")), "is no coordinator"},
-		"chunks for an observer":  {true, []string{"--context", b.context("observer"), "--work-dir", t.TempDir()}, "is no worker"},
-		"a stop by an observer":   {false, []string{"stop", "roles", "--context", b.context("observer")}, "is no operator"},
-		"a look by a worker":      {false, []string{"status", "--context", b.context("worker")}, "is no observer"},
+		"a run by a worker":       {false, append(run, "--run-id", "no1", "--context", b.context("worker")), "lacks the role coordinator"},
+		"chunks for an observer":  {true, []string{"--context", b.context("observer"), "--work-dir", t.TempDir()}, "lacks the role worker"},
+		"a stop by an observer":   {false, []string{"stop", "roles", "--context", b.context("observer")}, "lacks the role operator"},
+		"a look by a worker":      {false, []string{"status", "--context", b.context("worker")}, "lacks the role observer"},
 		"a stranger":              {false, []string{"status", "--nats", b.url, "--tlsca", filepath.Join(b.dir, "ca.pem")}, "Authorization Violation"},
 		"a stranger's chunks":     {true, []string{"--nats", b.url, "--tlsca", filepath.Join(b.dir, "ca.pem"), "--work-dir", t.TempDir()}, "Authorization Violation"},
 		"an unknown authority":    {false, []string{"status", "--nats", b.url, "--nkey", b.key("observer")}, "certificate"},

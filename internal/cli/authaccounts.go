@@ -14,11 +14,11 @@ func (p Program) authAccountsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accounts",
 		Short: "Print the accounts of the roles as nsc commands, for users with JWTs",
-		Long: `accounts prints a shell script of nsc commands, for buses whose users have JWTs:
-the account of each role, what the coordinator's account exports, and what the
-others import. Run it once, where nsc has your operator, then push the accounts
-to the servers. With "coordinator auth permissions", each role's signing key goes
-into the account of that role.`,
+		Long: `accounts prints a shell script of nsc commands for buses whose users have JWTs: the
+account of each role, the exports of the coordinator's account, and the imports of
+the others. Run it once on the host that has your nsc operator, then push the
+accounts to the servers. Put the signing key of each role, with the permissions of
+"coordinator auth permissions", into the account of that role.`,
 		Example: `  coordinator auth accounts > accounts.sh
   sh accounts.sh`,
 		Args: cobra.NoArgs,

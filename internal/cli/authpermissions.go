@@ -14,11 +14,11 @@ import (
 func (p Program) authPermissionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "permissions ROLE",
-		Short: "Print what a role may do, as JWTs have it",
-		Long: `permissions prints, in JSON, the subjects that users of a role publish and
-subscribe to, for buses whose users have JWTs: they go into the scoped signing
-key of the role, and the server puts each user's public key in the place of
-` + access.SubjectTemplate + `. Roles: coordinator, worker, operator, observer.`,
+		Short: "Print the permissions of a role, for users with JWTs",
+		Long: `permissions prints the subjects that users of a role may publish and subscribe
+to, as JSON, for buses whose users have JWTs. Put them into the scoped signing key
+of the role. The server replaces ` + access.SubjectTemplate + ` with each user's public key.
+Roles: coordinator, worker, operator, observer.`,
 		Example: `  coordinator auth permissions worker > worker.json`,
 		Args:    oneArg("ROLE", "coordinator auth permissions worker"),
 		RunE:    func(_ *cobra.Command, args []string) error { return p.authPermissions(access.Role(args[0])) },

@@ -100,8 +100,8 @@ func TestARunIsNotStoppedByReplies(t *testing.T) {
 // An operator stops a run, and no other role does.
 func TestStopByAnOperator(t *testing.T) {
 	r := newKeyRun(t, keybus.Config{}, "halted")
-	refused(t, false, "is no operator", append([]string{"stop", "halted"}, r.as(access.Observer)...)...)
-	refused(t, false, "is no operator", append([]string{"stop", "halted"}, r.as(access.Worker)...)...)
+	refused(t, false, "lacks the role operator", append([]string{"stop", "halted"}, r.as(access.Observer)...)...)
+	refused(t, false, "lacks the role operator", append([]string{"stop", "halted"}, r.as(access.Worker)...)...)
 	if code, stdout, stderr := program(t, t.Context(), false, append([]string{"stop", "halted", "--reason", "enough"}, r.as(access.Operator)...)...); code != 0 || !strings.Contains(stdout, "is stored") {
 		t.Errorf("an operator's stop: %d %s%s", code, stdout, stderr)
 	}

@@ -40,27 +40,27 @@ type bundleFlags struct {
 func (p Program) bundleCommand() *cobra.Command {
 	var f bundleFlags
 	cmd := &cobra.Command{
-		Use:   "bundle RUN_ID",
-		Short: "Put what is known of a run into one archive, for a bug report",
-		Long: `bundle writes an archive with the run's manifest, the footers that speak for its
-chunks, its perf JSON, its log, the state of its bus and of this machine. A
-README.txt in it says what is there and what is not. Keys, passwords, tokens and
-environments are left out, what looks like one in a log or a command line too;
-have a look before you send it. It works while the run is under way. If the run
-is complete and its perf JSON is not on this machine, README.txt says where it
-is. Reading an external bus takes an observer's key.`,
+		Use:   "bundle RUN",
+		Short: "Pack a run into one archive for a bug report",
+		Long: `bundle writes an archive with the manifest of the run, its authoritative footers,
+perf JSON, log, and the state of its bus and of this machine. README.txt in the
+archive lists what it holds and what is missing. bundle leaves out keys, passwords,
+tokens and environments, and removes what looks like one from logs and command
+lines. Check the archive before you send it. bundle also works while the run is
+active. If the run is complete and its perf JSON is on another machine, README.txt
+names that machine. Reading an external bus requires an observer's key.`,
 		Example: `  coordinator bundle pilot_on
   coordinator bundle pilot_on --output report.tar.gz --with-policy
   coordinator bundle pilot_on --nats nats://10.0.0.1:4222 --nkey observer.nk`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator ls"),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.bundle(cmd.Context(), args[0], f) },
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.output, "output", "", "the archive (default: bundle_<run_id>.tar.gz, here)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register says, else "+defaultOutputDir+")")
-	fl.BoolVar(&f.withPolicy, "with-policy", false, "the policy's content, too")
-	f.connect.bind(fl, "", "URL of the run's bus, if it is not an embedded one")
+	fl.StringVar(&f.output, "output", "", "archive to write (default: bundle_<run_id>.tar.gz)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.BoolVar(&f.withPolicy, "with-policy", false, "include the policy")
+	f.connect.bind(fl, "", "URL of the run's bus, if it is not embedded")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -100,10 +100,12 @@ func (p *parcel) lacks(name string, err error) {
 }
 
 func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	if f.output == "" {
 		f.output = "bundle_" + string(id) + ".tar.gz"
 	}
@@ -136,7 +138,7 @@ func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
 	if err != nil {
 		return fmt.Errorf("looking at the archive: %w", err)
 	}
-	fmt.Fprintf(p.Stdout, "%s: %d files, %s; its README.txt says what is in it\n", f.output, len(box.files)+1, size(info.Size()))
+	fmt.Fprintf(p.Stdout, "%s: %d files, %s; its README.txt lists what is in it\n", f.output, len(box.files)+1, size(info.Size()))
 	return nil
 }
 
@@ -155,7 +157,7 @@ func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFl
 		footers = append(footers, c.Line.Footer())
 	}
 	if found.elsewhere == nil {
-		box.addJSON("footers.json", "the footer that speaks for each chunk", footers)
+		box.addJSON("footers.json", "the authoritative footer of each chunk", footers)
 	} else {
 		box.lacks("footers.json", found.elsewhere)
 	}
@@ -195,7 +197,7 @@ func packFiles(box *parcel, found *foundRun) {
 	for _, f := range []struct{ name, what, path string }{
 		{"perf.json", "the run's perf JSON", cmp.Or(found.perf, t.Perf())},
 		{"failed_export.json", "the stub of an export that failed", t.Stub()},
-		{"run.log", "the log of the coordinator and its local workers", filepath.Join(t.RunDir(), "run.log")},
+		{"run.log", "the log of the coordinator and its local workers", t.Log()},
 	} {
 		data, err := tail(f.path, maxBundled)
 		switch {

@@ -82,7 +82,7 @@ func TestBundle(t *testing.T) {
 	if code, _, stderr := program(t, t.Context(), false, "bundle", "b1", "--output-dir", out, "--output", with, "--with-policy"); code != 0 || !strings.Contains(unpack(t, with)["policy.yaml"], "pregate") {
 		t.Errorf("with the policy: %d %s", code, stderr)
 	}
-	if code, _, stderr := program(t, t.Context(), false, "bundle", "nobody", "--output-dir", out); code != 1 || !strings.Contains(stderr, "has left nothing") {
+	if code, _, stderr := program(t, t.Context(), false, "bundle", "nobody", "--output-dir", out); code != 1 || !strings.Contains(stderr, "has no files") {
 		t.Errorf("a run that never was: %d %s", code, stderr)
 	}
 }

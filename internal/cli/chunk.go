@@ -34,24 +34,26 @@ func (p Program) chunkCommand() *cobra.Command {
 	var f chunkFlags
 	const hint = "coordinator chunk RUN_ID 3"
 	cmd := &cobra.Command{
-		Use:   "chunk RUN_ID IDX [flags] [-- CMD ARGS…]",
-		Short: "Replay one chunk of a run again, here, in the foreground",
-		Long: `chunk has the run's command replay one chunk again, with the same task,
-slice, policy and environment, in a fresh directory. What it writes comes to
-this terminal as it comes. Nothing is published: the run stays as it is. At the
-end it says how the counters compare with those of the run.
+		Use:   "chunk RUN IDX [flags] [-- CMD ARGS…]",
+		Short: "Replay one chunk of a run in the foreground",
+		Long: `chunk replays one chunk of a run with the same task, slice, policy and environment,
+in a new directory. The output of the command goes to this terminal. Nothing is
+published, and the run stays unchanged. At the end, chunk compares the counters
+with those of the run.
 
-A command behind -- takes the place of the run's, as with a debugger or a
-changed script; in what it differs is said. The run keeps the flags of its
-command (--exec-env, --exec-dir, --exec-footer, …), and those that are given here
-come before them. It keeps no values of variables: --exec-env NAME=VALUE has to be
-given again, or NAME has to be set. The flags of workers that were started by hand
-are not known; give them again. Once a run of a command is complete and cleaned
-chunk may need --policy, too.
+A command after -- replaces the command of the run, for example to use a debugger
+or a changed script. chunk prints how it differs. The run stores the flags of its
+command (--exec-env, --exec-dir, --exec-footer, …); flags given here override them.
+The run does not store values of variables: repeat --exec-env NAME=VALUE, or set
+NAME. It does not store the flags of workers that were started by hand; repeat them.
+After a complete run was cleaned up, chunk may also need --policy.
 
-A chunk of the built-in engine is replayed by that.
+A chunk of the built-in engine is replayed by the built-in engine.
 
-exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
+Exit codes:
+  0  the chunk is ok
+  1  wrong usage
+  3  the chunk failed or was stopped`,
 		Example: `  coordinator chunk pilot_on 3
   coordinator chunk pilot_on 3 --exec-env 'MYLIB_*' -- python3 -m pdb replay.py {task}
   coordinator chunk pilot_on 3 --policy p.yaml --data XAUUSD_M5.parquet`,
@@ -61,7 +63,7 @@ exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
 				n = dash
 			}
 			if n != 2 {
-				return &usageError{msg: fmt.Sprintf("chunk takes RUN_ID and the number of a chunk, got %d arguments (a command stands behind --)", n), hint: hint}
+				return &usageError{msg: fmt.Sprintf("chunk takes RUN and the number of a chunk, got %d arguments (a command goes after --)", n), hint: hint}
 			}
 			return nil
 		},
@@ -71,14 +73,14 @@ exit codes: 0 the chunk is ok, 3 it failed or was stopped, 1 bad usage.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.BoolVar(&f.rerun, "rerun", false, "replay the chunk again (the default: it is what chunk does)")
-	fl.StringVar(&f.policy, "policy", "", "the policy file, if the run's is not kept any more")
-	fl.StringVar(&f.data, "data", "", "the bars, if they are not where the run found them")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	fl.StringVar(&f.dir, "dir", "", "the fresh directory, new or empty (default: a temporary one, which is kept)")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	fl.BoolVar(&f.rerun, "rerun", false, "no effect; accepted for older scripts")
+	fl.StringVar(&f.policy, "policy", "", "policy file, if the run's copy was removed")
+	fl.StringVar(&f.data, "data", "", "bars, if the run's source has moved")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.StringVar(&f.dir, "dir", "", "directory of the attempt, new or empty (default: a temporary one, which is kept)")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	f.exec.bindCommand(fl)
-	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "NAME=PATH: a file that went with the run, if it is not found by its digest; may be repeated")
+	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "shipped file NAME=PATH, if it is not found by its digest; repeatable")
 	onlyExec(cmd, &f.exec)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
@@ -101,10 +103,12 @@ type rerun struct {
 }
 
 func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, idText, idxText string, argv []string) error {
-	id, err := run.ParseID(idText)
+	a, err := parseRunArg(idText)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	idx, err := chunkIdx(idxText)
 	if err != nil {
 		return err

@@ -83,17 +83,25 @@ func (p Program) coordinatorRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Replay market bars through a policy, in chunks, and write a true perf JSON whatever happens",
-		Long: `coordinator cuts a data set into chunks, has workers replay them through a
-policy, and writes perf_<run_id>.json. A run may be stopped at any moment, by
-Ctrl-C, SIGTERM, a time-box or a message; the perf JSON then holds what was
-replayed, and says what is missing.`,
+		Long: `coordinator splits a data set into chunks, has workers replay them through a
+policy, and writes perf_<run_id>.json. Ctrl-C, SIGTERM, a time limit or a message
+stops a run at any moment. The perf JSON then holds what was replayed and names
+what is missing.`,
 		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
   coordinator run --policy gated.yaml --data XAUUSD_M5.parquet --workers 7 --timeout 1200
   coordinator stop 20260102_150405_1a2b --reason "pilot is long enough"
   coordinator export 20260102_150405_1a2b`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(p.runCommand(), p.stopCommand(), p.statusCommand(), p.logsCommand(), p.chunkCommand(), p.exportCommand(), p.verifyCommand(), p.auditCommand(), p.compareCommand(), p.gcCommand(), p.dataCommand(), p.policyCommand(), p.execCommand(), p.authCommand(), p.doctorCommand(), p.bundleCommand(), p.versionCommand(), p.workerCommand("worker", true))
+	group(root, groupRuns, "Runs:", p.initCommand(), p.runCommand(), p.stopCommand(), p.statusCommand(), p.lsCommand(), p.showCommand(), p.exportCommand(), p.logsCommand(), p.chunkCommand())
+	group(root, groupJudge, "Results:", p.compareCommand(), p.verifyCommand(), p.auditCommand())
+	group(root, groupInput, "Policies, data, commands:", p.policyCommand(), p.dataCommand(), p.execCommand())
+	group(root, groupHost, "Hosts and buses:", p.doctorCommand(), p.authCommand(), p.gcCommand(), p.bundleCommand())
+	root.AddCommand(p.versionCommand(), p.workerCommand("worker", true))
+	complete(root)
+	root.SetCompletionCommandGroupID(groupHost)
+	root.SetHelpCommandGroupID(groupHost)
+	useHelp(root, map[string]flagGroups{"run": runFlagGroups})
 	return root
 }
 
@@ -104,6 +112,12 @@ func (p Program) ChunkWorker(ctx context.Context, args []string) int {
 	}
 	p = p.onScreen()
 	return p.execute(ctx, p.workerCommand("chunkworker", false), args)
+}
+
+// Commands are the two programs as trees of commands, for man pages and shell
+// completions.
+func (p Program) Commands() []*cobra.Command {
+	return []*cobra.Command{p.coordinatorRoot(), p.workerCommand("chunkworker", false)}
 }
 
 // onScreen is p with outputs that pass on no control characters. What they are
@@ -128,7 +142,6 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.Version = versionText()
 	root.SetVersionTemplate("{{.Version}}")
 	root.InitDefaultHelpCmd()

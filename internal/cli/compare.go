@@ -31,14 +31,15 @@ func (p Program) compareCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare --off A.json --on B.json --output REPORT.md",
 		Short: "Judge a run with the pregate on against the same run with it off",
-		Long: `compare reads two perf JSON files of one policy on one data set, the pregate
-off and on, and judges five figures, each against a threshold: how much faster
-the bars were replayed, how many the gate skipped, how much less time features
-took, whether the trades stayed, and whether the model was called no more. The
-report is Markdown; --json prints the same as JSON.
+		Long: `compare reads two perf JSON files of one policy on one data set, with the pregate
+off and on. It judges five figures, each against a threshold: speed-up, bars
+skipped, feature time per bar, closed trades and model calls. It writes a Markdown
+report. --json prints the report as JSON.
 
-Exit codes: 0 every figure keeps its threshold; 1 one misses it; 2 the runs
-cannot be compared, and the report says why, or the command line is wrong.`,
+Exit codes:
+  0  every figure meets its threshold
+  1  a figure misses its threshold
+  2  the runs cannot be compared, as the report explains, or wrong usage`,
 		Example: `  coordinator compare --off perf_pilot_off.json --on perf_pilot_on.json --output pilot.md
   coordinator compare --off perf_pilot_off.json --on perf_pilot_on.json --output pilot.md --min-speedup 2.5 --json`,
 		Args: func(cmd *cobra.Command, args []string) error { return cannotCompare(cobra.NoArgs(cmd, args)) },
@@ -46,9 +47,9 @@ cannot be compared, and the report says why, or the command line is wrong.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.off, "off", "", "perf JSON of the run with the pregate off")
-	fl.StringVar(&f.on, "on", "", "perf JSON of the run with the pregate on")
-	fl.StringVar(&f.output, "output", "", "the Markdown report to write")
+	fl.StringVar(&f.off, "off", "", "run with the pregate off: its run id or perf JSON")
+	fl.StringVar(&f.on, "on", "", "run with the pregate on: its run id or perf JSON")
+	fl.StringVar(&f.output, "output", "", "Markdown report to write")
 	bindLimits(fl, &f.limits)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)
@@ -61,11 +62,11 @@ cannot be compared, and the report says why, or the command line is wrong.`,
 }
 
 func bindLimits(fl *pflag.FlagSet, l *compare.Limits) {
-	fl.Float64Var(&l.MinSpeedup, "min-speedup", l.MinSpeedup, "threshold: bars per second of summed chunk wall clocks, ON / OFF")
-	fl.Float64Var(&l.MinSkipPercent, "min-skip-percent", l.MinSkipPercent, "threshold: bars that the pregate skipped, in % of ON's bars")
-	fl.Float64Var(&l.MaxFeatureTimeRatio, "max-feature-time-ratio", l.MaxFeatureTimeRatio, "threshold: feature time per bar, ON / OFF")
-	fl.Float64Var(&l.MaxTradesDiffPercent, "max-trades-diff-percent", l.MaxTradesDiffPercent, "threshold: difference in closed trades, in % of OFF's")
-	fl.Float64Var(&l.MaxModelCallsRatio, "max-model-calls-ratio", l.MaxModelCallsRatio, "threshold: model calls, ON / OFF")
+	fl.Float64Var(&l.MinSpeedup, "min-speedup", l.MinSpeedup, "minimum ratio of bars per second over summed chunk wall clocks, ON / OFF")
+	fl.Float64Var(&l.MinSkipPercent, "min-skip-percent", l.MinSkipPercent, "minimum share of bars that the pregate skipped, in % of ON's bars")
+	fl.Float64Var(&l.MaxFeatureTimeRatio, "max-feature-time-ratio", l.MaxFeatureTimeRatio, "maximum ratio of feature time per bar, ON / OFF")
+	fl.Float64Var(&l.MaxTradesDiffPercent, "max-trades-diff-percent", l.MaxTradesDiffPercent, "maximum difference in closed trades, in % of OFF's")
+	fl.Float64Var(&l.MaxModelCallsRatio, "max-model-calls-ratio", l.MaxModelCallsRatio, "maximum ratio of model calls, ON / OFF")
 }
 
 // cannotCompare gives an error, if there is one, the exit code 2.
@@ -79,6 +80,13 @@ func cannotCompare(err error) error {
 func (p Program) compare(f compareFlags) error {
 	if err := f.check(); err != nil {
 		return cannotCompare(err)
+	}
+	for _, side := range []*string{&f.off, &f.on} {
+		path, err := perfPath(*side)
+		if err != nil {
+			return cannotCompare(err)
+		}
+		*side = path
 	}
 	r := compare.Judge(readSide(f.off), readSide(f.on), f.limits)
 	if err := writeReport(f.output, r.Markdown()); err != nil {

@@ -20,12 +20,12 @@ func (f *connectFlags) bind(fl *pflag.FlagSet, url, usage string) {
 	f.flags = fl
 	a := &f.given
 	fl.StringVar(&a.URL, "nats", url, usage)
-	fl.StringVar(&a.Context, "context", "", "context of the nats command, by name, instead of --nats and what follows")
-	fl.StringVar(&a.Creds, "creds", "", "file of user credentials")
-	fl.StringVar(&a.NKey, "nkey", "", "file of an nkey seed")
-	fl.StringVar(&a.TLSCA, "tlsca", "", "certificates to trust")
-	fl.StringVar(&a.TLSCert, "tlscert", "", "client certificate")
-	fl.StringVar(&a.TLSKey, "tlskey", "", "key of the client certificate")
+	fl.StringVar(&a.Context, "context", "", "name of a context of the nats command, instead of --nats and the credentials")
+	fl.StringVar(&a.Creds, "creds", "", "user credentials file")
+	fl.StringVar(&a.NKey, "nkey", "", "nkey seed file")
+	fl.StringVar(&a.TLSCA, "tlsca", "", "CA certificates file")
+	fl.StringVar(&a.TLSCert, "tlscert", "", "client certificate file")
+	fl.StringVar(&a.TLSKey, "tlskey", "", "key file of the client certificate")
 }
 
 // external says whether a bus is named.

@@ -109,8 +109,8 @@ func TestStopWithCredentials(t *testing.T) {
 		code, stdout, _ := program(t, t.Context(), false, append([]string{"status", "halted", "--json"}, b.as(access.Observer)...)...)
 		return code == 0 && strings.Contains(stdout, `"running"`)
 	})
-	refused(t, false, "is no operator", append([]string{"stop", "halted"}, b.as(access.Observer)...)...)
-	refused(t, false, "is no operator", "stop", "halted", "--context", natsContext(t, map[string]string{"url": b.URL, "creds": b.creds[access.Worker]}))
+	refused(t, false, "lacks the role operator", append([]string{"stop", "halted"}, b.as(access.Observer)...)...)
+	refused(t, false, "lacks the role operator", "stop", "halted", "--context", natsContext(t, map[string]string{"url": b.URL, "creds": b.creds[access.Worker]}))
 	// A flag goes before the user of a context, and before the inbox that is his.
 	other := natsContext(t, map[string]string{"url": b.URL, "creds": b.creds[access.Observer], "inbox_prefix": "_INBOX_of_another"})
 	if code, stdout, stderr := program(t, t.Context(), false, "stop", "halted", "--context", other, "--creds", b.creds[access.Operator]); code != 0 || !strings.Contains(stdout, "is stored") {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -333,13 +334,13 @@ func TestDamagedBusIsSetAside(t *testing.T) {
 	if err != nil || len(aside) != 1 {
 		t.Fatalf("set aside: %q, %v (want one)", aside, err)
 	}
-	holds(t, "the terminal", got.stderr+got.stdout, "warning: the bus does not open whole", "meta.sum", "set aside as "+aside[0])
+	holds(t, "the terminal", got.stderr+got.stdout, "warning: the bus is damaged", "meta.sum", "renamed to "+aside[0])
 	after, err := os.ReadFile(filepath.Join(aside[0], "jetstream", "$G", "streams", "GX1_FOOTERS", "msgs", "1.blk"))
 	if err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the footers' block has %d bytes, %v (want the %d that it had)", len(after), err, len(before))
 	}
 	log, err := os.ReadFile(filepath.Join(r.dir, "r1", "run.log"))
-	if err != nil || !strings.Contains(string(log), "the bus does not open whole and is set aside") {
+	if err != nil || !strings.Contains(string(log), "damaged bus renamed") {
 		t.Errorf("the run's log does not say so: %v", err)
 	}
 	if f := r.file(t); f.Outcome != "stopped" || got.code != 0 {
@@ -350,6 +351,44 @@ func TestDamagedBusIsSetAside(t *testing.T) {
 	r.resumes(t)
 	if now, _ := filepath.Glob(r.bus() + ".damaged-*"); !slices.Equal(now, aside) {
 		t.Errorf("set aside: %q (want what there was)", now)
+	}
+}
+
+// What is in the store and is not what it must be is damage, too: it holds up
+// neither export nor resume, and is said.
+func TestDamagedBusThatIsNoBus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole runs")
+	}
+	r := aStoppedRun(t)
+	file := func(path string) error { return os.WriteFile(path, []byte("x"), 0o600) }
+	pipe := func(path string) error { return syscall.Mkfifo(path, 0o600) }
+	for _, c := range []struct {
+		path string
+		put  func(path string) error
+	}{
+		{"", file}, {"", pipe}, {"lock", pipe}, {"jetstream", file}, {"jetstream/$G/streams", file},
+		{"jetstream/$G/streams/GX1_TASKS", file}, {"jetstream/$G/streams/GX1_STOP/meta.inf", pipe},
+		{"jetstream/$G/streams/GX1_FOOTERS/msgs/index.db", pipe},
+	} {
+		t.Run(c.path, func(t *testing.T) {
+			for _, do := range []func(*stoppedRun, *testing.T){(*stoppedRun).exports, (*stoppedRun).resumes} {
+				d := r.copied(t)
+				path := filepath.Join(d.bus(), filepath.FromSlash(c.path))
+				if err := errors.Join(os.RemoveAll(path), c.put(path)); err != nil {
+					t.Fatal(err)
+				}
+				do(d, t)
+				d.isSetAside(t)
+			}
+		})
+	}
+}
+
+func (r *stoppedRun) isSetAside(t *testing.T) {
+	t.Helper()
+	if list, err := filepath.Glob(r.bus() + ".damaged-*"); err != nil || len(list) != 1 {
+		t.Errorf("set aside: %q, %v (want one)", list, err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func (p Program) dataCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "data", Short: "Make, describe and convert bar files", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "data", Short: "Generate, inspect, check, cut and convert bar files", Args: cobra.NoArgs}
 	cmd.AddCommand(p.dataGenCommand(), p.dataInfoCommand(), p.dataConvertCommand(), p.dataCheckCommand(), p.dataCutCommand())
 	return cmd
 }
@@ -23,10 +23,10 @@ func (p Program) dataGenCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "gen --bars N --output FILE",
-		Short: "Write made-up M5 bars that look like gold's",
-		Long: `gen writes bars with market sessions, week-end gaps, volatility that clusters
+		Short: "Generate synthetic M5 bars similar to those of gold",
+		Long: `gen writes bars with market sessions, week-end gaps, volatility that clusters,
 and spreads that widen. The same seed gives the same bytes on every machine.
-The output's extension, .parquet or .csv, chooses the format.`,
+The extension of the output, .parquet or .csv, sets the format.`,
 		Example: "  coordinator data gen --bars 70000 --seed 7 --output year.parquet",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -46,9 +46,9 @@ The output's extension, .parquet or .csv, chooses the format.`,
 			return nil
 		},
 	}
-	cmd.Flags().Int64Var(&n, "bars", 0, "how many bars")
-	cmd.Flags().Uint64Var(&seed, "seed", 1, "which bars")
-	cmd.Flags().StringVar(&output, "output", "", "the file to write")
+	cmd.Flags().Int64Var(&n, "bars", 0, "number of bars")
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of the random numbers")
+	cmd.Flags().StringVar(&output, "output", "", "file to write")
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite the file if it exists")
 	p.bindEnv(cmd, nil)
 	return cmd
@@ -109,7 +109,7 @@ func (p Program) dataConvertCommand() *cobra.Command {
 	var read dataFlags
 	cmd := &cobra.Command{
 		Use:     "convert IN OUT",
-		Short:   "Convert bars of any source; the extension of OUT, .parquet or .csv, chooses its format",
+		Short:   "Convert a bar file to .parquet or .csv",
 		Example: "  coordinator data convert XAUUSD_H1.csv XAUUSD_H1.parquet --spread-bps 2.5",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {

@@ -221,7 +221,7 @@ func TestDataCheck(t *testing.T) {
 	if got.code != exitUsage {
 		t.Errorf("exit code %d", got.code)
 	}
-	holds(t, "data check", got.stdout, "crossed refused: 2, the largest 0.0001 (line 6)", "line 6, line 11", "--repair crossed puts that right", "duplicate refused: 1", "a run refuses this data")
+	holds(t, "data check", got.stdout, "crossed refused: 2, the largest 0.0001 (line 6)", "line 6, line 11", "--repair crossed puts that right", "duplicate refused: 1", "run refuses this data")
 
 	got = coordinates(t, "data", "check", path, "--json")
 	var in bars.Inspection
@@ -234,7 +234,7 @@ func TestDataCheck(t *testing.T) {
 		t.Fatalf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 	holds(t, "the repair", got.stdout, "out.parquet: 30 bars", "repaired: duplicates: 1 bar (line 23)", "repaired: crossed: 2 bars, prices by 0.0001 at most (line 6, line 11)")
-	if got := coordinates(t, "data", "check", out); got.code != 0 || !strings.Contains(got.stdout, "a run takes this data") {
+	if got := coordinates(t, "data", "check", out); got.code != 0 || !strings.Contains(got.stdout, "run accepts this data") {
 		t.Errorf("exit code %d\n%s", got.code, got.stdout)
 	}
 	for _, args := range [][]string{{path, "--repair", "crossed"}, {path, "--output", out}, {path, "--repair", "all", "--output", out}, {path, "--repair", "crossed,duplicates", "--output", out}} {
@@ -242,7 +242,7 @@ func TestDataCheck(t *testing.T) {
 			t.Errorf("%v: exit code %d, %s", args, got.code, got.stdout)
 		}
 	}
-	if got := coordinates(t, "data", "cut", path, out); got.code != exitUsage || !strings.Contains(got.stderr, "which period?") {
+	if got := coordinates(t, "data", "cut", path, out); got.code != exitUsage || !strings.Contains(got.stderr, "--from and --to are missing") {
 		t.Errorf("a cut without a period: exit code %d, %s", got.code, got.stderr)
 	}
 }

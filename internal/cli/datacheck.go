@@ -16,21 +16,22 @@ func (p Program) dataCheckCommand() *cobra.Command {
 	var read dataFlags
 	cmd := &cobra.Command{
 		Use:   "check FILE [--repair KINDS --output OUT]",
-		Short: "Say everything that is wrong or odd in a bar file",
-		Long: `check reads a file as run does and reports all that is wrong with it, where run
-stops at the first: order, duplicates, crossed bid and ask, highs and lows that
-do not hold open and close (by one unit in the last place, by one point, by
-more), missing and impossible prices. It also reports what is odd and no error:
-gaps that are no closure of the market, by the data's own weeks; bars that are
-not a whole number of bar lengths apart; prices that stand still; spikes; the
-hours at which weeks begin, which show daylight saving time.
+		Short: "Report all errors and oddities in a bar file",
+		Long: `check reads a file as run does and reports all errors; run stops at the first.
+Errors are wrong order, duplicates, crossed bid and ask, highs and lows that do
+not contain open and close (by one unit in the last place, by one point, by more),
+and missing or impossible prices. check also reports oddities: gaps while the
+market is usually open, bars that are not a whole number of bar lengths apart,
+prices that do not move, spikes, and the hours at which weeks begin, which show
+daylight saving time.
 
-With --repair and --output it writes the repaired bars to a new file and lists
-what it changed: crossed raises asks to their bids, ulp widens highs and lows by
-one unit in the last place, duplicates removes bars that are there once more,
-sort sorts by time.
+With --repair and --output, check writes the repaired bars to a new file and lists
+its changes. crossed raises asks to their bids. ulp widens highs and lows by one
+unit in the last place. duplicates removes repeated bars. sort sorts by time.
 
-Exit codes: 0 run takes the data; 1 run refuses it.`,
+Exit codes:
+  0  run accepts the data
+  1  run refuses it`,
 		Example: `  coordinator data check GBPUSD_M1.csv
   coordinator data check GBPUSD_M1.csv --json
   coordinator data check GBPUSD_M1.csv --repair crossed,sort --output repaired.parquet`,
@@ -66,7 +67,7 @@ Exit codes: 0 run takes the data; 1 run refuses it.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.BoolVar(&asJSON, "json", false, "print JSON")
-	fl.StringVar(&output, "output", "", "with --repair: the file to write, .parquet or .csv")
+	fl.StringVar(&output, "output", "", "with --repair, file to write (.parquet or .csv)")
 	fl.BoolVar(&force, "force", false, "overwrite the output if it exists")
 	fl.Var(&spread, "spread-bps", spreadHelp)
 	read.bind(fl)
@@ -115,10 +116,10 @@ func (p Program) dataCutCommand() *cobra.Command {
 	const hint = "coordinator data cut in.parquet out.parquet --from 2024-01-01 --to 2024-07-01"
 	cmd := &cobra.Command{
 		Use:   "cut IN OUT --from T --to T",
-		Short: "Write a period of a bar file to another",
-		Long: `cut writes the bars that open at --from or later and before --to. With --warmup N
-also the N bars before --from, for what a policy looks back at: a run over such
-a file makes the trades of run --from.`,
+		Short: "Write one period of a bar file to another file",
+		Long: `cut writes the bars that open at or after --from and before --to. --warmup N adds
+the N bars before --from, for the look-back of a policy. A run over such a file
+makes the same trades as run --from.`,
 		Example: "  " + hint + "\n  coordinator data cut in.csv july.csv --from 2024-07-01 --to 2024-08-01 --warmup 500",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -128,7 +129,7 @@ a file makes the trades of run --from.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if read.form.From == "" && read.form.To == "" {
-				return &usageError{msg: "--from and --to are missing: which period?", hint: hint}
+				return &usageError{msg: "--from and --to are missing", hint: hint}
 			}
 			if err := read.check(); err != nil {
 				return err
@@ -154,7 +155,7 @@ a file makes the trades of run --from.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	read.bindPeriod(fl)
-	fl.StringVar(&read.form.Warmup, "warmup", "", "bars before --from to write, too (default: none)")
+	fl.StringVar(&read.form.Warmup, "warmup", "", "number of bars to include before --from (default 0)")
 	fl.BoolVar(&force, "force", false, "overwrite OUT if it exists")
 	fl.Var(&spread, "spread-bps", spreadHelp)
 	read.bind(fl)

@@ -21,19 +21,19 @@ type dataFlags struct {
 
 // bind adds the flags that every command with a data set has.
 func (f *dataFlags) bind(fl *pflag.FlagSet) {
-	fl.StringVar(&f.form.Columns, "columns", "", "the data's columns, by name or number: time=Date,open=Open,… (default: found by their names)")
-	fl.StringVar(&f.form.TimeFormat, "time-format", "", "how the data writes times: s, ms, us, ns, or as %d/%m/%Y %H:%M (default: found in the data)")
-	fl.StringVar(&f.form.TZ, "tz", "", "clock of the data's times, with its daylight saving time: EST, Europe/Helsinki, +02:00, America/New_York+7 (default: UTC)")
-	fl.StringVar(&f.form.Sep, "sep", "", "what separates the data's columns: one character, or tab (default: found in the data)")
-	fl.StringVar(&f.form.Decimal, "decimal", "", "decimal mark of the data's numbers: . or , (default: found in the data)")
-	fl.StringVar(&f.form.Point, "point", "", "size of a point, as 0.00001: the data's column of spreads in points makes the asks (default: it is not used)")
-	fl.StringVar(&f.form.Repair, "repair", "", "put right what is wrong with the data: crossed, ulp, duplicates, sort, with commas between (default: refuse it)")
+	fl.StringVar(&f.form.Columns, "columns", "", "columns of the data, by name or number: time=Date,open=Open,… (default: detected by name)")
+	fl.StringVar(&f.form.TimeFormat, "time-format", "", "time format of the data: s, ms, us, ns, or a pattern such as %d/%m/%Y %H:%M (default: detected)")
+	fl.StringVar(&f.form.TZ, "tz", "", "time zone of the data: EST, Europe/Helsinki, +02:00, America/New_York+7 (default: UTC)")
+	fl.StringVar(&f.form.Sep, "sep", "", "column separator of the data: one character, or tab (default: detected)")
+	fl.StringVar(&f.form.Decimal, "decimal", "", "decimal mark of the data: . or , (default: detected)")
+	fl.StringVar(&f.form.Point, "point", "", "size of a point, such as 0.00001, to compute asks from the data's spread column (default: the column is ignored)")
+	fl.StringVar(&f.form.Repair, "repair", "", "repair errors of the data: crossed, ulp, duplicates, sort, separated by commas (default: refuse the data)")
 }
 
 // bindPeriod adds --from and --to.
 func (f *dataFlags) bindPeriod(fl *pflag.FlagSet) {
-	fl.StringVar(&f.form.From, "from", "", "begin with the bar of this time, in UTC, as 2024-01-02 or 2024-01-02T15:04:05Z (default: the first)")
-	fl.StringVar(&f.form.To, "to", "", "end before the bar of this time (default: after the last)")
+	fl.StringVar(&f.form.From, "from", "", "start of the period in UTC, such as 2024-01-02 or 2024-01-02T15:04:05Z (default: the first bar)")
+	fl.StringVar(&f.form.To, "to", "", "end of the period in UTC, exclusive (default: after the last bar)")
 }
 
 // check says what is wrong with the flags themselves.
@@ -107,4 +107,4 @@ func writeRead(w io.Writer, set bars.Set) {
 }
 
 // dataArg describes --data.
-const dataArg = "the bars: a file (CSV, parquet or JSON, as programs export them; also .gz, .zst), a directory of files, or synthetic:BARS[,seed=S]"
+const dataArg = "bars: a CSV, parquet or JSON file (also .gz, .zst), a directory of files, or synthetic:BARS[,seed=S]"

@@ -58,10 +58,10 @@ func (p Program) doctorCommand() *cobra.Command {
 	var f doctorFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at this machine, and at a bus, for what a run may stumble over",
-		Long: `doctor prints a line for each thing that it looked at: ok, a warning or an
-error, and what to do. It changes nothing but for a file that it writes and
-removes again in the output directory. It ends with 1 if there is an error.`,
+		Short: "Check this machine, and a bus, for known problems",
+		Long: `doctor prints one line per check: ok, a warning or an error, and what to do. It
+changes nothing, except that it writes and removes a test file in the output
+directory. The exit code is 1 if there is an error.`,
 		Example: `  coordinator doctor
   coordinator doctor --nats nats://10.0.0.1:4222 --nkey worker.nk
   coordinator doctor --context gx1-coordinator --json`,
@@ -70,9 +70,9 @@ removes again in the output directory. It ends with 1 if there is an error.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	f.connect.bind(fl, "", "URL of a bus to look at")
-	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where runs write")
-	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where they write if that fails (default: the system's temporary directory)")
+	f.connect.bind(fl, "", "URL of a bus to check")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory of runs")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "fallback directory of runs (default: the system's temporary directory)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
@@ -150,7 +150,7 @@ func directory(what, dir string) finding {
 		at = filepath.Dir(at)
 	}
 	if err := tryWriting(at); err != nil {
-		return bad("give another one by its flag, or mend its rights", "%s %s cannot be written: %v", what, dir, err)
+		return bad("choose another one by its flag, or fix its permissions", "%s %s cannot be written: %v", what, dir, err)
 	}
 	var s unix.Statfs_t
 	if err := unix.Statfs(at, &s); err != nil {
@@ -192,9 +192,9 @@ const fewFiles = 1024
 
 func openFiles(most uint64) finding {
 	if most < fewFiles {
-		return warn("ulimit -n 4096, or LimitNOFILE= in its unit", "a process may have %d files open", most)
+		return warn("ulimit -n 4096, or LimitNOFILE= in its unit", "open file limit: %d", most)
 	}
-	return ok("a process may have %d files open", most)
+	return ok("open file limit: %d", most)
 }
 
 // smallFiles is a size of files that an embedded bus and a perf JSON may need.
@@ -213,12 +213,12 @@ func fileSize(most uint64) []finding {
 func leftovers() []finding {
 	reg, err := process.OpenRegister("")
 	if err != nil {
-		return []finding{warn("coordinator stop and status then need --nats", "the register of runs cannot be opened: %v", err)}
+		return []finding{warn("coordinator stop and status then need --nats", "the run registry cannot be opened: %v", err)}
 	}
 	entries, problems := reg.List()
 	var list []finding
 	for _, err := range problems {
-		list = append(list, warn("remove that file", "the register of runs: %v", err))
+		list = append(list, warn("remove that file", "the run registry: %v", err))
 	}
 	alive := 0
 	for _, e := range entries {
@@ -226,8 +226,8 @@ func leftovers() []finding {
 			alive++
 			continue
 		}
-		list = append(list, warn(fmt.Sprintf("go on with the same command, or: coordinator export %s, then coordinator gc %s", e.RunID, e.RunID),
-			"run %s was left by its coordinator (process %d); its files are in %s", e.RunID, e.PID, e.OutputDir))
+		list = append(list, warn(fmt.Sprintf("resume it with the same command, or: coordinator export %s, then coordinator gc %s", e.RunID, e.RunID),
+			"run %s is orphaned (its coordinator was process %d); its files are in %s", e.RunID, e.PID, e.OutputDir))
 	}
 	return append(list, ok("%d runs under way on this machine", alive))
 }
@@ -236,7 +236,7 @@ func leftovers() []finding {
 func port(listen string) finding {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return warn("nothing: an embedded bus takes a free port, and prints it", "%s is taken: a plain `nats pub` reaches whoever has it", listen)
+		return warn("nothing to do: an embedded bus uses a free port and prints it", "%s is in use: a plain `nats pub` reaches the program that uses it", listen)
 	}
 	_ = l.Close()
 	return ok("%s is free for an embedded bus", listen)
@@ -257,15 +257,15 @@ func examineBus(ctx context.Context, where bus.Access) []finding {
 		list = append(list, roles(rights))
 		list = append(list, accounts(b.SharedAccount(ctx))...)
 	} else {
-		list = append(list, warn("give the user $SYS.REQ.USER.INFO: docs/security.md", "what this user may do is not known: %v", err))
+		list = append(list, warn("give the user $SYS.REQ.USER.INFO: docs/security.md", "the rights of this user are unknown: %v", err))
 	}
 	h, err := b.Health(ctx)
 	list = append(list, serverFindings(h, b.CheckServer())...)
 	if err != nil {
-		return append(list, bad("a user that may see runs sees more: docs/security.md", "%v", err))
+		return append(list, bad("use a user that may read runs: docs/security.md", "%v", err))
 	}
 	for _, l := range h.Lacks {
-		list = append(list, bad(l.Do, "no run can begin: %s", l.What))
+		list = append(list, bad(l.Do, "no run can start: %s", l.What))
 	}
 	if !h.JetStream {
 		return list
@@ -273,7 +273,7 @@ func examineBus(ctx context.Context, where bus.Access) []finding {
 	list = append(list, healthFindings(h)...)
 	differences, err := b.CheckStreams(ctx, 0)
 	if err != nil {
-		return append(list, bad("try again", "%v", err))
+		return append(list, bad("retry", "%v", err))
 	}
 	return append(list, streamFindings(differences)...)
 }
@@ -304,7 +304,7 @@ func roles(r bus.Rights) finding {
 func accounts(sign string, err error) []finding {
 	switch {
 	case err != nil:
-		return []finding{warn("try again", "whether each role has an account of its own is not known: %v", err)}
+		return []finding{warn("retry", "unknown whether each role has its own account: %v", err)}
 	case sign != "":
 		return []finding{warn("give each role its account: docs/security.md, \"Moving an older bus\"", "%s: %s", bus.RolesShareAnAccount, sign)}
 	}
@@ -321,7 +321,7 @@ const (
 func serverFindings(h bus.Health, version error) []finding {
 	list := []finding{ok("server %s answers in %v", h.Server, h.RTT.Round(10*time.Microsecond))}
 	if h.RTT > slowAnswer {
-		list[0] = warn("leases of 10 s bear that; put workers near the servers", "server %s answers in %v", h.Server, h.RTT.Round(time.Millisecond))
+		list[0] = warn("leases of 10 s tolerate that; place workers closer to the servers", "server %s answers in %v", h.Server, h.RTT.Round(time.Millisecond))
 	}
 	if version != nil {
 		list = append(list, bad("install nats-server "+bus.LeastServer+" or later", "%v", version))
@@ -334,27 +334,27 @@ func serverFindings(h bus.Health, version error) []finding {
 func healthFindings(h bus.Health) []finding {
 	var list []finding
 	if h.MaxPayload < payload {
-		list = append(list, bad("set max_payload: 1MB in the server's configuration", "messages may have %d bytes only", h.MaxPayload))
+		list = append(list, bad("set max_payload: 1MB in the server's configuration", "maximum message size: %d bytes", h.MaxPayload))
 	} else {
-		list = append(list, ok("messages may have %s", size(h.MaxPayload)))
+		list = append(list, ok("maximum message size: %s", size(h.MaxPayload)))
 	}
 	if h.StoreMost > 0 && h.StoreUsed > h.StoreMost/10*9 {
-		list = append(list, bad("coordinator gc --nats URL removes data sets and runs that are over, or raise the account's limit", "the account's files have %s of %s", size(h.StoreUsed), size(h.StoreMost)))
+		list = append(list, bad("coordinator gc --nats URL removes data sets and runs that are over, or raise the account's limit", "the account stores %s of %s", size(h.StoreUsed), size(h.StoreMost)))
 	} else {
-		list = append(list, ok("the account's files have %s", size(h.StoreUsed)))
+		list = append(list, ok("the account stores %s", size(h.StoreUsed)))
 	}
 	if h.ClockKnown {
 		if ahead := h.Ahead.Abs(); ahead > wrongClock+h.RTT {
-			list = append(list, warn("have both hosts' clocks set by NTP: leases do not depend on them, times in files do", "the server's clock and this one differ by %v", ahead.Round(time.Millisecond)))
+			list = append(list, warn("synchronize both clocks with NTP: times in files depend on them, leases do not", "the server's clock and this one differ by %v", ahead.Round(time.Millisecond)))
 		} else {
-			list = append(list, ok("the server's clock is this one's, within %v", (h.RTT+time.Millisecond).Round(time.Millisecond)))
+			list = append(list, ok("the server's clock agrees with this one within %v", (h.RTT+time.Millisecond).Round(time.Millisecond)))
 		}
 	}
 	single := false
 	for _, s := range h.Streams {
 		single = single || s.Replicas < 2
 		if len(s.Away) > 0 {
-			list = append(list, bad("bring the server back: with one more away nothing goes on", "stream %s: replicas on %s do not answer", s.Name, strings.Join(s.Away, ", ")))
+			list = append(list, bad("restart the server: runs pause if one more fails", "stream %s: replicas on %s do not answer", s.Name, strings.Join(s.Away, ", ")))
 		}
 		if len(s.Behind) > 0 {
 			list = append(list, warn("wait: it catches up by itself", "stream %s: replicas on %s are behind", s.Name, strings.Join(s.Behind, ", ")))
@@ -365,7 +365,7 @@ func healthFindings(h bus.Health) []finding {
 	case single && h.Cluster != "" && h.Servers >= 3:
 		list = append(list, warn("nats stream edit NAME --replicas 3, for each of ours", "there are %d servers, and some streams have one replica", h.Servers))
 	case single:
-		list = append(list, warn(`sync_interval: "10s" or always in its jetstream block: docs/reliability.md`, "one server keeps it all; how often it syncs cannot be seen from here (2 minutes, if nothing is said)"))
+		list = append(list, warn(`sync_interval: "10s" or always in its jetstream block: docs/reliability.md`, "one server holds all data; its sync interval cannot be read from here (default: 2 minutes)"))
 	default:
 		list = append(list, ok("the streams have %d replicas", h.Streams[0].Replicas))
 	}
@@ -382,16 +382,16 @@ func streamFindings(differences []bus.Difference) []finding {
 		case d.Harmless && d.Do != "":
 			list = append(list, warn(d.Do+`, by a user who may edit streams: docs/security.md, "Moving an older bus"`, "%s", d))
 		case d.Harmless:
-			list = append(list, warn("nothing has to be done", "%s", d))
+			list = append(list, warn("nothing to do", "%s", d))
 		default:
 			list = append(list, bad("change it, or remove the stream when no run needs it", "%s", d))
 		}
 	}
 	if missing > 0 {
-		list = append(list, warn("nothing: the first run makes them", "%d streams are not there yet", missing))
+		list = append(list, warn("nothing to do: the first run creates them", "%d streams do not exist yet", missing))
 	}
 	if len(list) == 0 {
-		list = append(list, ok("the streams are as they have to be"))
+		list = append(list, ok("the streams have the expected settings"))
 	}
 	return list
 }

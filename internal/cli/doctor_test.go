@@ -57,7 +57,7 @@ func TestDoctorRules(t *testing.T) {
 		"streams as wanted":     {streamFindings(nil), "o", ""},
 		"a stream otherwise":    {streamFindings([]bus.Difference{{Stream: "S", Field: "max_age", Found: "1h", Wanted: "none"}}), "e", "max_age is 1h"},
 		"a stream not there":    {streamFindings([]bus.Difference{{Stream: "S"}, {Stream: "T"}}), "w", "2 streams"},
-		"a harmless difference": {streamFindings([]bus.Difference{{Stream: "S", Field: "f", Harmless: true}}), "w", "nothing has to be done"},
+		"a harmless difference": {streamFindings([]bus.Difference{{Stream: "S", Field: "f", Harmless: true}}), "w", "nothing to do"},
 		"everybody":             {[]finding{roles(bus.Rights{User: "U"})}, "o", "coordinator, worker, operator, observer"},
 		"a worker":              {[]finding{roles(allow(access.Worker))}, "o", "may act as worker"},
 		"an operator":           {[]finding{roles(allow(access.Operator))}, "o", "operator, observer"},

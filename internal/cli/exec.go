@@ -64,32 +64,32 @@ func (s *byteSize) Set(text string) error {
 
 // bindCommand binds what a worker needs to know of its command.
 func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
-	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "what replays a chunk: builtin, or exec, the command behind --")
-	fl.StringVar(&f.dir, "exec-dir", "", "exec: the command's working directory (default: this one)")
-	fl.StringArrayVar(&f.env, "exec-env", nil, "exec: a variable to pass: NAME, a glob, or NAME=VALUE; may be repeated")
-	fl.StringArrayVar(&f.slotEnv, "slot-env", nil, "exec: NAME=V0,V1,…: a value for each slot, in turn, as CUDA_VISIBLE_DEVICES=0,0,1,1")
-	fl.StringVar(&f.footer, "exec-footer", "", "exec: where the command leaves its footer, placeholders allowed; none: exit code 0 says all (default: GX1R_FOOTER_FILE, and it may leave none)")
-	fl.StringVar(&f.detect, "exec-progress", execengine.ProgressAuto, "exec: progress to recognise in the command's output: tqdm, n/m, none, or auto: either, if it counts to the chunk's bars")
-	fl.StringVar(&f.progress, "exec-progress-regex", "", "exec: finds progress in log lines by named groups, as 'bar (?P<bars>\\d+)'")
-	fl.StringArrayVar(&f.digest, "exec-digest", nil, "exec: files, directories or globs that belong to the command's identity")
-	fl.StringVar(&f.files, "files", "", "exec: directory in which large --exec-file files are found by their digest")
-	fl.BoolVar(&f.serve, "exec-serve", false, "exec: one process a slot serves many chunks")
+	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "engine that replays chunks: builtin, or exec (the command after --)")
+	fl.StringVar(&f.dir, "exec-dir", "", "exec: working directory of the command (default: the current one)")
+	fl.StringArrayVar(&f.env, "exec-env", nil, "exec: environment variables to pass: NAME, a glob, or NAME=VALUE; repeatable")
+	fl.StringArrayVar(&f.slotEnv, "slot-env", nil, "exec: one value per slot, NAME=V0,V1,…, such as CUDA_VISIBLE_DEVICES=0,0,1,1; repeatable")
+	fl.StringVar(&f.footer, "exec-footer", "", "exec: path of the command's footer, with placeholders, or none if exit code 0 is enough (default: GX1R_FOOTER_FILE, optional)")
+	fl.StringVar(&f.detect, "exec-progress", execengine.ProgressAuto, "exec: progress to recognize in the output: tqdm, n/m, none, or auto (either one, if its total matches the chunk)")
+	fl.StringVar(&f.progress, "exec-progress-regex", "", "exec: regular expression with named groups that finds progress in the output, such as 'bar (?P<bars>\\d+)'")
+	fl.StringArrayVar(&f.digest, "exec-digest", nil, "exec: files, directories or globs that are part of the command's identity; repeatable")
+	fl.StringVar(&f.files, "files", "", "exec: directory of --exec-file files that are too large to ship")
+	fl.BoolVar(&f.serve, "exec-serve", false, "exec: use one process per slot for many chunks")
 	fl.IntVar(&f.recycle, "exec-recycle", 0, "exec: chunks after which a serving process is replaced (0: never)")
-	fl.Var(&f.memoryMax, "exec-memory-max", "exec: memory that a command may have, as 4G")
+	fl.Var(&f.memoryMax, "exec-memory-max", "exec: memory limit of a command, such as 4G (default: no limit)")
 	aboveZero(fl, "exec-memory-max", "bytes above 0; without the flag there is no limit")
-	fl.Var(&f.memPerTask, "exec-mem-per-task", "exec: memory that must be free on the host before a chunk starts")
-	fl.DurationVar(&f.grace, "grace", execengine.DefaultGrace, "exec: how long a command may go on after it was asked to stop")
-	fl.DurationVar(&f.stall, "stall-timeout", execengine.DefaultStall, "exec: a command without a new bar or phase for so long has failed (0: never)")
+	fl.Var(&f.memPerTask, "exec-mem-per-task", "exec: memory that must be free on the host before a chunk starts, such as 4G")
+	fl.DurationVar(&f.grace, "grace", execengine.DefaultGrace, "exec: time from the request to stop a command to SIGKILL")
+	fl.DurationVar(&f.stall, "stall-timeout", execengine.DefaultStall, "exec: fail a command that reports no new bar or phase for this long (0: no limit)")
 }
 
 // bindRun binds what is the run's.
 func (f *execFlags) bindRun(fl *pflag.FlagSet) {
-	fl.StringVar(&f.emits, "exec-emits", run.EmitsTrades, "exec: what the command leaves: trades, scores or signals")
+	fl.StringVar(&f.emits, "exec-emits", run.EmitsTrades, "exec: output of the command: trades, scores or signals")
 	fl.StringVar(&f.sliceFormat, "slice-format", "parquet", "exec: format of {slice}: parquet or csv")
-	fl.StringVar(&f.tsFormat, "exec-ts-format", execengine.TSRFC3339, "exec: format of times: rfc3339, naive or epoch_ms")
-	fl.Int64Var(&f.tail, "exec-tail-bars", 0, "exec: bars of a slice behind its chunk")
-	fl.StringArrayVar(&f.params, "param", nil, "exec: NAME=VALUE, for {param.NAME}; may be repeated")
-	fl.StringArrayVar(&f.ship, "exec-file", nil, "exec: NAME=PATH: a file that goes with the run, for {file.NAME}; may be repeated")
+	fl.StringVar(&f.tsFormat, "exec-ts-format", execengine.TSRFC3339, "exec: format of times for the command: rfc3339, naive or epoch_ms")
+	fl.Int64Var(&f.tail, "exec-tail-bars", 0, "exec: bars in a slice after its chunk")
+	fl.StringArrayVar(&f.params, "param", nil, "exec: parameter NAME=VALUE, for {param.NAME}; repeatable")
+	fl.StringArrayVar(&f.ship, "exec-file", nil, "exec: file to ship with the run, NAME=PATH, for {file.NAME}; repeatable")
 }
 
 // exec says whether the engine is the user's command.
@@ -102,7 +102,7 @@ func commandArgs(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case dash < 0:
-		return &usageError{msg: fmt.Sprintf("unknown argument %q (a command for --engine exec stands behind --)", args[0]), hint: cmd.CommandPath() + " --help"}
+		return &usageError{msg: fmt.Sprintf("unknown argument %q (a command for --engine exec goes after --)", args[0]), hint: cmd.CommandPath() + " --help"}
 	case dash > 0:
 		return &usageError{msg: fmt.Sprintf("unknown argument %q before --", args[0]), hint: cmd.CommandPath() + " --help"}
 	}

@@ -27,7 +27,7 @@ import (
 const exitChunks = 3
 
 func (p Program) execCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "exec", Short: "Try a command for --engine exec", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "exec", Short: "Test a command for --engine exec", Args: cobra.NoArgs}
 	cmd.AddCommand(p.execCheckCommand())
 	return cmd
 }
@@ -50,20 +50,21 @@ func (p Program) execCheckCommand() *cobra.Command {
 	f := execCheckFlags{}
 	cmd := &cobra.Command{
 		Use:   "check --policy P --data D [flags] -- CMD ARGS…",
-		Short: "Replay a range whole and cut, and show where the trades differ",
-		Long: `check has a command replay a range of bars whole, and again in 2, 3 and 7
-pieces (--cuts), as the chunks of a run would be, without a bus. It compares
-what the command leaves ({out_dir}/trades.csv, or what --exec-emits says) and
-shows at which borders it differs, how far behind them it agrees again, and
-what is the likely reason. Entries and exits have to be the same; other values
-may differ by --tolerance, relative to the larger one and absolute below 1.
-Columns that number rows are not compared.
+		Short: "Replay a range whole and in pieces, and show where the trades differ",
+		Long: `check runs the command over a range of bars, once whole and again in 2, 3 and 7
+pieces (--cuts), as the chunks of a run would be, without a bus. It compares the
+output ({out_dir}/trades.csv, or that of --exec-emits). It shows the borders with
+differences, after how many bars they end, and the likely reason. Entries and exits
+must be equal. Other values may differ by --tolerance, relative, and absolute below
+1. Columns that number rows are not compared.
 
-The command is started once for each piece, one after the other: choose a
-range that is done in minutes. It needs some trades in each piece.
+The command runs once per piece, one after the other. Choose a range that takes
+minutes and has trades in each piece.
 
-exit codes: 0 no difference beyond the tolerance, 1 differences (or bad usage: nothing was
-replayed), 3 the command failed.`,
+Exit codes:
+  0  no difference beyond the tolerance
+  1  differences, or wrong usage, in which case nothing was replayed
+  3  the command failed`,
 		Example: `  coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --bars 5000 -- python3 replay.py {task}
   coordinator exec check --policy p.yaml --data XAUUSD_M5.parquet --from 2026-01-05 --to 2026-01-09T12:00:00Z \
       --cuts 4 --exec-emits scores -- python3 scores.py {task}
@@ -73,17 +74,17 @@ replayed), 3 the command failed.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.policy, "policy", "", "the policy file")
+	fl.StringVar(&f.policy, "policy", "", "policy file")
 	fl.StringVar(&f.data, "data", "", dataArg)
-	fl.Int64Var(&f.bars, "bars", 0, "how many bars to replay, the first that have a whole warm-up (default: all)")
+	fl.Int64Var(&f.bars, "bars", 0, "number of bars to replay, from the first with a full warm-up (default: all)")
 	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
-	fl.StringVar(&f.from, "from", "", "replay from the bar of this time on, instead of --bars")
-	fl.StringVar(&f.to, "to", "", "replay up to the bar before this time")
-	fl.IntSliceVar(&f.cuts, "cuts", []int{2, 3, 7}, "into how many pieces the range is cut, each in turn")
-	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "a column of the trades that is not compared; may be repeated")
-	fl.Float64Var(&f.tolerance, "tolerance", execcheck.DefaultTolerance, "how far values may differ, relative and, below 1, absolute; entries and exits may not (0: not at all)")
-	fl.StringVar(&f.dir, "dir", "", "keep what the command leaves in this directory, new or empty (default: a temporary one that goes)")
-	fl.StringVar(&f.pregate, "pregate", "", "true or false: the gate, whatever the policy says")
+	fl.StringVar(&f.from, "from", "", "start of the range in UTC, instead of --bars")
+	fl.StringVar(&f.to, "to", "", "end of the range in UTC, exclusive")
+	fl.IntSliceVar(&f.cuts, "cuts", []int{2, 3, 7}, "numbers of pieces to cut the range into, one after the other")
+	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "column of the trades to leave out of the comparison; repeatable")
+	fl.Float64Var(&f.tolerance, "tolerance", execcheck.DefaultTolerance, "tolerance of values other than entries and exits, relative, and absolute below 1 (0: exact)")
+	fl.StringVar(&f.dir, "dir", "", "keep the command's output in this directory, new or empty (default: a temporary one, which is removed)")
+	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	f.read.bind(fl)
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
@@ -103,7 +104,7 @@ func onlyExec(cmd *cobra.Command, f *execFlags) {
 func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string) error {
 	const hint = "coordinator exec check --policy p.yaml --data d.parquet --bars 5000 -- python3 replay.py {task}"
 	if f.data == "" {
-		return &usageError{"--data is missing: which bars?", hint}
+		return &usageError{"--data is missing", hint}
 	}
 	if len(argv) == 0 {
 		return &usageError{"the command is missing", hint}

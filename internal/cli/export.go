@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -33,19 +34,19 @@ type exportFlags struct {
 func (p Program) exportCommand() *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
-		Use:   "export RUN_ID",
-		Short: "Write a run's perf JSON from what its bus or its files hold",
-		Long: `export writes the perf JSON of a run whose coordinator is gone, with
-export_mode recovered, from what the bus holds, the footer backup, and the
-footers on the workers' disks. With --footers it uses files alone. While the
-run goes on it writes to --output only. What it writes never holds fewer bars
-than what was there, and a complete file stays as it is. If the bus says that
-the run is complete, export writes nothing and names the run's file, its host
-and its SHA-256. Reading an external bus takes a coordinator's key.`,
+		Use:   "export RUN",
+		Short: "Write a run's perf JSON from its bus or its files",
+		Long: `export writes the perf JSON of an orphaned run, with export_mode recovered. It
+reads the bus, the footer backup, and the footers in the work directories. With
+--footers it reads files alone. While the run is active, export writes only to
+--output. The new file never holds fewer bars than the existing one, and a complete
+file stays unchanged. If the bus reports that the run is complete, export writes
+nothing and prints the file, host and SHA-256 of its perf JSON. Reading an external
+bus requires a coordinator's key.`,
 		Example: `  coordinator export pilot_on
   coordinator export pilot_on --output so_far.json
   coordinator export pilot_on --footers /mnt/host1/work --footers /mnt/host2/work`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			outliveReaders()
 			return p.export(cmd, args[0], f)
@@ -53,23 +54,25 @@ and its SHA-256. Reading an external bus takes a coordinator's key.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringArrayVar(&f.footers, "footers", nil, "a directory of chunk_footer.json files, instead of the bus; may be given again")
-	fl.StringVar(&f.output, "output", "", "the file to write (default: perf_<run_id>.json in the output directory)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
-	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long to try")
+	fl.StringArrayVar(&f.footers, "footers", nil, "directory of chunk_footer.json files to read instead of the bus; repeatable")
+	fl.StringVar(&f.output, "output", "", "file to write (default: perf_<run_id>.json in the output directory)")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")
+	fl.DurationVar(&f.timeout, "timeout", time.Minute, "time limit of this command")
 	aboveZero(fl, "timeout", "a duration above 0")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
 
 func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	log := logTo(p.Stderr, slog.LevelWarn).With("run_id", id)
 	entry, alive, err := lookUp(id)
 	if err != nil {
@@ -85,9 +88,9 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	if err != nil {
 		return fmt.Errorf("--output-dir: %w", err)
 	}
-	target := export.Target{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
+	target := layout.Run{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
 	if _, err := os.Stat(target.StateDir()); err != nil && !f.connect.external() && len(f.footers) == 0 {
-		return &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
+		return &usageError{msg: fmt.Sprintf("run %s has no files in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
@@ -130,7 +133,7 @@ func lookUp(id run.ID) (e process.Entry, alive bool, err error) {
 	return e, e.Alive, err
 }
 
-func fromFooters(ctx context.Context, t export.Target, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
+func fromFooters(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
 	cfg := export.RecoverConfig{Target: t, Dirs: f.footers, Output: f.output, Config: exp, Logger: log}
 	if cfg.Output == "" {
 		if alive {
@@ -146,7 +149,7 @@ func fromFooters(ctx context.Context, t export.Target, f exportFlags, exp export
 	return export.Recover(ctx, cfg)
 }
 
-func fromBus(ctx context.Context, t export.Target, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
+func fromBus(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
 	cfg := coordinator.RecoverConfig{
 		Target: t, Live: alive, Output: f.output, Version: version(), Export: exp, Logger: log,
 	}
@@ -201,13 +204,13 @@ func (p Program) sayExported(res export.Result, asJSON bool) error {
 	}
 	fmt.Fprintf(p.Stdout, "%s: %s, %d of %d bars, %d of %d chunks ok\n", relative(e.Path), e.Outcome, e.ReplayedBars, e.PlannedBars, e.ChunksOK, e.Chunks)
 	if e.PlanGuessed {
-		fmt.Fprintln(p.Stdout, "note: nothing but footers was found; the plan is theirs, and data set and policy are not known")
+		fmt.Fprintln(p.Stdout, "note: only footers were found; the plan was taken from them, and data set and policy are unknown")
 	}
 	if e.Refused > 0 {
 		fmt.Fprintf(p.Stdout, "note: %d footers could not be used\n", e.Refused)
 	}
 	if e.SetAside != "" {
-		fmt.Fprintf(p.Stdout, "note: a file that was no export of this run stood there and is now %s\n", e.SetAside)
+		fmt.Fprintf(p.Stdout, "note: an existing file that is not an export of this run was renamed to %s\n", e.SetAside)
 	}
 	return nil
 }

@@ -61,9 +61,9 @@ func TestExportElsewhere(t *testing.T) {
 		return append(append([]string{"export", "done1", "--output-dir", empty}, more...), r.as(role)...)
 	}
 	for _, role := range []access.Role{access.Observer, access.Operator, access.Worker} {
-		refused(t, false, "is no coordinator", export(role)...)
+		refused(t, false, "lacks the role coordinator", export(role)...)
 	}
-	refused(t, false, "is no observer", bundle(access.Worker, empty, filepath.Join(t.TempDir(), "b.tar.gz"))...)
+	refused(t, false, "lacks the role observer", bundle(access.Worker, empty, filepath.Join(t.TempDir(), "b.tar.gz"))...)
 	for _, w := range where {
 		refused(t, false, w, export(access.Coordinator)...)
 		refused(t, false, w, export(access.Coordinator, "--output", filepath.Join(empty, "o.json"))...)

@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/execengine"
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
@@ -23,13 +24,14 @@ import (
 // foundRun is what is known of a run, from its bus if that is up, else from
 // its files.
 type foundRun struct {
-	target export.Target
+	target layout.Run
 	m      run.Manifest
 	chunks []perf.Chunk
-	bus    *bus.Bus // nil: it is not up
-	from   string   // where this is from
-	path   string   // the file that it is from; empty: the bus
-	values []byte   // policy.values, if it is from a file that has them
+	bus    *bus.Bus    // nil: it is not up
+	from   string      // where this is from
+	path   string      // the file that it is from; empty: the bus
+	values []byte      // policy.values, if it is from a file that has them
+	totals perf.Totals // of a file; zero: count them
 	// perf is the path of the run's perf JSON; empty: the target's.
 	perf string
 	// elsewhere says where the perf JSON of a complete run is whose footers are
@@ -92,7 +94,7 @@ func (r *foundRun) findExport(e *coordinator.Exported) {
 // readFiles reads what the files on this host hold of a run: its perf file, its
 // footer backup and its local workers' footers. path is the file that it began
 // with. A damaged perf file is an error: which of its numbers would be used?
-func readFiles(ctx context.Context, t export.Target) (f perf.File, path string, err error) {
+func readFiles(ctx context.Context, t layout.Run) (f perf.File, path string, err error) {
 	l := ledger.New(t.RunID)
 	if err := l.AddFile(ledger.PerfFile, t.Perf()); err != nil {
 		return f, "", err
@@ -105,7 +107,7 @@ func readFiles(ctx context.Context, t export.Target) (f perf.File, path string, 
 		return f, "", err
 	}
 	if !l.Known() {
-		return f, "", &usageError{msg: fmt.Sprintf("run %s has left neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: where it wrote"}
+		return f, "", &usageError{msg: fmt.Sprintf("run %s has neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: the output directory of the run"}
 	}
 	if _, err := os.Stat(t.WorkDir()); err == nil {
 		if err := l.AddFooters(ctx, []string{t.WorkDir()}); err != nil {
@@ -117,10 +119,10 @@ func readFiles(ctx context.Context, t export.Target) (f perf.File, path string, 
 
 func (r *foundRun) fromFile(f perf.File) {
 	report := f.Report
-	r.chunks, r.values = f.Chunks, report.PolicyValues
+	r.chunks, r.values, r.totals = f.Chunks, report.PolicyValues, f.Totals
 	r.m = run.Manifest{
 		RunID: r.target.RunID, Incarnation: report.Incarnation, EngineVersion: report.EngineVersion, Data: report.Data, Policy: report.Policy, PregateEnabled: report.PregateEnabled,
-		Engine: report.Env.Engine, Command: report.Command, Models: report.Model.Digests,
+		Engine: report.Env.Engine, Sessions: report.Sessions, Command: report.Command, Models: report.Model.Digests,
 		Plan: run.Plan{Bars: report.Data.Bars, Chunks: len(f.Chunks), Order: run.OrderTime},
 	}
 }

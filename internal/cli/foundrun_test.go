@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -15,7 +15,7 @@ import (
 // What is found in files is the run as all of them have it: its engine version and
 // incarnation, and bars that only a worker's footer holds.
 func TestARunIsFoundInAllItsFiles(t *testing.T) {
-	target := export.Target{Dir: t.TempDir(), RunID: "r1"}
+	target := layout.Run{Dir: t.TempDir(), RunID: "r1"}
 	r := perf.Report{
 		RunID: "r1", Incarnation: "0123456789abcdef0123456789abcdef", EngineVersion: 2, Timestamp: time.Now(), Mode: perf.ModeSignal,
 		Data: run.Data{SHA256: "d1", Bars: 100}, Policy: run.Policy{SHA256: "p1"}, Env: perf.EnvInfo{Engine: footer.EngineBuiltin},
@@ -32,7 +32,7 @@ func TestARunIsFoundInAllItsFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, content := range map[string][]byte{target.Perf(): b, filepath.Join(target.AttemptDir(r.Incarnation, 0, 1), "chunk_footer.json"): line} {
+	for path, content := range map[string][]byte{target.Perf(): b, filepath.Join(target.Work().Attempt(run.Ref{ID: target.RunID, Incarnation: r.Incarnation}, 0, 1), "chunk_footer.json"): line} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}

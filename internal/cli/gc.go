@@ -12,7 +12,6 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/process"
-	"gx1replay/internal/run"
 )
 
 type gcFlags struct {
@@ -24,21 +23,21 @@ type gcFlags struct {
 func (p Program) gcCommand() *cobra.Command {
 	var f gcFlags
 	cmd := &cobra.Command{
-		Use:   "gc [RUN_ID…]",
-		Short: "Remove what runs have left and nobody needs",
-		Long: `gc removes the buses, footer backups and workers' directories that complete runs
-have left after a crash. A run that is named is cleaned whatever its outcome:
-its perf JSON stays, and what only its bus or its backup knew is gone. With
---nats it cleans that bus, too. Runs under way are left alone.`,
+		Use:   "gc [RUN…]",
+		Short: "Remove leftover files of runs",
+		Long: `gc removes the buses, footer backups and work directories that complete runs left
+behind after a crash. It also removes those of the runs that you name, whatever
+their outcome. Their perf JSONs stay, but anything that only the bus or the backup
+held is lost. With --nats it also cleans that bus. It never touches active runs.`,
 		Example: `  coordinator gc --dry-run
   coordinator gc pilot_off --output-dir reports/replay_eval/GATED`,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.gc(cmd, args, f) },
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where the runs wrote")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "say what would be removed, and remove nothing")
-	f.connect.bind(fl, "", "URL of a bus to clean, too")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory of the runs")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be removed, and remove nothing")
+	f.connect.bind(fl, "", "URL of a bus to clean as well")
 	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
@@ -52,11 +51,11 @@ func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
 	log := logTo(p.Stderr, slog.LevelWarn)
 	cfg := coordinator.GCConfig{OutputDir: dir, DryRun: f.dryRun, Logger: log}
 	for _, text := range args {
-		id, err := run.ParseID(text)
+		a, err := parseRunArg(text)
 		if err != nil {
 			return err
 		}
-		cfg.Runs = append(cfg.Runs, id)
+		cfg.Runs = append(cfg.Runs, a.id)
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
 		return err
@@ -88,12 +87,12 @@ func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
 		return enc.Encode(list)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(p.Stdout, "nothing is left to remove")
+		fmt.Fprintln(p.Stdout, "nothing to remove")
 		return nil
 	}
 	done := "removed"
 	if f.dryRun {
-		done = "would go"
+		done = "would be removed"
 	}
 	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RUN_ID\tOUTCOME\tSIZE\t\tWHY\tWHERE")

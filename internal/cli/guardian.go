@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
@@ -33,7 +34,7 @@ func (p Program) guard(ctx context.Context, args []string) int {
 	if err != nil {
 		return exitUsage
 	}
-	target := export.Target{RunID: id, Dir: args[1], FallbackDir: args[2]}
+	target := layout.Run{RunID: id, Dir: args[1], FallbackDir: args[2]}
 	// Standard error ends at the coordinator, who will not be there to read
 	// when there is something to say.
 	var w io.Writer = p.Stderr
@@ -53,14 +54,14 @@ func (p Program) guard(ctx context.Context, args []string) int {
 		Kill: func(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }, // gone already is fine
 	})
 	if err != nil {
-		log.Error("the coordinator is gone and its run could not be exported", "error", err)
+		log.Error("recovering the run of a dead coordinator failed", "error", err)
 		return exitFailed
 	}
 	return exitOK
 }
 
 // guardianSpec starts this program as a guardian.
-func guardianSpec(exe string, t export.Target) process.Spec {
+func guardianSpec(exe string, t layout.Run) process.Spec {
 	return process.Spec{
 		Path: exe, Args: []string{exe, guardianVerb, string(t.RunID), t.Dir, t.FallbackDir},
 		Env: append(localEnv(os.Environ()), "GOMAXPROCS=1"),

@@ -81,14 +81,14 @@ func (f execFlags) restored(kept []string, given *pflag.FlagSet, lookup func(nam
 			variable := variableOf(value)
 			if _, set := lookup(variable); !set {
 				return f, notes, &usageError{
-					msg:  fmt.Sprintf("the run had --exec-env %s=…, and its value is not kept (want it again, or %s set here)", variable, variable),
+					msg:  fmt.Sprintf("the run had --exec-env %s=…, but its value is not stored (want the flag again, or %s set here)", variable, variable),
 					hint: "--exec-env " + variable + "=VALUE",
 				}
 			}
-			notes = append(notes, fmt.Sprintf("--exec-env %s: its value in the run is not kept; the one that is set here is passed", variable))
+			notes = append(notes, fmt.Sprintf("--exec-env %s: the run's value is not stored; the value set here is used", variable))
 			value = variable
 		case strings.Contains(value, redact.Removed):
-			return f, notes, &usageError{msg: fmt.Sprintf("the run had a --%s that is not kept, because it looks like a secret (want it again)", name), hint: "--" + name + "=VALUE"}
+			return f, notes, &usageError{msg: fmt.Sprintf("the run had a --%s that is not stored, because it looks like a secret (want it again)", name), hint: "--" + name + "=VALUE"}
 		case name == "exec-dir":
 			if info, err := os.Stat(value); err != nil || !info.IsDir() {
 				notes = append(notes, fmt.Sprintf("the run's working directory %.200q is not here; the command runs in this one", value))

@@ -131,7 +131,7 @@ func TestRerunHasTheRunsFlags(t *testing.T) {
 			if got.code != 0 {
 				t.Fatalf("%q: exit code %d\n%s%s", args, got.code, got.stdout, got.stderr)
 			}
-			holds(t, "it", got.stderr, "chunk 1: ok after", "trades 2 (the same in the run)", "note: --exec-env WORD: its value in the run is not kept")
+			holds(t, "it", got.stderr, "chunk 1: ok after", "trades 2 (the same in the run)", "note: --exec-env WORD: the run's value is not stored")
 			if strings.Contains(got.stderr, "differs") {
 				t.Errorf("%s", got.stderr)
 			}

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/safefile"
 )
 
@@ -55,7 +55,7 @@ func (l *patientLog) Write(p []byte) (int, error) {
 		return 0, fmt.Errorf("the log is closed: %w", io.ErrClosedPipe)
 	}
 	if l.dropped > 0 {
-		note := fmt.Appendf(nil, "(%d writes to this log are lost: the disk did not take them)\n", l.dropped)
+		note := fmt.Appendf(nil, "(%d writes to this log were lost: the disk did not accept them)\n", l.dropped)
 		select {
 		case l.queue <- note:
 			l.dropped = 0
@@ -91,7 +91,7 @@ func (l *patientLog) Close() bool {
 
 // openLog opens the run's log, which a run of the same name goes on with, and
 // says whether there was none before.
-func openLog(t export.Target) (f *os.File, fresh bool, err error) {
+func openLog(t layout.Run) (f *os.File, fresh bool, err error) {
 	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
 		return nil, false, fmt.Errorf("making the run's directory: %w", err)
 	}

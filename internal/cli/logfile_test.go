@@ -40,7 +40,7 @@ func TestLogHoldsNobodyUp(t *testing.T) {
 			t.Error("not all was written in time")
 		}
 		text := disk.got.String()
-		if !strings.HasPrefix(text, "line 0\nline 1\n") || !strings.HasSuffix(text, "after\n") || !strings.Contains(text, "writes to this log are lost") {
+		if !strings.HasPrefix(text, "line 0\nline 1\n") || !strings.HasSuffix(text, "after\n") || !strings.Contains(text, "writes to this log were lost") {
 			t.Errorf("the log begins with %.40q and ends with %q", text, text[max(0, len(text)-120):])
 		}
 		if _, err := l.Write([]byte("late\n")); err == nil {

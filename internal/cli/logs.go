@@ -21,6 +21,7 @@ import (
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
@@ -47,19 +48,19 @@ type logsFlags struct {
 func (p Program) logsCommand() *cobra.Command {
 	var f logsFlags
 	cmd := &cobra.Command{
-		Use:   "logs RUN_ID [IDX]",
-		Short: "Show what a run's commands have written",
-		Long: `logs lists the attempts of a run with --engine exec that have left logs, or,
-with the number of a chunk, shows what the command of its last attempt has
-written to its standard error. It finds them in the run's output directory,
-with its local workers, and on its bus as long as that is up. Control characters
-are shown as \u001b and the like, and secrets as [removed], unless --raw is given.`,
+		Use:   "logs RUN [IDX]",
+		Short: "Show the output of a run's commands",
+		Long: `logs lists the attempts of a run with --engine exec that have logs. With the
+number of a chunk, it shows the standard error of the command in the last attempt.
+It reads the run's output directory, the directories of local workers, and the
+bus if it is reachable. Control characters are shown as \u001b and the like, and
+secrets as [removed], unless --raw is given.`,
 		Example: `  coordinator logs pilot_on
   coordinator logs pilot_on 3
   coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return &usageError{msg: fmt.Sprintf("logs takes RUN_ID and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
+				return &usageError{msg: fmt.Sprintf("logs takes RUN and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
 			}
 			return nil
 		},
@@ -67,13 +68,13 @@ are shown as \u001b and the like, and secrets as [removed], unless --raw is give
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.attempt, "attempt", 0, "that attempt's (default: the last one's)")
+	fl.IntVar(&f.attempt, "attempt", 0, "number of the attempt (default: the last one)")
 	aboveZero(fl, "attempt", "1 or more; without the flag the last one's are shown")
-	fl.BoolVar(&f.stdout, "stdout", false, "the standard output instead of the standard error")
-	fl.StringVar(&f.outputDir, "output-dir", "", "where the run wrote (default: what the register knows, else "+defaultOutputDir+")")
-	f.connect.bind(fl, "", "URL of the bus, if it is not an embedded one")
+	fl.BoolVar(&f.stdout, "stdout", false, "show standard output instead of standard error")
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
 	fl.BoolVar(&f.asJSON, "json", false, "print the list as JSON")
-	fl.BoolVar(&f.raw, "raw", false, "print a log's bytes as they are, with colours, other control characters and secrets")
+	fl.BoolVar(&f.raw, "raw", false, "print the log unchanged, with control characters and secrets")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -99,16 +100,18 @@ const onBus = "bus"
 
 // logSources is where a run's logs are looked for.
 type logSources struct {
-	target export.Target
+	target layout.Run
 	bus    *bus.Bus // nil: there is none
 	looked []string
 }
 
 func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
-	id, err := run.ParseID(args[0])
+	a, err := parseRunArg(args[0])
 	if err != nil {
 		return err
 	}
+	id := a.id
+	f.outputDir = a.outputDir(f.outputDir)
 	idx := -1
 	if len(args) == 2 {
 		if idx, err = chunkIdx(args[1]); err != nil {
@@ -167,7 +170,7 @@ func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c 
 		connect = func() (*bus.Bus, error) { return coordinator.ConnectTo(ctx, entry) }
 		s.looked = append(s.looked, coordinator.AccessTo(entry).String())
 	default:
-		s.looked = append(s.looked, "no bus of it is up")
+		s.looked = append(s.looked, "no reachable bus")
 	}
 	b, err := connect()
 	if err != nil {
@@ -187,7 +190,7 @@ func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c 
 }
 
 // findRun says where a run writes, and what the register knows of it.
-func findRun(id run.ID, outputDir string) (t export.Target, e process.Entry, alive bool, err error) {
+func findRun(id run.ID, outputDir string) (t layout.Run, e process.Entry, alive bool, err error) {
 	if e, alive, err = lookUp(id); err != nil {
 		return t, e, false, err
 	}
@@ -201,7 +204,7 @@ func findRun(id run.ID, outputDir string) (t export.Target, e process.Entry, ali
 	if err != nil {
 		return t, e, false, fmt.Errorf("--output-dir: %w", err)
 	}
-	t = export.Target{Dir: dir, RunID: id}
+	t = layout.Run{Dir: dir, RunID: id}
 	for _, path := range []string{t.RunDir(), t.StateDir(), t.Perf()} {
 		if _, err := os.Stat(path); err == nil {
 			return t, e, alive, nil
@@ -210,7 +213,7 @@ func findRun(id run.ID, outputDir string) (t export.Target, e process.Entry, ali
 	if alive {
 		return t, e, alive, nil
 	}
-	return t, e, false, &usageError{msg: fmt.Sprintf("run %s has left nothing in %s", id, dir), hint: "--output-dir DIR: where it wrote; coordinator status lists what is under way"}
+	return t, e, false, &usageError{msg: fmt.Sprintf("run %s has no files in %s", id, dir), hint: "--output-dir DIR: the output directory of the run; coordinator status lists active runs"}
 }
 
 // list is all attempts that have left logs, or those of one chunk. An error
@@ -231,7 +234,7 @@ func (s *logSources) list(ctx context.Context, idx int) ([]loggedAttempt, error)
 	}
 	for i, c := range chunks {
 		f := c.Line.Footer()
-		if idx >= 0 && i != idx || !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == export.StderrLog || a.Name == export.StdoutLog }) {
+		if idx >= 0 && i != idx || !slices.ContainsFunc(f.Artifacts, func(a footer.Artifact) bool { return a.Name == layout.StderrLog || a.Name == layout.StdoutLog }) {
 			continue
 		}
 		there := slices.ContainsFunc(list, func(l loggedAttempt) bool { return l.ChunkIdx == i && l.Attempt == int(f.Attempt) })
@@ -261,9 +264,9 @@ func remote(c perf.Chunk, f footer.Footer) loggedAttempt {
 	l.tell(f)
 	for _, a := range f.Artifacts {
 		switch a.Name {
-		case export.StdoutLog:
+		case layout.StdoutLog:
 			l.StdoutBytes = a.Bytes
-		case export.StderrLog:
+		case layout.StderrLog:
 			l.StderrBytes = a.Bytes
 		}
 	}
@@ -312,13 +315,13 @@ func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttemp
 			for _, l := range list {
 				have = append(have, strconv.Itoa(l.Attempt))
 			}
-			return &usageError{msg: fmt.Sprintf("attempt %d of chunk %d has left no logs here; there are those of %s", f.attempt, l.ChunkIdx, strings.Join(have, ", "))}
+			return &usageError{msg: fmt.Sprintf("attempt %d of chunk %d has no logs here; available: %s", f.attempt, l.ChunkIdx, strings.Join(have, ", "))}
 		}
 		l = list[i]
 	}
-	name := export.StderrLog
+	name := layout.StderrLog
 	if f.stdout {
-		name = export.StdoutLog
+		name = layout.StdoutLog
 	}
 	text, ok, err := s.read(ctx, l, name)
 	if err != nil {

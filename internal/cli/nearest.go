@@ -91,7 +91,7 @@ func (p Program) warnUnknownVariables() {
 		if slices.Contains(names, name) {
 			continue
 		}
-		text := fmt.Sprintf("warning: the environment variable %.64s belongs to no flag and has no effect", name)
+		text := fmt.Sprintf("warning: the environment variable %.64s matches no flag and has no effect", name)
 		if len(name) <= maxWord {
 			if near := nearest.Of(name, names); near != "" {
 				text += " (the nearest is " + near + ")"

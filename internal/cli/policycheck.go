@@ -42,7 +42,7 @@ type policyCheckFlags struct {
 }
 
 func (p Program) policyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Say what a policy means, and what it does on data", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "policy", Short: "Check a policy", Args: cobra.NoArgs}
 	cmd.AddCommand(p.policyCheckCommand())
 	return cmd
 }
@@ -51,20 +51,22 @@ func (p Program) policyCheckCommand() *cobra.Command {
 	var f policyCheckFlags
 	cmd := &cobra.Command{
 		Use:   "check POLICY",
-		Short: "Say what is wrong with a policy, the warm-up it needs, and which trades nothing ends",
-		Long: `check reads a policy as run does and says everything that is wrong with it,
-keys that nobody reads, the gate as it acts, the model, the features with
-warm-up and look-back, and which exit rule ends which trades.
+		Short: "Check a policy for errors, its warm-up, and trades that nothing ends",
+		Long: `check reads a policy as run does. It reports all errors, unused keys, the effective
+gate, the model, warm-up and look-back of each feature, and which exit rule ends
+which trades.
 
-With --data it also replays these bars here, without workers and without
-model.latency, and says how many bars are warm-up, what the gate skips, the
-model calls that this avoids, and the signals. It computes the features again
-with early history cut, and says how far each value moves. It replays again
-without the bars from random ones on, and compares every feature and signal
-before with the first replay, bit by bit. --bars bounds what that costs: a
-policy whose trades nothing ends follows each of them to the data's end.
+With --data it also replays these bars on this machine, without workers and without
+model.latency. It reports the warm-up bars, what the gate skips, the model calls
+that this avoids, and the signals. It recomputes the features with early history
+removed and reports how far each value moves. It replays again without the bars
+after random points and compares every earlier feature and signal with the first
+replay, bit by bit. --bars limits the cost: trades that no exit rule ends are
+followed to the end of the data.
 
-Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
+Exit codes:
+  0  no errors; warnings included
+  1  errors`,
 		Example: `  coordinator policy check examples/policies/gated.yaml
   coordinator policy check gated.yaml --data XAUUSD_M5.parquet
   coordinator policy check gated.yaml --data XAUUSD_M5.parquet --bars 20000 --cuts 50 --json`,
@@ -74,13 +76,13 @@ Exit codes: 0 nothing is wrong (warnings included); 1 something is.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.data, "data", "", dataArg)
-	fl.Int64Var(&f.bars, "bars", 0, "replay that many bars at the data's end (default: all)")
+	fl.Int64Var(&f.bars, "bars", 0, "number of bars to replay, at the end of the data (default: all)")
 	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
-	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "how often to replay without the future; each time costs half a replay")
-	fl.Uint64Var(&f.seed, "seed", 1, "which bars to cut at")
+	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "number of replays with the future cut off; each costs half a replay")
+	fl.Uint64Var(&f.seed, "seed", 1, "seed of the bars to cut at")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	f.read.bind(fl)
-	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
+	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
 	fl.BoolVar(&f.strict, "strict", false, strictHelp)
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
@@ -209,7 +211,7 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "the included file " + name + " is not there"})
 	}
 	if len(pol.UnknownKeys) > 0 {
-		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "keys that this program does not use: " + strings.Join(pol.UnknownKeys, ", ")})
+		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "unused keys: " + strings.Join(pol.UnknownKeys, ", ")})
 	}
 	needs, found, err := replay.Inspect(pol)
 	if err != nil {

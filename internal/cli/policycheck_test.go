@@ -57,7 +57,7 @@ func TestPolicyCheckFindings(t *testing.T) {
 		{"the gate by its variable", checkedPolicy + boundedExit, nil, map[string]string{policy.PregateEnv: "0"}, 0, []string{"gate       off (env)"}},
 		{"the gate by its flag", checkedPolicy + boundedExit, []string{"--pregate", "false"}, map[string]string{policy.PregateEnv: "1"}, 0, []string{"gate       off (flag)"}},
 		{"warnings", checkedPolicy + "exit: {rule_a: true}\nwhim: 1\nwarmup_bars: 300", nil, nil, 0, []string{
-			"warning: keys that this program does not use: whim\n", "warning: exit.rule_a has no stop", "300 bars, 1.0 days of an open market, for warmup_bars", "0 problems, 2 warnings\n"}},
+			"warning: unused keys: whim\n", "warning: exit.rule_a has no stop", "300 bars, 1.0 days of an open market, for warmup_bars", "0 problems, 2 warnings\n"}},
 		{"strict", checkedPolicy + boundedExit + "whim: 1", []string{"--strict"}, nil, 1, []string{"error: p.yaml:10:1: whim: is not a key that this version reads"}},
 		{"everything at once", "exit: {stop_bps: -1}\nentry: {p_side_min: 2}", nil, nil, 1, []string{"p.yaml:1:1: model: is missing", "p.yaml:1:18: exit.stop_bps: -1", "p.yaml:2:21: entry.p_side_min: 2"}},
 		{"unknown features", "features: [roc21, zap]\nmodel: {kind: logistic, long: {bias: 1}, short: {bias: 1}}", nil, nil, 1, []string{`"roc21" is unknown`, `"zap" is unknown`}},

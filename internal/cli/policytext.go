@@ -89,7 +89,7 @@ func (m checkedModel) String() string {
 		text += ", " + strings.Join(m.Files, ", ")
 	}
 	if m.LatencySec > 0 {
-		text += fmt.Sprintf(", and %v a call of model.latency", time.Duration(m.LatencySec*float64(time.Second)))
+		text += fmt.Sprintf(", and %v of model.latency per call", time.Duration(m.LatencySec*float64(time.Second)))
 	}
 	return text
 }

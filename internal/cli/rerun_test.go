@@ -54,7 +54,7 @@ func TestLogsAndRerunOfACompleteRun(t *testing.T) {
 		{[]string{"1", "--attempt", "1"}, 0, "ReplayError: chunk 1 has no model yet\n", ""},
 		{[]string{"1", "--stdout"}, 0, "chunk 1, attempt 2\n", ""},
 		{[]string{"1"}, 0, "", "chunk 1, attempt 2: stderr.log is empty; --stdout"},
-		{[]string{"1", "--attempt", "5"}, 1, "", "attempt 5 of chunk 1 has left no logs here; there are those of 1, 2"},
+		{[]string{"1", "--attempt", "5"}, 1, "", "attempt 5 of chunk 1 has no logs here; available: 1, 2"},
 		{[]string{"7"}, 1, "", "no logs of chunk 7 of run r1: looked in " + dir},
 		{[]string{"x"}, 1, "", `chunk "x" (want its number`},
 	} {
@@ -149,7 +149,7 @@ func TestRerunOfAFailedRun(t *testing.T) {
 		{[]string{"chunk", "r1", "2", "--rerun", "--output-dir", dir}, 1, "chunk 2 of run r1, which has 2 (0 to 1)"},
 		{[]string{"chunk", "r1", "0", "--output-dir", dir}, 3, "chunk 0: failed after"},
 		{[]string{"chunk", "r1", "--rerun"}, 1, "got 1 arguments"},
-		{[]string{"chunk", "none", "0", "--rerun", "--output-dir", dir}, 1, "run none has left nothing in " + dir},
+		{[]string{"chunk", "none", "0", "--rerun", "--output-dir", dir}, 1, "run none has no files in " + dir},
 		{[]string{"chunk", "r1", "0", "--rerun", "--output-dir", dir, "--data", "synthetic:400,seed=5"}, 1, "those of the run"},
 		{[]string{"chunk", "r1", "0", "--rerun", "--output-dir", dir, "--exec-file", "m=" + other}, 1, "the run has no file of that name"},
 		{[]string{"chunk", "r1", "0", "--rerun", "--output-dir", dir, "--policy", other}, 3, "note: the policy differs from the run's"},

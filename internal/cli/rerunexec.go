@@ -62,10 +62,10 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 		argv = m.Command.Argv
 	}
 	if !given && m.Command.ArgvSHA256 != "" {
-		return nil, &usageError{fmt.Sprintf("the command of run %s is kept without its secrets: %q (want it behind --, with them)", m.RunID, argv), r.hint + " -- CMD"}
+		return nil, &usageError{fmt.Sprintf("the command of run %s is stored without its secrets: %q (want it after --, with them)", m.RunID, argv), r.hint + " -- CMD"}
 	}
 	if len(argv) == 0 {
-		return nil, &usageError{fmt.Sprintf("it is not known which command run %s has", m.RunID), r.hint + " -- CMD"}
+		return nil, &usageError{fmt.Sprintf("the command of run %s is not known", m.RunID), r.hint + " -- CMD"}
 	}
 	flags, notes, err := r.f.exec.restored(m.Command.Flags, r.given, os.LookupEnv)
 	for _, text := range notes {
@@ -115,7 +115,7 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	}
 	written, err := r.writtenPolicy(ctx)
 	if err != nil {
-		r.note("the policy's files are not found, and the command gets one file with its includes merged: %v", err)
+		r.note("the policy's files were not found; the command gets one file with its includes merged: %v", err)
 	}
 	engine.Spec = spec
 	memory := execengine.Memory{Set: r.set}
@@ -191,7 +191,7 @@ func (r *rerun) files(ctx context.Context, list map[string]run.CommandFile) (map
 // fileByDigest looks where workers find or keep shipped files; empty: it is
 // not there.
 func (r *rerun) fileByDigest(f run.CommandFile) string {
-	list := []string{filepath.Join(r.found.target.WorkDir(), "files", f.SHA256, f.Name)}
+	list := []string{r.found.target.Work().File(f.SHA256, f.Name)}
 	if dir := r.f.exec.files; dir != "" {
 		list = append(list, filepath.Join(dir, f.SHA256), filepath.Join(dir, f.Name))
 	}

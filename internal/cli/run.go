@@ -20,8 +20,8 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/coordinator"
-	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
@@ -64,7 +64,7 @@ func (s *seconds) Set(text string) error {
 		d, err = time.Duration(f*float64(time.Second)), nil
 	}
 	if err != nil || d <= 0 || d > 10*365*24*time.Hour {
-		return fmt.Errorf("%q is not a time-box (want seconds, as 1200 or 0.5, or a duration, as 20m)", text)
+		return fmt.Errorf("%q is not a time limit (want seconds, as 1200 or 0.5, or a duration, as 20m)", text)
 	}
 	*s = seconds(d)
 	return nil
@@ -75,16 +75,17 @@ func (p Program) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run --policy POLICY --data DATA",
 		Short: "Replay a data set through a policy",
-		Long: `run cuts the data set into chunks, starts local workers, and writes
-<output-dir>/perf_<run_id>.json when all chunks are done or the run is stopped:
-by Ctrl-C, SIGTERM, --timeout, or the stop command that it prints. The same
-command again with its --run-id goes on with what is not done, after a stop, a
-crash or a kill -9.
+		Long: `run splits the data set into chunks, starts local workers, and writes
+<output-dir>/perf_<run_id>.json. It ends when all chunks are done or when the run
+is stopped: by Ctrl-C, SIGTERM, --timeout, or the stop command that it prints. A
+second Ctrl-C exports at once. To resume a run after a stop, a crash or a kill -9,
+repeat the command with its --run-id.
 
-Exit codes: 0 the perf JSON is there and valid, and no chunk failed (a stopped
-run included); 3 the same, but a chunk failed or no worker could start; 2 the
-export failed, the stub perf_<run_id>_FAILED_EXPORT.json is there; 1 bad usage
-or input, nothing was run. A second Ctrl-C exports at once.`,
+Exit codes:
+  0  the perf JSON is valid and no chunk failed; stopped runs included
+  1  wrong usage or input; nothing was run
+  2  the export failed; perf_<run_id>_FAILED_EXPORT.json holds the reason
+  3  the perf JSON is valid, but a chunk failed or no worker could start`,
 		Example: `  coordinator run --policy examples/policies/gated.yaml --data synthetic:70000
   coordinator run --policy p.yaml --data XAUUSD_M5.parquet --workers 7 --run-id pilot_on
   coordinator run --policy p.yaml --data XAUUSD_M5.parquet --run-id pilot_on --explain
@@ -95,44 +96,45 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.policy, "policy", "", "the policy, a YAML file")
+	fl.StringVar(&f.policy, "policy", "", "policy file (YAML)")
 	fl.StringVar(&f.data, "data", "", dataArg)
-	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "local worker processes")
-	fl.IntVar(&f.chunks, "chunks", 0, "chunks to cut the data set into (default: one a worker)")
-	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars a chunk, instead of --chunks")
+	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "number of local worker processes (default: one per CPU)")
+	fl.Lookup("workers").DefValue = "0" // so that help is the same on every machine
+	fl.IntVar(&f.chunks, "chunks", 0, "number of chunks (default: one per worker, with --engine exec eight per worker)")
+	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars per chunk, instead of --chunks")
 	aboveZero(fl, "chunks", "1 or more")
 	aboveZero(fl, "chunk-bars", "1 or more")
-	fl.StringVar(&f.order, "order", "", "order of the chunks: spread covers the whole period evenly from the start; time (default: spread)")
-	fl.StringVar(&f.runID, "run-id", "", "name of the run: 1 to 64 of A-Z a-z 0-9 _ - (default: made from the time)")
-	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "where the perf JSON goes")
-	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "where it goes if that cannot be written (default: the system's temporary directory)")
-	fl.Var(&f.timeout, "timeout", "time-box of the run, in seconds or as a duration")
-	fl.StringVar(&f.pregate, "pregate", "", "true or false: switch the policy's pregate on or off")
+	fl.StringVar(&f.order, "order", "", "order in which chunks start: spread (evenly over the period) or time (front to back) (default: spread)")
+	fl.StringVar(&f.runID, "run-id", "", "name of the run, 1 to 64 of A-Z a-z 0-9 _ - (default: made from the time)")
+	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory")
+	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")
+	fl.Var(&f.timeout, "timeout", "time limit of the run, as seconds or a duration")
+	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
 	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	f.read.bindPeriod(fl)
 	f.read.bind(fl)
 	fl.BoolVar(&f.strict, "strict", false, strictHelp)
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
-	fl.BoolVar(&f.decisions, "decisions", false, "write decisions_<run_id>.parquet: what became of each bar, and why")
-	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop: how long to wait for workers' last words")
+	fl.BoolVar(&f.decisions, "decisions", false, "also write decisions_<run_id>.parquet, with the decision at each bar and its reason")
+	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop, wait at most this long for the final reports of the workers")
 	aboveZero(fl, "drain-timeout", "100ms to 1h")
-	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "silence after which a worker's chunk goes to another")
+	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "lease of a worker on its chunk; another worker takes the chunk after a silence of one and a half leases")
 	aboveZero(fl, "lease-duration", "1s to 1h")
-	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk is given up")
+	fl.IntVar(&f.maxFailures, "max-failures", coordinator.DefaultMaxFailures, "failed attempts after which a chunk fails")
 	aboveZero(fl, "max-failures", "1 or more")
-	fl.IntVar(&f.exitOnStop, "exit-on-stop", 0, "exit code of a stopped run, for schedulers that requeue on non-zero")
-	fl.BoolVar(&f.retryFailed, "retry-failed", false, "going on with a run: take up its failed chunks, too")
-	fl.BoolVar(&f.explain, "explain", false, "going on with a run: say why each chunk is replayed or kept")
-	fl.BoolVar(&f.noGuardian, "no-guardian", false, "start no process that exports if this one is killed")
+	fl.IntVar(&f.exitOnStop, "exit-on-stop", 0, "exit code of a stopped run; useful with schedulers that requeue on non-zero")
+	fl.BoolVar(&f.retryFailed, "retry-failed", false, "when resuming, also retry failed chunks")
+	fl.BoolVar(&f.explain, "explain", false, "when resuming, print why each chunk is replayed or kept")
+	fl.BoolVar(&f.noGuardian, "no-guardian", false, "do not start the guardian, which exports if the coordinator is killed")
 	f.exec.bindCommand(fl)
 	f.exec.bindRun(fl)
-	f.connect.bind(fl, "", "URL of a JetStream bus, or several with commas, instead of the embedded one")
-	fl.IntVar(&f.replicas, "replicas", 0, "copies of what the bus keeps: 1, 3 or 5 (default: 3 on a cluster of three servers or more, else 1)")
+	f.connect.bind(fl, "", "URL of a JetStream server, or several separated by commas (default: the embedded server)")
+	fl.IntVar(&f.replicas, "replicas", 0, "replicas of each stream: 1, 3 or 5 (default: 3 on a cluster of three or more servers, else 1)")
 	aboveZero(fl, "replicas", "1, 3 or 5; without the flag the cluster's size decides")
-	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; a free port if this one is taken")
-	fl.BoolVar(&f.stopAuth, "stop-auth", false, "stopping over the bus takes the run's key")
-	fl.StringVar(&f.sync, "sync", syncDefault, "when the embedded bus syncs its files: default (each 2 minutes), or always (before each answer)")
+	fl.StringVar(&f.listen, "listen", coordinator.DefaultListen, "address of the embedded bus; if the port is taken, a free one is used")
+	fl.BoolVar(&f.stopAuth, "stop-auth", false, "require the run's key to stop it over NATS")
+	fl.StringVar(&f.sync, "sync", syncDefault, "when the embedded bus syncs its files: default (every 2 minutes) or always (before each answer)")
 	fl.BoolVar(&f.keepBus, "keep-bus", false, "keep the embedded bus's files after a complete run")
 	fl.BoolVar(&f.quiet, "quiet", false, "print the result only")
 	env := maps.Clone(natsEnv)
@@ -143,9 +145,9 @@ or input, nothing was run. A second Ctrl-C exports at once.`,
 
 // Helps of flags that several verbs have.
 const (
-	strictHelp      = "unknown keys of the policy are errors, also those of other programs"
-	lenientHelp     = "unknown keys of the policy are warnings, also those that look misspelt: for old files"
-	acceptNewerHelp = "read model files of later library versions than the newest known one; unknown fields stay errors"
+	strictHelp      = "treat every unknown key of the policy as an error"
+	lenientHelp     = "treat every unknown key of the policy as a warning; useful with old files"
+	acceptNewerHelp = "accept model files of newer library versions than the newest known one; unknown fields stay errors"
 )
 
 // graceLess is what is left of the drain when a command's grace is over.
@@ -200,7 +202,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return fmt.Errorf("finding this program, to start workers: %w", err)
 	}
-	target := export.Target{Dir: cfg.OutputDir, FallbackDir: f.fallbackDir, RunID: id}
+	target := layout.Run{Dir: cfg.OutputDir, FallbackDir: f.fallbackDir, RunID: id}
 	logFile, fresh, err := openLog(target)
 	if err != nil {
 		return err
@@ -274,7 +276,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		}
 	}
 	if cfg.Register, err = process.OpenRegister(""); err != nil {
-		log.Warn("no register of runs on this machine", "error", err)
+		log.Warn("run registry unavailable", "error", err)
 	}
 	out, err := coordinator.Run(cfg, ui.start)
 	ui.end()
@@ -323,7 +325,7 @@ func (f runFlags) id() (run.ID, error) {
 
 func (p Program) policy(f runFlags) (policy.Policy, error) {
 	if f.policy == "" {
-		return policy.Policy{}, &usageError{"--policy is missing: which policy?", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
+		return policy.Policy{}, &usageError{"--policy is missing", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
 	}
 	if f.strict && f.lenient {
 		return policy.Policy{}, &usageError{msg: "--strict and --lenient exclude each other", hint: "coordinator run --help"}
@@ -352,7 +354,7 @@ func (p Program) policy(f runFlags) (policy.Policy, error) {
 		}
 	}
 	if len(pol.UnknownKeys) > 0 && !f.quiet {
-		fmt.Fprintf(p.Stderr, "warning: %s: keys that this program does not use: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
+		fmt.Fprintf(p.Stderr, "warning: %s: unused keys: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
 	}
 	return pol, nil
 }
@@ -367,6 +369,6 @@ func (p Program) alreadyRun(a *coordinator.AlreadyRun) error {
 	if n := a.File.Totals.Coverage.ByStatus[footer.StatusFailed].Chunks; n != 1 {
 		what = fmt.Sprintf("%d chunks that failed", n)
 	}
-	fmt.Fprintf(p.Stdout, "run %s has ended, and chunks of it failed: %s\nnothing was run; --retry-failed takes up the %s\n", a.RunID, relative(a.Path), what)
+	fmt.Fprintf(p.Stdout, "run %s has ended, and chunks of it failed: %s\nnothing was run; --retry-failed retries the %s\n", a.RunID, relative(a.Path), what)
 	return exitCode{code: a.Code}
 }

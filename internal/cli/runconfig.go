@@ -40,7 +40,7 @@ func (f *runFlags) check(cmd *cobra.Command, cfg coordinator.Config) error {
 		return &usageError{msg: fmt.Sprintf(format, args...), hint: "coordinator run --help"}
 	}
 	if f.data == "" {
-		return &usageError{"--data is missing: which bars?", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
+		return &usageError{"--data is missing", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
 	}
 	if err := f.read.check(); err != nil {
 		return err

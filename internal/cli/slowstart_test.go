@@ -33,7 +33,7 @@ func TestSlowStart(t *testing.T) {
 			if got.code != 0 {
 				t.Fatalf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
 			}
-			if has := strings.Contains(got.stderr, "of its time to start"); has != c.note || has && !strings.Contains(got.stderr, "--exec-serve") {
+			if has := strings.Contains(got.stderr, "of its time starting"); has != c.note || has && !strings.Contains(got.stderr, "--exec-serve") {
 				t.Errorf("the note is there: %v (want %v)\n%s", has, c.note, got.stderr)
 			}
 		})

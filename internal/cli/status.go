@@ -16,7 +16,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/coordinator"
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/printable"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
@@ -34,8 +34,8 @@ func (p Program) statusCommand() *cobra.Command {
 	var asJSON, watch bool
 	var connect connectFlags
 	cmd := &cobra.Command{
-		Use:   "status [RUN_ID]",
-		Short: "List the runs under way on this machine, and what killed ones have left; or those of a bus",
+		Use:   "status [RUN]",
+		Short: "List active and orphaned runs of this machine or of a bus",
 		Example: `  coordinator status
   coordinator status --nats nats://10.0.0.1:4222 --nkey observer.nk
   coordinator status pilot_on --watch
@@ -44,11 +44,11 @@ func (p Program) statusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var only run.ID
 			if len(args) == 1 {
-				id, err := run.ParseID(args[0])
+				a, err := parseRunArg(args[0])
 				if err != nil {
 					return err
 				}
-				only = id
+				only = a.id
 			}
 			look := func(ctx context.Context) ([]runStatus, error) { return p.runs(ctx, only) }
 			if connect.external() {
@@ -75,9 +75,9 @@ func (p Program) statusCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "look again every 2 s until no run is under way, then exit 0")
+	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every 2 s until no run is under way, then exit 0")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list, instead of this machine's")
+	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list (default: the runs of this machine)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -152,13 +152,13 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 	for _, e := range list {
 		state, left, chunks, bars := "under way", "-", "-", "-"
 		if !e.Alive {
-			state, left = "its coordinator is gone", size(e.LeftBytes)
+			state, left = "orphaned", size(e.LeftBytes)
 		}
 		if e.onBus != "" {
 			state, left = e.onBus, "-"
 		}
 		if e.Alive && !e.BusAnswers {
-			state += ", its bus does not answer"
+			state += ", bus does not answer"
 		}
 		if s := e.Standing; s != nil {
 			chunks = fmt.Sprintf("%d of %d", s.ChunksOK, s.Chunks)
@@ -209,7 +209,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	for i := range list {
 		s := &list[i]
 		if !s.Alive {
-			s.LeftBytes = coordinator.DirBytes(export.Target{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
+			s.LeftBytes = coordinator.DirBytes(layout.Run{Dir: s.OutputDir, RunID: s.RunID}.StateDir())
 			continue
 		}
 		asked.Go(func() { s.Standing, s.BusAnswers = standing(ctx, s.Entry) })
@@ -239,7 +239,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		}
 		if s.Alive {
 			if dead, err := coordinator.Dead(ctx, b, m.Manifest); err == nil && dead {
-				s.Alive, s.onBus = false, "its coordinator is gone"
+				s.Alive, s.onBus = false, "orphaned"
 			}
 		}
 		if n := len(m.Sessions); n > 0 {
@@ -253,7 +253,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		list = append(list, s)
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("%s knows no run %s", where, only), hint: "coordinator status --nats URL"}
+		return nil, &usageError{msg: fmt.Sprintf("%s has no run %s", where, only), hint: "coordinator status --nats URL"}
 	}
 	return list, nil
 }

@@ -25,31 +25,33 @@ func (p Program) stopCommand() *cobra.Command {
 	var timeout time.Duration
 	var connect connectFlags
 	cmd := &cobra.Command{
-		Use:   "stop RUN_ID",
-		Short: "Stop a run under way; it exports what it has",
-		Long: `stop does what "nats pub gx1.stop.RUN_ID" does, but tries until the stop is
-stored. It returns then; the run drains and exports by itself. A run of this
-machine is found by its name; --nats or --context name the bus of others.`,
+		Use:   "stop RUN",
+		Short: "Stop a run; its coordinator exports what was replayed",
+		Long: `stop sends a stop over NATS and retries until it is stored. Then it returns; the
+coordinator of the run drains and exports. "nats pub gx1.stop.RUN_ID" does the
+same without a retry. stop finds a run of this machine by its id. For other runs,
+--nats or --context names the bus.`,
 		Example: `  coordinator stop pilot_on --reason "long enough"
   coordinator stop pilot_on --nats nats://10.0.0.1:4222 --nkey operator.nk`,
-		Args: oneArg("RUN_ID", "coordinator status"),
+		Args: oneArg("RUN", "coordinator status"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.stop(cmd.Context(), args[0], reason, timeout, connect)
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why; it stands in the perf JSON")
-	cmd.Flags().DurationVar(&timeout, "timeout", stopPatience, "how long to try")
+	cmd.Flags().StringVar(&reason, "reason", "", "reason of the stop, recorded in the perf JSON")
+	cmd.Flags().DurationVar(&timeout, "timeout", stopPatience, "time limit of this command")
 	aboveZero(cmd.Flags(), "timeout", "a duration above 0")
-	connect.bind(cmd.Flags(), "", "URL of the run's bus, if it is not a run of this machine")
+	connect.bind(cmd.Flags(), "", "URL of the run's bus, if the run is not on this machine")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
 
 func (p Program) stop(ctx context.Context, text, reason string, timeout time.Duration, connect connectFlags) error {
-	id, err := run.ParseID(text)
+	a, err := parseRunArg(text)
 	if err != nil {
 		return err
 	}
+	id := a.id
 	if len(reason) > run.MaxReasonLen {
 		return &usageError{msg: fmt.Sprintf("--reason has %d bytes (at most %d)", len(reason), run.MaxReasonLen)}
 	}
@@ -64,7 +66,7 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 		}
 	}
 	if !e.Alive && !connect.external() {
-		return &usageError{msg: fmt.Sprintf("no run %s is under way on this machine: it has ended, or never began", id), hint: "coordinator status"}
+		return &usageError{msg: fmt.Sprintf("no run %s is under way on this machine: it has ended, or never started", id), hint: "coordinator status"}
 	}
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
@@ -101,11 +103,11 @@ func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, st
 	m, err := manifestInTime(ctx, b, id)
 	switch {
 	case errors.Is(err, bus.ErrNoRun):
-		return &usageError{msg: fmt.Sprintf("%s knows no run %s: it was cleaned after its end, or never began", where, id), hint: "coordinator status --nats URL"}
+		return &usageError{msg: fmt.Sprintf("%s has no run %s: it was cleaned after its end, or never started", where, id), hint: "coordinator status --nats URL"}
 	case err != nil:
 		return err
 	case m.State != run.StateRunning:
-		return &usageError{msg: fmt.Sprintf("run %s is not under way: its session %d is %s", id, m.Session, m.State)}
+		return &usageError{msg: fmt.Sprintf("run %s is not under way: its epoch %d is %s", id, m.Session, m.State)}
 	}
 	seq, err := b.StoreStop(ctx, id, stop, 0, msgID)
 	if err != nil {

@@ -338,7 +338,7 @@ func TestARunThatOtherHostsReach(t *testing.T) {
 	l.waits()
 	for _, role := range []string{"worker", "observer"} {
 		got := coordinates(t, "stop", "r1", "--nats", l.entry.URL, "--nkey", filepath.Join(state, role+".nk"))
-		if got.code != 1 || !strings.Contains(got.stderr, "is no operator") {
+		if got.code != 1 || !strings.Contains(got.stderr, "lacks the role operator") {
 			t.Errorf("a %s's stop: %d, %s%s (want that it may not)", role, got.code, got.stdout, got.stderr)
 		}
 	}

@@ -117,7 +117,7 @@ func (u *ui) Ready(i coordinator.Info) {
 	}
 	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
 	if open {
-		u.say("the bus listens for other hosts and demands a key of everyone; start a worker there with a copy of %s:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
+		u.say("the bus accepts other hosts, with a key; copy %s to a host and start a worker there:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
 			relative(i.WorkerKey), elsewhere(i.URL), i.RunID)
 	}
 }
@@ -146,7 +146,7 @@ func (u *ui) Explain(fates []coordinator.Fate) {
 			replay++
 		}
 	}
-	u.say("going on with run %s: %d of %d chunks are to be replayed", u.id, replay, len(fates))
+	u.say("resuming run %s: %d of %d chunks to replay", u.id, replay, len(fates))
 	if !u.f.explain {
 		return
 	}
@@ -302,9 +302,9 @@ func (u *ui) summary(out export.Outcome) {
 	switch {
 	case out.Code == 2:
 	case t.Coverage.ByStatus[footer.StatusFailed].Chunks > 0:
-		s.Next, s.NextWhy = u.retry, "goes on, failed chunks too"
+		s.Next, s.NextWhy = u.retry, "resumes the run and retries failed chunks"
 	case t.Outcome != perf.OutcomeComplete:
-		s.Next, s.NextWhy = u.next, "goes on with what is missing"
+		s.Next, s.NextWhy = u.next, "resumes the run"
 	}
 	for _, status := range statusOrder {
 		if n := t.Coverage.ByStatus[status].Chunks; n > 0 {
@@ -337,7 +337,7 @@ func (u *ui) summary(out export.Outcome) {
 	}
 	s.LastError, s.ExportError = redact.Text(s.LastError), redact.Text(s.ExportError)
 	if err := progress.Summary(raw(u.p.Stdout), s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
-		u.log.Warn("printing the summary", "error", err)
+		u.log.Warn("printing the summary failed", "error", err)
 	}
 }
 
@@ -358,7 +358,7 @@ func (u *ui) slowStart(chunks int) string {
 	if start < leastStart.Seconds() || start <= startShare*all {
 		return ""
 	}
-	return fmt.Sprintf("the command took %.0f %% of its time to start (%.1f s of %.1f s in %d chunks); fewer --chunks, or --exec-serve, one process for many chunks, make less of it",
+	return fmt.Sprintf("the command spent %.0f %% of its time starting (%.1f s of %.1f s in %d chunks); to reduce this, use fewer --chunks, or --exec-serve (one process for many chunks)",
 		100*start/all, start, all, chunks)
 }
 

@@ -16,25 +16,33 @@ import (
 func (p Program) verifyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "verify PERF.json",
-		Short: "Recompute what follows from a perf JSON's chunks and trades, and name every difference",
-		Long: `verify recomputes the totals of a perf JSON and names every value that differs:
-its file, its field, the value and what was expected.
+		Use:   "verify RUN",
+		Short: "Recompute the totals of a perf JSON and name every difference",
+		Long: `verify recomputes the totals of a perf JSON and names every value that differs,
+with its file, its field, the value and what was expected.
 
 From the chunks it computes statuses, counts, coverage, totals and outcome, and
 from the sessions the time. From the trades file that the perf JSON names it
 computes the digest, the number of rows and the sums, for the run and for every
-chunk, and each row's pnl from its prices. If the parquet file, the metrics and
-the attribution lie beside the trades file, it compares them with its rows.
+chunk, and the pnl of each row from its prices. If the parquet file, the metrics
+and the attribution are beside the trades file, it compares them with its rows.
 
-verify shows that the files agree with each other. Whether a worker reported
-what it replayed, ` + "`coordinator audit`" + ` finds out.
+verify shows that the files agree with each other. To check what workers reported,
+use "coordinator audit".
 
-exit codes: 0 everything agrees; 1 something differs, or a file cannot be read.`,
+Exit codes:
+  0  everything agrees
+  1  something differs, or a file cannot be read`,
 		Example: `  coordinator verify reports/replay_eval/GATED/perf_pilot_on.json
   coordinator verify perf_pilot_on.json --json`,
-		Args: oneArg("PERF.json", "coordinator verify perf_RUN_ID.json"),
-		RunE: func(_ *cobra.Command, args []string) error { return p.verify(args[0], asJSON) },
+		Args: oneArg("RUN", "coordinator verify perf_RUN_ID.json"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := perfPath(args[0])
+			if err != nil {
+				return err
+			}
+			return p.verify(path, asJSON)
+		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	p.bindEnv(cmd, nil)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -20,33 +21,40 @@ func (p Program) versionCommand() *cobra.Command {
 	}
 }
 
-// versionText is the line that tells the version.
+// versionText is the line that holds the version.
 func versionText() string {
 	v := version()
 	return fmt.Sprintf("gx1-replay %s (commit %s, %s %s/%s)\n", v.Module, v.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// version reads what the linker knows of this program.
+// The version and commit of a release build. The linker sets them (-X, in
+// scripts/release.sh), so that a build without VCS stamping has them, too.
+var stampedVersion, stampedCommit string
+
+// version is the stamped version of this program, or else what the go command
+// recorded.
 func version() coordinator.Version {
 	v := coordinator.Version{Module: "(devel)", Commit: "unknown"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = recorded(info)
 	}
-	if info.Main.Version != "" {
-		v.Module = info.Main.Version
-	}
-	dirty := ""
+	return coordinator.Version{Module: cmp.Or(stampedVersion, v.Module), Commit: cmp.Or(stampedCommit, v.Commit)}
+}
+
+// recorded is the version that the go command wrote into a program.
+func recorded(info *debug.BuildInfo) coordinator.Version {
+	v := coordinator.Version{Module: cmp.Or(info.Main.Version, "(devel)"), Commit: "unknown"}
+	changes := ""
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
 			v.Commit = s.Value
 		case "vcs.modified":
 			if s.Value == "true" {
-				dirty = "+changes"
+				changes = "+changes"
 			}
 		}
 	}
-	v.Commit += dirty
+	v.Commit += changes
 	return v
 }

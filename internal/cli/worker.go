@@ -22,6 +22,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -58,9 +59,9 @@ func (p Program) workerCommand(name string, hidden bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Hidden: hidden,
 		Short: "Replay chunks of runs on a JetStream bus",
-		Long: `chunkworker takes chunk tasks from a bus, replays them, and reports what it
-measured. On SIGTERM or Ctrl-C it gives back what it holds, so that another
-worker takes it at once.`,
+		Long: `chunkworker takes tasks from a bus, replays their chunks, and reports its
+measurements. On SIGTERM or Ctrl-C it returns its chunks, so that another worker
+can take them at once.`,
 		Example: `  chunkworker --nats nats://127.0.0.1:4222 --nkey run.nk --concurrency 4
   chunkworker --nats nats://127.0.0.1:4222 --exit-when-idle=5m --max-runtime-per-chunk 1h
   chunkworker --nats nats://127.0.0.1:4222 --engine exec -- python3 replay.py {task}
@@ -70,20 +71,20 @@ worker takes it at once.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several with commas")
-	fl.IntVar(&f.concurrency, "concurrency", 0, "chunks to replay at a time (default: 1 with --engine exec, else one a CPU)")
+	f.connect.bind(fl, nats.DefaultURL, "URL of the bus, or several separated by commas")
+	fl.IntVar(&f.concurrency, "concurrency", 0, "chunks to replay at a time (default: one per CPU, with --engine exec 1)")
 	aboveZero(fl, "concurrency", fmt.Sprintf("1 to %d", maxSlots))
-	fl.DurationVar(&f.maxRuntime, "max-runtime-per-chunk", 0, "an attempt at a chunk that takes longer has failed (0: none does)")
-	fl.DurationVar(&f.idle, "exit-when-idle", 0, "end when no chunk was to be had for so long, for autoscalers (0: wait on)")
+	fl.DurationVar(&f.maxRuntime, "max-runtime-per-chunk", 0, "fail an attempt that runs longer than this (0: no limit)")
+	fl.DurationVar(&f.idle, "exit-when-idle", 0, "exit after being idle this long; useful with autoscalers (0: never)")
 	fl.Lookup("exit-when-idle").NoOptDefVal = defaultIdle
 	fl.StringVar(&f.runID, "run", "", "serve this run only")
 	fl.StringArrayVar(&f.coordinators, "coordinator-key", nil, "serve only runs whose manifest a coordinator with this public nkey signed (U…, repeatable)")
 	f.exec.bindCommand(fl)
-	fl.StringVar(&f.workDir, "work-dir", "", "directory of this user alone for attempts and files that commands open (default: gx1-replay-<uid>/work in the system's temporary directory)")
-	fl.DurationVar(&f.keepWork, "keep-work", 7*24*time.Hour, "for how long it keeps what was not touched; attempts of complete runs go at once (0: everything stays)")
-	fl.StringVar(&f.cacheDir, "cache-dir", "", "where fetched bars, models and files are kept for later runs (default: gx1-replay in the user's cache directory)")
+	fl.StringVar(&f.workDir, "work-dir", "", "private directory for attempts and the files that commands open (default: gx1-replay-<uid>/work in the system's temporary directory)")
+	fl.DurationVar(&f.keepWork, "keep-work", 7*24*time.Hour, "remove attempts and files that were not used for this long; attempts of complete runs are removed at once (0: keep all)")
+	fl.StringVar(&f.cacheDir, "cache-dir", "", "cache directory for bars, models and files (default: gx1-replay in the user's cache directory)")
 	f.cacheMax = defaultCache
-	fl.Var(&f.cacheMax, "cache-max", "bytes that the cache may have, as 4G; what was not used for longest goes (0: keep nothing)")
+	fl.Var(&f.cacheMax, "cache-max", "maximum size of the cache, such as 4G; the least recently used files are removed (0: no cache)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -95,13 +96,13 @@ const defaultCache = 4 << 30
 // it: the bus that it is fetched from is on the same disk.
 func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error) {
 	if local {
-		return dataset.NewCache(filepath.Join(f.workDir, "cache"), math.MaxInt64, log), nil
+		return dataset.NewCache(layout.Work(f.workDir).Cache(), math.MaxInt64, log), nil
 	}
 	dir := f.cacheDir
 	if dir == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
-			log.Warn("no cache of what is fetched: --cache-dir says where it may be", "error", err)
+			log.Warn("no cache directory (set --cache-dir)", "error", err)
 			return nil, nil
 		}
 		dir = filepath.Join(base, "gx1-replay")
@@ -111,7 +112,7 @@ func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error
 		return nil, fmt.Errorf("--cache-dir: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		log.Warn("the cache of what is fetched has no place", "error", err)
+		log.Warn("creating the cache directory failed", "error", err)
 	}
 	return dataset.NewCache(dir, int64(f.cacheMax), log), nil
 }
@@ -174,11 +175,11 @@ func (f *workerFlags) slots(local bool) (int, error) {
 	case f.concurrency < 0 || f.concurrency > maxSlots:
 		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d)", f.concurrency, maxSlots)}
 	case f.maxRuntime < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for none)", f.maxRuntime)}
+		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for no limit)", f.maxRuntime)}
 	case f.keepWork < 0:
 		return 0, &usageError{msg: fmt.Sprintf("--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)}
 	case f.idle < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to wait on)", f.idle)}
+		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to never exit)", f.idle)}
 	}
 	for _, key := range f.coordinators {
 		if !nkeys.IsValidPublicUserKey(key) {
@@ -205,7 +206,7 @@ func connectWorker(ctx context.Context, cfg bus.Config, local bool) (*bus.Bus, e
 		}
 		if time.Since(said) > waitingEvery {
 			said = time.Now()
-			cfg.Logger.Warn("waiting for the bus", "error", err)
+			cfg.Logger.Warn("bus not reachable, waiting", "error", err)
 		}
 		t := time.NewTimer(connectEvery)
 		select {
@@ -283,7 +284,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	if local {
 		end = heed(lifeline, cancel)
 		if err := process.YieldToCoordinator(); err != nil {
-			log.Warn("working at the coordinator's own priority", "error", err)
+			log.Warn("lowering this worker's priority failed", "error", err)
 		}
 	} else {
 		end = heed(nil, cancel)

@@ -12,7 +12,7 @@ import (
 
 // spreadHelp is the help of --spread-bps. Its default is not the flag's, which
 // says whether it was given.
-var spreadHelp = fmt.Sprintf("spread to assume where the data has one price only, in bps, 0 or more (default %v)", bars.DefaultSpreadBps)
+var spreadHelp = fmt.Sprintf("assumed spread if the data has one price only, in bps, 0 or more (default %v)", bars.DefaultSpreadBps)
 
 // optionalNumber is a flag of a number for which 0 is a value: nil says that it
 // was not given.

@@ -56,14 +56,14 @@ func (r *Result) compareOne(side string, f perf.File) {
 		r.problem(side + " is not complete: " + incomplete(f))
 	}
 	if f.Report.Data.SHA256 == "" {
-		r.problem(side + " does not say on which data it ran (data.sha256 is empty)")
+		r.problem(side + " does not name its data (data.sha256 is empty)")
 	}
 	if f.Report.Policy.SHA256WithoutGate == "" {
-		r.problem(side + " does not say by which policy it ran (policy.sha256_without_gate is empty)")
+		r.problem(side + " does not name its policy (policy.sha256_without_gate is empty)")
 	}
 	engine := f.Report.Env.Engine
 	if engine == "" {
-		r.problem(side + " does not say by which engine it ran (env_info.engine is empty)")
+		r.problem(side + " does not name its engine (env_info.engine is empty)")
 	}
 	for _, c := range f.Chunks {
 		if c.Line.IsZero() {
@@ -104,7 +104,7 @@ func incomplete(f perf.File) string {
 		text += " (" + strings.Join(others, ", ") + ")"
 	}
 	if f.Report.Partial {
-		text += "; not every worker had given its last word (export_partial)"
+		text += "; some workers had not sent their final report (export_partial)"
 	}
 	return text
 }

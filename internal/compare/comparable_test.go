@@ -19,7 +19,7 @@ func TestInvariant1_NothingPassesUncompared(t *testing.T) {
 		figures    []string // not judged; nil: all
 		change     func(off, on *aRun)
 	}{
-		{"ON stopped", "ON is not complete: stopped by subject, 540 of 1000 bars, 2 of 4 chunks ok (1 missing, 1 stopped); not every worker had given its last word", nil, func(_, on *aRun) { on.stop() }},
+		{"ON stopped", "ON is not complete: stopped by subject, 540 of 1000 bars, 2 of 4 chunks ok (1 missing, 1 stopped); some workers had not sent their final report", nil, func(_, on *aRun) { on.stop() }},
 		{"OFF stopped", "OFF is not complete: stopped by subject", nil, func(off, _ *aRun) { off.stop() }},
 		{"OFF failed", "OFF is not complete: failed", nil, func(off, _ *aRun) {
 			off.footers[1].Attempt = 0
@@ -27,10 +27,10 @@ func TestInvariant1_NothingPassesUncompared(t *testing.T) {
 		}},
 		{"no plan", "0 of 0 bars", nil, func(off, _ *aRun) { off.footers, off.planned, off.report.Data.Bars = nil, nil, 0 }},
 		{"other data", "the data differ", nil, func(_, on *aRun) { on.report.Data.SHA256 = "d2" }},
-		{"unknown data", "ON does not say on which data it ran", nil, func(_, on *aRun) { on.report.Data.SHA256 = "" }},
-		{"both unknown data", "OFF does not say on which data it ran", nil, func(off, on *aRun) { off.report.Data.SHA256, on.report.Data.SHA256 = "", "" }},
+		{"unknown data", "ON does not name its data", nil, func(_, on *aRun) { on.report.Data.SHA256 = "" }},
+		{"both unknown data", "OFF does not name its data", nil, func(off, on *aRun) { off.report.Data.SHA256, on.report.Data.SHA256 = "", "" }},
 		{"other policy", "the policies differ in more than the gate", nil, func(off, _ *aRun) { off.report.Policy.SHA256WithoutGate = "p9" }},
-		{"unknown policy", "OFF does not say by which policy it ran", nil, func(off, on *aRun) { off.report.Policy.SHA256WithoutGate, on.report.Policy.SHA256WithoutGate = "", "" }},
+		{"unknown policy", "OFF does not name its policy", nil, func(off, on *aRun) { off.report.Policy.SHA256WithoutGate, on.report.Policy.SHA256WithoutGate = "", "" }},
 		{"exchanged", "the files are exchanged", nil, func(off, on *aRun) { *off, *on = *on, *off }},
 		{"both on", "OFF was replayed with its gate on", nil, func(off, on *aRun) { *off = *on }},
 		{"both off", "ON was replayed with its gate off", nil, func(off, on *aRun) { *on = *off }},
@@ -39,7 +39,7 @@ func TestInvariant1_NothingPassesUncompared(t *testing.T) {
 			on.report.Env.Engine = "exec"
 			on.each(func(f *footer.Footer) { f.Engine = "exec" })
 		}},
-		{"no engine", "does not say by which engine", nil, func(off, on *aRun) {
+		{"no engine", "does not name its engine", nil, func(off, on *aRun) {
 			for _, r := range []*aRun{off, on} {
 				r.report.Env.Engine = ""
 				r.each(func(f *footer.Footer) { f.Engine = "" })
@@ -128,7 +128,7 @@ func TestNotes(t *testing.T) {
 		if r.Verdict != compare.Pass || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], c.says) {
 			t.Errorf("%s, notes %q, problems %v (want pass and %q)", r.Verdict, r.Notes, r.Problems, c.says)
 		}
-		if !strings.Contains(string(r.Markdown()), "## To know") {
+		if !strings.Contains(string(r.Markdown()), "## Notes") {
 			t.Errorf("%q is not in the report", c.says)
 		}
 	}

@@ -155,7 +155,7 @@ func (r aRun) side(tb testing.TB) compare.Side {
 
 func stub(tb testing.TB) []byte {
 	tb.Helper()
-	b, err := perf.AppendStub(nil, perf.Stub{RunID: "pilot_on", Error: "no space left on device", Note: "try again"}, nil)
+	b, err := perf.AppendStub(nil, perf.Stub{RunID: "pilot_on", Error: "no space left on device", Note: "retry"}, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

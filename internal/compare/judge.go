@@ -224,7 +224,7 @@ func figures(off, on sample, l Limits) []figure {
 			onSpeed.ratio(offSpeed), AtLeast, l.MinSpeedup),
 		of(SkipPercent, "bars skipped", "bars", "%", off.skips, on.skips,
 			on.skips.times(100).over(on.bars, "ON: the number of bars"), AtLeast, l.MinSkipPercent),
-		of(FeatureTime, "feature time a bar", "ms", "×", offFeature.value(), onFeature.value(),
+		of(FeatureTime, "feature time per bar", "ms", "×", offFeature.value(), onFeature.value(),
 			onFeature.ratio(offFeature), AtMost, l.MaxFeatureTimeRatio),
 		of(TradesDiff, "trades closed", "trades", "% apart", off.trades, on.trades,
 			off.trades.away(on.trades).times(100).over(off.trades, "OFF: the number of closed trades"), AtMost, l.MaxTradesDiffPercent),

@@ -86,7 +86,7 @@ func (r Result) Markdown() []byte {
 		fmt.Fprintf(&b, "- **%s**: %s.\n", r.concerned(p), escaped(p.Text))
 	}
 	if len(r.Notes) > 0 {
-		b.WriteString("\n## To know\n\n")
+		b.WriteString("\n## Notes\n\n")
 		for _, n := range r.Notes {
 			fmt.Fprintf(&b, "- %s.\n", escaped(upper(n)))
 		}

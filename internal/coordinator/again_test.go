@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/run"
 )
@@ -28,7 +28,7 @@ func TestAStopBeforeThePortClosesIsOfTheSessionThatEnded(t *testing.T) {
 		{"died", run.Manifest{Sessions: []run.SessionTimes{{Session: 1}}, ExportSHA256: strings.Repeat("a", 64)}, false, 3},
 		{"on a bus that strangers may reach meanwhile", run.Manifest{Sessions: ended, ExportSHA256: strings.Repeat("a", 64)}, true, 3},
 	} {
-		s := &Session{cfg: Config{RunID: "r1", Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)}, target: export.Target{RunID: "r1"}, stopBefore: 9, ledger: ledger.New("r1")}
+		s := &Session{cfg: Config{RunID: "r1", Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)}, target: layout.Run{RunID: "r1"}, stopBefore: 9, ledger: ledger.New("r1")}
 		if c.nats {
 			s.cfg.NATS = &External{Access: bus.Access{}}
 		}

@@ -33,7 +33,7 @@ func (l *Life) beginWhenPossible(ctx context.Context) error {
 		if err == nil || !bus.Transient(err) {
 			return err
 		}
-		l.Logger.Warn("the run cannot begin yet; trying again", "error", err)
+		l.Logger.Warn("run cannot start yet, retrying", "error", err)
 		if !pause(ctx, beginEvery) {
 			return context.Cause(ctx)
 		}

@@ -27,7 +27,16 @@ type damaged struct {
 }
 
 func (e *damaged) Error() string {
-	return "the bus does not open whole: " + strings.Join(e.what, "; ")
+	return "the bus is damaged: " + strings.Join(e.what, "; ")
+}
+
+// asDamage is err, or the *damaged that it is: a bus on which no server can be
+// started. Of such a one nothing is read; it stays as it is, set aside.
+func asDamage(err error) error {
+	if bad := (*embedded.Malformed)(nil); errors.As(err, &bad) {
+		return &damaged{what: bad.What}
+	}
+	return err
 }
 
 const (
@@ -83,7 +92,7 @@ func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 		// A heartbeat tells nothing: it comes before the manifest.
 		leases, footers, err := b.Fence(ctx, id)
 		if err == nil && leases+footers > 0 {
-			err = errors.New("there are records of the run and no manifest")
+			err = errors.New("the run has records but no manifest")
 		}
 		return err
 	}
@@ -98,7 +107,7 @@ func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 		return err
 	}
 	if seen.session > m.Session {
-		return fmt.Errorf("there is a lease record of session %d, and the manifest is of session %d", seen.session, m.Session)
+		return fmt.Errorf("a lease record is of epoch %d, but the manifest is of epoch %d", seen.session, m.Session)
 	}
 	return nil
 }
@@ -117,8 +126,8 @@ func setAside(state string, e *damaged, log *slog.Logger) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w; %w", e, err)
 	}
-	log.Warn("the bus does not open whole and is set aside; the run goes by its other files", "as", path, "damage", strings.Join(e.what, "; "))
-	return fmt.Sprintf("%v; it is set aside as %s, and the run goes by its other files", e, path), nil
+	log.Warn("damaged bus renamed; the run's other files are used", "as", path, "damage", strings.Join(e.what, "; "))
+	return fmt.Sprintf("%v; it was renamed to %s, and the run's other files are used", e, path), nil
 }
 
 // openLeft opens the embedded bus that a run has left in its state directory.
@@ -127,24 +136,24 @@ func openLeft(ctx context.Context, state string, cfg RecoverConfig) (b *bus.Bus,
 	// What the server has to say of files that were cut off in a write it says
 	// each time.
 	server, err := embedded.Start(ctx, embedded.Config{Dir: state, Examine: true})
-	if err != nil {
-		return nil, nil, err
-	}
-	end = func() {
-		if b != nil {
-			b.Close()
-		}
-		if err := server.Close(); err != nil {
-			cfg.Logger.Warn("closing the bus", "error", err)
-		}
-	}
-	if b, err = connect(ctx, server, cfg.Logger); err == nil {
-		err = examine(ctx, server, b, cfg)
-	}
+	err = asDamage(err)
 	if err == nil {
-		return b, end, nil
+		end = func() {
+			if b != nil {
+				b.Close()
+			}
+			if err := server.Close(); err != nil {
+				cfg.Logger.Warn("closing the bus failed", "error", err)
+			}
+		}
+		if b, err = connect(ctx, server, cfg.Logger); err == nil {
+			err = examine(ctx, server, b, cfg)
+		}
+		if err == nil {
+			return b, end, nil
+		}
+		end()
 	}
-	end()
 	bad := (*damaged)(nil)
 	if !errors.As(err, &bad) {
 		return nil, nil, err

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
@@ -39,7 +39,7 @@ func hostName() string {
 func exportHost(m run.Manifest) string { return cmp.Or(m.ExportHost, m.Coordinator.Host) }
 
 func (e *Exported) Error() string {
-	return fmt.Sprintf("run %s is complete and was exported to %s; copy that file, as the bus does not keep the footers of a complete run", e.RunID, e.Where())
+	return fmt.Sprintf("run %s is complete and was exported to %s; copy that file, since the bus does not keep the footers of a complete run", e.RunID, e.Where())
 }
 
 // Where names the file, its host and its digest.
@@ -53,7 +53,7 @@ func (e *Exported) Where() string {
 
 // refuseExported is an *Exported if the run of m is exported and its complete
 // perf JSON is not in the target's directory.
-func refuseExported(t export.Target, m run.Manifest) error {
+func refuseExported(t layout.Run, m run.Manifest) error {
 	if m.State != run.StateExported {
 		return nil
 	}

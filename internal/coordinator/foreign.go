@@ -35,7 +35,7 @@ const (
 )
 
 // ErrNotPassed: a stop for another run is not passed on.
-var ErrNotPassed = errors.New("no run of this name is under way here that takes a stop without its key")
+var ErrNotPassed = errors.New("no active run of this name on this machine accepts a stop without its key")
 
 // passer passes stops on that were sent to this run's server and are meant
 // for another run of this machine: a plain `nats pub` reaches whichever run
@@ -76,8 +76,8 @@ func (p *passer) pass(id run.ID, reason, msgID string, answer func(uint64, error
 	select {
 	case p.slots <- struct{}{}:
 	default:
-		p.lines.Warn("too many stops for other runs at once; one is not passed on", "for", id)
-		answer(0, fmt.Errorf("run %s: too many stops for other runs at once; try again", id))
+		p.lines.Warn("too many stops for other runs at once, one was dropped", "for", id)
+		answer(0, fmt.Errorf("run %s: too many stops for other runs at once; retry", id))
 		return
 	}
 	p.owned.Go(func() {
@@ -86,9 +86,9 @@ func (p *passer) pass(id run.ID, reason, msgID string, answer func(uint64, error
 		defer cancel()
 		seq, err := SendStop(ctx, e, run.Stop{Source: run.SourceSubject, Reason: reason}, msgID)
 		if err != nil {
-			p.lines.Warn("passing on a stop for another run", "for", id, "error", err)
+			p.lines.Warn("forwarding a stop for another run failed", "for", id, "error", err)
 		} else {
-			p.lines.Info("a stop for another run is passed on", "for", id)
+			p.lines.Info("stop for another run forwarded", "for", id)
 		}
 		answer(seq, err)
 	})
@@ -102,7 +102,7 @@ func (p *passer) find(id run.ID) (process.Entry, error) {
 	e, err := p.register.Get(id)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		p.lines.Warn("looking up another run that is to be stopped", "for", id, "error", err)
+		p.lines.Warn("looking up another run to stop failed", "for", id, "error", err)
 		return e, ErrNotPassed
 	case err != nil || !e.Alive || !e.OpenToStrangers:
 		return e, ErrNotPassed

@@ -103,7 +103,7 @@ func TestAFloodOfForgedFootersDoesNotFillTheLog(t *testing.T) {
 		if n := w.life.board.refused.Load(); n != int64(w.m.Plan.Chunks) {
 			t.Errorf("%d refused (want %d)", n, w.m.Plan.Chunks)
 		}
-		if n := strings.Count(log.String(), `msg="deleting a stored final footer`); n != loglimit.Burst {
+		if n := strings.Count(log.String(), `msg="unusable final footer deleted`); n != loglimit.Burst {
 			t.Errorf("%d lines (want %d)", n, loglimit.Burst)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
@@ -65,7 +66,7 @@ func GC(ctx context.Context, cfg GCConfig) ([]Garbage, error) {
 // gcFiles removes state directories.
 func gcFiles(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage, error) {
 	var list []Garbage
-	entries, err := os.ReadDir(filepath.Join(cfg.OutputDir, ".gx1"))
+	entries, err := os.ReadDir(layout.Run{Dir: cfg.OutputDir}.StatesDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing what runs have left: %w", err)
 	}
@@ -77,7 +78,7 @@ func gcFiles(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbag
 		if err != nil || !e.IsDir() || len(named) > 0 && !named[id] {
 			continue
 		}
-		g, err := gcState(export.Target{Dir: cfg.OutputDir, RunID: id}, named[id], cfg)
+		g, err := gcState(layout.Run{Dir: cfg.OutputDir, RunID: id}, named[id], cfg)
 		if g != nil {
 			list = append(list, *g)
 		}
@@ -88,11 +89,11 @@ func gcFiles(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbag
 	return list, nil
 }
 
-func gcState(t export.Target, named bool, cfg GCConfig) (*Garbage, error) {
+func gcState(t layout.Run, named bool, cfg GCConfig) (*Garbage, error) {
 	g := &Garbage{RunID: t.RunID, Where: t.StateDir()}
 	lock, err := export.TryAcquire(t, export.RoleExport)
 	if held := (*export.HeldError)(nil); errors.As(err, &held) {
-		g.Why = "it is at work"
+		g.Why = "it is active"
 		return g, nil
 	}
 	if err != nil {
@@ -138,13 +139,13 @@ func gcState(t export.Target, named bool, cfg GCConfig) (*Garbage, error) {
 }
 
 // clean reports whether a run keeps nothing but its lock.
-func clean(t export.Target) bool {
+func clean(t layout.Run) bool {
 	entries, err := os.ReadDir(t.StateDir())
 	if err != nil {
 		return false
 	}
 	for _, e := range entries {
-		if e.Name() != filepath.Base(t.Lock()) {
+		if e.Name() != layout.LockFile {
 			return false
 		}
 	}
@@ -169,7 +170,7 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 		lives := false
 		if named[m.RunID] && m.State != run.StateExported {
 			if lives, err = Alive(ctx, cfg.Bus, m.Manifest, func(d time.Duration) {
-				cfg.Logger.Warn("watching whether the run's coordinator lives", "run_id", m.RunID, "host", m.Coordinator.Host, "for", d)
+				cfg.Logger.Warn("watching the heartbeat of the run's coordinator", "run_id", m.RunID, "host", m.Coordinator.Host, "for", d)
 			}); err != nil {
 				return list, err
 			}
@@ -178,7 +179,7 @@ func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage,
 		case m.State == run.StateExported:
 			g.Removed, g.Why = true, "the run is complete"
 		case lives:
-			g.Why = "it is at work"
+			g.Why = "it is active"
 		case named[m.RunID]:
 			g.Removed, g.Why = true, "it was named"
 		default:
@@ -261,7 +262,7 @@ func gcRegister(cfg GCConfig) error {
 		if e.Alive {
 			continue
 		}
-		state := export.Target{Dir: e.OutputDir, RunID: e.RunID}.StateDir()
+		state := layout.Run{Dir: e.OutputDir, RunID: e.RunID}.StateDir()
 		if _, err := os.Stat(state); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -8,7 +8,7 @@ func (l *Life) hearOn(ctx context.Context) {
 	cancel, err := l.listen(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			l.Logger.Warn("listening for stops during the last export", "error", err)
+			l.Logger.Warn("listening for stops during the last export failed", "error", err)
 		}
 		return
 	}

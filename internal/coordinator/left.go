@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
@@ -25,7 +26,7 @@ func (s *Session) readLedger(exporter *export.Exporter) (*ledger.Ledger, error) 
 		}
 	}
 	if err := l.AddFile(ledger.Backup, s.target.Backup()); err != nil {
-		log.Warn("the footer backup is not used", "path", s.target.Backup(), "error", err)
+		log.Warn("footer backup ignored", "path", s.target.Backup(), "error", err)
 	}
 	work := s.target.WorkDir()
 	if _, err := os.Stat(work); err != nil {
@@ -36,18 +37,18 @@ func (s *Session) readLedger(exporter *export.Exporter) (*ledger.Ledger, error) 
 		if known {
 			return l, err
 		}
-		log.Warn("the footers in workers' directories are not used", "error", err)
+		log.Warn("footers in work directories ignored", "error", err)
 		return ledger.New(s.cfg.RunID), nil
 	}
 	if n := l.Refused(); n > 0 {
-		log.Warn("footers on disk that cannot be used are passed over", "count", n)
+		log.Warn("unusable footers on disk skipped", "count", n)
 	}
 	if !known {
 		bars := l.ReplayedBars()
 		if bars == 0 {
 			return ledger.New(s.cfg.RunID), nil
 		}
-		log.Warn("nothing but footers in workers' directories is left of earlier sessions", "bars", bars)
+		log.Warn("only footers in work directories are left of earlier epochs", "bars", bars)
 	}
 	return l, nil
 }
@@ -69,7 +70,7 @@ const (
 
 // takeLock takes the run's lock. Another coordinator has it as long as it
 // lives; a guardian and an export have it for a moment.
-func takeLock(t export.Target, log *slog.Logger) (*export.Lock, error) {
+func takeLock(t layout.Run, log *slog.Logger) (*export.Lock, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
 	begun := time.Now()
@@ -102,7 +103,7 @@ func (s *Session) loaded(life *Life) {
 		return
 	}
 	if err := s.backup.Write(context.Background()); err != nil {
-		s.cfg.Logger.Warn("writing the footer backup", "error", err)
+		s.cfg.Logger.Warn("writing the footer backup failed", "error", err)
 	}
 	s.cfg.Observer.Explain(life.board.fates())
 }
@@ -125,19 +126,19 @@ func (b *board) why(idx int, c *chunkState) string {
 	case status == footer.StatusOK:
 		return fmt.Sprintf("ok: %s, by attempt %d of %s", bars, f.Attempt, f.WorkerID)
 	case status == footer.StatusFailed && !b.hasEnd(c):
-		return "failed for good, and --retry-failed is given: " + text
+		return "failed, retried because of --retry-failed: " + text
 	case status == footer.StatusFailed:
-		return "failed for good (--retry-failed takes it up): " + text
+		return "failed (--retry-failed retries it): " + text
 	case c.rec != nil && c.rec.State == lease.StateFailed:
 		return fmt.Sprintf("attempt %d failed: %s", c.rec.Attempt, text)
 	case status == footer.StatusUnresponsive && c.rec != nil:
-		return fmt.Sprintf("cut off at %s: no last word from %s", bars, c.rec.Holder.WorkerID)
+		return fmt.Sprintf("interrupted at %s: no final report from %s", bars, c.rec.Holder.WorkerID)
 	case status == footer.StatusUnresponsive:
-		return "cut off at " + bars
+		return "interrupted at " + bars
 	case status == footer.StatusMissing:
-		return "nothing was heard of it"
+		return "not started"
 	case status == footer.StatusParseError:
-		return "only what could not be read was heard of it: " + text
+		return "only unreadable records received: " + text
 	}
 	return fmt.Sprintf("%s at %s", status, bars)
 }

@@ -132,7 +132,7 @@ func (l *Life) Run(ctx, drain context.Context) error {
 	m := l.Manifest // which may learn the command's identity later
 	owned.Go(func() {
 		if err := l.Bus.Follow(followCtx, m, l.board); followCtx.Err() == nil {
-			l.Logger.Error("following the run ended", "error", err)
+			l.Logger.Error("reader of the run ended", "error", err)
 		}
 	})
 	if err := l.beginWhenPossible(ctx); err != nil {
@@ -325,7 +325,7 @@ func (l *Life) readStop(ctx context.Context) {
 	s, err := l.Bus.LastStop(ctx, l.Manifest.RunID)
 	if err != nil {
 		if ctx.Err() == nil {
-			l.Logger.Warn("reading the run's stop", "error", err)
+			l.Logger.Warn("reading the run's stop failed", "error", err)
 		}
 		return
 	}
@@ -370,7 +370,7 @@ func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
 			return
 		}
 	}
-	l.lines.Warn("a stop was heard and not stored; storing it")
+	l.lines.Warn("stop received but not stored, storing it")
 	l.storeStop(ctx, foreign(run.Stop{Source: h.Source, Reason: h.Reason, RequestedAt: h.At}), 0, h.MsgID)
 	l.readStop(ctx)
 }
@@ -391,11 +391,11 @@ func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID str
 	}
 	seq, err := l.Bus.StoreStop(ctx, l.Manifest.RunID, s, session, msgID)
 	if err != nil {
-		l.Logger.Warn("the stop is not stored", "error", err)
+		l.Logger.Warn("storing the stop failed", "error", err)
 		return
 	}
 	if seq <= l.Manifest.StopSeq {
-		l.lines.Info("the stop is one that is done with", "seq", seq)
+		l.lines.Info("stop already handled", "seq", seq)
 		return
 	}
 	s.Seq = seq
@@ -420,7 +420,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		what string
 		do   func() error
 	}{
-		{"telling workers by the manifest", func() error {
+		{"writing the stop into the manifest", func() error {
 			if l.revision == 0 {
 				return nil // there is none yet
 			}
@@ -428,7 +428,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		}},
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
 		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.Ref(), m.Session) }},
-		{"collecting last words", func() error { return l.lastWords(drain) }},
+		{"collecting final reports", func() error { return l.lastWords(drain) }},
 		// One that was given again meanwhile belongs to this session, too.
 		{"reading the stop again", func() error { l.readStop(drain); return nil }},
 	}
@@ -444,7 +444,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 			if drain.Err() != nil || !pause(drain, lastRetry) {
 				return fmt.Errorf("%s: %w", step.what, err)
 			}
-			l.Logger.Debug("trying again", "step", step.what, "error", err)
+			l.Logger.Debug("retrying", "step", step.what, "error", err)
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 			if err := l.mend(ctx); errors.Is(err, ErrTakenOver) {
 				return err
 			} else if err != nil && ctx.Err() == nil {
-				l.Logger.Warn("mending what the bus may have lost", "error", err)
+				l.Logger.Warn("reconciling the bus failed", "error", err)
 			}
 		}
 	}
@@ -77,7 +77,7 @@ func (l *Life) reconcileUntilDone(ctx context.Context) error {
 // deleteFooter removes a stored final footer that cannot be used, and asks for
 // its chunk again: whoever was handed it took it for done.
 func (l *Life) deleteFooter(ctx context.Context, b bad) {
-	l.lines.Warn("deleting a stored final footer that cannot be used", "seq", b.seq, "chunk_idx", b.idx, "error", b.why)
+	l.lines.Warn("unusable final footer deleted", "seq", b.seq, "chunk_idx", b.idx, "error", b.why)
 	err := l.Bus.DeleteFooter(ctx, b.seq)
 	if err == nil && b.idx >= 0 && !l.board.hasEnd(l.board.chunks[b.idx].Load()) {
 		err = l.ask(ctx, []int{b.idx})
@@ -99,7 +99,7 @@ func (l *Life) release(ctx context.Context, lapsed map[int]uint64) {
 			_, err = l.Bus.StoreLease(ctx, rec.Released(nil), seq)
 		}
 		if err != nil && !errors.Is(err, bus.ErrConflict) && ctx.Err() == nil {
-			l.Logger.Warn("releasing an earlier session's claim", "chunk_idx", idx, "error", err)
+			l.Logger.Warn("releasing a claim of an earlier epoch failed", "chunk_idx", idx, "error", err)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (l *Life) mend(ctx context.Context) error {
 	// it acks it.
 	lost := slices.DeleteFunc(l.board.unfinished(), func(idx int) bool { return pending[idx] })
 	if len(lost) > 0 {
-		l.Logger.Info("tasks are missing and are published again", "chunks", len(lost))
+		l.Logger.Info("missing tasks published again", "chunks", len(lost))
 	}
 	return l.ask(ctx, lost)
 }
@@ -169,14 +169,14 @@ func (l *Life) write(ctx context.Context, m run.Manifest) error {
 		case errors.Is(err, bus.ErrNoRun):
 			rev = 0
 		case errors.As(err, &refused):
-			l.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
+			l.Logger.Warn("unusable manifest replaced", "error", err)
 			rev = refused.Seq
 		case err != nil:
 			return err
 		case stored.Ref() != m.Ref():
-			return fmt.Errorf("run %s: %w: it is another run of this name by now, led by %s", m.RunID, ErrTakenOver, describeProcess(stored.Coordinator))
+			return fmt.Errorf("run %s: %w: it is now a different run of this name, led by %s", m.RunID, ErrTakenOver, describeProcess(stored.Coordinator))
 		case stored.Session > m.Session, stored.Session == m.Session && !sameProcess(stored.Coordinator, m.Coordinator):
-			return fmt.Errorf("run %s, session %d: %w: session %d is led by %s",
+			return fmt.Errorf("run %s, epoch %d: %w: epoch %d is led by %s",
 				m.RunID, m.Session, ErrTakenOver, stored.Session, describeProcess(stored.Coordinator))
 		}
 		if rev == l.revision {

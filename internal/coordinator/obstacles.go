@@ -28,12 +28,12 @@ func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manife
 	for pause(ctx, obstaclesEvery) {
 		list, err := unfits(ctx, b, m)
 		if err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Debug("reading which workers do not serve the run failed", "error", err)
+			s.cfg.Logger.Debug("reading incompatible workers failed", "error", err)
 		}
 		for _, u := range list {
 			if at := (source{u.Host, u.Why}); !told[at] && len(told) < mostObstacles {
 				told[at] = true
-				s.cfg.Logger.Warn("a worker does not serve the run", "worker_id", u.WorkerID, "host", u.Host, "why", u.Why)
+				s.cfg.Logger.Warn("worker does not serve the run", "worker_id", u.WorkerID, "host", u.Host, "why", u.Why)
 				s.notice("worker %s on %s does not serve this run: %s", u.WorkerID, u.Host, u.Why)
 			}
 		}
@@ -41,13 +41,13 @@ func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manife
 		if p := s.Progress(); p.Uploads == 0 || p.Uploaded != stored {
 			stored, still = p.Uploaded, 0
 		} else if still == stalledLooks {
-			s.cfg.Logger.Warn("the upload of the data set stands still", "objects", p.Uploaded, "of", p.Uploads)
-			s.notice("the upload of the data set stands still at %d of %d objects; the bus may be slow, or out of space (its log says so)", p.Uploaded, p.Uploads)
+			s.cfg.Logger.Warn("upload of the data set stalled", "objects", p.Uploaded, "of", p.Uploads)
+			s.notice("the upload of the data set stalled at %d of %d objects; the bus may be slow or out of space (see its log)", p.Uploaded, p.Uploads)
 		}
 		if exit := s.allDie(); exit != "" && !dying {
 			dying = true
-			s.cfg.Logger.Warn("local workers die as soon as they start", "exit", exit)
-			s.notice("local workers die as soon as they start (%s); the run's log has what they printed", exit)
+			s.cfg.Logger.Warn("local workers die at their start", "exit", exit)
+			s.notice("local workers die at their start (%s); the run's log holds their output", exit)
 			if err := s.portAnswers(ctx, t.url); err != nil {
 				s.dog.Ended(fmt.Errorf("no local worker can connect to the embedded bus, and neither can its coordinator (is the loopback interface up?): %w", err))
 			}
@@ -57,10 +57,10 @@ func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manife
 			continue
 		}
 		if paused = now; now {
-			s.cfg.Logger.Warn("the run's consumer is paused", "consumer", name)
-			s.notice("somebody has paused the run's consumer, so no worker gets a task: nats consumer resume %s %s", bus.StreamTasks, name)
+			s.cfg.Logger.Warn("consumer of the run paused", "consumer", name)
+			s.notice("the run's consumer is paused, so no worker gets a task; to resume it: nats consumer resume %s %s", bus.StreamTasks, name)
 		} else {
-			s.notice("the run's consumer is not paused any more")
+			s.notice("the run's consumer was resumed")
 		}
 	}
 }

@@ -31,9 +31,9 @@ func (s *Session) watchOutput(ctx context.Context) {
 			failed = 0
 			continue
 		}
-		s.cfg.Logger.Warn("the output directory cannot be written", "error", err)
+		s.cfg.Logger.Warn("output directory not writable", "error", err)
 		if failed++; failed == probeTimes {
-			s.dog.Ended(fmt.Errorf("the run is given up: %w", err))
+			s.dog.Ended(fmt.Errorf("the run failed: %w", err))
 			return
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
@@ -22,7 +23,7 @@ import (
 
 // RecoverConfig says where a run is to be recovered from, and how.
 type RecoverConfig struct {
-	Target export.Target
+	Target layout.Run
 	// Bus holds the run. Nil: the embedded bus that its coordinator left in
 	// the target's state directory.
 	Bus *bus.Bus
@@ -37,10 +38,10 @@ type RecoverConfig struct {
 }
 
 // ErrLive: a live run's perf file is its coordinator's to write.
-var ErrLive = errors.New("the run's coordinator is at work and writes this file itself: give --output another one")
+var ErrLive = errors.New("the run is active and its coordinator owns this file; choose another --output")
 
 // ErrNoBus: the run has left no bus to recover from.
-var ErrNoBus = errors.New("no bus of this run is left")
+var ErrNoBus = errors.New("this run has no bus")
 
 // Recover exports a run, with export mode recovered, from what its bus holds
 // and from what its coordinator and its local workers have left in files. A run
@@ -102,7 +103,7 @@ func Recover(ctx context.Context, cfg RecoverConfig) (export.Result, error) {
 	if set, err := dataset.Open(ctx, b, found.File.Report.Data, nil); err == nil {
 		files.Bars = set
 	} else { // it may still be where the coordinator read it
-		cfg.Logger.Warn("reading the data set from the bus", "error", err)
+		cfg.Logger.Warn("reading the data set from the bus failed", "error", err)
 	}
 	files.Dirs = workDirs(cfg.Target)
 	return export.Recover(ctx, files)
@@ -115,7 +116,7 @@ func livesOn(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (bool, error) {
 		return false, err
 	}
 	return Alive(ctx, b, m, func(d time.Duration) {
-		cfg.Logger.Warn("watching whether the run's coordinator lives", "host", m.Coordinator.Host, "for", d)
+		cfg.Logger.Warn("watching the heartbeat of the run's coordinator", "host", m.Coordinator.Host, "for", d)
 	})
 }
 
@@ -128,7 +129,7 @@ func recoverFiles(ctx context.Context, cfg RecoverConfig, lock *export.Lock, fou
 }
 
 // workDirs is where local workers leave footers; none if no worker has begun.
-func workDirs(t export.Target) []string {
+func workDirs(t layout.Run) []string {
 	if _, err := os.Stat(t.WorkDir()); err != nil {
 		return nil
 	}
@@ -140,7 +141,7 @@ func workDirs(t export.Target) []string {
 func readPolicy(ctx context.Context, b *bus.Bus, p run.Policy, log *slog.Logger) []byte {
 	content, err := b.GetObject(ctx, bus.PolicyObject(run.Manifest{Policy: p}), maxPolicyBytes)
 	if err != nil {
-		log.Warn("reading the policy from the bus", "error", err)
+		log.Warn("reading the policy from the bus failed", "error", err)
 		return nil
 	}
 	return content
@@ -247,7 +248,7 @@ func Look(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (Standin
 	totals := perf.Count(perf.OutcomeStopped, chunks)
 	unfit, err := unfits(ctx, b, m)
 	if err != nil {
-		log.Debug("reading which workers do not serve the run", "error", err)
+		log.Debug("reading incompatible workers failed", "error", err)
 	}
 	return Standing{
 		Unfit:   unfit,

@@ -28,12 +28,12 @@ func (s *Session) enter(t *transport, m run.Manifest) (leave func()) {
 		err = s.cfg.Register.Put(e)
 	}
 	if err != nil {
-		s.cfg.Logger.Warn("the run is not in the register: `coordinator stop` will not find it", "error", err)
+		s.cfg.Logger.Warn("run missing from the run registry: `coordinator stop` cannot find it", "error", err)
 		return func() {}
 	}
 	return func() {
 		if err := s.cfg.Register.Remove(m.RunID, pid); err != nil {
-			s.cfg.Logger.Warn("leaving the register", "error", err)
+			s.cfg.Logger.Warn("leaving the run registry failed", "error", err)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
@@ -90,7 +91,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 func (s *Session) policyValues() []byte {
 	values, err := s.cfg.Policy.Values(s.cfg.Engine == footer.EngineExec)
 	if err != nil { // numbers and names always have a JSON
-		s.cfg.Logger.Warn("the values of the policy are left out of the perf JSON", "error", err)
+		s.cfg.Logger.Warn("values of the policy left out of the perf JSON", "error", err)
 	}
 	return values
 }
@@ -144,10 +145,10 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 	ctx, cancel := context.WithTimeout(context.Background(), patienceDone/2)
 	defer cancel()
 	if _, err := export.WriteChunkFooters(ctx, s.target, file.Chunks, file.Report.Selection); err != nil {
-		s.cfg.Logger.Warn("writing the chunks' footers", "error", err)
+		s.cfg.Logger.Warn("writing the chunks' footers failed", "error", err)
 	}
 	if err := exporter.WriteCopy(); err != nil {
-		s.cfg.Logger.Warn("copying the perf JSON", "error", err)
+		s.cfg.Logger.Warn("copying the perf JSON failed", "error", err)
 	}
 	if s.cfg.Engine == footer.EngineExec {
 		s.publishAttempts(ctx, file.Chunks)
@@ -179,7 +180,7 @@ func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
 	}
 	done, err := export.PublishAttempts(ctx, s.target, s.incarnation(), chunks, artifacts, s.cfg.Logger)
 	if err != nil || done.Missed > 0 {
-		s.cfg.Logger.Warn("not all logs of the commands are kept beside the footers", "files", done.Files, "missed", done.Missed, "error", err)
+		s.cfg.Logger.Warn("some logs of commands were not stored beside the footers", "files", done.Files, "missed", done.Missed, "error", err)
 	}
 }
 
@@ -212,13 +213,13 @@ func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 			}
 		}
 		if err := life.write(ctx, m); err != nil {
-			s.cfg.Logger.Warn("writing the session's end into the manifest", "error", err)
+			s.cfg.Logger.Warn("writing the epoch's end into the manifest failed", "error", err)
 			return false
 		}
 		s.cfg.Observer.Step("manifest")
 	}
 	if err := life.Bus.EndBeats(ctx, m.RunID); err != nil {
-		s.cfg.Logger.Warn("ending the heartbeats", "error", err)
+		s.cfg.Logger.Warn("ending the heartbeats failed", "error", err)
 	}
 	if !stored {
 		return false
@@ -236,14 +237,14 @@ func (s *Session) tradesKnown(out export.Outcome) bool { return out.Result.Settl
 // the complete perf JSON is the first thing that the next start looks at.
 func (s *Session) removeState() {
 	if err := removeState(s.target, s.cfg.Observer.Step); err != nil {
-		s.cfg.Logger.Warn("cleaning up", "error", err)
+		s.cfg.Logger.Warn("cleanup failed", "error", err)
 	}
 }
 
 // removeState removes what a run keeps in its state directory but its lock.
 // step is called before each thing that goes.
-func removeState(t export.Target, step func(string)) (err error) {
-	for _, name := range append([]string{"bus", "nats"}, embedded.KeyFiles()...) {
+func removeState(t layout.Run, step func(string)) (err error) {
+	for _, name := range append([]string{layout.BusDir, layout.ContextsDir}, embedded.KeyFiles()...) {
 		step("clean " + name)
 		err = errors.Join(err, os.RemoveAll(filepath.Join(t.StateDir(), name)))
 	}

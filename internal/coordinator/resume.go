@@ -36,7 +36,7 @@ type AlreadyRun struct {
 
 func (e *AlreadyRun) Error() string {
 	t := e.File.Totals
-	return fmt.Sprintf("run %s has been run: %s holds %d of its %d bars (%s)", e.RunID, e.Path, t.Coverage.ReplayedBars, t.Coverage.PlannedBars, t.Outcome)
+	return fmt.Sprintf("run %s already exists: %s holds %d of its %d bars (%s)", e.RunID, e.Path, t.Coverage.ReplayedBars, t.Coverage.PlannedBars, t.Outcome)
 }
 
 // Differs says that a run of this name exists and is another one.
@@ -53,7 +53,7 @@ type Difference struct {
 
 func (e *Differs) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "run %s exists and is another one", e.RunID)
+	fmt.Fprintf(&b, "run %s already exists with a different configuration", e.RunID)
 	for _, f := range e.Fields {
 		fmt.Fprintf(&b, "; %s: %s (the run has %s)", f.Name, f.Given, f.Stored)
 	}
@@ -65,14 +65,14 @@ func (e *Differs) Error() string {
 type Cleaned struct{ Exported }
 
 func (e *Cleaned) Error() string {
-	return fmt.Sprintf("run %s is complete: it was exported to %s and its bus was cleaned; take another --run-id, or forget this one by `coordinator gc %s`", e.RunID, e.Where(), e.RunID)
+	return fmt.Sprintf("run %s is complete: it was exported to %s and its bus was cleaned; choose another --run-id, or remove this one with `coordinator gc %s`", e.RunID, e.Where(), e.RunID)
 }
 
 // ErrTakenOver: another coordinator has begun a later session of the run.
-var ErrTakenOver = errors.New("another coordinator has taken the run over")
+var ErrTakenOver = errors.New("another coordinator has taken over the run")
 
 // ErrAlive: a coordinator of the run lives elsewhere.
-var ErrAlive = errors.New("a coordinator of this run is at work")
+var ErrAlive = errors.New("this run has an active coordinator")
 
 // refuse compares what earlier sessions have written with what this one is
 // told to do. What was never written down cannot differ.
@@ -253,7 +253,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	}
 	place, err := process.Here()
 	if err != nil {
-		s.cfg.Logger.Warn("whether this coordinator lives is asked of the bus alone", "error", err)
+		s.cfg.Logger.Warn("liveness of this coordinator is known from its heartbeat only", "error", err)
 	}
 	m := run.Manifest{
 		Schema: run.Schema, RunID: s.cfg.RunID, Incarnation: newIncarnation(), Session: 1, State: run.StateRunning,
@@ -454,8 +454,8 @@ func (s *Session) passOwnStop(ctx context.Context, b *bus.Bus, m *run.Manifest) 
 func (s *Session) alone(ctx context.Context, b *bus.Bus, stored run.Manifest) error {
 	c := stored.Coordinator
 	lives, err := Alive(ctx, b, stored, func(d time.Duration) {
-		s.cfg.Logger.Info("watching whether the run's coordinator lives", "host", c.Host, "pid", c.PID, "for", d)
-		s.notice("the run has a coordinator, %s, that may live; watching its heartbeat for %v", describeProcess(c), d.Round(time.Second))
+		s.cfg.Logger.Info("watching the heartbeat of the run's coordinator", "host", c.Host, "pid", c.PID, "for", d)
+		s.notice("the run's coordinator, %s, may be active; watching its heartbeat for %v", describeProcess(c), d.Round(time.Second))
 	})
 	if err != nil || !lives {
 		return err

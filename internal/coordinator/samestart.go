@@ -14,7 +14,7 @@ type StartError struct {
 }
 
 func (e *StartError) Error() string {
-	return "the first two attempts have failed before their first bar with the same error, so no more are made: " + e.Text
+	return "the first two attempts failed before their first bar with the same error, so the run ends: " + e.Text
 }
 
 // firstStarts watches the first two attempts that are claimed in a session. It

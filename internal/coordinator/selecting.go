@@ -59,7 +59,7 @@ func (s sessionBars) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Ba
 // local workers, and from the bus those of other hosts.
 func (s *Session) selector() *selection.Selector {
 	return &selection.Selector{
-		Files: s.target.TradeFiles(), Policy: func() (policy.Policy, error) { return s.cfg.Policy, nil }, Bars: sessionBars{&s.bars},
+		Files: s.target, Policy: func() (policy.Policy, error) { return s.cfg.Policy, nil }, Bars: sessionBars{&s.bars},
 		Artifacts: []selection.ArtifactReader{export.AttemptFiles{Roots: []string{s.target.WorkDir()}}, sessionArtifacts{&s.bus}},
 		Replace:   s.cfg.Export.Replacer(s.target.RunID), Logger: s.cfg.Logger,
 	}

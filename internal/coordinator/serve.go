@@ -39,7 +39,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	defer endDrain()
 	if s.cfg.Engine == footer.EngineExec && s.cfg.Workers > 0 {
 		life.NoStart = func(err *StartError) {
-			log.Error("the run's command cannot begin", "error", err)
+			log.Error("the run's command cannot start", "error", err)
 			endLife(err)
 		}
 	}
@@ -146,7 +146,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 			err = bus.ErrNoRun
 		}
 	case errors.As(err, &refused):
-		s.cfg.Logger.Warn("the stored manifest cannot be used and is replaced", "error", err)
+		s.cfg.Logger.Warn("unusable manifest replaced", "error", err)
 		rev = refused.Seq
 	case err != nil:
 		return true, err

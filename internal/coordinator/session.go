@@ -11,6 +11,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/process"
@@ -43,7 +44,7 @@ func (v Version) String() string { return v.Module + " " + v.Commit }
 type Session struct {
 	cfg      Config // complete
 	asked    asked
-	target   export.Target
+	target   layout.Run
 	lock     *export.Lock
 	started  time.Time
 	dog      *export.Watchdog
@@ -82,7 +83,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	}
 	s := &Session{
 		cfg: cfg, asked: asked, started: time.Now(),
-		target: export.Target{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
+		target: layout.Run{Dir: cfg.OutputDir, FallbackDir: cfg.FallbackDir, RunID: cfg.RunID},
 		lines:  loglimit.New(cfg.Logger), broken: make(chan error, 1),
 	}
 	defer s.lines.Close()
@@ -101,13 +102,13 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 	}
 	s.backup = export.NewBackup(s.target, s.snapshot, 0, cfg.Logger)
 	if s.guardian, err = startGuardian(cfg); err != nil {
-		cfg.Logger.Warn("no guardian: nobody exports if this process is killed", "error", err)
+		cfg.Logger.Warn("no guardian: no export if this process is killed", "error", err)
 	}
 	defer s.guardian.end(guardianGrace)
 	if !s.ledger.Known() || s.ledger.FootersOnly() {
 		// From here on the guardian has something to export.
 		if err := s.backup.Write(context.Background()); err != nil {
-			cfg.Logger.Warn("writing the footer backup", "error", err)
+			cfg.Logger.Warn("writing the footer backup failed", "error", err)
 		}
 	}
 	s.dog = export.NewWatchdog(export.WatchdogConfig{
@@ -146,7 +147,7 @@ func Run(cfg Config, onSession func(*Session)) (export.Outcome, error) {
 			return out, err
 		}
 	case <-t.C:
-		cfg.Logger.Error("the session did not end in time and is left", "patience", patience)
+		cfg.Logger.Error("epoch did not end in time", "patience", patience)
 		if p := s.pool.Load(); p != nil {
 			p.Kill()
 		}
@@ -214,10 +215,10 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	s.board.Store(life.board)
 	s.upload.Store(&life.upload)
 	if err := export.KeepPolicy(s.target, m.Policy, s.cfg.Policy.Content); err != nil {
-		s.cfg.Logger.Warn("keeping the policy for a recovery", "error", err)
+		s.cfg.Logger.Warn("storing the policy for a recovery failed", "error", err)
 	}
 	if err := s.backup.Write(ctx); err != nil && ctx.Err() == nil {
-		s.cfg.Logger.Warn("writing the footer backup", "error", err)
+		s.cfg.Logger.Warn("writing the footer backup failed", "error", err)
 	}
 	s.guardian.session(m.Session, s.started)
 	began, err := s.serve(ctx, over, life, exporter, verdict)
@@ -227,10 +228,10 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 		return abandon(err)
 	case ctx.Err() != nil:
 		// Stopped while it began, and nobody was told to begin.
-		s.cfg.Logger.Info("stopped while the run began", "error", err)
+		s.cfg.Logger.Info("stopped while the run started", "error", err)
 		end(nil)
 	default:
-		s.cfg.Logger.Error("the run could not begin", "error", err)
+		s.cfg.Logger.Error("run could not start", "error", err)
 		end(err)
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/run"
@@ -22,7 +22,7 @@ func TestAStopBeforeTheFirstSessionCounts(t *testing.T) {
 	defer emptyPools()
 	s := &Session{
 		cfg:    Config{RunID: "r1", Listen: "127.0.0.1:0", Observer: Unobserved{}, Logger: slog.New(slog.DiscardHandler)},
-		target: export.Target{Dir: t.TempDir(), RunID: "r1"}, lines: loglimit.New(slog.New(slog.DiscardHandler)), ledger: ledger.New("r1"),
+		target: layout.Run{Dir: t.TempDir(), RunID: "r1"}, lines: loglimit.New(slog.New(slog.DiscardHandler)), ledger: ledger.New("r1"),
 	}
 	if err := os.MkdirAll(s.target.StateDir(), 0o700); err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func (s *Session) serveStrangers(ctx context.Context, srv *embedded.Server, b *b
 		defer cancel()
 		seq, err := b.StoreStop(ctx, stop.RunID, run.Stop{Source: run.SourceSubject, Reason: stop.Reason}, 0, stop.MsgID)
 		if err != nil {
-			s.lines.Warn("storing a stranger's stop", "error", err)
+			s.lines.Warn("storing a stop failed", "error", err)
 		}
 		stop.Answer(seq, err)
 	})

@@ -18,6 +18,6 @@ func (s *Session) sweepCommands(ctx context.Context, m run.Manifest) {
 	}
 	found, alive := process.SweepCommands(ctx, execengine.RunMark(m.RunID))
 	if found > 0 {
-		s.cfg.Logger.Warn("processes that an earlier session's commands left were ended", "run_id", m.RunID, "found", found, "alive", alive)
+		s.cfg.Logger.Warn("leftover processes of an earlier epoch's commands ended", "run_id", m.RunID, "found", found, "alive", alive)
 	}
 }

@@ -49,7 +49,7 @@ func (s *Session) openBus(ctx context.Context, others *passer) (*transport, erro
 		}
 		t := &transport{bus: b, url: x.URL, replicas: replicas, close: b.Close}
 		for _, d := range differences {
-			log.Warn("a setting of the bus is another than ours; it is left", "difference", d.String())
+			log.Warn("stream setting differs from the expected one; left unchanged", "difference", d.String())
 			text := d.String()
 			if d.Do != "" {
 				text += ` (docs/security.md, "Moving an older bus": ` + d.Do + ")"
@@ -57,7 +57,7 @@ func (s *Session) openBus(ctx context.Context, others *passer) (*transport, erro
 			t.warnings = append(t.warnings, text)
 		}
 		if sign, err := b.SharedAccount(ctx); err != nil {
-			log.Info("not known whether each role has an account of its own", "error", err)
+			log.Info("unknown whether each role has its own account", "error", err)
 		} else if sign != "" {
 			log.Warn(bus.RolesShareAnAccount, "sign", sign)
 			t.warnings = append(t.warnings, bus.RolesShareAnAccount+` (docs/security.md, "Moving an older bus"): `+sign)
@@ -83,7 +83,7 @@ func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport,
 	s.salvaged = true
 	if bad.found != nil {
 		if err := s.ledger.Add(*bad.found); err != nil {
-			s.cfg.Logger.Warn("what could be read of the damaged bus is not used", "error", err)
+			s.cfg.Logger.Warn("contents of the damaged bus ignored", "error", err)
 		}
 	}
 	if t, err = s.startEmbedded(ctx, others); err == nil {
@@ -138,15 +138,15 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 	server, err := embedded.Start(ctx, cfg)
 	if err != nil {
 		t.close()
-		return nil, fmt.Errorf("starting the embedded bus: %w", err)
+		return nil, fmt.Errorf("starting the embedded bus: %w", asDamage(err))
 	}
 	ends = slices.Insert(ends, 0, func() {
 		if err := server.Close(); err != nil {
-			log.Warn("closing the bus", "error", err)
+			log.Warn("closing the bus failed", "error", err)
 		}
 	})
 	if _, err := server.WriteContext(s.target.StateDir(), string(s.cfg.RunID)); err != nil {
-		log.Warn("no context file for the stock client", "error", err)
+		log.Warn("writing the nats context failed", "error", err)
 	}
 	t.url, t.keyFile, t.open = server.URL(), server.KeyFile(), server.HasStrangers()
 	t.workerKey, t.operatorKey = server.RoleKey(access.Worker), server.RoleKey(access.Operator)
@@ -179,9 +179,9 @@ func (s *Session) ready(ctx context.Context, b *bus.Bus, asked int) (replicas in
 		if err == nil || !bus.Transient(err) || s.stopping() || time.Since(begun) > readyPatience || !pause(ctx, beginEvery) {
 			return replicas, differences, err
 		}
-		s.cfg.Logger.Warn("the bus is not ready yet; trying again", "error", err)
+		s.cfg.Logger.Warn("bus not ready yet, retrying", "error", err)
 		if !told {
-			s.notice("the bus is not ready yet; trying again: %v", err)
+			s.notice("the bus is not ready yet, retrying: %v", err)
 			told = true
 		}
 	}
@@ -218,7 +218,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	if r := s.cfg.Register; r != nil {
 		if e, err := r.Get(s.cfg.RunID); err == nil && !e.Alive {
 			if err := r.Remove(s.cfg.RunID, e.PID); err != nil {
-				s.cfg.Logger.Warn("cleaning up", "error", err)
+				s.cfg.Logger.Warn("cleanup failed", "error", err)
 			}
 		}
 	}
@@ -228,7 +228,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	}
 	t, err := s.openBus(ctx, nil)
 	if err != nil {
-		s.cfg.Logger.Warn("cleaning up", "error", err)
+		s.cfg.Logger.Warn("cleanup failed", "error", err)
 		return
 	}
 	defer t.close()
@@ -236,7 +236,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	defer cancel()
 	m, rev, err := t.bus.Manifest(ctx, s.cfg.RunID)
 	if err == nil && m.Incarnation != s.exported().Report.Incarnation {
-		s.cfg.Logger.Info("the bus has another run of this name, which stays", "incarnation", m.Incarnation)
+		s.cfg.Logger.Info("another run of this name on the bus left unchanged", "incarnation", m.Incarnation)
 		return
 	}
 	if err == nil && m.State != run.StateExported {
@@ -244,7 +244,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 		_, err = t.bus.StoreManifest(ctx, m, rev)
 	}
 	if err != nil && !errors.Is(err, bus.ErrNoRun) {
-		s.cfg.Logger.Warn("cleaning up", "error", err)
+		s.cfg.Logger.Warn("cleanup failed", "error", err)
 		return
 	}
 	s.cleanBus(t.bus)
@@ -259,6 +259,6 @@ func (s *Session) cleanBus(b *bus.Bus) {
 	ctx, cancel := context.WithTimeout(context.Background(), patienceStopped/2)
 	defer cancel()
 	if err := b.Clean(ctx, s.cfg.RunID); err != nil {
-		s.cfg.Logger.Warn("cleaning up on the bus", "error", err)
+		s.cfg.Logger.Warn("cleanup on the bus failed", "error", err)
 	}
 }

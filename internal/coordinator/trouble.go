@@ -49,7 +49,7 @@ func (l *Life) adoptIdentity(ctx context.Context) {
 	m.Identity = *first
 	if err := l.write(ctx, m); err != nil {
 		if ctx.Err() == nil {
-			l.Logger.Warn("writing which command the run has", "error", err)
+			l.Logger.Warn("storing the run's command failed", "error", err)
 		}
 		return
 	}

@@ -80,6 +80,6 @@ func (l *Life) wake() {
 		return
 	}
 	if err := l.Bus.Wake(l.Manifest.RunID, len(l.board.crew.Load().workers)); err != nil {
-		l.Logger.Debug("waking idle workers", "error", err)
+		l.Logger.Debug("waking idle workers failed", "error", err)
 	}
 }

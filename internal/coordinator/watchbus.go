@@ -28,9 +28,9 @@ func (s *Session) watchBus(ctx context.Context, b *bus.Bus) {
 		switch {
 		case !answers && since.IsZero():
 			since = time.Now()
-			s.cfg.Logger.Warn("the bus does not answer; it is tried for as long as the run lasts")
+			s.cfg.Logger.Warn("bus does not answer, retrying")
 		case answers && !since.IsZero():
-			s.cfg.Logger.Info("the bus answers again", "after", time.Since(since).Round(time.Millisecond))
+			s.cfg.Logger.Info("bus answers again", "after", time.Since(since).Round(time.Millisecond))
 			since = time.Time{}
 		}
 		s.silent.Store(!answers)

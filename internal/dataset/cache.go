@@ -129,7 +129,7 @@ func (c *Cache) read(sha string, limit int64) []byte {
 		err = errors.New("its content has another digest")
 	}
 	if err != nil {
-		c.log.Warn("a file of the cache is damaged; it is fetched again", "path", path, "error", err)
+		c.log.Warn("damaged cache file, fetching it again", "path", path, "error", err)
 		return nil
 	}
 	if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > touchEvery {
@@ -154,7 +154,7 @@ func (c *Cache) keep(sha string, data []byte) {
 	}
 	if err != nil && !c.quiet {
 		c.quiet = true
-		c.log.Warn("what is fetched cannot be kept; it will be fetched again", "error", err)
+		c.log.Warn("caching failed", "error", err)
 	}
 }
 
@@ -184,7 +184,7 @@ type cached struct {
 func (c *Cache) makeRoom(newest string) error {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
-		return fmt.Errorf("looking into the cache: %w", err)
+		return fmt.Errorf("reading the cache: %w", err)
 	}
 	var list []cached
 	var total int64
@@ -225,7 +225,7 @@ func (c *Cache) makeRoom(newest string) error {
 func (c *Cache) remove(name string) bool {
 	err := os.Remove(filepath.Join(c.dir, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		c.log.Warn("making room in the cache", "error", err)
+		c.log.Warn("making room in the cache failed", "error", err)
 		return false
 	}
 	return true

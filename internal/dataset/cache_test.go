@@ -193,7 +193,7 @@ func TestNoCache(t *testing.T) {
 			t.Errorf("%s: %d objects were read (want 6)", name, n)
 		}
 	}
-	if n := strings.Count(log.String(), "cannot be kept"); n != 1 {
+	if n := strings.Count(log.String(), "caching failed"); n != 1 {
 		t.Errorf("it was said %d times that nothing can be kept (want once): %s", n, log.String())
 	}
 	store, names := storeOf(t, 1, 10)

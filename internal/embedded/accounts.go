@@ -176,7 +176,7 @@ func export(ours *server.Account, e access.Export, accounts map[access.Account]*
 func (s *Server) RoleKey(role access.Role) string { return s.roles[role] }
 
 // errNoGate: nobody without credentials is let in.
-var errNoGate = errors.New("the bus has no gate for strangers")
+var errNoGate = errors.New("the bus has no gate for clients without credentials")
 
 // HasStrangers reports whether clients without credentials are let in.
 func (s *Server) HasStrangers() bool { return s.gate != nil }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 )
 
 // natsContext is what the stock nats command reads of a context file; what
@@ -43,7 +44,7 @@ func (s *Server) WriteContext(dir, name string) (path string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("writing the nats context %s: %w", name, err)
 	}
-	path = filepath.Join(dir, "nats", "context", name+".json")
+	path = layout.Context(dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("writing the nats context %s: %w", name, err)
 	}

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/sys/unix"
 
-	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 )
 
 // A server that finds a stream damaged says so in its log, if at all, and goes
 // on without the stream, or without what it could not read of it. So who opens
-// a store again looks at its files first, and compares the streams that are there
+// a store again looks at its files first (checkStore, then prepareStore), and compares the streams that are there
 // afterwards with those that were there before.
 
 // streamsDir is where the streams of the global account stand in a store.
@@ -36,8 +37,8 @@ func prepareStore(store string) (streams, damage []string, err error) {
 		return nil, nil, fmt.Errorf("looking at the bus's store: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || !e.IsDir() {
-			continue // being deleted, or nothing of the server's
+		if strings.HasPrefix(e.Name(), ".") {
+			continue // being deleted
 		}
 		what, err := verifyStream(filepath.Join(store, streamsDir, e.Name()), e.Name())
 		if err != nil {
@@ -96,19 +97,15 @@ func (s *Server) Damage() []string { return s.damage }
 // empty one, and returns its new path. Nothing of it is changed. A store that
 // another process serves is an error.
 func SetAside(dir string, now time.Time) (path string, err error) {
-	store := filepath.Join(dir, storeDir)
-	lock, err := lockStore(filepath.Join(store, lockFile))
-	if err != nil {
+	store := filepath.Join(dir, layout.BusDir)
+	lock, err := lockStore(filepath.Join(store, layout.LockFile))
+	if bad := (*Malformed)(nil); err != nil && (errors.Is(err, unix.EWOULDBLOCK) || !errors.As(checkStore(store), &bad)) {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	base := filepath.Join(dir, storeDir+".damaged-"+now.UTC().Format("20060102T150405Z"))
-	path, err = atomicfile.SetAside(store, func(n int) string {
-		if n == 1 {
-			return base
-		}
-		return fmt.Sprintf("%s.%d", base, n)
-	})
+	if lock != nil { // else the store is no directory, or its lock no file
+		defer func() { err = errors.Join(err, lock.Close()) }()
+	}
+	path, err = moveAside(store, filepath.Join(dir, layout.BusDir+".damaged-"+now.UTC().Format("20060102T150405Z")))
 	if err != nil {
 		return "", fmt.Errorf("setting the bus aside: %w", err)
 	}

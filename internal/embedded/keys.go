@@ -3,19 +3,21 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"os"
 
 	"github.com/nats-io/nkeys"
 
 	"gx1replay/internal/access"
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
+	"gx1replay/internal/safefile"
 )
 
 // KeyFiles are the names of the files of keys in a server's directory, the run's
 // first.
 func KeyFiles() []string {
-	list := []string{keyFile}
+	list := []string{layout.KeyFile}
 	for _, role := range access.Roles() {
 		if access.AccountOf(role) != access.Main {
 			list = append(list, roleKeyFile(role))
@@ -26,19 +28,26 @@ func KeyFiles() []string {
 
 func roleKeyFile(role access.Role) string { return string(role) + ".nk" }
 
+// maxKey bounds a key's file; a seed has 58 bytes.
+const maxKey = 1 << 10
+
 // loadKey reads a key, or makes it, readable by its owner alone. A damaged one,
-// as a crash of the host may leave it, opens nothing any more and is made anew.
-// what names it in errors.
+// as a crash of the host may leave it, opens nothing any more and is made anew;
+// what is no file is moved aside. what names it in errors.
 func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
-	seed, err := os.ReadFile(path)
-	if err == nil {
-		pair, err := nkeys.FromSeed(seed)
+	seed, err := safefile.Read(path, maxKey)
+	if !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
-			return pair, nil
+			var pair nkeys.KeyPair
+			if pair, err = nkeys.FromSeed(seed); err == nil {
+				return pair, nil
+			}
+		} else if damage, errNow := readError(err); damage == "" {
+			return nil, fmt.Errorf("reading %s: %w", what, errNow)
+		} else if _, errMove := moveAside(path, path+".damaged"); errMove != nil {
+			return nil, fmt.Errorf("moving what is no %s aside: %w", what, errMove)
 		}
-		log.Warn("a key is damaged and is made anew; who has a copy of the old one needs the new one", "key", what, "file", path, "error", err)
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("reading %s: %w", what, err)
+		log.Warn("damaged key replaced; copies of the old one no longer work", "key", what, "file", path, "error", err)
 	}
 	pair, err := nkeys.CreateUser()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -26,7 +27,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gx1replay/internal/access"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/loglimit"
+	"gx1replay/internal/safefile"
 )
 
 // Config says how to run a server.
@@ -58,9 +61,6 @@ type Config struct {
 }
 
 const (
-	keyFile  = "run.nk"
-	lockFile = "lock"
-	storeDir = "bus"
 	// startTimeout bounds the recovery of the store; 100,000 messages take a
 	// second.
 	startTimeout = 30 * time.Second
@@ -91,28 +91,35 @@ type Server struct {
 	lines  *loglimit.Limiter
 }
 
-// Store returns the store that a server has left in dir; "" if there is none.
+// Store returns the store that a server has left in dir, be it damaged; "" if there
+// is none, or one that never had a stream.
 func Store(dir string) string {
-	path := filepath.Join(dir, storeDir)
-	if _, err := os.Stat(filepath.Join(path, streamsDir)); err != nil {
+	path := filepath.Join(dir, layout.BusDir)
+	if _, err := os.Stat(filepath.Join(path, streamsDir)); errors.Is(err, fs.ErrNotExist) && checkStore(path) == nil {
 		return ""
 	}
 	return path
 }
 
 // Start starts a server in dir and returns when it takes connections. A store
-// that another process serves is an error.
+// that another process serves is an error; one that is examined, and on which no
+// server can be started, is a *Malformed.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if err := os.MkdirAll(filepath.Join(cfg.Dir, storeDir), 0o700); err != nil {
+	if cfg.Examine {
+		if err := checkStore(filepath.Join(cfg.Dir, layout.BusDir)); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(cfg.Dir, layout.BusDir), 0o700); err != nil {
 		return nil, fmt.Errorf("making the bus's directory: %w", err)
 	}
-	s := &Server{key: filepath.Join(cfg.Dir, keyFile), log: cfg.Logger, sync: cfg.SyncAlways, broken: cfg.Broken}
+	s := &Server{key: filepath.Join(cfg.Dir, layout.KeyFile), log: cfg.Logger, sync: cfg.SyncAlways, broken: cfg.Broken}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.lines = loglimit.New(s.log)
 	var err error
-	if s.lock, err = lockStore(filepath.Join(cfg.Dir, storeDir, lockFile)); err != nil {
+	if s.lock, err = lockStore(filepath.Join(cfg.Dir, layout.BusDir, layout.LockFile)); err != nil {
 		return nil, err
 	}
 	if s.pair, err = loadKey(s.key, "the run's key", s.log); err != nil {
@@ -137,7 +144,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	store := filepath.Join(cfg.Dir, storeDir)
+	store := filepath.Join(cfg.Dir, layout.BusDir)
 	var streams []string
 	if cfg.Examine {
 		if streams, s.damage, err = prepareStore(store); err != nil {
@@ -266,7 +273,7 @@ func portFree(where string) bool {
 }
 
 func lockStore(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := safefile.Append(path)
 	if err != nil {
 		return nil, fmt.Errorf("locking the bus's store: %w", err)
 	}

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/minio/highwayhash"
+
+	"gx1replay/internal/safefile"
 )
 
 // This file knows how the server writes its files (TestFact_BlocksAreReadAs…). It
@@ -26,9 +28,6 @@ const (
 	recordHash   = 8
 	// headersBit in a record's length says that the message has headers.
 	headersBit = 1 << 31
-	// maxBlock bounds what is read of a block: the server's have 8 MiB, and one
-	// message at most more.
-	maxBlock = 64 << 20
 	// sealed is how a block begins that is compressed, as ours never are.
 	sealed = "cmp"
 )
@@ -64,9 +63,10 @@ func verifyStream(dir, name string) (string, error) {
 var errDamaged = errors.New("is damaged")
 
 // readError tells damage from a file that cannot be looked at now, of which
-// nothing may be concluded. One that is gone, or is no file, is damage.
+// nothing may be concluded. One that is gone, is no file, or is where the disk cannot
+// be read any more, is damage.
 func readError(err error) (string, error) {
-	for _, now := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM} {
+	for _, now := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM} {
 		if errors.Is(err, now) {
 			return "", err
 		}
@@ -77,18 +77,18 @@ func readError(err error) (string, error) {
 // verifyMeta compares a stream's configuration with its checksum.
 func verifyMeta(dir, name string) error {
 	path := filepath.Join(dir, "meta.inf")
-	meta, err := os.ReadFile(path)
+	meta, err := safefile.Read(path, maxMeta)
 	if err != nil {
 		return err
 	}
-	sum, err := os.ReadFile(filepath.Join(dir, "meta.sum"))
+	sum, err := safefile.Read(filepath.Join(dir, "meta.sum"), maxMeta)
 	if err != nil {
 		return err
 	}
 	key := sha256.Sum256([]byte(name))
 	want := highwayhash.Sum64(meta, key[:])
 	if have := hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, want)); have != string(sum) {
-		return fmt.Errorf("%s %w: its checksum is another than in meta.sum", path, errDamaged)
+		return fmt.Errorf("%s %w: its checksum differs from that in meta.sum", path, errDamaged)
 	}
 	return nil
 }
@@ -97,14 +97,7 @@ func verifyMeta(dir, name string) error {
 // end within a message, since its server was killed while it wrote, or in zeros,
 // which a power cut leaves. The server cuts both off.
 func verifyBlock(path, stream string, index int, last bool) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxBlock {
-		return fmt.Errorf("%s %w: %d bytes, %v (want a file of at most %d bytes)", path, errDamaged, info.Size(), info.Mode(), int64(maxBlock))
-	}
-	b, err := os.ReadFile(path)
+	b, err := safefile.Read(path, maxBlock)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	}
 	r := c.report()
 	if whole.nothing {
-		return r, fmt.Errorf("the command left no trades in {out_dir}, so there is nothing to compare (want trades.csv or trades.parquet there; --exec-emits scores or signals for what it leaves else)")
+		return r, fmt.Errorf("the command wrote no trades to {out_dir}, so there is nothing to compare (want trades.csv or trades.parquet there, or --exec-emits scores or signals)")
 	}
 	for _, n := range cfg.Cuts {
 		var parts []left
@@ -175,7 +175,7 @@ func (c *checker) replay(ctx context.Context, p Piece) (left, error) {
 		Grace: func(error) time.Duration { return c.Engine.Spec.Grace }, Kill: c.Kill,
 	}, nil)
 	if err == nil && res.Footer.BarsProcessed != p.Bars.Len() {
-		err = fmt.Errorf("it says that it has replayed %d of %d bars, and that it is done", res.Footer.BarsProcessed, p.Bars.Len())
+		err = fmt.Errorf("it reports that it is done, with %d of %d bars", res.Footer.BarsProcessed, p.Bars.Len())
 	}
 	var l left
 	if err == nil {
@@ -189,7 +189,7 @@ func (c *checker) replay(ctx context.Context, p Piece) (left, error) {
 	}
 	if !c.Keep {
 		if err := os.RemoveAll(dir); err != nil {
-			return l, fmt.Errorf("removing what the command left: %w", err)
+			return l, fmt.Errorf("removing the command's output: %w", err)
 		}
 	}
 	return l, nil

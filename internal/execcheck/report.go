@@ -119,14 +119,14 @@ func (r *Report) advise(cause Cause, s summed) Advice {
 		a.Do = fmt.Sprintf("--exec-tail-bars %d or more, and let the command follow them into those bars.", s.tail)
 		if s.tail <= r.TailBars {
 			a.Wrong = fmt.Sprintf("%s. The slice has %d, which the command does not use.", reach, r.TailBars)
-			a.Do = "Follow each trade to its exit, past the chunk's last own bar (slice.tail_rows of the task file says how many rows there are)."
+			a.Do = "Follow each trade to its exit, past the chunk's last own bar (slice.tail_rows of the task file is their number)."
 		}
 	case CausePosition:
 		a.Wrong = fmt.Sprintf("Behind %s the cut replay trades where in the whole one a position from before the border is still open and keeps others out (%d trades differ). No warm-up brings a position back.", borders(s.findings), s.rows)
 		a.Do = "Leave signals, each followed to its exit as if it were alone (--exec-emits signals), or scores (--exec-emits scores): which of them are taken is then decided over the whole run."
 	case CauseWarmup:
 		a.Wrong = fmt.Sprintf("Behind %s the %s differ, for %d bars at most, and agree again after that. What the command computes there depends on bars before its slice's first one: "+
-			"an average, an EMA or a counter that begins anew with each slice. A slice has %d bars before its chunk (warmup_bars of the policy).", borders(s.findings), what, s.behind, r.WarmupBars)
+			"an average, an EMA or a counter that restarts with each slice. A slice has %d bars before its chunk (warmup_bars of the policy).", borders(s.findings), what, s.behind, r.WarmupBars)
 		a.Do = r.moreWarmup(s.behind)
 	case CauseState:
 		a.Wrong = fmt.Sprintf("Behind %s the %s differ up to the end of the piece, for %d bars and more. Something is carried through all bars: "+

@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/process"
 )
 
@@ -29,7 +30,7 @@ func (a *attempt) alone(ctx context.Context, report func(footer.Footer)) ending 
 
 // reproduce leaves a script that runs the command again.
 func (a *attempt) reproduce() {
-	path := filepath.Join(a.paths.dir, reproduceSh)
+	path := filepath.Join(a.paths.dir, layout.ReproduceScript)
 	err := atomicfile.Write(path, atomicfile.Options{Mode: 0o700, New: true}, func(w io.Writer) error {
 		return Reproduce(w, Reproduction{
 			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env, Shown: a.shown, Argv: a.argv,
@@ -37,7 +38,7 @@ func (a *attempt) reproduce() {
 		})
 	})
 	if err != nil {
-		a.log.Warn("writing reproduce.sh", "error", err)
+		a.log.Warn("writing reproduce.sh failed", "error", err)
 	}
 }
 

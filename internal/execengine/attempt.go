@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
@@ -228,15 +229,15 @@ func (a *attempt) silentByNature() bool {
 // not known to have done its chunk; empty: it has left its rows, or has said that
 // it is at its last bar.
 func (a *attempt) undone() string {
-	const want = "--exec-footer none: exit code 0 says all"
+	const want = "--exec-footer none: exit code 0 is enough"
 	emits := a.emit()
 	switch {
 	case a.e.Spec.NoFooter:
 		return ""
 	case a.e.Spec.Serve:
-		return "no last line for the chunk and no footer at " + a.paths.footer
+		return "no final line for the chunk and no footer at " + a.paths.footer
 	case a.e.Spec.Footer != "":
-		return fmt.Sprintf("no footer at %s, where --exec-footer says that it does", a.paths.footer)
+		return fmt.Sprintf("no footer at %s, the path of --exec-footer", a.paths.footer)
 	case a.tally.bars >= a.tally.planned && !a.tally.unclear:
 		return ""
 	}
@@ -249,7 +250,7 @@ func (a *attempt) undone() string {
 	case a.progressed:
 		return fmt.Sprintf("no footer and no %s in %s, and its progress ends at %d of %d bars (%s)", emits, a.paths.out, a.tally.bars, a.tally.planned, want)
 	}
-	return fmt.Sprintf("no footer, no %s in %s and no progress, so whether it did the chunk is not known (want %s.csv in {out_dir}; or %s)", emits, a.paths.out, emits, want)
+	return fmt.Sprintf("no footer, no %s in %s and no progress, so it is unknown whether it finished the chunk (want %s.csv in {out_dir}; or %s)", emits, a.paths.out, emits, want)
 }
 
 // leftTable says whether the command has left a table of that kind.
@@ -311,7 +312,7 @@ func (a *attempt) poll(report func(footer.Footer)) {
 	for {
 		list, err := a.progress.Poll()
 		if err != nil {
-			a.log.Debug("reading the progress file", "error", err)
+			a.log.Debug("reading the progress file failed", "error", err)
 		}
 		for _, r := range list {
 			a.heard.add(r)
@@ -375,8 +376,8 @@ func (a *attempt) absorb(r Report) {
 
 // askToStop makes the stop file and asks the command to end.
 func (a *attempt) askToStop(why error, c control) {
-	if err := a.dir.WriteNew(stopFile, []byte(why.Error()+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
-		a.log.Warn("writing the stop file", "error", err)
+	if err := a.dir.WriteNew(layout.StopFile, []byte(why.Error()+"\n")); err != nil && !errors.Is(err, fs.ErrExist) {
+		a.log.Warn("writing the stop file failed", "error", err)
 	}
 	c.ask()
 }

@@ -126,10 +126,14 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 		// not known.
 		err, bars = bad, 0
 	default:
-		a.log.Warn("what the command left cannot be used", "error", bad)
+		a.log.Warn("unusable output of the command", "error", bad)
 		if a.emit() != run.EmitsTrades {
 			bars = 0 // no bar is covered without its signals
 		}
+	}
+	if bars == 0 && err != nil && a.emit() == run.EmitsTrades {
+		// Trades of bars that do not count do not count. They are in its output.
+		emission = Emission{}
 	}
 	given := emission.Given
 	// What it does not say of its trades, their file may.

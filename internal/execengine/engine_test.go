@@ -15,9 +15,11 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/internal/trade"
 	"gx1replay/test/selfexec"
 )
 
@@ -82,7 +84,7 @@ func TestReplay(t *testing.T) {
 		{name: "a footer that says ok", script: ok, bars: 100, status: "ok"},
 		{name: "its footer outranks its exit code", script: ok + "; exit 3", bars: 100, status: "ok"},
 		{name: "no more bars than planned", script: `printf '{"status":"ok","bars_processed":500}' > "$GX1R_FOOTER_FILE"`, bars: 100, status: "ok"},
-		{name: "no footer", script: "exit 0", want: "left no footer"},
+		{name: "no footer", script: "exit 0", want: "wrote no footer"},
 		{name: "no footer, as asked for", script: "exit 0", change: func(s *Spec) { s.NoFooter = true }, bars: 100},
 		{name: "a footer elsewhere", script: `mkdir x; printf '{"status":"ok"}' > x/1.json`, change: func(s *Spec) { s.Footer = "x/{chunk_idx}.json" }, bars: 100, status: "ok"},
 		{name: "no footer, and no row in its trades", script: `: > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, bars: 100},
@@ -90,8 +92,8 @@ func TestReplay(t *testing.T) {
 		{name: "no footer, and trades before the end", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; echo '40/100'; exit 1`, want: "exit code 1", bars: 40},
 		{name: "no footer, and progress up to the end", script: `echo 'GX1 {"bars_processed":100}'`, bars: 100},
 		{name: "no footer, and progress that ends before", script: `echo 'GX1 {"bars_processed":99}'`, want: "99 of 100 bars", bars: 99},
-		{name: "no footer where one was promised", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Footer = "{out_dir}/f.json" }, want: "where --exec-footer says"},
-		{name: "no scores where scores are asked for", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Command.Emits = run.EmitsScores }, want: "left no footer, no scores"},
+		{name: "no footer where one was promised", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Footer = "{out_dir}/f.json" }, want: "the path of --exec-footer"},
+		{name: "no scores where scores are asked for", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"`, change: func(s *Spec) { s.Command.Emits = run.EmitsScores }, want: "wrote no footer, no scores"},
 		{name: "a footer that is broken", script: `printf '{"status":"ok"' > "$GX1R_FOOTER_FILE"`, want: "no JSON object: unexpected end"},
 		{name: "a footer that is broken, and trades", script: `printf 'pnl_bps\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; printf '{"status":ok}' > "$GX1R_FOOTER_FILE"`, want: "chunk_footer.json: report"},
 		{name: "a footer that is broken, and an error", script: `printf 'ok' > "$GX1R_FOOTER_FILE"; exit 3`, want: "exit code 3, and the command's footer"},
@@ -102,7 +104,7 @@ func TestReplay(t *testing.T) {
 		{name: "its own progress counts more than what is recognised", script: `echo 'GX1 {"bars_processed":5}'; sleep 0.05; echo '40/100'; exit 1`, want: "exit code 1", bars: 5},
 		{name: "padding of its own, by tqdm", script: `printf ' 50%%|# | 100/200 [00:01<00:02]\r 80%%|# | 160/200 [00:01<00:02]\r' >&2; exit 1`, change: func(s *Spec) { s.Detect = ProgressTqdm }, want: "exit code 1", bars: 60},
 		{name: "an error", script: "echo boom >&2; exit 1", want: "exit code 1", trace: "boom"},
-		{name: "a status of its own", script: `printf '{"status":"error","error":"no model"}' > "$GX1R_FOOTER_FILE"`, want: `says "error": no model`, status: "error"},
+		{name: "a status of its own", script: `printf '{"status":"error","error":"no model"}' > "$GX1R_FOOTER_FILE"`, want: `has status "error": no model`, status: "error"},
 		{name: "to be tried again", script: "exit 75", want: "exit code 75"},
 		{name: "in vain", script: "exit 64", want: "exit code 64", check: func(t *testing.T, _ *Engine, err error) {
 			if !errors.Is(err, ErrExhausted) {
@@ -118,14 +120,14 @@ func TestReplay(t *testing.T) {
 		{name: "progress in lines", script: `echo 'GX1 {"bars_processed":43}'; exit 1`, want: "exit code 1", bars: 43},
 		{name: "progress in a footer", script: `printf '{"bars_processed":44}' > "$GX1R_FOOTER_FILE"; exit 1`, want: "exit code 1", bars: 44},
 		{name: "no status in its footer", script: `printf '{"bars_processed":100}' > "$GX1R_FOOTER_FILE"`, want: "no status"},
-		{name: "stopped, and nobody asked", script: `printf '{"status":"stopped","bars_processed":3}' > "$GX1R_FOOTER_FILE"; exit 1`, want: "nobody asked", bars: 3, status: "stopped"},
+		{name: "stopped, and nobody asked", script: `printf '{"status":"stopped","bars_processed":3}' > "$GX1R_FOOTER_FILE"; exit 1`, want: "without a request to stop", bars: 3, status: "stopped"},
 		{name: "progress by a pattern", script: `printf '10/100\r20/100\r'; exit 1`, change: func(s *Spec) { s.Progress = pattern(`^(?P<bars>\d+)/`) }, want: "exit code 1", bars: 20},
 		{name: "it hangs", script: "sleep 1000", change: func(s *Spec) { s.Stall = 200 * time.Millisecond }, want: "phase startup", check: func(t *testing.T, _ *Engine, err error) {
 			if !errors.Is(err, ErrStalled) {
 				t.Errorf("%v does not match ErrStalled", err)
 			}
 		}},
-		{name: "it is not there", change: func(s *Spec) { s.Command.Argv = []string{"no-such-command"} }, want: "no-such-command", check: setUp(127)},
+		{name: "it does not exist", change: func(s *Spec) { s.Command.Argv = []string{"no-such-command"} }, want: "no-such-command", check: setUp(127)},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -224,7 +226,7 @@ func TestTask(t *testing.T) {
 	if _, err := e.Replay(t.Context(), job, nil); err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(job.Dir, outDir)
+	out := filepath.Join(job.Dir, layout.OutDir)
 	said, err := os.ReadFile(filepath.Join(out, "said"))
 	if err != nil {
 		t.Fatal(err)
@@ -322,6 +324,47 @@ func TestOwnTrades(t *testing.T) {
 			}
 			if pnl != c.pnl && !(math.IsNaN(pnl) && math.IsNaN(c.pnl)) {
 				t.Errorf("pnl_bps %v (want %v)", pnl, c.pnl)
+			}
+		})
+	}
+}
+
+// Trades of an attempt of which no bar counts do not count either, whether the
+// command counts them or their file does. They stay in its output.
+func TestTradesWithoutBarsDoNotCount(t *testing.T) {
+	const rows = `printf 'time,pnl_bps\n1,2\n2,3\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; `
+	for name, c := range map[string]struct {
+		script string
+		bars   int64
+		want   int64
+		pnl    float64
+	}{
+		"counted by us":           {rows + "exit 1", 0, 0, 0},
+		"counted by itself":       {rows + `printf '{"status":"error","bars_processed":0,"n_trades_closed":7,"pnl_bps":9,"trades_open":1,"open_pnl_bps":3,"n_signals":8}' > "$GX1R_FOOTER_FILE"`, 0, 0, 0},
+		"counted in its progress": {rows + `echo 'GX1 {"n_trades_closed":7,"pnl_bps":9}'; exit 1`, 0, 0, 0},
+		"some bars count":         {rows + "echo '40/100'; exit 1", 40, 2, 5},
+		"no file that is read":    {`printf 'a,b\n1\n' > "$(dirname "$GX1R_FOOTER_FILE")/trades.csv"; printf '{"status":"ok","n_trades_closed":7,"pnl_bps":9}' > "$GX1R_FOOTER_FILE"`, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := shell(t, c.script, nil)
+			res, err := e.Replay(t.Context(), chunk(t, e), func(f footer.Footer) {
+				if f.BarsProcessed == 0 && (f.NTradesClosed != 0 || f.PnlBps != 0) {
+					t.Errorf("a report of 0 bars has %d trades, %v bps", f.NTradesClosed, f.PnlBps)
+				}
+			})
+			if err == nil {
+				t.Fatal("the attempt is ok")
+			}
+			f := res.Footer
+			if f.BarsProcessed != c.bars || f.NTradesClosed != c.want || f.PnlBps != c.pnl || f.TradesOpen != 0 || f.OpenPnlBps != 0 || f.NSignals != 0 {
+				t.Errorf("%d bars, %d trades of %d signals, %v bps, %d open, %v bps (want %d bars, %d trades, %v bps, no other)", f.BarsProcessed, f.NTradesClosed, f.NSignals, f.PnlBps, f.TradesOpen, f.OpenPnlBps, c.bars, c.want, c.pnl)
+			}
+			named := func(name string) bool {
+				return slices.ContainsFunc(res.Artifacts, func(a Artifact) bool { return a.Name == name })
+			}
+			if named(trade.OwnTradesName) != (c.want > 0) || !named(layout.OutArchive) {
+				t.Errorf("the rows are for the trades file: %v; they are in the output: %v", named(trade.OwnTradesName), named(layout.OutArchive))
 			}
 		})
 	}

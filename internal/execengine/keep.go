@@ -16,16 +16,14 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 )
 
-// OutArchive is the artifact that holds the command's output directory, as
-// far as the cap allows; cutList in it names what is not there.
-const (
-	OutArchive = "out_dir.tar.gz"
-	cutList    = "NOT_HERE.txt"
-)
+// cutList names, in the archive of the command's output directory, what the cap
+// left out.
+const cutList = "NOT_HERE.txt"
 
 // keptLog bounds a log that goes with the footer.
 const keptLog = 256 << 10
@@ -38,7 +36,7 @@ func (a *attempt) keepOut(out *Result) {
 		limit = DefaultCap
 	}
 	var archive []byte
-	dir, err := a.dir.Dir(outDir)
+	dir, err := a.dir.Dir(layout.OutDir)
 	if err == nil {
 		archive, err = archiveDir(dir, limit)
 		err = errors.Join(err, dir.Close())
@@ -47,21 +45,21 @@ func (a *attempt) keepOut(out *Result) {
 	case err != nil:
 		out.Unkept = errors.Join(out.Unkept, fmt.Errorf("keeping the command's output: %w", err))
 	case archive != nil:
-		out.Artifacts = append(out.Artifacts, newArtifact(OutArchive, archive))
+		out.Artifacts = append(out.Artifacts, newArtifact(layout.OutArchive, archive))
 	}
 	for _, l := range []struct {
 		name string
 		log  *Log
-	}{{stdoutLog, a.stdout}, {stderrLog, a.stderr}} {
+	}{{layout.StdoutLog, a.stdout}, {layout.StderrLog, a.stderr}} {
 		text, info, err := l.log.Finish(keptLog)
 		if err != nil {
-			a.log.Warn("the command's log is not whole", "log", l.name, "error", err)
+			a.log.Warn("log of the command incomplete", "log", l.name, "error", err)
 		}
 		if len(text) > 0 {
 			out.Artifacts = append(out.Artifacts, newArtifact(l.name, text))
 		}
 		if err := a.putBack(l.name, info, text); err != nil {
-			a.log.Warn("the command has replaced its log, and it cannot be put back", "log", l.name, "error", err)
+			a.log.Warn("restoring a log that the command replaced failed", "log", l.name, "error", err)
 		}
 	}
 }

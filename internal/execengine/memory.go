@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"gx1replay/internal/bars"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 )
 
@@ -74,4 +75,4 @@ func (m Memory) DataFile(dir string, c run.Command) func(context.Context) (strin
 func ParseTime(text string) (ns int64, ok bool) { return parseTime(text) }
 
 // OutDir is where in an attempt's directory the command's {out_dir} is.
-func OutDir(attempt string) string { return filepath.Join(attempt, outDir) }
+func OutDir(attempt string) string { return filepath.Join(attempt, layout.OutDir) }

@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"gx1replay/internal/layout"
 )
 
 // writePolicy writes the policy for the command, its includes beside it, and
@@ -20,7 +22,7 @@ func (a *attempt) writePolicy() (string, error) {
 	}
 	// The one with all in it is kept with the attempt's logs: who replays the
 	// chunk again finds the run's policy by it.
-	if err := a.dir.WriteNew(policyFile, a.job.PolicyContent); err != nil || len(a.job.PolicyFiles) == 0 { // a run of an earlier version
+	if err := a.dir.WriteNew(layout.AttemptPolicy, a.job.PolicyContent); err != nil || len(a.job.PolicyFiles) == 0 { // a run of an earlier version
 		return digest(a.job.PolicyContent), err
 	}
 	written := map[string]bool{}

@@ -11,24 +11,14 @@ import (
 	"strconv"
 	"time"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/safefile"
 )
 
-// Names in an attempt's directory.
-const (
-	outDir       = "out" // {out_dir}
-	taskFile     = "task.json"
-	policyFile   = "policy.yaml"
-	policyDir    = "policy" // the policy's files as they were written
-	progressFile = "progress.jsonl"
-	stopFile     = "stop"
-	stdoutLog    = "stdout.log"
-	stderrLog    = "stderr.log"
-	reproduceSh  = "reproduce.sh"
-	// footerFile is the original's name for what a chunk leaves.
-	footerFile = "chunk_footer.json"
-)
+// policyDir is where in an attempt's directory the policy's files are as they
+// were written.
+const policyDir = "policy"
 
 // logHead and logTail bound a log: its beginning says how the command was set
 // up, its end why it ended.
@@ -59,11 +49,11 @@ func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 	}
 	p := &a.paths
 	*p = paths{
-		dir: dir, out: filepath.Join(dir, outDir), task: filepath.Join(dir, taskFile), policy: filepath.Join(dir, policyFile),
-		slice: filepath.Join(dir, "slice."+job.Manifest.Command.SliceFormat), progress: filepath.Join(dir, progressFile),
-		stop: filepath.Join(dir, stopFile), stdout: filepath.Join(dir, stdoutLog), stderr: filepath.Join(dir, stderrLog),
+		dir: dir, out: filepath.Join(dir, layout.OutDir), task: filepath.Join(dir, layout.TaskFile), policy: filepath.Join(dir, layout.AttemptPolicy),
+		slice: filepath.Join(dir, "slice."+job.Manifest.Command.SliceFormat), progress: filepath.Join(dir, layout.ProgressFile),
+		stop: filepath.Join(dir, layout.StopFile), stdout: filepath.Join(dir, layout.StdoutLog), stderr: filepath.Join(dir, layout.StderrLog),
 	}
-	p.footer = filepath.Join(p.out, footerFile)
+	p.footer = filepath.Join(p.out, layout.FooterFile)
 	if a.dir, err = safefile.OpenDir(dir); err != nil {
 		return nil, fmt.Errorf("the attempt's directory: %w", err)
 	}
@@ -105,12 +95,12 @@ func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 // clean makes the directory fresh: an attempt's number comes again where a
 // run lost its bus.
 func (a *attempt) clean() error {
-	for _, name := range []string{outDir, filepath.Base(a.paths.slice), taskFile, policyFile, policyDir, progressFile, stopFile, stdoutLog, stderrLog, reproduceSh} {
+	for _, name := range []string{layout.OutDir, filepath.Base(a.paths.slice), layout.TaskFile, layout.AttemptPolicy, policyDir, layout.ProgressFile, layout.StopFile, layout.StdoutLog, layout.StderrLog, layout.ReproduceScript} {
 		if err := a.dir.RemoveAll(name); err != nil {
 			return fmt.Errorf("making the attempt's directory fresh: %w", err)
 		}
 	}
-	if err := a.dir.Mkdir(outDir); err != nil {
+	if err := a.dir.Mkdir(layout.OutDir); err != nil {
 		return fmt.Errorf("making the command's output directory: %w", err)
 	}
 	return nil
@@ -173,7 +163,7 @@ func (a *attempt) writeTask(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encoding the task file: %w", err)
 	}
-	if err := a.dir.WriteNew(taskFile, append(text, '\n')); err != nil {
+	if err := a.dir.WriteNew(layout.TaskFile, append(text, '\n')); err != nil {
 		return fmt.Errorf("writing the task file: %w", err)
 	}
 	return nil
@@ -252,7 +242,7 @@ var chunkNames = []string{"task", "chunk_idx", "attempt", "slice", "out_dir", "s
 func (s Spec) Check() error {
 	c := s.Command
 	if c.IsZero() {
-		return fmt.Errorf("--engine exec needs a command behind --")
+		return fmt.Errorf("--engine exec needs a command after --")
 	}
 	if err := c.Validate(); err != nil {
 		return err

@@ -29,7 +29,7 @@ type Artifact struct {
 // Errors of Replay, beside those of the context's end.
 var (
 	// ErrExhausted: the command says that trying again is in vain (64, 78).
-	ErrExhausted = errors.New("trying again is in vain")
+	ErrExhausted = errors.New("not retried")
 	// ErrNotBegun: the command ended by itself before its first bar, and will most
 	// likely do so again.
 	ErrNotBegun = errors.New("the command ended before its first bar")

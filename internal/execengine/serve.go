@@ -32,7 +32,7 @@ func (a *attempt) served(ctx context.Context, report func(footer.Footer)) ending
 		end, died := a.serve(ctx, s, report)
 		if died && used && !s.said && ctx.Err() == nil && end.footer == nil && !a.progressed {
 			// It was about to end when it got the task: no fault of this chunk.
-			a.log.Info("the serving command had ended; it is started again")
+			a.log.Info("serving command ended, restarting it")
 			continue
 		}
 		return end
@@ -44,7 +44,7 @@ func (a *attempt) serve(ctx context.Context, s *server, report func(footer.Foote
 	s.give(a)
 	before, sysBefore, _ := s.guarded.Usage()
 	if err := s.say(map[string]any{"task": a.paths.task}); err != nil {
-		a.log.Debug("giving the command its task", "error", err)
+		a.log.Debug("sending the task to the command failed", "error", err)
 	}
 	over := make(chan struct{})
 	go func() {
@@ -58,7 +58,7 @@ func (a *attempt) serve(ctx context.Context, s *server, report func(footer.Foote
 		over: over,
 		ask: func() {
 			if err := s.say(map[string]any{"stop": a.task.ChunkID}); err != nil {
-				a.log.Debug("asking the command to stop", "error", err)
+				a.log.Debug("asking the command to stop failed", "error", err)
 			}
 		},
 		kill: s.guarded.Kill, cpu: s.guarded.Usage,

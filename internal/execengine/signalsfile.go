@@ -77,7 +77,7 @@ func readSignals(dir *safefile.Dir, times []int64, firstRow int64, own run.BarRa
 			return err
 		}
 		if before, twice := seen[s.Bar]; twice {
-			return p.bad(r.timeName(), row[signalTime], fmt.Sprintf("one signal a bar: %s %d has this one's", p.unit, before))
+			return p.bad(r.timeName(), row[signalTime], fmt.Sprintf("one signal per bar: %s %d has this one's", p.unit, before))
 		}
 		seen[s.Bar] = p.n
 		list = append(list, s)

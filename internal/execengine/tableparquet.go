@@ -173,7 +173,7 @@ type tableCursor struct {
 
 func newTableCursor(c *parquet.Column) (*tableCursor, error) {
 	if !c.Leaf() || c.Repeated() {
-		return nil, errors.New("it is nested (want one value a row)")
+		return nil, errors.New("it is nested (want one value per row)")
 	}
 	convert := converter(c.Type())
 	if convert == nil {

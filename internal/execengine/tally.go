@@ -154,6 +154,9 @@ func (t *tally) checkpoint(now time.Time) {
 func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer {
 	f := t.all.Footer
 	f.BarsProcessed, f.TotalBars = bars, bars
+	if bars == 0 { // trades of bars that do not count
+		f.NSignals, f.NTradesClosed, f.PnlBps, f.TradesOpen, f.OpenPnlBps, f.DropReasons = 0, 0, 0, 0, 0, nil
+	}
 	f.Phase = t.phase
 	wall := now.Sub(t.began).Seconds()
 	// The command's own time leaves out its start, as the original's does; it

@@ -86,7 +86,7 @@ func (e ending) judged() error {
 		case status == "stopped" && e.stop != nil:
 			return e.stop
 		case status == "stopped":
-			return fmt.Errorf("the command says that it was stopped, and nobody asked it to (%s)", e.exit)
+			return fmt.Errorf("the command reported that it was stopped, without a request to stop (%s)", e.exit)
 		case status != "" && e.stop == nil:
 			return e.claimed(status)
 		}
@@ -95,13 +95,13 @@ func (e ending) judged() error {
 	case e.stop != nil:
 		return e.stop
 	case e.stalled > 0:
-		return fmt.Errorf("%w: no new bar for %v in the phase %s (--stall-timeout; 0 waits for a command that says nothing)", ErrStalled, e.stalled, e.phase)
+		return fmt.Errorf("%w: no new bar for %v in the phase %s (--stall-timeout; 0: no limit)", ErrStalled, e.stalled, e.phase)
 	case e.unread != nil && e.exit.Code == 0:
 		return fmt.Errorf("the command ended with exit code 0, and %w", e.unread)
 	case e.exit.Code == 0 && e.footer != nil:
 		return fmt.Errorf("the command's footer at %s has no status (want \"ok\")", e.where)
 	case e.exit.Code == 0 && e.undone != "":
-		return fmt.Errorf("the command ended with exit code 0 and left %s", e.undone)
+		return fmt.Errorf("the command ended with exit code 0 and wrote %s", e.undone)
 	case e.exit.Code == 0:
 		return nil
 	case e.exit.Code == exitUsage, e.exit.Code == exitConfig:
@@ -126,9 +126,9 @@ func (e ending) judged() error {
 // ok nor stopped.
 func (e ending) claimed(status string) error {
 	if text := e.footer.Footer.Error; text != "" {
-		return fmt.Errorf("the command's footer says %.40q: %s", status, text)
+		return fmt.Errorf("the command's footer has status %.40q: %s", status, text)
 	}
-	return fmt.Errorf("the command's footer says %.40q (%s)", status, e.exit)
+	return fmt.Errorf("the command's footer has status %.40q (%s)", status, e.exit)
 }
 
 func (e ending) setUp(code int, err error) error {

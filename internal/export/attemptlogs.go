@@ -9,11 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -33,7 +33,7 @@ type AttemptLogs struct {
 // FindAttemptLogs lists the attempts of run t that have left logs in its
 // directory or with its local workers, by chunk and attempt. Of chunk idx only,
 // unless that is negative. What cannot be read is left out.
-func FindAttemptLogs(t Target, idx int) []AttemptLogs {
+func FindAttemptLogs(t layout.Run, idx int) []AttemptLogs {
 	found := map[[2]int]AttemptLogs{}
 	add := func(a AttemptLogs) {
 		key := [2]int{a.ChunkIdx, a.Attempt}
@@ -47,17 +47,17 @@ func FindAttemptLogs(t Target, idx int) []AttemptLogs {
 		own  bool // logs also lie beside the chunk's footer
 	}
 	places := []place{{t.RunDir(), true}}
-	for _, root := range t.allAttempts() {
+	for _, root := range allAttempts(t) {
 		places = append(places, place{root, false})
 	}
 	for _, at := range places {
-		for _, k := range numbered(at.root, "chunk_") {
+		for _, k := range numbered(at.root, layout.ParseChunkDir) {
 			if idx >= 0 && k != idx || k >= run.MaxChunks {
 				continue
 			}
-			chunk := filepath.Join(at.root, "chunk_"+strconv.Itoa(k))
-			for _, n := range numbered(chunk, "attempt_") {
-				if a, ok := attemptLogs(k, n, filepath.Join(chunk, "attempt_"+strconv.Itoa(n))); ok {
+			chunk := layout.ChunkDir(at.root, k)
+			for _, n := range numbered(chunk, layout.ParseAttemptDir) {
+				if a, ok := attemptLogs(k, n, layout.AttemptDir(at.root, k, n)); ok {
 					add(a)
 				}
 			}
@@ -79,7 +79,7 @@ func FindAttemptLogs(t Target, idx int) []AttemptLogs {
 
 // allAttempts are the directories of local workers' attempts of every
 // incarnation of the run.
-func (t Target) allAttempts() []string {
+func allAttempts(t layout.Run) []string {
 	entries, err := os.ReadDir(t.WorkDir())
 	if err != nil {
 		return nil
@@ -101,7 +101,7 @@ func attemptLogs(idx, n int, dir string) (a AttemptLogs, ok bool) {
 	for _, log := range []struct {
 		name string
 		size *int64
-	}{{StdoutLog, &a.Stdout}, {StderrLog, &a.Stderr}} {
+	}{{layout.StdoutLog, &a.Stdout}, {layout.StderrLog, &a.Stderr}} {
 		info, err := os.Lstat(filepath.Join(dir, log.name))
 		if err != nil || !info.Mode().IsRegular() {
 			continue
@@ -115,7 +115,7 @@ func attemptLogs(idx, n int, dir string) (a AttemptLogs, ok bool) {
 	if !ok {
 		return a, false
 	}
-	if f, err := ledger.ReadFooter(filepath.Join(dir, ledger.FooterFile)); err == nil && f.ChunkIdx == int64(idx) {
+	if f, err := ledger.ReadFooter(filepath.Join(dir, layout.FooterFile)); err == nil && f.ChunkIdx == int64(idx) {
 		a.Footer = f
 	}
 	return a, true
@@ -144,11 +144,11 @@ func (a AttemptLogs) ReadLog(name string, limit int64) (text []byte, ok bool, er
 
 // FindPolicy finds the content of a run's policy, where its coordinator has
 // kept it or an attempt of a command was given it.
-func FindPolicy(t Target, p run.Policy) ([]byte, error) {
+func FindPolicy(t layout.Run, p run.Policy) ([]byte, error) {
 	paths := []string{t.PolicyFile(p.Content)}
-	for _, k := range numbered(t.RunDir(), "chunk_") {
-		for _, n := range numbered(filepath.Dir(t.ChunkFooter(k)), "attempt_") {
-			paths = append(paths, filepath.Join(t.KeptAttempt(k, n), policyFile))
+	for _, k := range numbered(t.RunDir(), layout.ParseChunkDir) {
+		for _, n := range numbered(layout.ChunkDir(t.RunDir(), k), layout.ParseAttemptDir) {
+			paths = append(paths, filepath.Join(t.KeptAttempt(k, n), layout.AttemptPolicy))
 		}
 	}
 	for _, path := range paths {
@@ -156,5 +156,5 @@ func FindPolicy(t Target, p run.Policy) ([]byte, error) {
 			return content, nil
 		}
 	}
-	return nil, fmt.Errorf("the policy of run %s (SHA-256 %.12s) is not kept any more: looked in %s and %s", t.RunID, p.Content, t.StateDir(), t.RunDir())
+	return nil, fmt.Errorf("the policy of run %s (SHA-256 %.12s) is no longer stored: looked in %s and %s", t.RunID, p.Content, t.StateDir(), t.RunDir())
 }

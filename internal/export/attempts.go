@@ -12,11 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
@@ -24,45 +24,16 @@ import (
 	"gx1replay/internal/selection"
 )
 
-// Names of what a command's attempt leaves for people.
-const (
-	StdoutLog  = "stdout.log"
-	StderrLog  = "stderr.log"
-	OutArchive = "out_dir.tar.gz"
-
-	policyFile = "policy.yaml"
-)
-
 // attemptNames are the files of an attempt that outlive the cleaning: its logs,
 // what it was asked, how to ask it again, and what it said of itself.
-var attemptNames = []string{StderrLog, StdoutLog, "task.json", policyFile, "reproduce.sh", ledger.FooterFile}
+var attemptNames = []string{layout.StderrLog, layout.StdoutLog, layout.TaskFile, layout.AttemptPolicy, layout.ReproduceScript, layout.FooterFile}
 
 // chunkNames are the artifacts that are kept of the attempt that speaks for a
 // chunk.
-var chunkNames = []string{StderrLog, StdoutLog, OutArchive}
+var chunkNames = []string{layout.StderrLog, layout.StdoutLog, layout.OutArchive}
 
 // maxAttemptBytes bounds what is kept of all attempts of a run.
 const maxAttemptBytes = 1 << 30
-
-// Attempts is where local workers leave the attempts of an incarnation of the
-// run.
-func (t Target) Attempts(of run.Incarnation) string {
-	return filepath.Join(t.WorkDir(), of.Dir(t.RunID))
-}
-
-// AttemptDir is where they leave attempt n of chunk idx.
-func (t Target) AttemptDir(of run.Incarnation, idx, n int) string {
-	return attemptDir(t.Attempts(of), idx, n)
-}
-
-func attemptDir(root string, idx, n int) string {
-	return filepath.Join(root, "chunk_"+strconv.Itoa(idx), "attempt_"+strconv.Itoa(n))
-}
-
-// KeptAttempt is where PublishAttempts keeps attempt n of chunk idx.
-func (t Target) KeptAttempt(idx, n int) string {
-	return filepath.Join(filepath.Dir(t.ChunkFooter(idx)), "attempt_"+strconv.Itoa(n))
-}
 
 // PublishedAttempts is what PublishAttempts has done.
 type PublishedAttempts struct {
@@ -82,8 +53,8 @@ type PublishedAttempts struct {
 //
 // An error says what kept it from going on; a file that is not there, or that
 // cannot be kept, is counted and logged.
-func PublishAttempts(ctx context.Context, t Target, of run.Incarnation, chunks []perf.Chunk, artifacts selection.ArtifactReader, log *slog.Logger) (PublishedAttempts, error) {
-	p := attemptKeeper{t: t, root: t.Attempts(of), artifacts: artifacts, log: log, left: maxAttemptBytes}
+func PublishAttempts(ctx context.Context, t layout.Run, of run.Incarnation, chunks []perf.Chunk, artifacts selection.ArtifactReader, log *slog.Logger) (PublishedAttempts, error) {
+	p := attemptKeeper{t: t, root: t.Work().Run(run.Ref{ID: t.RunID, Incarnation: of}), artifacts: artifacts, log: log, left: maxAttemptBytes}
 	err := p.local(ctx)
 	if err == nil {
 		err = p.speaking(ctx, chunks)
@@ -95,7 +66,7 @@ func PublishAttempts(ctx context.Context, t Target, of run.Incarnation, chunks [
 }
 
 type attemptKeeper struct {
-	t         Target
+	t         layout.Run
 	root      string // of the local workers' attempts
 	artifacts selection.ArtifactReader
 	log       *slog.Logger
@@ -105,8 +76,8 @@ type attemptKeeper struct {
 
 // local keeps the files of local workers' attempts.
 func (p *attemptKeeper) local(ctx context.Context) error {
-	for _, idx := range numbered(p.root, "chunk_") {
-		for _, n := range numbered(filepath.Join(p.root, "chunk_"+strconv.Itoa(idx)), "attempt_") {
+	for _, idx := range numbered(p.root, layout.ParseChunkDir) {
+		for _, n := range numbered(layout.ChunkDir(p.root, idx), layout.ParseAttemptDir) {
 			for _, name := range attemptNames {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
@@ -124,7 +95,7 @@ func (p *attemptKeeper) local(ctx context.Context) error {
 func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error {
 	for i, c := range chunks {
 		f := c.Line.Footer()
-		here := attemptDir(p.root, i, int(f.Attempt))
+		here := layout.AttemptDir(p.root, i, int(f.Attempt))
 		for at, a := range f.Artifacts {
 			if !slices.Contains(chunkNames, a.Name) {
 				continue
@@ -133,11 +104,11 @@ func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error
 				return context.Cause(ctx)
 			}
 			dir := filepath.Dir(p.t.ChunkFooter(i))
-			if footerIs(filepath.Join(here, ledger.FooterFile), f) {
+			if footerIs(filepath.Join(here, layout.FooterFile), f) {
 				// Its logs are kept with the attempt; what stands here is an
 				// earlier one's.
 				keep := func() error { return removeIfThere(filepath.Join(dir, a.Name)) }
-				if a.Name == OutArchive {
+				if a.Name == layout.OutArchive {
 					keep = func() error { return p.file(i, int(f.Attempt), a.Name, dir) }
 				}
 				if err := keep(); err != nil {
@@ -164,7 +135,7 @@ func footerIs(path string, f footer.Footer) bool {
 // to. It must be a plain one, and none that a link leads to: a command may have
 // put anything there, and anywhere on the way.
 func (p *attemptKeeper) file(idx, n int, name, to string) error {
-	src, dst := filepath.Join(attemptDir(p.root, idx, n), name), filepath.Join(to, name)
+	src, dst := filepath.Join(layout.AttemptDir(p.root, idx, n), name), filepath.Join(to, name)
 	in, info, err := p.open(src)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -203,7 +174,7 @@ func (p *attemptKeeper) file(idx, n int, name, to string) error {
 func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, dst string) error {
 	a := f.Artifacts[at]
 	if p.artifacts == nil {
-		p.miss(dst, errors.New("it is on another host, and there is no bus"))
+		p.miss(dst, errors.New("it is on another host, and the run has no bus"))
 		return nil
 	}
 	if !p.room(dst, a.Bytes) {
@@ -249,7 +220,7 @@ func (p *attemptKeeper) room(what string, size int64) bool {
 		return true
 	}
 	if !p.done.Full {
-		p.log.Warn("the attempts of this run have left more than is kept of them; the rest stays where it is", "kept_bytes", p.done.Bytes, "first", what)
+		p.log.Warn("attempts exceed the limit of stored files; the rest stays where it is", "kept_bytes", p.done.Bytes, "first", what)
 	}
 	p.done.Full = true
 	p.done.Missed++
@@ -264,7 +235,7 @@ func (p *attemptKeeper) kept(size int64) {
 
 func (p *attemptKeeper) miss(what string, err error) {
 	p.done.Missed++
-	p.log.Warn("a file of an attempt is not kept", "path", what, "error", err)
+	p.log.Warn("file of an attempt not stored", "path", what, "error", err)
 }
 
 // mkdirs makes a directory within the run's, one after the other: an output
@@ -313,17 +284,15 @@ func (p *attemptKeeper) link(src, dst string, info fs.FileInfo) bool {
 	return err == nil && os.SameFile(is, info) && os.Rename(name, dst) == nil
 }
 
-// numbered are the numbers n of the directories prefix<n> in dir, in order.
-func numbered(dir, prefix string) []int {
+// numbered are the numbers by which parse knows directories in dir, in order.
+func numbered(dir string, parse func(name string) (int, bool)) []int {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
 	var list []int
 	for _, e := range entries {
-		text, ok := strings.CutPrefix(e.Name(), prefix)
-		n, err := strconv.Atoi(text)
-		if ok && err == nil && n >= 0 && strconv.Itoa(n) == text && e.IsDir() {
+		if n, ok := parse(e.Name()); ok && e.IsDir() {
 			list = append(list, n)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/footer"
-	"gx1replay/internal/ledger"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -23,14 +23,14 @@ import (
 // attemptRig is a run of three chunks of ten bars.
 type attemptRig struct {
 	t      *testing.T
-	target Target
+	target layout.Run
 	chunks []perf.Chunk
 	bus    map[string][]byte // chunk/name → content
 	log    *slog.Logger
 }
 
 func newAttemptRig(t *testing.T) *attemptRig {
-	r := &attemptRig{t: t, target: Target{Dir: t.TempDir(), RunID: "r1"}, bus: map[string][]byte{}, log: slog.New(slog.DiscardHandler)}
+	r := &attemptRig{t: t, target: layout.Run{Dir: t.TempDir(), RunID: "r1"}, bus: map[string][]byte{}, log: slog.New(slog.DiscardHandler)}
 	for i := range 3 {
 		r.chunks = append(r.chunks, perf.Chunk{Idx: i, Planned: 10, Status: footer.StatusMissing})
 	}
@@ -55,7 +55,7 @@ func (r *attemptRig) speaks(i, n int, worker string, artifacts map[string]string
 		Attempt: int64(n), Claim: 7, Seq: 3, WorkerID: worker, Host: "h", Engine: footer.EngineExec, Phase: footer.PhaseReplay,
 		PlannedBars: 10, FirstBar: int64(10 * i), EndBar: int64(10*i + 10), BarsProcessed: 10, TotalBars: 10, Timestamp: "2026-11-24T10:00:00Z",
 	}
-	for _, name := range []string{StdoutLog, StderrLog, OutArchive} {
+	for _, name := range []string{layout.StdoutLog, layout.StderrLog, layout.OutArchive} {
 		if text, ok := artifacts[name]; ok {
 			sum := sha256.Sum256([]byte(text))
 			f.Artifacts = append(f.Artifacts, footer.Artifact{Name: name, Bytes: int64(len(text)), Parts: 1, SHA256: hex.EncodeToString(sum[:])})
@@ -72,7 +72,7 @@ func (r *attemptRig) speaks(i, n int, worker string, artifacts map[string]string
 // leaves makes files of a local worker's attempt.
 func (r *attemptRig) leaves(i, n int, files map[string]string) string {
 	r.t.Helper()
-	dir := r.target.AttemptDir("", i, n)
+	dir := r.target.Work().Attempt(run.Ref{ID: r.target.RunID}, i, n)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		r.t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func (r *attemptRig) files() []string {
 		}
 		b, err := os.ReadFile(path)
 		rel, _ := filepath.Rel(r.target.RunDir(), path)
-		if strings.HasSuffix(path, ledger.FooterFile) {
+		if strings.HasSuffix(path, layout.FooterFile) {
 			b = []byte("F")
 		}
 		list = append(list, rel+"="+string(b))
@@ -123,22 +123,22 @@ func (r *attemptRig) publish(ctx context.Context) (PublishedAttempts, error) {
 func TestAttemptsOutliveTheCleaning(t *testing.T) {
 	r := newAttemptRig(t)
 	// Chunk 0: a local worker, at its second attempt.
-	f := r.speaks(0, 2, "here", map[string]string{StdoutLog: "o", StderrLog: "e", OutArchive: "tar"})
-	r.leaves(0, 1, map[string]string{StderrLog: "Traceback", "task.json": "{}", "reproduce.sh": "#!", "slice.csv": "large", "signals.bin": "x"})
-	r.leaves(0, 2, map[string]string{StdoutLog: "o", StderrLog: "e", OutArchive: "tar", policyFile: "p", ledger.FooterFile: footerText(t, f)})
+	f := r.speaks(0, 2, "here", map[string]string{layout.StdoutLog: "o", layout.StderrLog: "e", layout.OutArchive: "tar"})
+	r.leaves(0, 1, map[string]string{layout.StderrLog: "Traceback", "task.json": "{}", "reproduce.sh": "#!", "slice.csv": "large", "signals.bin": "x"})
+	r.leaves(0, 2, map[string]string{layout.StdoutLog: "o", layout.StderrLog: "e", layout.OutArchive: "tar", layout.AttemptPolicy: "p", layout.FooterFile: footerText(t, f)})
 	// Chunk 1: another host's, though there is a local attempt of that number.
-	r.speaks(1, 1, "there", map[string]string{StdoutLog: "far", OutArchive: "tar2"})
-	r.bus["1/"+StdoutLog], r.bus["1/"+OutArchive] = []byte("far"), []byte("tar2")
-	r.leaves(1, 1, map[string]string{StderrLog: "mine"})
+	r.speaks(1, 1, "there", map[string]string{layout.StdoutLog: "far", layout.OutArchive: "tar2"})
+	r.bus["1/"+layout.StdoutLog], r.bus["1/"+layout.OutArchive] = []byte("far"), []byte("tar2")
+	r.leaves(1, 1, map[string]string{layout.StderrLog: "mine"})
 	// Chunk 2: another host's, of which the bus has one file damaged and one not.
-	r.speaks(2, 1, "there", map[string]string{StdoutLog: "far", StderrLog: "lost"})
-	r.bus["2/"+StdoutLog] = []byte("fax")
+	r.speaks(2, 1, "there", map[string]string{layout.StdoutLog: "far", layout.StderrLog: "lost"})
+	r.bus["2/"+layout.StdoutLog] = []byte("fax")
 	// Older logs of chunk 0, of an attempt elsewhere, say nothing any more.
 	old := filepath.Join(r.target.RunDir(), "chunk_0")
 	if err := os.MkdirAll(old, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(old, StdoutLog), []byte("old"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(old, layout.StdoutLog), []byte("old"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -171,13 +171,13 @@ func TestAttemptsOutliveTheCleaning(t *testing.T) {
 	if wantLogs := []string{`0/1 "" -1 9`, `0/2 "here" 1 1`, `1/1 "" -1 4`}; !slices.Equal(found, wantLogs) {
 		t.Errorf("logs %q\nwant %q", found, wantLogs)
 	}
-	if text, ok, err := list[0].ReadLog(StderrLog, 100); err != nil || !ok || string(text) != "Traceback" {
+	if text, ok, err := list[0].ReadLog(layout.StderrLog, 100); err != nil || !ok || string(text) != "Traceback" {
 		t.Errorf("%q, %v, %v", text, ok, err)
 	}
-	if text, ok, err := list[0].ReadLog(StderrLog, 4); err != nil || !ok || string(text) != "back" {
+	if text, ok, err := list[0].ReadLog(layout.StderrLog, 4); err != nil || !ok || string(text) != "back" {
 		t.Errorf("the end of a log: %q, %v, %v", text, ok, err)
 	}
-	if _, ok, err := list[0].ReadLog(StdoutLog, 100); err != nil || ok {
+	if _, ok, err := list[0].ReadLog(layout.StdoutLog, 100); err != nil || ok {
 		t.Errorf("a log that is not there: %v, %v", ok, err)
 	}
 	if one := FindAttemptLogs(r.target, 1); len(one) != 1 || one[0].ChunkIdx != 1 {
@@ -189,8 +189,8 @@ func TestAttemptsOutliveTheCleaning(t *testing.T) {
 // says whose they are.
 func TestLogsOfAnotherHost(t *testing.T) {
 	r := newAttemptRig(t)
-	f := r.speaks(1, 3, "there", map[string]string{StderrLog: "far"})
-	r.bus["1/"+StderrLog] = []byte("far")
+	f := r.speaks(1, 3, "there", map[string]string{layout.StderrLog: "far"})
+	r.bus["1/"+layout.StderrLog] = []byte("far")
 	if _, err := r.publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -213,14 +213,14 @@ func TestOnlyPlainFilesOfAttemptsAreKept(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir := r.leaves(0, 1, map[string]string{StderrLog: "e"})
-	if err := os.Symlink(secret, filepath.Join(dir, StdoutLog)); err != nil {
+	dir := r.leaves(0, 1, map[string]string{layout.StderrLog: "e"})
+	if err := os.Symlink(secret, filepath.Join(dir, layout.StdoutLog)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "task.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(secret, filepath.Join(dir, ledger.FooterFile)); err != nil {
+	if err := os.Symlink(secret, filepath.Join(dir, layout.FooterFile)); err != nil {
 		t.Fatal(err)
 	}
 	done, err := r.publish(t.Context())
@@ -237,10 +237,10 @@ func TestOnlyPlainFilesOfAttemptsAreKept(t *testing.T) {
 
 func TestKeptAttemptsAreBounded(t *testing.T) {
 	r := newAttemptRig(t)
-	r.leaves(0, 1, map[string]string{StderrLog: strings.Repeat("a", 60)})
-	r.leaves(1, 1, map[string]string{StderrLog: strings.Repeat("b", 60)})
-	r.leaves(2, 1, map[string]string{StderrLog: strings.Repeat("c", 40)})
-	p := attemptKeeper{t: r.target, root: r.target.Attempts(""), log: r.log, left: 100}
+	r.leaves(0, 1, map[string]string{layout.StderrLog: strings.Repeat("a", 60)})
+	r.leaves(1, 1, map[string]string{layout.StderrLog: strings.Repeat("b", 60)})
+	r.leaves(2, 1, map[string]string{layout.StderrLog: strings.Repeat("c", 40)})
+	p := attemptKeeper{t: r.target, root: r.target.Work().Run(run.Ref{ID: r.target.RunID, Incarnation: ""}), log: r.log, left: 100}
 	if err := p.local(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestKeptAttemptsAreBounded(t *testing.T) {
 
 func TestKeepingAttemptsEndsWithItsContext(t *testing.T) {
 	r := newAttemptRig(t)
-	r.leaves(0, 1, map[string]string{StderrLog: "e"})
+	r.leaves(0, 1, map[string]string{layout.StderrLog: "e"})
 	over := errors.New("over")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(over)
@@ -259,7 +259,7 @@ func TestKeepingAttemptsEndsWithItsContext(t *testing.T) {
 		t.Errorf("%v (want %v)", err, over)
 	}
 	// What is only on a bus is no error where there is none.
-	r.speaks(1, 1, "there", map[string]string{StdoutLog: "far"})
+	r.speaks(1, 1, "there", map[string]string{layout.StdoutLog: "far"})
 	if done, err := PublishAttempts(t.Context(), r.target, "", r.chunks, nil, r.log); err != nil || done.Files != 1 || done.Missed != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
@@ -278,7 +278,7 @@ func TestFindPolicy(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, policyFile), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, layout.AttemptPolicy), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

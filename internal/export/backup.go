@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -36,7 +37,7 @@ type Backup struct {
 	// Config is the zero Config unless set before the first write.
 	Config Config
 
-	target   Target
+	target   layout.Run
 	snapshot func() (perf.Report, []perf.Chunk)
 	every    time.Duration
 	logger   *slog.Logger
@@ -70,7 +71,7 @@ func markOf(r perf.Report) mark {
 
 // NewBackup makes the backup of the run of t; every of 0 is 2 s. snapshot is
 // as the Watchdog's: it takes no lock that is held across I/O.
-func NewBackup(t Target, snapshot func() (perf.Report, []perf.Chunk), every time.Duration, logger *slog.Logger) *Backup {
+func NewBackup(t layout.Run, snapshot func() (perf.Report, []perf.Chunk), every time.Duration, logger *slog.Logger) *Backup {
 	if every <= 0 {
 		every = backupEvery
 	}
@@ -100,7 +101,7 @@ func (b *Backup) Run(ctx context.Context) {
 			failing = false
 		case !failing:
 			failing = true
-			b.logger.Warn("the footer backup cannot be written; it is tried again", "error", err)
+			b.logger.Warn("writing the footer backup failed, retrying", "error", err)
 		}
 		wait := b.pause()
 		if err != nil { // a write that fails late must not cost more either
@@ -138,7 +139,7 @@ func (b *Backup) Write(ctx context.Context) error {
 
 func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) error {
 	if b.slot.path == "" {
-		if err := b.target.validate(); err != nil {
+		if err := validate(b.target); err != nil {
 			return err
 		}
 		b.slot.path, b.slot.id, b.slot.cfg = b.target.Backup(), b.target.RunID, b.Config
@@ -156,7 +157,7 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 	res, err := b.slot.export(ctx, r, chunks, false)
 	b.took = time.Since(began)
 	if res.SetAside != "" {
-		b.logger.Warn("the footer backup that was there is damaged and was set aside", "as", res.SetAside, "error", res.WhySetAside)
+		b.logger.Warn("damaged footer backup renamed", "as", res.SetAside, "error", res.WhySetAside)
 	}
 	if errors.Is(err, ErrComplete) {
 		return nil // it holds every bar already
@@ -167,8 +168,8 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 // RemoveBackup removes the backup and what stands beside it: what died before
 // its rename, and damaged ones that were set aside. Who holds the run's lock
 // calls it when the run is complete.
-func RemoveBackup(t Target) error {
-	if err := t.validate(); err != nil {
+func RemoveBackup(t layout.Run) error {
+	if err := validate(t); err != nil {
 		return fmt.Errorf("removing a footer backup: %w", err)
 	}
 	entries, err := os.ReadDir(t.StateDir())

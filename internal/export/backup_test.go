@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
@@ -42,7 +43,7 @@ func aSession(n int, sec float64) run.SessionTimes {
 	return run.SessionTimes{Session: n, StartedAt: at, EndedAt: at.Add(time.Duration(sec * 1e9)), WallSec: sec}
 }
 
-func backedUp(tb testing.TB, t export.Target, k *known) *export.Backup {
+func backedUp(tb testing.TB, t layout.Run, k *known) *export.Backup {
 	tb.Helper()
 	b := export.NewBackup(t, k.snapshot, 0, quiet())
 	if err := b.Write(tb.Context()); err != nil {
@@ -51,7 +52,7 @@ func backedUp(tb testing.TB, t export.Target, k *known) *export.Backup {
 	return b
 }
 
-func readBackup(tb testing.TB, t export.Target) perf.File {
+func readBackup(tb testing.TB, t layout.Run) perf.File {
 	tb.Helper()
 	f, _, ok, err := ledger.ReadFile(t.Backup(), t.RunID)
 	if err != nil || !ok {
@@ -252,7 +253,7 @@ func TestBackupFailsAndRecovers(t *testing.T) {
 	if n := tries.Load(); n != 4 {
 		t.Errorf("%d tries, want 4", n)
 	}
-	if n := strings.Count(logged.String(), "cannot be written"); n != 1 {
+	if n := strings.Count(logged.String(), "writing the footer backup failed"); n != 1 {
 		t.Errorf("spoken of %d times:\n%s", n, &logged)
 	}
 	if got := readBackup(t, tg).Totals.Coverage.ReplayedBars; got != 40 {

@@ -17,6 +17,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -69,7 +70,7 @@ func TestExportBeforeThePlan(t *testing.T) {
 func TestInvariant2_NeverFewerBars(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()
-		tg := export.Target{Dir: dir, FallbackDir: dir, RunID: "r1"}
+		tg := layout.Run{Dir: dir, FallbackDir: dir, RunID: "r1"}
 		l, err := export.TryAcquire(tg, export.RoleExport)
 		if err != nil {
 			rt.Fatal(err)
@@ -183,7 +184,7 @@ func TestInvariant4_SetAside(t *testing.T) {
 				}
 				res := exported(t, e, theChunks(t, int64(i)))
 				if res.SetAside != tg.Perf()+aside || res.WhySetAside == nil {
-					t.Errorf("set aside as %q because of %v", res.SetAside, res.WhySetAside)
+					t.Errorf("renamed to %q because of %v", res.SetAside, res.WhySetAside)
 				}
 				if got, err := os.ReadFile(res.SetAside); err != nil || !bytes.Equal(got, old) {
 					t.Errorf("%v: it was changed", err)
@@ -400,13 +401,13 @@ func TestWriteCopyAndChunkFooters(t *testing.T) {
 	if _, err := export.WriteChunkFooters(t.Context(), tg, chunks, perf.Selection{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
-	if _, err := export.WriteChunkFooters(t.Context(), export.Target{Dir: tg.Dir, RunID: "../x"}, chunks, perf.Selection{}); err == nil {
+	if _, err := export.WriteChunkFooters(t.Context(), layout.Run{Dir: tg.Dir, RunID: "../x"}, chunks, perf.Selection{}); err == nil {
 		t.Error("any run_id makes a path")
 	}
 }
 
 func TestPaths(t *testing.T) {
-	tg := export.Target{Dir: "out", RunID: run.ID("r1")}
+	tg := layout.Run{Dir: "out", RunID: run.ID("r1")}
 	for got, want := range map[string]string{
 		tg.Perf(): "out/perf_r1.json", tg.Stub(): "out/perf_r1_FAILED_EXPORT.json", tg.Lock(): "out/.gx1/r1/lock",
 		tg.Copy(): "out/r1/perf_r1.json", tg.ChunkFooter(12): "out/r1/chunk_12/chunk_footer.json",

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
 )
@@ -27,7 +28,7 @@ var (
 // that hangs on its disk.
 type Exporter struct {
 	lock   *Lock
-	target Target
+	target layout.Run
 	cfg    Config
 
 	mu   sync.Mutex
@@ -65,7 +66,7 @@ type Result struct {
 // one of an unknown schema, and anything but a plain file, is an error.
 //
 // The lock must be the target's and stays the caller's to close.
-func Open(l *Lock, t Target, cfg Config) (*Exporter, error) {
+func Open(l *Lock, t layout.Run, cfg Config) (*Exporter, error) {
 	if l.target != t {
 		return nil, fmt.Errorf("opening the exports of run %s in %s: the lock is of run %s in %s", t.RunID, t.Dir, l.target.RunID, l.target.Dir)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -42,7 +43,7 @@ func (f Failure) describe() perf.Stub {
 // written it does what WriteFallback does. It returns the files that it wrote;
 // an error means that there is no stub in any of the directories. It needs no
 // lock, and hangs if the disk does.
-func Fail(t Target, cfg Config, f Failure) ([]string, error) {
+func Fail(t layout.Run, cfg Config, f Failure) ([]string, error) {
 	f.Report.RunID = t.RunID
 	stub, err := f.stub()
 	if err != nil {
@@ -64,7 +65,7 @@ func Fail(t Target, cfg Config, f Failure) ([]string, error) {
 // touches nothing in the output directory, so a disk that hangs there does not
 // hold it up. It returns the files that it wrote; an error means that one of
 // the two is not there.
-func WriteFallback(t Target, cfg Config, f Failure) ([]string, error) {
+func WriteFallback(t layout.Run, cfg Config, f Failure) ([]string, error) {
 	f.Report.RunID = t.RunID
 	stub, err := f.stub()
 	if err != nil {
@@ -78,7 +79,7 @@ func WriteFallback(t Target, cfg Config, f Failure) ([]string, error) {
 		}
 		errStderr = err
 	}
-	if err := os.MkdirAll(t.fallbackDir(), 0o755); err != nil {
+	if err := os.MkdirAll(t.Fallback(), 0o755); err != nil {
 		return nil, errors.Join(fmt.Errorf("fallback of run %s: %w", t.RunID, err), errStderr)
 	}
 	var paths []string
@@ -110,7 +111,7 @@ func isStub(path string, id run.ID) bool {
 
 // writeStub writes a stub over an older one. Another file that is there is set
 // aside.
-func (c Config) writeStub(t Target, path string, stub []byte) error {
+func (c Config) writeStub(t layout.Run, path string, stub []byte) error {
 	keep := func() error {
 		info, err := os.Lstat(path)
 		if err != nil || !info.Mode().IsRegular() || isStub(path, t.RunID) {
@@ -128,7 +129,7 @@ func (c Config) writeStub(t Target, path string, stub []byte) error {
 // fallbackPerf writes the perf JSON into the fallback directory. What stands
 // there from an earlier session counts as in the output directory, but a file
 // of another plan is set aside: this is the last place.
-func (c Config) fallbackPerf(t Target, f Failure) error {
+func (c Config) fallbackPerf(t layout.Run, f Failure) error {
 	s := slot{path: t.FallbackPerf(), id: t.RunID, cfg: c}
 	if err := ours(s.path); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 )
 
@@ -41,7 +42,7 @@ func readStub(tb testing.TB, path string, chunks int) map[string]any {
 // wantFallback checks what a failure leaves whose output directory could not
 // be written: both files in the fallback directory, and the stub's JSON on
 // standard error.
-func wantFallback(tb testing.TB, tg export.Target, paths []string, stderr []byte, chunks int, bars int64) {
+func wantFallback(tb testing.TB, tg layout.Run, paths []string, stderr []byte, chunks int, bars int64) {
 	tb.Helper()
 	if len(paths) != 2 || paths[0] != tg.FallbackPerf() || paths[1] != tg.FallbackStub() {
 		tb.Errorf("written: %v", paths)

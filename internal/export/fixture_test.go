@@ -13,6 +13,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -83,13 +84,13 @@ func someChunks(tb testing.TB, n int) []perf.Chunk {
 
 // target is a run in fresh directories. The output directory is below one
 // that can be mounted over.
-func target(tb testing.TB) export.Target {
+func target(tb testing.TB) layout.Run {
 	tb.Helper()
 	dir := tb.TempDir()
-	return export.Target{Dir: filepath.Join(dir, "out"), FallbackDir: filepath.Join(dir, "fallback"), RunID: "r1"}
+	return layout.Run{Dir: filepath.Join(dir, "out"), FallbackDir: filepath.Join(dir, "fallback"), RunID: "r1"}
 }
 
-func locked(tb testing.TB, t export.Target) *export.Lock {
+func locked(tb testing.TB, t layout.Run) *export.Lock {
 	tb.Helper()
 	l, err := export.TryAcquire(t, export.RoleExport)
 	if err != nil {
@@ -103,7 +104,7 @@ func locked(tb testing.TB, t export.Target) *export.Lock {
 	return l
 }
 
-func opened(tb testing.TB, t export.Target, cfg export.Config) *export.Exporter {
+func opened(tb testing.TB, t layout.Run, cfg export.Config) *export.Exporter {
 	tb.Helper()
 	e, err := export.Open(locked(tb, t), t, cfg)
 	if err != nil {

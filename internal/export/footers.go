@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
@@ -19,8 +20,8 @@ import (
 // something was heard of, each aside and renamed, and leaves alone what holds
 // these bytes already. They are not synced: the perf JSON holds them all. It
 // returns how many files it wrote, and ends at the first error or with ctx.
-func WriteChunkFooters(ctx context.Context, t Target, chunks []perf.Chunk, sel perf.Selection) (int, error) {
-	if err := t.validate(); err != nil {
+func WriteChunkFooters(ctx context.Context, t layout.Run, chunks []perf.Chunk, sel perf.Selection) (int, error) {
+	if err := validate(t); err != nil {
 		return 0, fmt.Errorf("writing chunk footers: %w", err)
 	}
 	lines, err := perf.Lines(t.RunID, chunks, sel)
@@ -63,7 +64,7 @@ func mkdir(dir string) error {
 
 // writePlain writes a file of the run's directory aside and renames it, without
 // a sync.
-func writePlain(t Target, path string, b []byte) error {
+func writePlain(t layout.Run, path string, b []byte) error {
 	return atomicfile.Write(path, atomicfile.Options{Mode: 0o644, Aside: aside(t.RunDir(), t.RunID)}, atomicfile.Parts(b))
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -42,7 +43,7 @@ const (
 // GuardConfig is what a guardian needs. Everything but Config and Env is
 // required.
 type GuardConfig struct {
-	Target Target
+	Target layout.Run
 	// Pipe is the read end of the pipe whose write end the coordinator's Wire
 	// holds, and nobody else. It is non-blocking, as os.Pipe makes it, so that
 	// an end of ctx ends a read of it.
@@ -81,7 +82,7 @@ func Guard(ctx context.Context, cfg GuardConfig) error {
 	if cfg.Woken != nil {
 		cfg.Woken()
 	}
-	cfg.Logger.Warn("the coordinator vanished; the run is recovered from its files")
+	cfg.Logger.Warn("coordinator vanished, recovering the run from its files")
 	if err := g.recover(context.WithoutCancel(ctx), died); err != nil {
 		return fmt.Errorf("guarding run %s: %w", cfg.Target.RunID, err)
 	}
@@ -119,7 +120,7 @@ func (g *guardian) listen() (done bool) {
 		}
 		if err != nil {
 			if err != io.EOF && !errors.Is(err, os.ErrClosed) {
-				g.Logger.Warn("listening to the coordinator", "error", err)
+				g.Logger.Warn("reading from the coordinator failed", "error", err)
 			}
 			return false
 		}
@@ -130,7 +131,7 @@ func (g *guardian) listen() (done bool) {
 func (g *guardian) hear(line []byte) (done bool) {
 	var w word
 	if err := json.Unmarshal(line, &w); err != nil {
-		g.Logger.Warn("the coordinator sent what is no word of it", "line", fmt.Sprintf("%.80q", line), "error", err)
+		g.Logger.Warn("unexpected message from the coordinator", "line", fmt.Sprintf("%.80q", line), "error", err)
 		return false
 	}
 	if w.Session != nil && w.Session.Session > 0 {
@@ -172,7 +173,7 @@ func (g *guardian) recover(ctx context.Context, died time.Time) error {
 	}
 	res, err := r.end(ctx)
 	if errors.Is(err, ErrNothing) {
-		g.Logger.Warn("the coordinator vanished before it knew its session; nothing is exported")
+		g.Logger.Warn("coordinator vanished before its epoch began, nothing to export")
 		return nil
 	}
 	if err != nil {
@@ -198,7 +199,7 @@ func (g *guardian) lock(ctx context.Context, died time.Time) (*Lock, error) {
 		}
 		waited := time.Since(died)
 		if held.Role == RoleCoordinator && waited > lockSettles {
-			g.Logger.Info("another session of the run goes on", "pid", held.PID)
+			g.Logger.Info("another epoch of the run is active", "pid", held.PID)
 			return nil, nil
 		}
 		if waited > lockPatience {
@@ -230,13 +231,13 @@ func (g *guardian) waitWorkers(died time.Time) {
 			return
 		}
 		if killed && waited > workersLeave+workersKilled {
-			g.Logger.Warn("local workers do not end", "count", len(left), "pid", left[0].PID)
+			g.Logger.Warn("local workers did not end", "count", len(left), "pid", left[0].PID)
 			return
 		}
 		if !killed && waited > workersLeave {
 			killed = true
 			for _, w := range left {
-				g.Logger.Warn("ending a local worker that outlived its coordinator", "pid", w.PID)
+				g.Logger.Warn("local worker killed: it outlived its coordinator", "pid", w.PID)
 				g.Kill(w.PID)
 			}
 		}

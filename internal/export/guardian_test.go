@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 )
 
@@ -44,7 +45,7 @@ func pipe(tb testing.TB) (r, w *os.File) {
 }
 
 // guardOf is a guardian of workers that are all gone.
-func guardOf(tg export.Target, r *os.File) export.GuardConfig {
+func guardOf(tg layout.Run, r *os.File) export.GuardConfig {
 	return export.GuardConfig{
 		Target: tg, Pipe: r, Logger: quiet(),
 		Alive: func(int, string) bool { return false },
@@ -54,7 +55,7 @@ func guardOf(tg export.Target, r *os.File) export.GuardConfig {
 
 // theCoordinator is the coordinator of TestGuard: a process that has a lock,
 // a backup and a guardian, and that only waits to be killed.
-func theCoordinator(t *testing.T, tg export.Target) {
+func theCoordinator(t *testing.T, tg layout.Run) {
 	opened(t, tg, export.Config{})
 	k := &known{r: aReport(2), chunks: theChunks(t, 100, 50)}
 	k.chunks[1].Status = "unresponsive"
@@ -131,7 +132,7 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	cfg.Logger = logTo(func(msg string) {
-		if strings.Contains(msg, "the coordinator vanished") {
+		if strings.Contains(msg, "coordinator vanished") {
 			died = time.Now()
 		}
 	})
@@ -159,18 +160,18 @@ func TestGuard(t *testing.T) {
 
 func TestGuardLeavesAlone(t *testing.T) {
 	for name, c := range map[string]struct {
-		say func(tg export.Target, w *os.File)
+		say func(tg layout.Run, w *os.File)
 		err error
 	}{
-		"a coordinator that is done": {func(_ export.Target, w *os.File) { export.NewWire(w).Done() }, nil},
-		"a run that nothing is known of": {func(_ export.Target, w *os.File) {
+		"a coordinator that is done": {func(_ layout.Run, w *os.File) { export.NewWire(w).Done() }, nil},
+		"a run that nothing is known of": {func(_ layout.Run, w *os.File) {
 			fmt.Fprintf(w, "garbage\n{\"started\":{\"pid\":1}}\n%s\n{\"started\":3}\n", strings.Repeat("x", 10_000))
 			w.Close()
 		}, nil},
-		"what follows a line that is too long": {func(_ export.Target, w *os.File) {
+		"what follows a line that is too long": {func(_ layout.Run, w *os.File) {
 			fmt.Fprintf(w, "%s\n{\"done\":true}\n", strings.Repeat("x", 10_000))
 		}, nil},
-		"a run whose output directory is gone": {func(tg export.Target, w *os.File) {
+		"a run whose output directory is gone": {func(tg layout.Run, w *os.File) {
 			os.RemoveAll(tg.Dir)
 			w.Close()
 		}, os.ErrNotExist},
@@ -209,7 +210,7 @@ func TestGuardAndTheLock(t *testing.T) {
 			r, w := pipe(t)
 			cfg := guardOf(tg, r)
 			cfg.Logger = logTo(func(msg string) {
-				if waits && strings.Contains(msg, "the coordinator vanished") {
+				if waits && strings.Contains(msg, "coordinator vanished") {
 					time.AfterFunc(400*time.Millisecond, func() { held.Close() }) // longer than the dead one's lock may take
 				}
 			})

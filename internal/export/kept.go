@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
-	"strconv"
 	"sync"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
@@ -35,9 +35,9 @@ func (k AttemptFiles) ReadArtifact(_ context.Context, f footer.Footer, at int) (
 	if d, ok := k.Dirs[a.SHA256]; ok {
 		dirs = append(dirs, d)
 	}
-	attempt := filepath.Join("chunk_"+strconv.FormatInt(f.ChunkIdx, 10), "attempt_"+strconv.FormatInt(f.Attempt, 10))
+	attempt, of := layout.AttemptDir("", int(f.ChunkIdx), int(f.Attempt)), run.Ref{ID: run.ID(f.RunID), Incarnation: run.Incarnation(f.Incarnation)}
 	for _, root := range k.Roots {
-		dirs = append(dirs, filepath.Join(root, run.Incarnation(f.Incarnation).Dir(run.ID(f.RunID)), attempt), filepath.Join(root, attempt))
+		dirs = append(dirs, filepath.Join(layout.Work(root).Run(of), attempt), filepath.Join(root, attempt))
 	}
 	err := errors.New("no directory of attempts is known")
 	for _, dir := range dirs {

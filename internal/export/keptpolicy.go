@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
@@ -21,7 +22,7 @@ const maxPolicyBytes = 4 << 20
 
 // KeepPolicy writes the content of a run's policy into its state directory,
 // for who selects trades when its coordinator, or its bus, is gone.
-func KeepPolicy(t Target, p run.Policy, content []byte) error {
+func KeepPolicy(t layout.Run, p run.Policy, content []byte) error {
 	if err := checkPolicy(p, content); err != nil {
 		return fmt.Errorf("keeping the policy of run %s: %w", t.RunID, err)
 	}
@@ -44,7 +45,7 @@ func checkPolicy(p run.Policy, content []byte) error {
 
 // policyValues is what stands as policy.values in the file of report, which is
 // without, or nil where the policy is not at hand. content is as readPolicy's.
-func policyValues(t Target, report perf.Report, content []byte) (values []byte, fill string, err error) {
+func policyValues(t layout.Run, report perf.Report, content []byte) (values []byte, fill string, err error) {
 	gateOnly := report.Env.Engine == footer.EngineExec
 	p, err := readPolicy(t, report.Policy, content, policy.Options{PregateFlag: &report.PregateEnabled, GateOnly: gateOnly})
 	if err != nil {
@@ -59,9 +60,9 @@ func policyValues(t Target, report perf.Report, content []byte) (values []byte, 
 
 // readPolicy reads the policy p of a run from content, or from where KeepPolicy
 // wrote it if that is nil.
-func readPolicy(t Target, p run.Policy, content []byte, opt policy.Options) (policy.Policy, error) {
+func readPolicy(t layout.Run, p run.Policy, content []byte, opt policy.Options) (policy.Policy, error) {
 	if p.Content == "" {
-		return policy.Policy{}, errors.New("nobody knows the run's policy")
+		return policy.Policy{}, errors.New("the run's policy is not available")
 	}
 	if _, err := hex.DecodeString(p.Content); err != nil {
 		return policy.Policy{}, fmt.Errorf("policy.content is %.70q (want a digest)", p.Content)
@@ -79,7 +80,7 @@ func readPolicy(t Target, p run.Policy, content []byte, opt policy.Options) (pol
 }
 
 // RemovePolicies removes what KeepPolicy wrote.
-func RemovePolicies(t Target) error {
+func RemovePolicies(t layout.Run) error {
 	paths, err := filepath.Glob(t.PolicyFile("*"))
 	for _, path := range paths {
 		err = errors.Join(err, removeIfThere(path))
@@ -88,14 +89,13 @@ func RemovePolicies(t Target) error {
 }
 
 // KeptPolicies lists the digests of the policies that KeepPolicy has written.
-func KeptPolicies(t Target) ([]string, error) {
+func KeptPolicies(t layout.Run) ([]string, error) {
 	paths, err := filepath.Glob(t.PolicyFile("*"))
 	if err != nil {
 		return nil, fmt.Errorf("looking for the policies of run %s: %w", t.RunID, err)
 	}
 	for i, path := range paths {
-		name := filepath.Base(path)
-		paths[i] = name[len(policyPrefix) : len(name)-len(policySuffix)]
+		paths[i] = layout.PolicyDigest(path)
 	}
 	return paths, nil
 }

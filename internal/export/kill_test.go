@@ -10,26 +10,27 @@ import (
 	"testing"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 )
 
 // stepsThatDie are what a process may be killed in; each would bring its file
 // from 137 to 160 bars.
 var stepsThatDie = map[string]struct {
-	path func(export.Target) string
-	do   func(t *testing.T, tg export.Target, cfg export.Config) error
+	path func(layout.Run) string
+	do   func(t *testing.T, tg layout.Run, cfg export.Config) error
 }{
-	"export": {export.Target.Perf, func(t *testing.T, tg export.Target, cfg export.Config) error {
+	"export": {layout.Run.Perf, func(t *testing.T, tg layout.Run, cfg export.Config) error {
 		_, err := opened(t, tg, cfg).Export(context.Background(), aReport(2), theChunks(t, 100, 60))
 		return err
 	}},
-	"backup": {export.Target.Backup, func(t *testing.T, tg export.Target, cfg export.Config) error {
+	"backup": {layout.Run.Backup, func(t *testing.T, tg layout.Run, cfg export.Config) error {
 		opened(t, tg, cfg)
 		k := &known{r: aReport(2), chunks: theChunks(t, 100, 60)}
 		b := export.NewBackup(tg, k.snapshot, 0, quiet())
 		b.Config = cfg
 		return b.Write(context.Background())
 	}},
-	"recovery": {export.Target.Perf, func(t *testing.T, tg export.Target, cfg export.Config) error {
+	"recovery": {layout.Run.Perf, func(t *testing.T, tg layout.Run, cfg export.Config) error {
 		putFooter(t, tg.WorkDir(), anEnd(t, 1, 60, 1, "stopped", 0))
 		_, err := export.Recover(context.Background(), export.RecoverConfig{
 			Target: tg, Lock: locked(t, tg), Dirs: []string{tg.WorkDir()}, Config: cfg, Logger: quiet(),

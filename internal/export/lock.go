@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"gx1replay/internal/layout"
 )
 
 // lockPoll is how often Acquire tries a lock that is held: soon enough for a
@@ -33,7 +35,7 @@ const (
 // Lock is the right to export a run, held by one process at a time. It is a
 // flock(2) on a file that stays: who dies, however, lets go.
 type Lock struct {
-	target Target
+	target layout.Run
 	role   Role
 
 	mu sync.Mutex
@@ -73,7 +75,7 @@ func (e *HeldError) Error() string {
 // Acquire takes the run's lock and makes the output directory and the state
 // directory where they are missing. It waits until the lock is free or ctx
 // ends; its error then is both the *HeldError and the cause of ctx.
-func Acquire(ctx context.Context, t Target, role Role) (*Lock, error) {
+func Acquire(ctx context.Context, t layout.Run, role Role) (*Lock, error) {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
@@ -90,11 +92,11 @@ func Acquire(ctx context.Context, t Target, role Role) (*Lock, error) {
 }
 
 // TryAcquire is Acquire without waiting: a lock that is held is a *HeldError.
-func TryAcquire(t Target, role Role) (*Lock, error) {
-	if err := t.validate(); err != nil {
+func TryAcquire(t layout.Run, role Role) (*Lock, error) {
+	if err := validate(t); err != nil {
 		return nil, fmt.Errorf("taking the run's lock: %w", err)
 	}
-	if err := t.mkdirs(); err != nil {
+	if err := mkdirs(t); err != nil {
 		return nil, fmt.Errorf("taking the lock of run %s: %w", t.RunID, err)
 	}
 	f, err := lockFile(t.Lock(), role)
@@ -174,7 +176,7 @@ func (l *Lock) ensure() error {
 	if stands(l.f, l.target.Lock()) {
 		return nil
 	}
-	if err := l.target.mkStateDir(); err != nil {
+	if err := mkStateDir(l.target); err != nil {
 		return fmt.Errorf("taking the lock of run %s again, as it was removed: %w", l.target.RunID, err)
 	}
 	f, err := lockFile(l.target.Lock(), l.role)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gx1replay/internal/export"
+	"gx1replay/internal/layout"
 )
 
 func TestLockExcludes(t *testing.T) {
@@ -84,14 +85,14 @@ func TestLockModes(t *testing.T) {
 }
 
 func TestLockRefusesWhatIsNoRun(t *testing.T) {
-	for _, tg := range []export.Target{{Dir: t.TempDir(), RunID: "../x"}, {Dir: t.TempDir()}, {RunID: "r1"}} {
+	for _, tg := range []layout.Run{{Dir: t.TempDir(), RunID: "../x"}, {Dir: t.TempDir()}, {RunID: "r1"}} {
 		if _, err := export.TryAcquire(tg, export.RoleExport); err == nil {
 			t.Errorf("%+v is locked", tg)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, nil)
-	if _, err := export.Acquire(t.Context(), export.Target{Dir: file, RunID: "r1"}, export.RoleExport); err == nil {
+	if _, err := export.Acquire(t.Context(), layout.Run{Dir: file, RunID: "r1"}, export.RoleExport); err == nil {
 		t.Error("a file is an output directory")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // probeBytes is more than a file system keeps beside a file's name, so that a
@@ -31,7 +30,7 @@ func (l *Lock) probe() (path string, err error) {
 	if l.f == nil || !stands(l.f, l.target.Lock()) {
 		return "", fmt.Errorf("%s was removed", l.target.Lock())
 	}
-	f, err := os.OpenFile(filepath.Join(l.target.StateDir(), "probe"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(l.target.Probe(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return "", err
 	}

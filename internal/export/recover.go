@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
@@ -19,11 +20,11 @@ import (
 )
 
 // ErrNothing: nothing is known of a run that was to be recovered.
-var ErrNothing = errors.New("nothing is known of the run")
+var ErrNothing = errors.New("no data of this run found")
 
 // RecoverConfig says what to recover from and where to.
 type RecoverConfig struct {
-	Target Target
+	Target layout.Run
 	// Lock is the target's; whoever recovers holds it. It is not needed with
 	// Output.
 	Lock *Lock
@@ -111,12 +112,12 @@ func (cfg RecoverConfig) begin() (*recovery, error) {
 			}
 		}
 	} else if err := r.ledger.AddFile(ledger.PerfFile, cfg.Target.Perf()); err != nil {
-		cfg.Logger.Warn("the perf file is not used", "error", err)
+		cfg.Logger.Warn("perf file ignored", "error", err)
 	}
 	if err := r.ledger.AddFile(ledger.Backup, cfg.Target.Backup()); errors.Is(err, perf.ErrOtherRun) {
 		return nil, err
 	} else if err != nil {
-		cfg.Logger.Warn("the footer backup is not used", "error", err)
+		cfg.Logger.Warn("footer backup ignored", "error", err)
 	}
 	if cfg.Found != nil {
 		if err := r.ledger.Add(*cfg.Found); err != nil {
@@ -156,7 +157,7 @@ func orNone(s string) string {
 
 func (cfg RecoverConfig) validate() error {
 	t := cfg.Target
-	if err := t.validate(); err != nil {
+	if err := validate(t); err != nil {
 		return err
 	}
 	for _, d := range cfg.Dirs {
@@ -204,7 +205,7 @@ func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []p
 		return sel
 	}
 	s := selection.Selector{
-		Files: r.Target.TradeFiles(), Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
+		Files: r.Target, Policy: func() (policy.Policy, error) { return readPolicy(r.Target, report.Policy, r.Policy, policy.Options{}) },
 		Bars: r.Bars, NoFiles: r.exporter == nil, Replace: r.Config.Replacer(r.Target.RunID), Logger: r.Logger,
 		Artifacts: append([]selection.ArtifactReader{AttemptFiles{Roots: append([]string{r.Target.WorkDir()}, r.Dirs...), Dirs: r.ledger.Artifacts()}}, r.Artifacts...),
 	}
@@ -254,14 +255,14 @@ func (r *recovery) write(ctx context.Context, report perf.Report, chunks []perf.
 		return res, &NotExported{Err: errors.Join(err, errStub), Files: files}
 	}
 	if res.SetAside != "" {
-		r.Logger.Warn("the file in the perf file's place was no export of this run and was set aside", "as", res.SetAside, "error", res.WhySetAside)
+		r.Logger.Warn("existing file is not an export of this run, renamed", "as", res.SetAside, "error", res.WhySetAside)
 	}
 	last, _ := r.exporter.Last()
 	if _, err := WriteChunkFooters(ctx, r.Target, last.Chunks, last.Report.Selection); err != nil {
-		r.Logger.Warn("writing the chunks' footers", "error", err)
+		r.Logger.Warn("writing the chunks' footers failed", "error", err)
 	}
 	if err := r.exporter.WriteCopy(); err != nil {
-		r.Logger.Warn("copying the perf JSON", "error", err)
+		r.Logger.Warn("copying the perf JSON failed", "error", err)
 	}
 	return res, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
@@ -346,7 +347,7 @@ func TestRecoverFromWhatIsLeft(t *testing.T) {
 	}
 	write(t, tg.Backup(), []byte("{"))
 	recovered(t, export.RecoverConfig{Target: tg, Lock: l, Logger: log})
-	if replayed(t, tg.Perf()) != 150 || !strings.Contains(logged.String(), "the footer backup is not used") {
+	if replayed(t, tg.Perf()) != 150 || !strings.Contains(logged.String(), "footer backup ignored") {
 		t.Errorf("%s", &logged)
 	}
 	other := aReport(2)
@@ -413,7 +414,7 @@ func TestRecoverRefuses(t *testing.T) {
 		{export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{file + "-none"}}, "no such file or directory"},
 		{export.RecoverConfig{Target: tg, Lock: l, Dirs: []string{file}}, "is no directory (want one that holds footers)"},
 		{export.RecoverConfig{Target: tg}, "its lock is not held"},
-		{export.RecoverConfig{Target: export.Target{Dir: tg.Dir, RunID: "../x"}, Lock: l}, "is not one of A-Z"},
+		{export.RecoverConfig{Target: layout.Run{Dir: tg.Dir, RunID: "../x"}, Lock: l}, "is not one of A-Z"},
 	} {
 		c.cfg.Logger = quiet()
 		if _, err := export.Recover(t.Context(), c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -12,6 +12,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -21,7 +22,7 @@ import (
 func TestInvariant5_AnySequence(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()
-		tg := export.Target{Dir: dir, FallbackDir: dir, RunID: "r1"}
+		tg := layout.Run{Dir: dir, FallbackDir: dir, RunID: "r1"}
 		l, err := export.TryAcquire(tg, export.RoleCoordinator)
 		if err != nil {
 			rt.Fatal(err)

@@ -177,7 +177,7 @@ func (w *Watchdog) Run() Outcome {
 	begin := func(stop run.Stop) {
 		s.stop, s.stopAt = stop, time.Now()
 		s.exportFirst()
-		w.cfg.Logger.Info("stopping the run", "source", stop.Source, "reason", stop.Reason)
+		w.cfg.Logger.Info("stop received", "source", stop.Source, "reason", stop.Reason)
 		w.cancel(run.Stopped{Stop: stop})
 		ticker := time.NewTicker(exportEvery)
 		every = ticker.C
@@ -334,7 +334,7 @@ func (s *watch) settle(done exported) {
 	s.running = nil
 	s.idle = time.Now()
 	if done.err != nil {
-		s.cfg.Logger.Error("an export failed; the last one is still to come", "error", done.err)
+		s.cfg.Logger.Error("export failed, the last one is still to come", "error", done.err)
 		return
 	}
 	if done.res.Bytes >= largeExport {
@@ -348,7 +348,7 @@ func (s *watch) settle(done exported) {
 	if !s.stop.IsZero() {
 		log = log.With("since_stop", time.Since(s.stopAt))
 	}
-	log.Info("exported what is known so far", "bytes", done.res.Bytes,
+	log.Info("partial export written", "bytes", done.res.Bytes,
 		"merge", t.Merge, "write", t.Write, "sync", t.Sync, "rename", t.Rename, "sync_dir", t.SyncDir, "check", t.Check)
 }
 
@@ -369,7 +369,7 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 	limit := time.NewTimer(s.diskTime(patience, underWay))
 	defer limit.Stop()
 	late := func() error {
-		return fmt.Errorf("the disk has not taken the export within %v", time.Since(s.startAt).Round(time.Millisecond))
+		return fmt.Errorf("the disk did not complete the export within %v", time.Since(s.startAt).Round(time.Millisecond))
 	}
 	if s.running != nil {
 		select {
@@ -396,7 +396,7 @@ func (s *watch) finish(lifeErr error, patience time.Duration) Outcome {
 			return failed
 		}
 		// A busy machine more than a bad disk: nothing has failed.
-		s.cfg.Logger.Warn("the disk has taken the export after its time was over", "after", time.Since(s.startAt))
+		s.cfg.Logger.Warn("export completed after its deadline", "after", time.Since(s.startAt))
 		for _, path := range failed.Fallbacks {
 			_ = os.Remove(path) // what stays is as true, and older
 		}

@@ -47,7 +47,7 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	hurry := func(why run.Source) {
 		if s.stop.IsZero() && !hurried {
 			hurried = true
-			s.cfg.Logger.Info("stop received; the selection of trades is shortened", "source", why)
+			s.cfg.Logger.Info("stop received, selection of trades shortened", "source", why)
 			over.Reset(s.cfg.Drain / selectShare)
 		}
 	}
@@ -62,7 +62,7 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 			hurry(run.SourceTimeout)
 		case s.sel = <-done:
 			if s.sel.Scope == "" && ctx.Err() != nil {
-				s.cfg.Logger.Warn("there was no time for the selection of trades", "limit", limit)
+				s.cfg.Logger.Warn("no time left for the selection of trades", "limit", limit)
 				return
 			}
 			// A last word that came meanwhile counts more than the time to
@@ -81,13 +81,13 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 			first := s.signal.IsZero()
 			switch {
 			case s.hurries(), first && !s.stop.IsZero():
-				s.cfg.Logger.Warn("the selection of trades is given up by a signal")
+				s.cfg.Logger.Warn("selection of trades cancelled by a signal")
 				return
 			case first:
 				over.Reset(s.cfg.Drain / selectShare)
 			}
 		case <-over.C:
-			s.cfg.Logger.Warn("there was no time for the selection of trades", "limit", limit)
+			s.cfg.Logger.Warn("no time left for the selection of trades", "limit", limit)
 			return
 		}
 	}
@@ -106,7 +106,7 @@ func (s *watch) startSelecting(ctx context.Context, lifeErr error) <-chan perf.S
 				err = fmt.Errorf("it panicked: %v\n%s", p, debug.Stack())
 			}
 			if err != nil && ctx.Err() == nil {
-				s.cfg.Logger.Error("the trades could not be selected; each chunk's own counts stand", "error", err)
+				s.cfg.Logger.Error("selection of trades failed, each chunk keeps its own counts", "error", err)
 			}
 			done <- sel
 		}()

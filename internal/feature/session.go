@@ -37,7 +37,7 @@ func NewSessionTable(sessions []policy.MarketSession) (SessionTable, error) {
 			return SessionTable{}, fmt.Errorf("sessions: the one from hour %d has no name", s.StartHour)
 		}
 		if slices.Contains(t.names, s.Name) {
-			return SessionTable{}, fmt.Errorf("sessions: %s stands there twice (want each name once)", s.Name)
+			return SessionTable{}, fmt.Errorf("sessions: %s appears twice (want each name once)", s.Name)
 		}
 		if s.StartHour < 0 || s.StartHour > 23 || s.EndHour < 0 || s.EndHour > 24 {
 			return SessionTable{}, fmt.Errorf("sessions: %s from hour %d to %d (want 0 to 23, and 0 to 24)", s.Name, s.StartHour, s.EndHour)

@@ -50,7 +50,7 @@ func TestSessionTableErrors(t *testing.T) {
 		{"hour 0 is in none", nil},
 		{"hour 23 is in none", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 23}}},
 		{"hour 5 is in A and in B", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 6}, {Name: "B", StartHour: 5, EndHour: 24}}},
-		{"A stands there twice", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 6}, {Name: "A", StartHour: 6, EndHour: 24}}},
+		{"A appears twice", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 6}, {Name: "A", StartHour: 6, EndHour: 24}}},
 		{"has no name", []policy.MarketSession{{StartHour: 0, EndHour: 24}}},
 		{"A from hour 0 to 25", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 25}}},
 		{"A from hour 24 to 3", []policy.MarketSession{{Name: "A", StartHour: 24, EndHour: 3}}},

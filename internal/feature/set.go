@@ -48,7 +48,7 @@ func New(names []string, sessions SessionTable) (*Set, error) {
 	known := definitions()
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("features: %s stands there twice (want each once)", name)
+			return nil, fmt.Errorf("features: %s appears twice (want each once)", name)
 		}
 		k := slices.IndexFunc(known, func(d definition) bool { return d.Name == name })
 		if k < 0 {

@@ -343,7 +343,7 @@ func TestNewErrors(t *testing.T) {
 	if _, err := New([]string{"rsi14"}, table); err == nil || !strings.Contains(err.Error(), `"rsi14" is unknown (want some of atr14, atr50, atr_bps, atr_regime_id, atr_z, body_pct,`) {
 		t.Errorf("an unknown feature: %v", err)
 	}
-	if _, err := New([]string{"roc20", "roc20"}, table); err == nil || !strings.Contains(err.Error(), "roc20 stands there twice") {
+	if _, err := New([]string{"roc20", "roc20"}, table); err == nil || !strings.Contains(err.Error(), "roc20 appears twice") {
 		t.Errorf("a feature named twice: %v", err)
 	}
 	if _, err := New(nil, SessionTable{}); err == nil {

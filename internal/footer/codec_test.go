@@ -30,7 +30,7 @@ func TestFieldsAreTheStructs(t *testing.T) {
 	for i, d := range fields {
 		field := of.Field(i)
 		if d.Name == "" || d.Name != field.Tag.Get("json") || seen[d.Name] {
-			t.Errorf("%s: name %q is empty, stands twice or is not the tag's", field.Name, d.Name)
+			t.Errorf("%s: name %q is empty, appears twice or is not the tag's", field.Name, d.Name)
 		}
 		seen[d.Name] = true
 		if d.Of(&f) != reflect.ValueOf(&f).Elem().Field(i).Addr().Interface() {

@@ -74,7 +74,7 @@ func (d decoder) footer(f *Footer) error {
 			continue
 		}
 		if seen[i] {
-			return fmt.Errorf("field %s stands twice", name)
+			return fmt.Errorf("field %s appears twice", name)
 		}
 		seen[i] = true
 		next = i + 1
@@ -260,7 +260,7 @@ func (d decoder) counts() (Counts, error) {
 			return nil, err
 		}
 		if _, twice := c[name]; twice {
-			return nil, fmt.Errorf("name %.40q stands twice", name)
+			return nil, fmt.Errorf("name %.40q appears twice", name)
 		}
 		if c[name], err = d.int64(); errors.Is(err, errNonfinite) {
 			nonfinite = err

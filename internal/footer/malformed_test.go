@@ -43,8 +43,8 @@ func TestDecodeRefuses(t *testing.T) {
 
 		{"name is null", []byte{0x81, 0xc0, 0x01}, "a field's name: null is not a text"},
 		{"name is a number", []byte{0x81, 0x01, 0x01}, "a field's name"},
-		{"field twice", join([]byte{0x82}, named("seq", 1), named("seq", 2)), "field seq stands twice"},
-		{"reason twice", field("skip_reasons", join([]byte{0x82}, named("a", 1), named("a", 2))...), `name "a" stands twice`},
+		{"field twice", join([]byte{0x82}, named("seq", 1), named("seq", 2)), "field seq appears twice"},
+		{"reason twice", field("skip_reasons", join([]byte{0x82}, named("a", 1), named("a", 2))...), `name "a" appears twice`},
 
 		{"text for a number", field("seq", 0xa1, '7'), "field seq"},
 		{"map for a number", field("seq", 0x80), "field seq"},

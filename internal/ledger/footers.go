@@ -8,12 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
@@ -27,12 +27,9 @@ const (
 	maxBars           = 1 << 53 // a bar's index is exact as a JSON number
 )
 
-// FooterFile is the name of the file in which an attempt's directory, and a
-// chunk's for readers, hold its footer. It has at most MaxFooterFile bytes.
-const (
-	FooterFile    = "chunk_footer.json"
-	MaxFooterFile = 4 * footer.MaxEncodedBytes
-)
+// MaxFooterFile bounds the file in which an attempt's directory, and a chunk's
+// for readers, hold its footer.
+const MaxFooterFile = 4 * footer.MaxEncodedBytes
 
 // ReadFooter reads the footer in the file at path. Nothing but its form is
 // checked.
@@ -128,7 +125,7 @@ func (c *collector) dir(ctx context.Context, path string, depth int) error {
 			}
 			name := filepath.Join(path, e.Name())
 			switch {
-			case e.Name() == FooterFile:
+			case e.Name() == layout.FooterFile:
 				err := c.file(name)
 				if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EIO) {
 					errs = append(errs, err) // says nothing about the file
@@ -158,18 +155,13 @@ func (c *collector) dir(ctx context.Context, path string, depth int) error {
 // which an ok footer that is known outranks, of that attempt or a later one.
 // In a run of many chunks that is nearly every attempt.
 func (c *collector) outranked(dir, name string) bool {
-	n, isAttempt := strings.CutPrefix(name, "attempt_")
-	i, isChunk := strings.CutPrefix(filepath.Base(dir), "chunk_")
-	if c.places == nil || !isAttempt || !isChunk {
-		return false
-	}
-	attempt, err := strconv.ParseInt(n, 10, 64)
-	idx, err2 := strconv.Atoi(i)
-	if err != nil || err2 != nil || idx < 0 || idx >= len(c.known) {
+	attempt, isAttempt := layout.ParseAttemptDir(name)
+	idx, isChunk := layout.ParseChunkDir(filepath.Base(dir))
+	if c.places == nil || !isAttempt || !isChunk || idx >= len(c.known) {
 		return false
 	}
 	k := c.known[idx]
-	return k.Line.IsOK() && k.Line.Bars() == k.Planned && attempt <= k.Line.Footer().Attempt
+	return k.Line.IsOK() && k.Line.Bars() == k.Planned && int64(attempt) <= k.Line.Footer().Attempt
 }
 
 // file takes in the footer in the file at path; an error refuses it.

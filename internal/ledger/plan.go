@@ -47,7 +47,7 @@ func PlanOf(chunks []perf.Chunk, order run.Order) (run.Plan, error) {
 			return p, nil
 		}
 	}
-	return run.Plan{}, fmt.Errorf("%d chunks of %d bars in all are cut by no rule of this version", len(chunks), total)
+	return run.Plan{}, fmt.Errorf("no rule of this version cuts %d chunks from %d bars", len(chunks), total)
 }
 
 // blank are the chunks of p of which nothing is known.

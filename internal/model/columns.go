@@ -24,7 +24,7 @@ func columns(field string, names []string, count int, features []string) ([]int,
 		return places, nil
 	}
 	if count != len(names) {
-		return nil, fmt.Errorf("%s: names %d features of %d (want a name each)", field, len(names), count)
+		return nil, fmt.Errorf("%s: names %d features of %d (want one name per feature)", field, len(names), count)
 	}
 	places := make([]int, len(names))
 	taken := make(map[string]bool, len(names))
@@ -33,7 +33,7 @@ func columns(field string, names []string, count int, features []string) ([]int,
 			return nil, fmt.Errorf("%s[%d]: %q is not among the policy's features (want one of %s)", field, i, name, strings.Join(features, ", "))
 		}
 		if taken[name] {
-			return nil, fmt.Errorf("%s[%d]: %q stands there twice (want each feature once)", field, i, name)
+			return nil, fmt.Errorf("%s[%d]: %q appears twice (want each feature once)", field, i, name)
 		}
 		taken[name] = true
 	}

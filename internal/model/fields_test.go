@@ -60,9 +60,9 @@ func TestXGBoostUnknownFields(t *testing.T) {
 	file := string(readFile(t, "xgb_named.json"))
 	for _, c := range []struct{ old, new, want string }{
 		{`"trees":[`, `"Trees":[`, "learner.gradient_booster.model.Trees: is an unknown field"},
-		{`"trees":[`, `"trees":[],"trees":[`, "learner.gradient_booster.model.trees: stands there twice (want it once)"},
+		{`"trees":[`, `"trees":[],"trees":[`, "learner.gradient_booster.model.trees: appears twice (want it once)"},
 		{`"trees":[`, `"tre\u0065s":[`, `learner.gradient_booster.model.tre\u0065s: is an unknown field`},
-		{`"split_conditions":[`, `"split_conditions":[],"split_conditions":[`, "trees[0].split_conditions: stands there twice"},
+		{`"split_conditions":[`, `"split_conditions":[],"split_conditions":[`, "trees[0].split_conditions: appears twice"},
 		{`"version":`, `"` + strings.Repeat("v", 200) + `":1,"version":`, "m: " + strings.Repeat("v", 80) + ": is an unknown field"},
 	} {
 		if _, err := ParseXGBoost("m", []byte(strings.Replace(file, c.old, c.new, 1)), fixtureFeatures, false); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -90,7 +90,7 @@ func TestLightGBMUnknownKeys(t *testing.T) {
 		{"num_class=1\n", "num_class=1\ntree_bias=1\n", "m:4: tree_bias is an unknown key, which may change predictions (want the keys of LightGBM's text format up to v4 alone)"},
 		{"\nnum_cat=0\n", "\nnum_cat=0\nleaf_bias=1\n", "m:15: Tree=0.leaf_bias is an unknown key"},
 		{"\nnum_cat=0\n", "\nnum_cat=0\nNum_Cat=1\n", "m:15: Tree=0.Num_Cat is an unknown key"},
-		{"\nnum_cat=0\n", "\nnum_cat=0\nnum_cat=0\n", "m:15: Tree=0.num_cat stands there twice"},
+		{"\nnum_cat=0\n", "\nnum_cat=0\nnum_cat=0\n", "m:15: Tree=0.num_cat appears twice"},
 		{"\nparameters:", "\npandas_categorical:[[\"a\",\"b\"]]\nparameters:", `pandas_categorical: [["a","b"]] (want null: categorical features are not supported)`},
 		{"version=v4", "version=v5", "m: version: LightGBM's format v5 is newer than the newest known version, v4 (--accept-newer-model reads it like that one; unknown fields stay errors)"},
 		{"version=v4", "version=v2", `m: version: "v2" is not supported (want v3 or v4)`},
@@ -129,7 +129,7 @@ func TestNewerVersions(t *testing.T) {
 			t.Errorf("%s: %v", c.new, err)
 			continue
 		}
-		known, err := parse(c.kind, "m", readFile(t, c.file), fixtureFeatures, false)
+		known, err := readers[c.kind]("m", readFile(t, c.file), fixtureFeatures, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,7 @@ func TestXGBoostErrors(t *testing.T) {
 		{`"feature_types":[]`, `"feature_types":["float","c"]`, "learner.feature_types[1]: categorical features are not supported"},
 		{`"feature_names":[]`, `"feature_names":["atr14"]`, "learner.feature_names: names 1 features of 6"},
 		{`"feature_names":[]`, `"feature_names":["atr14","rsi","a","b","c","d"]`, `learner.feature_names[1]: "rsi" is not among the policy's features (want one of atr14, body_pct,`},
-		{`"feature_names":[]`, `"feature_names":["atr14","atr14","body_pct","roc20","session_id","spread_bps"]`, `learner.feature_names[1]: "atr14" stands there twice`},
+		{`"feature_names":[]`, `"feature_names":["atr14","atr14","body_pct","roc20","session_id","spread_bps"]`, `learner.feature_names[1]: "atr14" appears twice`},
 		{`"num_feature":"6","num_target"`, `"num_feature":"5","num_target"`, "learner.feature_names: has no names, and 5 features (want 6: atr14, body_pct,"},
 		{`"num_feature":"6","num_target"`, `"num_feature":"x","num_target"`, `learner_model_param.num_feature: "x" (want 1 or more)`},
 		{`"best_iteration":"5"`, `"best_iteration":"3"`, "learner.attributes.best_iteration: the best round is 3, the file holds 6 (want it cut, booster[:4].save_model"},
@@ -78,7 +78,7 @@ func TestXGBoostErrors(t *testing.T) {
 func TestSmallFilesErrors(t *testing.T) {
 	for _, c := range []struct{ kind, old, new, want string }{
 		{policy.KindXGBoost, `"default_left":[1,`, `"default_left":[2,`, "m: learner.gradient_booster.model.trees[0]: default_left: 2 is no flag (want 0 or 1)"},
-		{policy.KindXGBoost, `"default_left":[1,`, `"default_left":[`, "m: learner.gradient_booster.model.trees[0].default_left: has 2 entries (want 3, one a node)"},
+		{policy.KindXGBoost, `"default_left":[1,`, `"default_left":[`, "m: learner.gradient_booster.model.trees[0].default_left: has 2 entries (want 3, one per node)"},
 		{policy.KindXGBoost, `"left_children":[1,-1,`, `"left_children":[0,-1,`, "m: learner.gradient_booster.model.trees[0].right_children[0]: 2 (want 1, beside the left child)"},
 		{policy.KindXGBoost, `[1,-1,-1],"right_children":[2,`, `[2,-1,-1],"right_children":[3,`, "m: learner.gradient_booster.model.trees[0]: node 0: child 3 is no node (want 0 to 2)"},
 		{policy.KindLightGBM, "decision_type=10", "decision_type=9", "m: Tree=0.decision_type: number 0: categorical splits are not supported (want numerical ones)"},
@@ -93,7 +93,7 @@ func TestSmallFilesErrors(t *testing.T) {
 			file = smallLightGBM
 		}
 		indexOf(t, []byte(file), c.old)
-		_, err := parse(c.kind, "m", []byte(strings.Replace(file, c.old, c.new, 1)), fixtureFeatures, false)
+		_, err := readers[c.kind]("m", []byte(strings.Replace(file, c.old, c.new, 1)), fixtureFeatures, false)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s for %s: %v\n(want %s)", c.new, c.old, err, c.want)
 		}
@@ -137,7 +137,7 @@ func TestLightGBMErrors(t *testing.T) {
 		{"num_class=1", "num_class=3", `num_class: "3" is not supported (want 1)`},
 		{"num_tree_per_iteration=1", "num_tree_per_iteration=3", `num_tree_per_iteration: "3" is not supported`},
 		{"label_index=0", "average_output", "average_output: averaged forests (boosting rf) are not supported"},
-		{"label_index=0", "version=v4", "lgb_nan.txt:5: version stands there twice"},
+		{"label_index=0", "version=v4", "lgb_nan.txt:5: version appears twice"},
 		{"objective=binary sigmoid:1", "objective=regression", `objective: "regression" is not supported (want binary sigmoid:1)`},
 		{"objective=binary sigmoid:1", "objective=binary sigmoid:-1", `objective: "binary sigmoid:-1": the sigmoid is no number above 0`},
 		{"max_feature_idx=5", "max_feature_idx=1000", `max_feature_idx: "1000" (want 0 to 999)`},

@@ -92,7 +92,7 @@ func margin(s Scorer, x []float64) float64 {
 func TestLibrariesToTheBit(t *testing.T) {
 	for _, c := range fixtures {
 		t.Run(c.file, func(t *testing.T) {
-			m, err := parse(c.kind, c.file, readFile(t, c.file), fixtureFeatures, false)
+			m, err := readers[c.kind](c.file, readFile(t, c.file), fixtureFeatures, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestFeaturesAreFoundByName(t *testing.T) {
 		if !c.named {
 			continue
 		}
-		m, err := parse(c.kind, c.file, readFile(t, c.file), order, false)
+		m, err := readers[c.kind](c.file, readFile(t, c.file), order, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestFeaturesAreFoundByName(t *testing.T) {
 
 func TestTreesAllocateNothing(t *testing.T) {
 	for _, c := range fixtures {
-		m, err := parse(c.kind, c.file, readFile(t, c.file), fixtureFeatures, false)
+		m, err := readers[c.kind](c.file, readFile(t, c.file), fixtureFeatures, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestTruncatedFiles(t *testing.T) {
 			whole = len(file) - len(file[indexOf(t, file, "end of trees"):])
 		}
 		for n := 0; n < whole; n += 37 {
-			if _, err := parse(c.kind, c.file, file[:n], fixtureFeatures, false); err == nil {
+			if _, err := readers[c.kind](c.file, file[:n], fixtureFeatures, false); err == nil {
 				t.Errorf("%s: no error for its first %d bytes", c.file, n)
 			}
 		}

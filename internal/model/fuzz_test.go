@@ -37,7 +37,7 @@ func TestSmallFiles(t *testing.T) {
 		{policy.KindLightGBM, smallLightGBM, 0.5, 1.25}, // body_pct is 0: missing, left
 		{policy.KindLightGBM, smallLightGBM, math.NaN(), 1.25},
 	} {
-		m, err := parse(c.kind, "m", []byte(c.file), []string{"roc20", "body_pct"}, false)
+		m, err := readers[c.kind]("m", []byte(c.file), []string{"roc20", "body_pct"}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestDamagedFiles(t *testing.T) {
 					b = append(b, b[min(i, j):max(i, j)]...)
 				}
 			}
-			if m, err := parse(kind, "m", b, fixtureFeatures, false); err == nil {
+			if m, err := readers[kind]("m", b, fixtureFeatures, false); err == nil {
 				m.Score([]float64{1, 2, math.NaN(), 0, -1, 1e9})
 				read++
 			}
@@ -83,7 +83,7 @@ func fuzzModel(f *testing.F, kind, seed string) {
 	f.Add([]byte(seed))
 	x := []float64{math.NaN(), 0, math.Inf(1), -1, 1e-36, 2}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		m, err := parse(kind, "m", file, fixtureFeatures, false)
+		m, err := readers[kind]("m", file, fixtureFeatures, false)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "m:") {
 				t.Errorf("%v does not name the file", err)

@@ -175,7 +175,7 @@ func (w *fieldWalk) blanks() { w.rest = bytes.TrimLeft(w.rest, " \t\r\n") }
 // error names the field, and the newest version whose fields are known.
 func (u *unknownField) error(name, library, newest string) error {
 	if u.twice {
-		return fieldError(name, u.path, "stands there twice (want it once)")
+		return fieldError(name, u.path, "appears twice (want it once)")
 	}
 	return fieldError(name, u.path, "is an unknown field, which may change predictions (want the fields of %s up to %s alone)", library, newest)
 }

@@ -108,7 +108,7 @@ func (r *lgbReader) section(field string, known []string) (*lgbSection, error) {
 			return nil, fmt.Errorf("%s:%d: %.80s is an unknown key, which may change predictions (want the keys of LightGBM's text format up to %s alone)", r.name, r.line, s.field+key, lgbNewest)
 		}
 		if _, twice := s.values[key]; twice {
-			return nil, fmt.Errorf("%s:%d: %.60s stands there twice", r.name, r.line, s.field+key)
+			return nil, fmt.Errorf("%s:%d: %.60s appears twice", r.name, r.line, s.field+key)
 		}
 		s.values[key] = value
 	}
@@ -306,7 +306,7 @@ func numbers[N int | float64](s *lgbSection, key string, want int, parse func(st
 
 func atLeastOne(want int) string {
 	if want < 0 {
-		return "one a leaf"
+		return "one per leaf"
 	}
 	return strconv.Itoa(want) + ", one less than leaves"
 }

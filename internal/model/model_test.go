@@ -122,3 +122,16 @@ func TestNewErrors(t *testing.T) {
 		}
 	}
 }
+
+// A policy's kind without a reader, or the other way round, is no kind.
+func TestEveryKindOfFileHasAReader(t *testing.T) {
+	kinds := policy.FileKinds()
+	for _, kind := range kinds {
+		if readers[kind] == nil {
+			t.Errorf("no reader for %s, which policies may name", kind)
+		}
+	}
+	if len(kinds) != len(readers) {
+		t.Errorf("%d kinds, %d readers", len(kinds), len(readers))
+	}
+}

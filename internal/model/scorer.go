@@ -6,6 +6,26 @@ import (
 	"gx1replay/internal/policy"
 )
 
+// readers read the models that are files, by their kind.
+var readers = map[string]reader{
+	policy.KindXGBoost:  reading(ParseXGBoost),
+	policy.KindLightGBM: reading(ParseLightGBM),
+}
+
+// reader makes a scorer of a model file; see ParseXGBoost.
+type reader func(name string, file []byte, features []string, newer bool) (Scorer, error)
+
+// reading is parse as a reader, which returns no nil M beside an error.
+func reading[M Scorer](parse func(string, []byte, []string, bool) (M, error)) reader {
+	return func(name string, file []byte, features []string, newer bool) (Scorer, error) {
+		m, err := parse(name, file, features, newer)
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
+}
+
 // Scorer scores one bar. Score takes the features in the order that the model
 // was loaded for and returns the log-odds of a long and of a short entry. It
 // keeps nothing and allocates nothing, and many may call it at once.
@@ -18,15 +38,15 @@ type Scorer interface {
 // Errors name the key: a kind that is not supported, a weight for a feature
 // that is not in the list, a weight that is not finite.
 func New(m policy.Model, features []string) (Scorer, error) {
-	switch m.Kind {
-	case policy.KindLogistic:
+	if m.Kind == policy.KindLogistic {
 		l, err := NewLogistic(m, features)
 		if err != nil {
 			return nil, err // and not a *Logistic that is nil in a Scorer that is not
 		}
 		return l, nil
-	case policy.KindXGBoost, policy.KindLightGBM:
+	}
+	if readers[m.Kind] != nil {
 		return nil, fmt.Errorf("model.kind: %s models are files, and none was loaded (want %s)", m.Kind, policy.KindLogistic)
 	}
-	return nil, fmt.Errorf("model.kind: %q is unknown (want %s, %s or %s)", m.Kind, policy.KindLogistic, policy.KindXGBoost, policy.KindLightGBM)
+	return nil, fmt.Errorf("model.kind: %q is unknown (want %s)", m.Kind, policy.WantKinds())
 }

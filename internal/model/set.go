@@ -24,7 +24,8 @@ type Set struct {
 // the field in it.
 func NewSet(m policy.Model, sessions []policy.MarketSession, features []string, read func(name string) ([]byte, error)) (*Set, error) {
 	s := &Set{bySession: make([]Scorer, len(sessions))}
-	if m.Kind != policy.KindXGBoost && m.Kind != policy.KindLightGBM {
+	parse := readers[m.Kind]
+	if parse == nil {
 		one, err := New(m, features)
 		if err != nil {
 			return nil, err
@@ -54,7 +55,7 @@ func NewSet(m policy.Model, sessions []policy.MarketSession, features []string, 
 			if err != nil {
 				return nil, fmt.Errorf("%s: reading the model: %w", key, err)
 			}
-			if one, err = parse(m.Kind, path, file, features, m.AcceptNewer); err != nil {
+			if one, err = parse(path, file, features, m.AcceptNewer); err != nil {
 				return nil, fmt.Errorf("%s: %w", key, err)
 			}
 			loaded[path] = one
@@ -65,21 +66,6 @@ func NewSet(m policy.Model, sessions []policy.MarketSession, features []string, 
 		return nil, fmt.Errorf("model.path: is missing (want a model file in path or paths)")
 	}
 	return s, nil
-}
-
-func parse(kind, name string, file []byte, features []string, newer bool) (Scorer, error) {
-	if kind == policy.KindXGBoost {
-		m, err := ParseXGBoost(name, file, features, newer)
-		if err != nil {
-			return nil, err
-		}
-		return m, nil
-	}
-	m, err := ParseLightGBM(name, file, features, newer)
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
 }
 
 // Has tells whether the market session has a model. The model of one that has

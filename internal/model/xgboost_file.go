@@ -272,7 +272,7 @@ func (r *xgbReader) tree(field string, index int, raw json.RawMessage, places []
 		{"default_left", len(t.DefaultLeft)},
 	} {
 		if a.have != n {
-			return nil, fieldError(r.name, field+"."+a.name, "has %d entries (want %d, one a node)", a.have, n)
+			return nil, fieldError(r.name, field+"."+a.name, "has %d entries (want %d, one per node)", a.have, n)
 		}
 	}
 	for i, kind := range t.Types {

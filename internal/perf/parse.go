@@ -117,7 +117,7 @@ func decodeAny(b []byte) (decoded, error) {
 		}
 		name, _ := t.(string) // a key is always a string
 		if seen[name] {
-			return decoded{}, fmt.Errorf("%.40q stands there twice", name)
+			return decoded{}, fmt.Errorf("%.40q appears twice", name)
 		}
 		seen[name] = true
 		if name == "chunks" {

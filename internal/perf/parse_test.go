@@ -79,7 +79,7 @@ func TestParseRefuses(t *testing.T) {
 		{`"schema": 1,`, ``, `"schema" is missing`},
 		{`"chunks_total": 6`, `"chunks_total": 6.5`, "chunks_total"},
 		{`"chunks_total": 6`, `"chunks_total": "6"`, "chunks_total"},
-		{`"outcome": "failed",`, `"outcome": "failed", "outcome": "failed",`, `"outcome" stands there twice`},
+		{`"outcome": "failed",`, `"outcome": "failed", "outcome": "failed",`, `"outcome" appears twice`},
 		{`"missing_bars": 361`, `"missing_bars": null`, `"coverage": null`},
 		{`"timestamp": "2026-11-24T10:01:30.250Z"`, `"timestamp": "yesterday"`, `timestamp: "yesterday" is not a time`},
 		{`"requested_at": "`, `"requested_at": "x`, "stop.requested_at"},

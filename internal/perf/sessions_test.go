@@ -74,7 +74,7 @@ func TestEndSession(t *testing.T) {
 	}{
 		"it lived on after it was heard of": {run.SessionTimes{Session: 2, StartedAt: at, WallSec: 3}, sec(5), run.SessionTimes{Session: 2, StartedAt: at, EndedAt: sec(5), WallSec: 5}},
 		"it was heard of later":             {run.SessionTimes{Session: 2, StartedAt: at, WallSec: 3}, sec(1), run.SessionTimes{Session: 2, StartedAt: at, EndedAt: sec(3), WallSec: 3}},
-		"nothing was heard of it":           {run.SessionTimes{Session: 2, StartedAt: at}, time.Time{}, run.SessionTimes{Session: 2, StartedAt: at, EndedAt: at}},
+		"not started":                       {run.SessionTimes{Session: 2, StartedAt: at}, time.Time{}, run.SessionTimes{Session: 2, StartedAt: at, EndedAt: at}},
 		"it has ended later":                {run.SessionTimes{Session: 2, StartedAt: at, EndedAt: sec(9), WallSec: 9}, sec(5), run.SessionTimes{Session: 2, StartedAt: at, EndedAt: sec(9), WallSec: 9}},
 		"another":                           {run.SessionTimes{Session: 1, StartedAt: at, WallSec: 3}, sec(5), run.SessionTimes{Session: 1, StartedAt: at, WallSec: 3}},
 	} {

@@ -220,7 +220,7 @@ func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int) {
 		}
 		comma = false
 		if first, ok := seen[key.canonical()]; ok {
-			b.fail(ky, at, "stands twice (the first is at line %d)", first.Line)
+			b.fail(ky, at, "appears twice (the first is at line %d)", first.Line)
 			continue
 		}
 		seen[key.canonical()] = ky

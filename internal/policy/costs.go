@@ -45,11 +45,6 @@ func (d *document) costs() {
 	s.done()
 }
 
-func (c *Costs) digest(line func(key, format string, args ...any)) {
-	line("costs", "%s %s %s %s %d %q %s", num(c.CommissionBps), num(c.CommissionPerTradeBps),
-		num(c.SwapLongBpsPerNight), num(c.SwapShortBpsPerNight), c.RolloverHourUTC, c.TripleSwapWeekday, num(c.SlippageBps))
-}
-
 type costsValues struct {
 	CommissionBps         float64 `json:"commission_bps"`
 	CommissionPerTradeBps float64 `json:"commission_per_trade_bps"`

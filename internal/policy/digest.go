@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,73 +22,94 @@ const digestVersion = "gx1-policy-v1"
 // their name alone agree. The gate comes last and is left out of the second.
 func (p Policy) digests(others []other) (all, withoutGate string) {
 	var b strings.Builder
-	line := func(key, format string, args ...any) {
-		fmt.Fprintf(&b, "%s="+format+"\n", append([]any{key}, args...)...)
-	}
 	b.WriteString(digestVersion + "\n")
-	line("version", "%q", p.Version)
-	line("instrument", "%q", p.Instrument)
-	line("timeframe", "%q", p.Timeframe)
-	line("warmup_bars", "%d", p.WarmupBars)
-	for _, s := range p.Sessions {
-		line("session", "%q %d %d", s.Name, s.StartHour, s.EndHour)
-	}
-	line("features", "%q", p.Features)
-	if m := p.Model; m != nil {
-		line("model", "%q %q %d", m.Kind, m.Path, m.Latency)
-		for _, s := range slices.Sorted(maps.Keys(m.Paths)) {
-			line("model.path", "%q %q", s, m.Paths[s])
-		}
-		m.Long.digest(line, "model.long")
-		m.Short.digest(line, "model.short")
-	}
-	e := p.Entry
-	line("entry", "%s %s %s %s %q %d", num(e.PSideMin.Long), num(e.PSideMin.Short),
-		num(e.MarginMin.Long), num(e.MarginMin.Short), e.Sessions, e.MaxGap)
-	x := p.Exit
-	line("exit", "%s %s %d", opt(x.StopBps), opt(x.TargetBps), x.MaxBars)
-	if x.BreakEven != nil {
-		line("break_even", "%s %s", num(x.BreakEven.ActivateBps), num(x.BreakEven.OffsetBps))
-	}
-	if t := x.Trailing; t != nil {
-		line("trailing", "%s %s %d", num(t.ActivateBps), num(t.DistanceBps), t.WithinBars)
-	}
-	if a := x.RuleA; a != nil {
-		line("rule_a", "%s %s %s %d %s", num(a.ProfitMinBps), num(a.ProfitMaxBps),
-			num(a.AdaptiveThresholdBps), a.AdaptiveBars, num(a.TrailingStopBps))
-	}
-	r := p.Risk
-	line("risk", "%d %d %d %t %d %t", r.MaxOpenTrades, r.MaxOpenTradesPerSide, r.CooldownBarsAfterEntry,
-		r.CooldownAfterEntryIsSet, r.CooldownBarsAfterExit, r.CooldownAfterExitIsSet)
-	line("replay", "%q %d %t %q %q", string(p.Replay.Fill), p.Replay.FollowBars,
-		p.Replay.CloseOpenTradesAtEnd, p.Replay.EOFCloseReason, p.Replay.EOFPriceSource)
-	if p.Costs != nil { // nothing where there are none, so that older policies keep their digests
-		p.Costs.digest(line)
-	}
-
+	digestFields(&b, reflect.ValueOf(p))
 	var gate []other
 	for _, o := range slices.SortedFunc(slices.Values(others), func(a, b other) int { return strings.Compare(a.path, b.path) }) {
 		if strings.HasPrefix(o.path, gatePath+".") {
 			gate = append(gate, o)
 			continue
 		}
-		line("other", "%s %s", o.path, o.val.canonical())
+		fmt.Fprintf(&b, "other=%s %s\n", o.path, o.val.canonical())
 	}
 	withoutGate = sum(b.String())
-	g := p.Pregate
-	line("gate", "%t %q %s %s %s", g.Enabled, slices.Compact(slices.Sorted(slices.Values(g.AllowSessions))),
-		opt(g.MaxSpreadBps), opt(g.MinATRBps), opt(g.MaxATRBps))
+	p.Pregate.AllowSessions = slices.Compact(slices.Sorted(slices.Values(p.Pregate.AllowSessions)))
+	digestLines(&b, "gate", reflect.ValueOf(p.Pregate))
 	for _, o := range gate {
-		line("other", "%s %s", o.path, o.val.canonical())
+		fmt.Fprintf(&b, "other=%s %s\n", o.path, o.val.canonical())
 	}
 	return sum(b.String()), withoutGate
 }
 
-func (l Logistic) digest(line func(key, format string, args ...any), key string) {
-	line(key, "%s", num(l.Bias))
-	for _, f := range slices.Sorted(maps.Keys(l.Weights)) {
-		line(key, "%q %s", f, num(l.Weights[f]))
+// digestLines writes v under key: the fields of a struct on one line, in their
+// order, then those that have a line of their own. Such a line is for a pointer
+// only if it is not nil, and for a field with omitzero only if it is not zero;
+// a new field of a section needs the latter, so that older policies keep their
+// digests.
+func digestLines(b *strings.Builder, key string, v reflect.Value) {
+	switch {
+	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Struct:
+		if !v.IsNil() {
+			digestLines(b, key, v.Elem())
+		}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		for i := range v.Len() {
+			digestLines(b, key, v.Index(i))
+		}
+	case v.Kind() == reflect.Map:
+		for _, k := range slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) }) {
+			fmt.Fprintf(b, "%s=%q %s\n", key, k.String(), digestText(v.MapIndex(k)))
+		}
+	case v.Kind() == reflect.Struct:
+		b.WriteString(key + "=" + digestText(v) + "\n")
+		for f, value := range v.Fields() {
+			if f.Type.Kind() == reflect.Map && f.Tag.Get("digest") == "" {
+				digestLines(b, key, value)
+			}
+		}
+		digestFields(b, v)
+	default:
+		b.WriteString(key + "=" + digestText(v) + "\n")
 	}
+}
+
+// digestFields writes the fields of v that have lines of their own.
+func digestFields(b *strings.Builder, v reflect.Value) {
+	for f, value := range v.Fields() {
+		key, option, _ := strings.Cut(f.Tag.Get("digest"), ",")
+		if key != "" && key != "-" && (option != "omitzero" || !value.IsZero()) {
+			digestLines(b, key, value)
+		}
+	}
+}
+
+// digestText is a value as a line has it; of a struct those of its fields that
+// have no line of their own.
+func digestText(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Float64:
+		return num(v.Float())
+	case reflect.Pointer:
+		if v.IsNil() {
+			return "-"
+		}
+		return digestText(v.Elem())
+	case reflect.Struct:
+		var texts []string
+		for f, value := range v.Fields() {
+			if f.Tag.Get("digest") == "" && f.Type.Kind() != reflect.Map {
+				texts = append(texts, digestText(value))
+			}
+		}
+		return strings.Join(texts, " ")
+	case reflect.String, reflect.Slice: // of texts
+		return fmt.Sprintf("%q", v.Interface())
+	case reflect.Int, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10)
+	case reflect.Bool:
+		return strconv.FormatBool(v.Bool())
+	}
+	panic(fmt.Sprintf("a policy's digest has no form for a %v", v.Type())) // TestEveryFieldCounts
 }
 
 func sum(s string) string {
@@ -102,13 +123,6 @@ func num(v float64) string {
 		return "0"
 	}
 	return strconv.FormatFloat(v, 'g', -1, 64)
-}
-
-func opt(v *float64) string {
-	if v == nil {
-		return "-"
-	}
-	return num(*v)
 }
 
 // Numbers of which the notation means the same to every reader of YAML; all

@@ -1,6 +1,10 @@
 package policy
 
-import "testing"
+import (
+	"reflect"
+	"slices"
+	"testing"
+)
 
 func TestDigestsTellMeaningFromLayout(t *testing.T) {
 	const base = `
@@ -71,4 +75,75 @@ func TestDigestOfAmbiguousWords(t *testing.T) {
 func TestDigestIsStable(t *testing.T) {
 	p := parse(t, full, Options{})
 	checkGolden(t, "testdata/full.digests.golden", p.SHA256+"\n"+p.SHA256WithoutGate+"\n")
+}
+
+// notDigested are the fields that are no part of a policy's meaning: labels,
+// where something came from, what was read beside the policy, the digests.
+var notDigested = []string{
+	"Name", "Pregate.EnabledSource", "Model.AcceptNewer", "UnknownKeys", "MissingIncludes", "Files", "ModelFiles",
+	"SHA256", "SHA256WithoutGate", "Content",
+}
+
+// Every other field, in every section, changes the digest, and the gate's alone
+// leave the one without it. A new field does so by itself.
+func TestEveryFieldCounts(t *testing.T) {
+	p := parse(t, ownedPolicy, Options{})
+	p.Model.Paths = map[string]string{"EU": "eu.json"}
+	all, rest := p.digests(nil)
+	seen := 0
+	var walk func(path string, v reflect.Value)
+	check := func(path string, v reflect.Value, changed any) {
+		seen++
+		old := reflect.New(v.Type()).Elem()
+		old.Set(v)
+		v.Set(reflect.ValueOf(changed).Convert(v.Type()))
+		a, r := p.digests(nil)
+		v.Set(old)
+		ofGate := len(path) > 8 && path[:8] == "Pregate."
+		if counts := !slices.Contains(notDigested, path); (a != all) != counts || (r != rest) != (counts && !ofGate) {
+			t.Errorf("%s: sha256 changes %t, without the gate %t", path, a != all, r != rest)
+		}
+	}
+	walk = func(path string, v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for f, value := range v.Fields() {
+				name := f.Name
+				if path != "" {
+					name = path + "." + name
+				}
+				walk(name, value)
+			}
+		case reflect.Pointer:
+			if v.IsNil() {
+				t.Errorf("%s is nil: the policy of this test has to have it", path)
+				return
+			}
+			walk(path, v.Elem())
+		case reflect.Float64:
+			check(path, v, v.Float()+1)
+		case reflect.Int, reflect.Int64:
+			check(path, v, v.Int()+1)
+		case reflect.Bool:
+			check(path, v, !v.Bool())
+		case reflect.String:
+			check(path, v, v.String()+"x")
+		case reflect.Map:
+			check(path, v, reflect.MakeMap(v.Type()).Interface())
+			more := reflect.MakeMap(v.Type())
+			more.SetMapIndex(reflect.ValueOf("more"), reflect.Zero(v.Type().Elem()))
+			check(path, v, more.Interface())
+		case reflect.Slice:
+			check(path, v, reflect.Append(v.Slice(0, v.Len()), reflect.Zero(v.Type().Elem())).Interface())
+			if v.Len() > 0 && v.Index(0).Kind() == reflect.Struct && !slices.Contains(notDigested, path) {
+				walk(path, v.Index(0))
+			}
+		default:
+			t.Errorf("%s: a %v cannot be changed by this test", path, v.Type())
+		}
+	}
+	walk("", reflect.ValueOf(&p).Elem())
+	if seen < 60 {
+		t.Errorf("%d fields (want 60 or more)", seen)
+	}
 }

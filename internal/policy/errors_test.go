@@ -38,7 +38,7 @@ func TestErrorsOneByOne(t *testing.T) {
 		{"UTF-8", "a: 1\nbé: \xff", "p.yaml:2:5: byte is not UTF-8 (want a text file in UTF-8)"},
 		{"UTF-16", "\xff\xfea\x00", "p.yaml:1:1: byte is not UTF-8 (want a text file in UTF-8)"},
 		{"control character", "a: \x01", "p.yaml: is not YAML: control characters are not allowed (value: 1)"},
-		{"key twice", "a: 1\nb: {c: 1, c: 2}\na: 3\n", "p.yaml:2:11: b.c: stands twice (the first is at line 2)\np.yaml:3:1: a: stands twice (the first is at line 1)"},
+		{"key twice", "a: 1\nb: {c: 1, c: 2}\na: 3\n", "p.yaml:2:11: b.c: appears twice (the first is at line 2)\np.yaml:3:1: a: appears twice (the first is at line 1)"},
 		{"key is a list", "? [1]\n: 2\n", "p.yaml:1:3: a key is a list (want a name)"},
 		{"long key", strings.Repeat("k", 101) + ": 1", "p.yaml:1:1: a key has 101 characters (want at most 100)"},
 		{"unknown alias", "a: *b", "p.yaml:1:4: is not YAML: unknown anchor 'b' referenced"},

@@ -49,14 +49,14 @@ func (d *document) model() {
 	}
 	m := &Model{}
 	d.p.Model = m
-	m.Kind = s.oneOf("kind", "a kind of model", "", KindLogistic, KindXGBoost, KindLightGBM)
+	m.Kind = s.oneOf("kind", "a kind of model", "", append([]string{KindLogistic}, fileKinds...)...)
 	if !s.has("kind") {
-		s.missing("kind", KindLogistic+", "+KindXGBoost+" or "+KindLightGBM)
+		s.missing("kind", WantKinds())
 	}
 	m.Latency = s.duration("latency", maxLatency)
 	m.AcceptNewer = s.boolean(acceptNewerKey, false) || d.opt.AcceptNewerModel
-	switch m.Kind {
-	case KindLogistic:
+	switch {
+	case m.Kind == KindLogistic:
 		m.Long = d.logistic(s, "long", listed)
 		m.Short = d.logistic(s, "short", listed)
 		for _, key := range []string{"weights", "bias"} {
@@ -64,7 +64,7 @@ func (d *document) model() {
 				s.fail(v, key, "stands for no side (want it under long and under short)")
 			}
 		}
-	case KindXGBoost, KindLightGBM:
+	case slices.Contains(fileKinds, m.Kind):
 		d.modelFiles(s, m)
 		if d.opt.NeedModel && !d.partial && !listed {
 			d.top.fail(s.n, "features", "is missing (want the names of what a model of kind %s looks at, in its order)", m.Kind)

@@ -8,56 +8,59 @@ package policy
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
 // Policy is a validated policy with its defaults filled in. Zero values mean
-// what the field says; optional numbers are pointers.
+// what the field says; optional numbers are pointers. The tags digest name the
+// lines of what SHA256 is made of; see digestLines.
 type Policy struct {
-	Name       string // policy_name, else version, else the file's name
-	Version    string
-	Instrument string
-	Timeframe  string // M5, H1, …
-	WarmupBars int64  // asked for by the policy; features may need more
+	Name       string `digest:"-"` // policy_name, else version, else the file's name
+	Version    string `digest:"version"`
+	Instrument string `digest:"instrument"`
+	Timeframe  string `digest:"timeframe"`   // M5, H1, …
+	WarmupBars int64  `digest:"warmup_bars"` // asked for by the policy; features may need more
 
-	Pregate  Pregate
-	Sessions []MarketSession // a partition of the day, in order of Start
-	Features []string
-	Model    *Model // nil where the file has none
-	Entry    Entry
-	Exit     Exit
-	Risk     Risk
-	Replay   Replay
-	Costs    *Costs // nil: the policy has no such section
+	Pregate  Pregate         `digest:"-"`       // comes last
+	Sessions []MarketSession `digest:"session"` // a partition of the day, in order of Start
+	Features []string        `digest:"features"`
+	Model    *Model          `digest:"model"` // nil where the file has none
+	Entry    Entry           `digest:"entry"`
+	Exit     Exit            `digest:"exit"`
+	Risk     Risk            `digest:"risk"`
+	Replay   Replay          `digest:"replay"`
+	Costs    *Costs          `digest:"costs"` // nil: the policy has no such section
 
 	// UnknownKeys are keys that this version does not read: dotted paths,
 	// sorted, each once. A key inside an unknown map is not listed by itself.
-	UnknownKeys []string
+	UnknownKeys []string `digest:"-"`
 	// MissingIncludes are files that entry_config and exit_config name and
 	// that are not there, as they are named; an error where an engine needs
 	// them.
-	MissingIncludes []string
+	MissingIncludes []string `digest:"-"`
 
 	// Files are the policy file and its includes, byte for byte, as Load has
 	// read them: the policy file first. Parse has none.
-	Files []File
+	Files []File `digest:"-"`
 
 	// ModelFiles are the files that Model names, by the names that it has for
 	// them. Load reads them where NeedModel asks for a model, Parse never.
-	ModelFiles map[string]ModelFile
+	ModelFiles map[string]ModelFile `digest:"-"`
 
 	// SHA256 is the digest (hex) of the policy's meaning after includes and
 	// overrides, whatever the file's layout and name; unknown keys count too.
 	// What is in model files does not.
 	// SHA256WithoutGate leaves the pregate out, so that two runs that differ
 	// in the gate alone agree.
-	SHA256            string
-	SHA256WithoutGate string
+	SHA256            string `digest:"-"`
+	SHA256WithoutGate string `digest:"-"`
 	// Content is the policy, includes merged and overrides applied, as one
 	// self-contained YAML document: what travels to workers. Parse makes the
 	// same Policy of it, with EnabledSource yaml unless it is overridden anew,
 	// and without ModelFiles.
-	Content []byte
+	Content []byte `digest:"-"`
 }
 
 // Source says where a value came from.
@@ -73,7 +76,7 @@ const (
 // Pregate decides which bars are looked at for an entry, and nothing else.
 type Pregate struct {
 	Enabled       bool
-	EnabledSource Source
+	EnabledSource Source   `digest:"-"`
 	AllowSessions []string // empty: filters nothing
 	MaxSpreadBps  *float64 // skip above, strictly
 	MinATRBps     *float64 // skip below
@@ -95,18 +98,31 @@ const (
 	KindLightGBM = "lightgbm"
 )
 
+// fileKinds are the kinds of models that are files; package model has a reader
+// for each.
+var fileKinds = []string{KindXGBoost, KindLightGBM}
+
+// WantKinds names all kinds of models, for a message.
+func WantKinds() string {
+	first, last := fileKinds[:len(fileKinds)-1], fileKinds[len(fileKinds)-1]
+	return strings.Join(append([]string{KindLogistic}, first...), ", ") + " or " + last
+}
+
+// FileKinds lists the kinds of models that are files.
+func FileKinds() []string { return slices.Clone(fileKinds) }
+
 // Model says how a bar's features become probabilities.
 type Model struct {
-	Kind string
-	// Logistic: p(side) = 1/(1+exp(-(bias + Σ weight·feature))), a set a side.
-	Long    Logistic
-	Short   Logistic
+	Kind    string
 	Path    string            // a model file for all market sessions
-	Paths   map[string]string // market session → model file
+	Paths   map[string]string `digest:"model.path"` // market session → model file
 	Latency time.Duration     // declared artificial cost per call
+	// Logistic: p(side) = 1/(1+exp(-(bias + Σ weight·feature))), a set a side.
+	Long  Logistic `digest:"model.long"`
+	Short Logistic `digest:"model.short"`
 	// AcceptNewer: model files of a later version than the newest known one are
 	// read as that one. It changes no result of a file that is read without it.
-	AcceptNewer bool
+	AcceptNewer bool `digest:"-"`
 }
 
 // ModelFile is a model file as it was read.
@@ -145,10 +161,10 @@ type Sides struct{ Long, Short float64 }
 type Exit struct {
 	StopBps   *float64
 	TargetBps *float64
-	BreakEven *BreakEven
-	Trailing  *Trailing
-	RuleA     *RuleA
-	MaxBars   int64 // 0: no limit
+	BreakEven *BreakEven `digest:"break_even"`
+	Trailing  *Trailing  `digest:"trailing"`
+	RuleA     *RuleA     `digest:"rule_a"`
+	MaxBars   int64      // 0: no limit
 }
 
 // BreakEven moves the stop to entry plus OffsetBps once the trade was
@@ -176,8 +192,8 @@ type Risk struct {
 	MaxOpenTrades           int
 	MaxOpenTradesPerSide    int // 0: not set
 	CooldownBarsAfterEntry  int64
-	CooldownBarsAfterExit   int64
 	CooldownAfterEntryIsSet bool
+	CooldownBarsAfterExit   int64
 	CooldownAfterExitIsSet  bool
 }
 

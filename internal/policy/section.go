@@ -230,7 +230,7 @@ func (s *section) words(key, what string, check func(item *node)) []string {
 			continue
 		}
 		if seen[it.text] {
-			s.fail(it, key, "%s stands twice", it.shown())
+			s.fail(it, key, "%s appears twice", it.shown())
 			continue
 		}
 		seen[it.text] = true

@@ -239,12 +239,12 @@ func (g *Guarded) begin(o order, wait time.Duration) error {
 	until := time.Now().Add(wait)
 	_ = g.control.SetWriteDeadline(until)
 	if err := writeFrame(g.control, o); err != nil {
-		return fmt.Errorf("telling its guard what to start: %w", err)
+		return fmt.Errorf("sending the command to its guard: %w", err)
 	}
 	_ = g.status.SetReadDeadline(until)
 	var w word
 	if err := readFrame(g.status, maxWord, &w); err != nil {
-		return fmt.Errorf("waiting for its guard's word: %w", err)
+		return fmt.Errorf("waiting for its guard's answer: %w", err)
 	}
 	_ = g.status.SetReadDeadline(time.Time{})
 	switch {
@@ -253,7 +253,7 @@ func (g *Guarded) begin(o order, wait time.Duration) error {
 	case w.Failed != nil:
 		return errors.New(w.Failed.Text)
 	case w.Started == nil || w.Started.PID <= 1:
-		return errors.New("its guard's first word is not that it started")
+		return errors.New("its guard's first message does not report the start")
 	}
 	g.pid, g.memory, g.cgroup = w.Started.PID, w.Started.Memory, w.Started.Cgroup
 	return nil

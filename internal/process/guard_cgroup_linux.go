@@ -53,7 +53,7 @@ func newCgroup(memoryMax int64) (*cgroup, error) {
 			first.remove()
 			return c, nil
 		case first == nil:
-			first, why = c, fmt.Errorf("the memory controller is not to be had in %s", dir)
+			first, why = c, fmt.Errorf("the memory controller is not available in %s", dir)
 		default:
 			c.remove()
 		}

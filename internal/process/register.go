@@ -68,20 +68,20 @@ func (r *Register) Dir() string { return r.dir }
 // StartTime is filled in from the process e.PID, which must live then.
 func (r *Register) Put(e Entry) error {
 	if err := e.validate(); err != nil {
-		return fmt.Errorf("putting a run into the register: %w", err)
+		return fmt.Errorf("putting a run into the run registry: %w", err)
 	}
 	if e.StartTime == "" {
 		var err error
 		if e.StartTime, err = StartTime(e.PID); err != nil {
-			return fmt.Errorf("putting run %s into the register: %w", e.RunID, err)
+			return fmt.Errorf("putting run %s into the run registry: %w", e.RunID, err)
 		}
 	}
 	b, err := encodeEntry(e)
 	if err != nil {
-		return fmt.Errorf("putting run %s into the register: %w", e.RunID, err)
+		return fmt.Errorf("putting run %s into the run registry: %w", e.RunID, err)
 	}
 	if err := atomicfile.Write(r.path(e.RunID), atomicfile.Options{}, atomicfile.Parts(b)); err != nil {
-		return fmt.Errorf("putting run %s into the register: %w", e.RunID, err)
+		return fmt.Errorf("putting run %s into the run registry: %w", e.RunID, err)
 	}
 	return nil
 }
@@ -90,10 +90,10 @@ func (r *Register) Put(e Entry) error {
 // coordinator pid. An entry of somebody else, or none, is no error.
 func (r *Register) Remove(id run.ID, pid int) error {
 	if _, err := run.ParseID(string(id)); err != nil {
-		return fmt.Errorf("removing a run from the register: %w", err)
+		return fmt.Errorf("removing a run from the run registry: %w", err)
 	}
 	if err := r.remove(id, pid); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing run %s from the register: %w", id, err)
+		return fmt.Errorf("removing run %s from the run registry: %w", id, err)
 	}
 	return nil
 }
@@ -128,11 +128,11 @@ func (r *Register) remove(id run.ID, pid int) error {
 // register has none.
 func (r *Register) Get(id run.ID) (Entry, error) {
 	if _, err := run.ParseID(string(id)); err != nil {
-		return Entry{}, fmt.Errorf("looking a run up in the register: %w", err)
+		return Entry{}, fmt.Errorf("looking a run up in the run registry: %w", err)
 	}
 	e, err := r.read(r.path(id), id)
 	if err != nil {
-		return Entry{}, fmt.Errorf("looking run %s up in the register: %w", id, err)
+		return Entry{}, fmt.Errorf("looking run %s up in the run registry: %w", id, err)
 	}
 	e.Alive = alive(e.PID, e.StartTime)
 	return e, nil
@@ -143,7 +143,7 @@ func (r *Register) Get(id run.ID) (Entry, error) {
 func (r *Register) List() (entries []Entry, problems []error) {
 	files, err := os.ReadDir(r.dir)
 	if err != nil {
-		return nil, []error{fmt.Errorf("listing the register: %w", err)}
+		return nil, []error{fmt.Errorf("listing the run registry: %w", err)}
 	}
 	for _, f := range files {
 		name, isEntry := strings.CutSuffix(f.Name(), entrySuffix)
@@ -153,7 +153,7 @@ func (r *Register) List() (entries []Entry, problems []error) {
 		path := filepath.Join(r.dir, f.Name())
 		id, err := run.ParseID(name)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("register file %s: its name: %w", path, err))
+			problems = append(problems, fmt.Errorf("run registry file %s: its name: %w", path, err))
 			continue
 		}
 		e, err := r.read(path, id)
@@ -161,7 +161,7 @@ func (r *Register) List() (entries []Entry, problems []error) {
 			continue // removed meanwhile
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("register file %s: %w", path, err))
+			problems = append(problems, fmt.Errorf("run registry file %s: %w", path, err))
 			continue
 		}
 		e.Alive = alive(e.PID, e.StartTime)

@@ -22,10 +22,10 @@ func OpenRegister(dir string) (*Register, error) {
 	if dir != "" {
 		dir, err := filepath.Abs(dir)
 		if err != nil {
-			return nil, fmt.Errorf("opening the register: %w", err)
+			return nil, fmt.Errorf("opening the run registry: %w", err)
 		}
 		if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-			return nil, fmt.Errorf("opening the register: %w", err)
+			return nil, fmt.Errorf("opening the run registry: %w", err)
 		}
 		return openChain(dir)
 	}
@@ -39,7 +39,7 @@ func OpenRegister(dir string) (*Register, error) {
 func openChain(dirs ...string) (*Register, error) {
 	for _, dir := range dirs {
 		if err := safefile.PrivateDir(dir); err != nil {
-			return nil, fmt.Errorf("opening the register: %w", err)
+			return nil, fmt.Errorf("opening the run registry: %w", err)
 		}
 	}
 	return &Register{dir: dirs[len(dirs)-1]}, nil

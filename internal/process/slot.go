@@ -73,7 +73,7 @@ func (s *slot) run(ctx context.Context) error {
 			setUp = 0
 		}
 		if setUp > maxSetUpRestarts {
-			log.Error("worker is set up wrongly, giving its slot up", "pid", end.pid, "exit", end.text, "tried", setUp)
+			log.Error("worker set up wrongly, its slot is closed", "pid", end.pid, "exit", end.text, "tried", setUp)
 			s.set(func(st *SlotStatus) { st.GaveUp = true })
 			event.Kind = GaveUp
 			cfg.Notify(event)
@@ -81,7 +81,7 @@ func (s *slot) run(ctx context.Context) error {
 		}
 
 		wait := fails.next(end.lived, cfg)
-		log.Warn("worker died, starting it again", "pid", end.pid, "exit", end.text, "lived", end.lived, "wait", wait)
+		log.Warn("worker died, restarting it", "pid", end.pid, "exit", end.text, "lived", end.lived, "wait", wait)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

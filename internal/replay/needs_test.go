@@ -82,7 +82,7 @@ func TestUnknownFeatures(t *testing.T) {
 		t.Errorf("%v (want both)", err)
 	}
 	p.Features = []string{"body_pct", "body_pct"}
-	if _, _, err = Inspect(p); err == nil || !strings.Contains(err.Error(), "stands there twice") {
+	if _, _, err = Inspect(p); err == nil || !strings.Contains(err.Error(), "appears twice") {
 		t.Errorf("%v", err)
 	}
 }

@@ -251,7 +251,7 @@ func (m Manifest) Validate() error {
 		return err
 	}
 	if m.Data.SliceBars < 1 {
-		return fmt.Errorf("%d bars a slice (want 1 or more)", m.Data.SliceBars)
+		return fmt.Errorf("%d bars per slice (want 1 or more)", m.Data.SliceBars)
 	}
 	if err := m.Data.checkRead(); err != nil {
 		return err

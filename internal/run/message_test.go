@@ -77,7 +77,7 @@ func TestManifestValidate(t *testing.T) {
 		{"no state", func(m *Manifest) { m.State = "" }, `state "" is unknown`},
 		{"plan", func(m *Manifest) { m.Plan.Chunks = 70001 }, "contradicts itself"},
 		{"bars", func(m *Manifest) { m.Data.Bars = 69999 }, "the data set has 69999 bars, the plan 70000"},
-		{"slices", func(m *Manifest) { m.Data.SliceBars = 0 }, "0 bars a slice"},
+		{"slices", func(m *Manifest) { m.Data.SliceBars = 0 }, "0 bars per slice"},
 		{"short lease", func(m *Manifest) { m.LeaseDuration = 99 * time.Millisecond }, "lease duration 99ms"},
 		{"long lease", func(m *Manifest) { m.LeaseDuration = 24*time.Hour + 1 }, "lease duration"},
 		{"negative lease", func(m *Manifest) { m.LeaseDuration = -time.Second }, "lease duration -1s"},

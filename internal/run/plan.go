@@ -59,7 +59,7 @@ func NewPlan(bars int64, chunks int, chunkBars int64, order Order) (Plan, error)
 		return Plan{}, fmt.Errorf("order %q is unknown (want %s or %s)", order, OrderSpread, OrderTime)
 	}
 	if chunkBars < 0 {
-		return Plan{}, fmt.Errorf("%d bars a chunk (want at least 1)", chunkBars)
+		return Plan{}, fmt.Errorf("%d bars per chunk (want at least 1)", chunkBars)
 	}
 	if chunkBars > 0 {
 		n := (bars-1)/chunkBars + 1

@@ -33,7 +33,7 @@ func TestNewPlan(t *testing.T) {
 		{name: "too many chunks", bars: 5, chunks: MaxChunks + 1, order: OrderTime, err: "1048577 chunks"},
 		{name: "too many by length", bars: MaxChunks + 1, chunkBars: 1, order: OrderTime, err: "make 1048577 chunks"},
 		{name: "far too many by length", bars: math.MaxInt64, chunkBars: 1, order: OrderTime, err: "make 9223372036854775807 chunks"},
-		{name: "negative length", bars: 5, chunkBars: -1, order: OrderTime, err: "-1 bars a chunk"},
+		{name: "negative length", bars: 5, chunkBars: -1, order: OrderTime, err: "-1 bars per chunk"},
 		{name: "no order", bars: 5, chunks: 1, err: `order "" is unknown (want spread or time)`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

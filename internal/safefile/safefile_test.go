@@ -108,18 +108,24 @@ func TestADirIsNotLeft(t *testing.T) {
 func TestReplace(t *testing.T) {
 	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "secret")
 	must(t, os.WriteFile(outside, []byte("secret"), 0o600))
-	for _, name := range append(kinds(t, dir, outside), "plain", "new") {
+	list := append(kinds(t, dir, outside), "plain", "new", "dir")
+	must(t, os.WriteFile(filepath.Join(dir, "dir", "inner"), []byte("kept"), 0o600))
+	for _, name := range list {
 		path := filepath.Join(dir, name)
-		err := Replace(path, true, atomicfile.Parts([]byte("a"), []byte("b")))
-		if name == "dir" {
-			if err == nil {
-				t.Error("a directory was replaced")
-			}
-			continue
+		if name == "dir" && !isDir(path) { // the second time
+			must(t, os.Remove(path))
+			must(t, os.Mkdir(path, 0o700))
 		}
+		err := Replace(path, true, atomicfile.Parts([]byte("a"), []byte("b")))
 		if b, errRead := Read(path, 10); err != nil || errRead != nil || string(b) != "ab" {
 			t.Errorf("%s: %v, then %q, %v", name, err, b, errRead)
 		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "dir.aside", "inner")); err != nil || string(b) != "kept" {
+		t.Errorf("of the directory that was in the way there is %q, %v", b, err)
+	}
+	if !isDir(filepath.Join(dir, "dir.aside.2")) {
+		t.Error("the second directory that was in the way is gone")
 	}
 	d, err := OpenDir(dir)
 	must(t, err)
@@ -150,6 +156,11 @@ func TestReplace(t *testing.T) {
 	if b, _ := os.ReadFile(outside); string(b) != "secret" {
 		t.Errorf("the file outside holds %q", b)
 	}
+}
+
+func isDir(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }
 
 // What is made can be read by its user alone, whatever the umask.

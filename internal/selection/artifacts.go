@@ -73,7 +73,7 @@ func find[T any](ctx context.Context, a artifacts, c perf.Chunk, name string, de
 	if at < 0 {
 		return none, fmt.Errorf("its footer lists no %s", name)
 	}
-	err := fmt.Errorf("nobody keeps %s", name)
+	err := fmt.Errorf("%s is not stored anywhere", name)
 	for _, by := range a.readers {
 		var parts [][]byte
 		if parts, err = a.read(ctx, by, f, at); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -15,7 +16,7 @@ const maxColumns = 1 << 14
 
 // errMoreColumns: a chunk has columns that the header, which was written, does
 // not have.
-var errMoreColumns = errors.New("a chunk has further columns")
+var errMoreColumns = errors.New("additional columns in a chunk")
 
 // columns are the columns of a joined trades file. The zero columns has none
 // yet.
@@ -47,21 +48,18 @@ func (c *columns) add(header []string) error {
 	if c.at == nil {
 		c.at = map[column]int{}
 	}
-	var fresh []string
-	eachColumn(header, func(col column, k int) {
-		if _, known := c.at[col]; !known {
-			fresh = append(fresh, header[k])
-		}
-	})
-	if n := len(c.names) + len(fresh); n > maxColumns {
-		return fmt.Errorf("with its columns the trades have %d (want at most %d)", n, maxColumns)
-	}
+	n := len(c.names)
 	eachColumn(header, func(col column, k int) {
 		if _, known := c.at[col]; !known {
 			c.at[col] = len(c.names)
 			c.names = append(c.names, header[k])
 		}
 	})
+	if all := len(c.names); all > maxColumns {
+		maps.DeleteFunc(c.at, func(_ column, at int) bool { return at >= n })
+		c.names = c.names[:n]
+		return fmt.Errorf("with its columns the trades have %d (want at most %d)", all, maxColumns)
+	}
 	return nil
 }
 

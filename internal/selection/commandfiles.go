@@ -51,7 +51,7 @@ func (j *join) writeFigures(ctx context.Context, r perf.Report) error {
 		Bars: totals.Coverage.ReplayedBars, Counted: totals.TotalTrades, WithoutRows: j.sel.Trades.WithoutRows, PnlBps: totals.TotalPnlBps,
 		Metrics: t.Measure(), Attribution: t.Attribute(footersOf(j.chunks)), Lacking: t.Lacking(),
 	}
-	list := j.Files.figures(summary.Metrics, summary.Attribution)
+	list := figureFiles(j.Files, summary.Metrics, summary.Attribution)
 	if t.HasCurve() {
 		summary.CurveFile = filepath.Base(j.Files.Curve())
 		list = append(list, file{path: j.Files.Curve(), write: t.WriteCurve})

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
@@ -20,7 +21,7 @@ import (
 const maxTable = 64 << 20
 
 // errNoTrades: no chunk has left trades, so there is no file.
-var errNoTrades = errors.New("no chunk has left trades")
+var errNoTrades = errors.New("no chunk has trades")
 
 // join joins the trades that a command has made by itself, those of the first
 // chunk first, into the trades file of the run: the header once, then the rows.
@@ -51,13 +52,13 @@ func (s *Selector) joinTrades(ctx context.Context, r perf.Report, chunks []perf.
 		return j.sel, nil
 	case err == nil:
 		if err := j.writeFigures(ctx, r); err != nil {
-			s.Logger.Error("the files about the trades could not be written", "error", err)
+			s.Logger.Error("writing the files about the trades failed", "error", err)
 		}
 		return j.sel, nil
 	case ctx.Err() != nil:
 		return j.sel, fmt.Errorf("joining the trades: %w", context.Cause(ctx))
 	}
-	s.Logger.Error("the trades file could not be written", "error", err)
+	s.Logger.Error("writing the trades file failed", "error", err)
 	j.sel.Trades, j.sel.Final = perf.TradesFile{}, false
 	for _, c := range chunks {
 		j.sel.Trades.WithoutRows += c.Line.Footer().NTradesClosed
@@ -78,7 +79,7 @@ func (j *join) tryWrite(ctx context.Context) error {
 	sum := sha256.New()
 	err := j.writeFiles(ctx, file{path: j.Files.TradesCSV(), write: func(w io.Writer) error { return j.write(ctx, io.MultiWriter(w, sum)) }})
 	if err == nil {
-		j.sel.Trades.File, j.sel.Trades.SHA256 = j.Files.named(sum)
+		j.sel.Trades.File, j.sel.Trades.SHA256 = named(j.Files, sum)
 	}
 	return err
 }
@@ -102,7 +103,7 @@ func (j *join) write(ctx context.Context, w io.Writer) error {
 			err = j.columns.add(t.header)
 		}
 		if err != nil {
-			j.Logger.Warn("the trades of a chunk are left out", "chunk_idx", i, "error", err)
+			j.Logger.Warn("trades of a chunk left out", "chunk_idx", i, "error", err)
 		}
 		switch {
 		case err != nil || t == nil:
@@ -258,7 +259,7 @@ func ended(b []byte) []byte {
 // joined, into what each chunk left: the header, and as many bytes as its footer
 // lists, if they have its digest. A chunk that is not there was left out, or has
 // another header.
-func CutTrades(files Files, chunks []perf.Chunk) map[int][]byte {
+func CutTrades(files layout.Run, chunks []perf.Chunk) map[int][]byte {
 	found := map[int][]byte{}
 	b, err := safefile.Read(files.TradesCSV(), maxVerified)
 	if err != nil {

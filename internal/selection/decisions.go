@@ -36,7 +36,7 @@ func (p *pass) tryDecisions(ctx context.Context) {
 		err = p.Selector.writeFiles(ctx, file{path: p.Files.Decisions(), write: func(w io.Writer) error { return trade.WriteDecisions(w, p.rows(ctx)) }})
 	}
 	if err != nil {
-		p.Logger.Warn("the decisions of the run are not written", "path", p.Files.Decisions(), "error", err)
+		p.Logger.Warn("writing the decisions failed", "path", p.Files.Decisions(), "error", err)
 	}
 }
 
@@ -50,7 +50,7 @@ func (p *pass) rows(ctx context.Context) iter.Seq2[trade.DecisionRow, error] {
 				return
 			}
 			if got.err != nil {
-				p.Logger.Warn("the decisions of a chunk are not there; its bars have no rows", "chunk_idx", i, "error", got.err)
+				p.Logger.Warn("decisions of a chunk missing, its bars have no rows", "chunk_idx", i, "error", got.err)
 				continue
 			}
 			for row, err := range p.chunkRows(ctx, i, got.content) {

@@ -248,7 +248,7 @@ func TestDecisionsWithoutBars(t *testing.T) {
 		var log bytes.Buffer
 		s := w.selector()
 		s.Bars, s.Logger = from, slog.New(slog.NewTextHandler(&log, nil))
-		if sel := w.selected(s); sel.Trades.File == "" || !strings.Contains(log.String(), "decisions of the run are not written") {
+		if sel := w.selected(s); sel.Trades.File == "" || !strings.Contains(log.String(), "writing the decisions failed") {
 			t.Errorf("trades %+v, log %s", sel.Trades, log.String())
 		}
 		if list, err := filepath.Glob(filepath.Join(w.target.RunDir(), "*decisions*")); err != nil || len(list) > 0 {

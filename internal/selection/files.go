@@ -13,47 +13,13 @@ import (
 	"path/filepath"
 
 	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
-	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
 
-// Files are the files about a run's trades, which stand in the run's directory.
-type Files struct {
-	Dir   string // of the perf JSON
-	RunID run.ID
-}
-
-// RunDir is the run's directory for readers.
-func (f Files) RunDir() string { return filepath.Join(f.Dir, string(f.RunID)) }
-
-// TradesCSV is the path of the run's trades, the file that its perf JSON names.
-func (f Files) TradesCSV() string { return f.path("trades_", ".csv") }
-
-// TradesParquet is the path of the same rows as parquet.
-func (f Files) TradesParquet() string { return f.path("trades_", ".parquet") }
-
-// Metrics is the path of the figures of the run's trades.
-func (f Files) Metrics() string { return f.path("metrics_", ".json") }
-
-// Attribution is the path of the counts of where bars and signals went.
-func (f Files) Attribution() string { return f.path("attribution_", ".json") }
-
-// Summary is the path of the text for people; Curve is its picture.
-func (f Files) Summary() string { return f.path("summary_", ".md") }
-
-// Curve is the path of the equity curve.
-func (f Files) Curve() string { return f.path("equity_", ".svg") }
-
-// Decisions is the path of what became of each bar, if the run keeps that.
-func (f Files) Decisions() string { return f.path("decisions_", ".parquet") }
-
-func (f Files) path(prefix, suffix string) string {
-	return filepath.Join(f.RunDir(), prefix+string(f.RunID)+suffix)
-}
-
 // named is how a perf JSON names the CSV whose bytes sum has seen.
-func (f Files) named(sum hash.Hash) (name, sha string) {
+func named(f layout.Run, sum hash.Hash) (name, sha string) {
 	return path.Join(string(f.RunID), filepath.Base(f.TradesCSV())), hex.EncodeToString(sum.Sum(nil))
 }
 
@@ -68,8 +34,8 @@ type file struct {
 // figures are trade.Metrics, trade.Attribution, or those of a command's trades.
 type figures interface{ WriteJSON(io.Writer) error }
 
-// figures are the files of numbers, written and verified by the same values.
-func (f Files) figures(metrics, attribution figures) []file {
+// figureFiles are the files of numbers, written and verified by the same values.
+func figureFiles(f layout.Run, metrics, attribution figures) []file {
 	of := func(path string, x figures) file {
 		return file{path, x.WriteJSON, func(v *verifier, path string) error { return v.numbers(path, x) }}
 	}
@@ -110,13 +76,13 @@ func (p *pass) writeFiles(ctx context.Context, r perf.Report) error {
 		}},
 		{path: p.Files.TradesParquet(), write: func(w io.Writer) error { return trade.WriteParquet(w, p.closed(), p.sessions, costs) }},
 	}
-	list = append(list, p.Files.figures(metrics, p.attribution)...)
+	list = append(list, figureFiles(p.Files, metrics, p.attribution)...)
 	list = append(list,
 		file{path: p.Files.Curve(), write: func(w io.Writer) error { return trade.WriteCurve(w, p.closed(), costs) }},
 		file{path: p.Files.Summary(), write: summary.WriteMarkdown})
 	err := p.Selector.writeFiles(ctx, list...)
 	if err == nil {
-		p.sel.Trades.File, p.sel.Trades.SHA256 = p.Files.named(sum)
+		p.sel.Trades.File, p.sel.Trades.SHA256 = named(p.Files, sum)
 	}
 	return err
 }

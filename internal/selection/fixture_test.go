@@ -13,6 +13,7 @@ import (
 
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 )
@@ -31,13 +32,13 @@ func aReport() perf.Report {
 }
 
 // target is a run in fresh directories.
-func target(tb testing.TB) export.Target {
+func target(tb testing.TB) layout.Run {
 	tb.Helper()
 	dir := tb.TempDir()
-	return export.Target{Dir: filepath.Join(dir, "out"), FallbackDir: filepath.Join(dir, "fallback"), RunID: "r1"}
+	return layout.Run{Dir: filepath.Join(dir, "out"), FallbackDir: filepath.Join(dir, "fallback"), RunID: "r1"}
 }
 
-func locked(tb testing.TB, t export.Target) *export.Lock {
+func locked(tb testing.TB, t layout.Run) *export.Lock {
 	tb.Helper()
 	l, err := export.TryAcquire(t, export.RoleExport)
 	if err != nil {
@@ -51,7 +52,7 @@ func locked(tb testing.TB, t export.Target) *export.Lock {
 	return l
 }
 
-func opened(tb testing.TB, t export.Target) *export.Exporter {
+func opened(tb testing.TB, t layout.Run) *export.Exporter {
 	tb.Helper()
 	e, err := export.Open(locked(tb, t), t, export.Config{})
 	if err != nil {
@@ -84,7 +85,7 @@ func appended(tb testing.TB, r perf.Report, chunks []perf.Chunk) []byte {
 }
 
 // backedUp writes the run's footer backup.
-func backedUp(tb testing.TB, t export.Target, r perf.Report, chunks []perf.Chunk) {
+func backedUp(tb testing.TB, t layout.Run, r perf.Report, chunks []perf.Chunk) {
 	tb.Helper()
 	b := export.NewBackup(t, func() (perf.Report, []perf.Chunk) { return r, chunks }, 0, quiet())
 	if err := b.Write(context.Background()); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
@@ -27,7 +28,7 @@ type Bars interface {
 // from the same ones finds the same trades. Where a command makes trades by
 // itself it joins them instead.
 type Selector struct {
-	Files Files
+	Files layout.Run
 	// Policy returns the run's. It is not called for a command's own trades.
 	Policy func() (policy.Policy, error)
 	// Artifacts are asked one after the other for the artifacts of a chunk.

@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
 	"gx1replay/internal/selection"
@@ -55,7 +56,7 @@ func TestSelectIsTheSameForAnyCut(t *testing.T) {
 		if n == 60 && local == closed {
 			t.Error("the chunks' own counts are the run's: no trade was open across a border")
 		}
-		for _, path := range []func(selection.Files) string{selection.Files.TradesCSV, selection.Files.TradesParquet, selection.Files.Metrics, selection.Files.Attribution, selection.Files.Curve} {
+		for _, path := range []func(layout.Run) string{layout.Run.TradesCSV, layout.Run.TradesParquet, layout.Run.Metrics, layout.Run.Attribution, layout.Run.Curve} {
 			if !bytes.Equal(w.file(path(w.files())), one.file(path(one.files()))) {
 				t.Errorf("%d chunks: %s differs", n, filepath.Base(path(w.files())))
 			}

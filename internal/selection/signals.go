@@ -61,7 +61,7 @@ func (s *Selector) selectSignals(ctx context.Context, r perf.Report, chunks []pe
 		if ctx.Err() != nil {
 			return p.sel, fmt.Errorf("writing the files: %w", context.Cause(ctx))
 		}
-		s.Logger.Error("the trades files could not be written", "error", err)
+		s.Logger.Error("writing the trades files failed", "error", err)
 	}
 	if p.picks != nil {
 		p.tryDecisions(ctx)
@@ -120,7 +120,7 @@ func (p *pass) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			p.Logger.Warn("the signals of a chunk are not there; its trades keep the chunk's own counts", "chunk_idx", i, "error", got.err)
+			p.Logger.Warn("signals of a chunk missing, its own counts are kept", "chunk_idx", i, "error", got.err)
 			p.sel.Trades.WithoutRows += f.NTradesClosed
 			p.without += f.PnlBps
 			known = false
@@ -147,7 +147,7 @@ func (p *pass) run(ctx context.Context) error {
 		trade.ManyExpired(p.attribution.DropReasons[trade.DropExpired], p.attribution.NSignals), p.fills.remark(),
 	} {
 		if text != "" {
-			p.Logger.Warn("trades need a look", "what", text)
+			p.Logger.Warn("trades need a review", "what", text)
 			p.sel.Remarks = append(p.sel.Remarks, text)
 		}
 	}

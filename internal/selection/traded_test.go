@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
@@ -42,7 +43,7 @@ const tradedBars = 1200
 // traded is a run of the built-in engine as its workers left it.
 type traded struct {
 	t      *testing.T
-	target export.Target
+	target layout.Run
 	list   []bars.Bar
 	policy policy.Policy
 	report perf.Report
@@ -143,7 +144,7 @@ func (w *traded) selector() *selection.Selector {
 	}
 }
 
-func (w *traded) files() selection.Files { return w.target.TradeFiles() }
+func (w *traded) files() layout.Run { return w.target }
 
 func (w *traded) selected(s *selection.Selector) perf.Selection {
 	w.t.Helper()

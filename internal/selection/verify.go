@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/safefile"
@@ -18,7 +19,7 @@ import (
 
 // ErrVerify: the files about a run's trades are not what follows from its perf
 // JSON, or from each other.
-var ErrVerify = errors.New("the files about the trades do not fit the perf JSON")
+var ErrVerify = errors.New("the files about the trades contradict the perf JSON")
 
 // maxVerified bounds a file that is read to be verified: ten million trades.
 const maxVerified = 4 << 30
@@ -99,7 +100,7 @@ func (v *verifier) verify() error {
 	}
 	v.csv(path)
 	list := []file{{path: v.files().TradesParquet(), verify: (*verifier).parquet}}
-	return v.others(filepath.Dir(path), append(list, v.files().figures(trade.MeasureRows(v.rows), v.attribution())...))
+	return v.others(filepath.Dir(path), append(list, figureFiles(v.files(), trade.MeasureRows(v.rows), v.attribution())...))
 }
 
 // in adds what is found in the file at path.
@@ -244,7 +245,7 @@ func (v *verifier) chunks() {
 }
 
 // files are those of the run, wherever it wrote them.
-func (v *verifier) files() Files { return Files{RunID: v.f.Report.RunID} }
+func (v *verifier) files() layout.Run { return layout.Run{RunID: v.f.Report.RunID} }
 
 // command holds the rows b of a command's own trades against f, and the files
 // beside the one at path against them.
@@ -261,7 +262,7 @@ func (v *verifier) command(path string, b []byte) error {
 		v.in(path, func(d *perf.Differences) { addError(d, err) })
 		return nil
 	}
-	return v.others(filepath.Dir(path), v.files().figures(t.Measure(), t.Attribute(footersOf(v.f.Chunks))))
+	return v.others(filepath.Dir(path), figureFiles(v.files(), t.Measure(), t.Attribute(footersOf(v.f.Chunks))))
 }
 
 // commandRows holds the number of rows of a command's own trades against f,

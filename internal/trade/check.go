@@ -59,7 +59,7 @@ func (s *Signal) placed(chunk run.BarRange, dataBars int64) error {
 // after says whether s can follow before.
 func (s *Signal) after(before *Signal) error {
 	if s.Bar <= before.Bar {
-		return fmt.Errorf("it follows bar %d (want rising bars, one signal a bar)", before.Bar)
+		return fmt.Errorf("it follows bar %d (want rising bars, one signal per bar)", before.Bar)
 	}
 	if s.TimeNS <= before.TimeNS {
 		return fmt.Errorf("time is %d ns, the one before has %d (want rising times)", s.TimeNS, before.TimeNS)

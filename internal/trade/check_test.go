@@ -29,7 +29,7 @@ func TestValidateSignalsRefuses(t *testing.T) {
 		{"before the chunk", first, func(s *Signal) { s.Bar = 9; s.EntryBar = 9 }, "signal 0 (bar 9): it is not in the chunk (want 10 to 59999)"},
 		{"after the chunk", pending, func(s *Signal) { s.Bar = 60_000 }, "it is not in the chunk"},
 		{"negative bar", first, func(s *Signal) { s.Bar = -1 }, "bar is -1"},
-		{"two a bar", 1, func(s *Signal) { s.Bar = 10; s.EntryBar = 10 }, "signal 1 (bar 10): it follows bar 10 (want rising bars, one signal a bar)"},
+		{"two a bar", 1, func(s *Signal) { s.Bar = 10; s.EntryBar = 10 }, "signal 1 (bar 10): it follows bar 10 (want rising bars, one signal per bar)"},
 		{"out of order", 3, func(s *Signal) { s.Bar = 11; s.EntryBar = 12 }, "it follows bar 13"},
 		{"a time that stands", 1, func(s *Signal) { s.TimeNS = minute(10) }, "want rising times"},
 		{"no side", first, func(s *Signal) { s.Side = 0 }, "side is 0"},

@@ -166,7 +166,7 @@ func TestOwnSummary(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, b.String())
 		}
 	}
-	for _, no := range []string{"MAE", "market session", "warm-up", "open trades", "gate", "How trades ended"} {
+	for _, no := range []string{"MAE", "market session", "warm-up", "open trades", "gate", "Exits"} {
 		if strings.Contains(b.String(), no) {
 			t.Errorf("it says %q, which nobody gave:\n%s", no, b.String())
 		}

@@ -39,7 +39,7 @@ func (s OwnSummary) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(&b, "**Not the whole data: %s, %s of %s bars replayed.**\n\n", escape(s.Outcome), whole(s.Bars), whole(s.Data.Bars))
 	}
 	if s.WithoutRows > 0 {
-		fmt.Fprintf(&b, "**Without %s trades, whose rows are not in the trades file.** The run's log says why.\n\n", whole(s.WithoutRows))
+		fmt.Fprintf(&b, "**Without %s trades, whose rows are not in the trades file.** The run's log holds the reason.\n\n", whole(s.WithoutRows))
 	}
 	if text := s.contradiction(); text != "" {
 		fmt.Fprintf(&b, "**%s**\n\n", text)
@@ -70,7 +70,7 @@ func (s OwnSummary) WriteMarkdown(w io.Writer) error {
 		b.WriteString("## By month of entry (UTC)\n\n")
 		ownBreakdown(&b, "month", m.ByMonth)
 	}
-	b.WriteString("## Where bars and signals went\n\n")
+	b.WriteString("## Bars and signals\n\n")
 	count := func(rows [][]string, name string, n *int64) [][]string {
 		if n == nil {
 			return rows
@@ -87,7 +87,7 @@ func (s OwnSummary) WriteMarkdown(w io.Writer) error {
 	signals = count(signals, "open trades", a.TradesOpen)
 	table(&b, []string{"signals", ""}, append(signals, reasons("dropped: ", a.DropReasons)...))
 	if a.ExitReasons != nil {
-		b.WriteString("## How trades ended\n\n")
+		b.WriteString("## Exits\n\n")
 		table(&b, []string{"exit reason", "trades"}, reasons("", a.ExitReasons))
 	}
 	if _, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n"); err != nil {
@@ -104,7 +104,7 @@ func (s OwnSummary) contradiction() string {
 		list = append(list, fmt.Sprintf("counts %s trades, and has left %s rows", whole(n), whole(s.Metrics.NTrades)))
 	}
 	if total := s.Metrics.TotalPnlBps; total != nil && s.WithoutRows == 0 && math.Abs(s.PnlBps-*total) > 1e-6*(1+math.Abs(*total)) {
-		list = append(list, fmt.Sprintf("reports %s in all, and its rows come to %s", bps(s.PnlBps), bps(*total)))
+		list = append(list, fmt.Sprintf("reports %s, but its rows add up to %s", bps(s.PnlBps), bps(*total)))
 	}
 	if len(list) == 0 {
 		return ""

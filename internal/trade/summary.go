@@ -42,7 +42,7 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Trades of run %s\n\n", escape(string(s.RunID)))
 	if s.Outcome != "complete" || s.Scope != "run" {
-		fmt.Fprintf(&b, "**Not the whole data: %s, %s of %s bars replayed, selection over %s.** A partial total is no prefix of the complete one.\n\n",
+		fmt.Fprintf(&b, "**Not the whole data: %s, %s of %s bars replayed, selection over %s.** A partial total is not a prefix of the complete one.\n\n",
 			escape(s.Outcome), whole(s.Attribution.BarsProcessed), whole(s.Data.Bars), escape(s.Scope))
 	}
 	if s.WithoutRows > 0 {
@@ -81,7 +81,7 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 	breakdown(&b, "session", m.BySession)
 	b.WriteString("## By month of entry (UTC)\n\n")
 	breakdown(&b, "month", m.ByMonth)
-	b.WriteString("## Where bars and signals went\n\n")
+	b.WriteString("## Bars and signals\n\n")
 	table(&b, []string{"bars", ""}, append([][]string{
 		{"replayed", whole(a.BarsProcessed)},
 		{"warm-up", whole(a.BarsSkippedWarmup)},
@@ -93,7 +93,7 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 		{"closed trades", whole(a.NTrades)},
 		{"open trades", whole(a.TradesOpen)},
 	}, reasons("dropped: ", a.DropReasons)...))
-	b.WriteString("## How trades ended\n\n")
+	b.WriteString("## Exits\n\n")
 	table(&b, []string{"exit reason", "trades"}, reasons("", a.ExitReasons))
 	// One empty line between blocks, none at the end.
 	if _, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n"); err != nil {

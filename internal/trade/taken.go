@@ -97,7 +97,7 @@ func (p *Pass) Next(signals []Signal, finish func(*Signal) error) (Picks, []Drop
 	for i := range signals {
 		s := &signals[i]
 		if s.Bar <= p.last {
-			return Picks{}, nil, fmt.Errorf("selecting signal %d: its bar %d follows bar %d (want rising bars, one signal a bar)", i, s.Bar, p.last)
+			return Picks{}, nil, fmt.Errorf("selecting signal %d: its bar %d follows bar %d (want rising bars, one signal per bar)", i, s.Bar, p.last)
 		}
 		p.last = s.Bar
 		if finish != nil && !s.Closed() && (s.Pending() || s.Open && sel.Takes(s)) {

@@ -12,6 +12,7 @@ import (
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/safefile"
 )
@@ -28,9 +29,6 @@ type Artifact struct {
 // maxArtifacts bounds what one attempt leaves: a footer has to list it.
 const maxArtifacts = 64
 
-// footerFile is where an attempt's footer stands in its directory.
-const footerFile = "chunk_footer.json"
-
 // checkArtifacts finds out, before a footer lists them, that artifacts could
 // never be stored.
 func checkArtifacts(list []Artifact) error {
@@ -39,11 +37,11 @@ func checkArtifacts(list []Artifact) error {
 	}
 	for i, art := range list {
 		if art.Name == "" || art.Name != filepath.Base(art.Name) || !filepath.IsLocal(art.Name) ||
-			strings.HasPrefix(art.Name, ".") || strings.HasPrefix(art.Name, footerFile) {
+			strings.HasPrefix(art.Name, ".") || strings.HasPrefix(art.Name, layout.FooterFile) {
 			return fmt.Errorf("artifact %.80q: its name (want a plain file name)", art.Name)
 		}
 		if slices.ContainsFunc(list[:i], func(other Artifact) bool { return other.Name == art.Name }) {
-			return fmt.Errorf("artifact %s is there twice", art.Name)
+			return fmt.Errorf("artifact %s appears twice", art.Name)
 		}
 		if len(art.Content) != art.Parts || art.Parts > bus.MaxArtifactParts {
 			return fmt.Errorf("artifact %s: %d parts, %d are listed (want as many, at most %d)", art.Name, len(art.Content), art.Parts, bus.MaxArtifactParts)
@@ -151,7 +149,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 		}
 		if within.Err() != nil || errors.Is(err, bus.ErrArtifactKept) || err != nil && !pause(within, retryEvery) {
 			kept := u.whole(list)
-			a.log.Warn("the last record goes without artifacts", "parts", len(u.parts), "stored", u.next, "artifacts_kept", kept, "error", err)
+			a.log.Warn("final report sent without artifacts", "parts", len(u.parts), "stored", u.next, "artifacts_kept", kept, "error", err)
 			return first(*f, kept)
 		}
 	}
@@ -162,7 +160,7 @@ func (a *attempt) leave(ctx context.Context, f *footer.Footer, list []Artifact) 
 func (a *attempt) keep(f *footer.Footer, list []Artifact) {
 	if len(f.Artifacts) > 0 {
 		if err := a.keepArtifacts(list); err != nil {
-			a.log.Warn("the attempt's artifacts are not on disk", "error", err)
+			a.log.Warn("writing the attempt's artifacts failed", "error", err)
 			f = bare(*f)
 		}
 	}

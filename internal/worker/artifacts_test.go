@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
@@ -146,7 +147,7 @@ func testLastWord(t *testing.T, why error, want lease.State, most time.Duration,
 	}()
 	<-reached
 	pause(t.Context(), 3*time.Second)
-	if _, err := os.Stat(filepath.Join(x.firstDir(), footerFile)); replayed != (err == nil) {
+	if _, err := os.Stat(filepath.Join(x.firstDir(), layout.FooterFile)); replayed != (err == nil) {
 		t.Errorf("before it is sent away: the footer's file: %v", err)
 	}
 	begun := time.Now()
@@ -320,8 +321,8 @@ func TestArtifactsThatCannotBeKept(t *testing.T) {
 		"no name":          {Result{Artifacts: []Artifact{testArtifact("")}}, "its name"},
 		"a path":           {Result{Artifacts: []Artifact{testArtifact("../signals")}}, "its name"},
 		"the parent":       {Result{Artifacts: []Artifact{testArtifact("..")}}, "its name"},
-		"the footer":       {Result{Artifacts: []Artifact{testArtifact(footerFile)}}, "its name"},
-		"twice":            {Result{Artifacts: []Artifact{testArtifact("a"), testArtifact("b"), testArtifact("a")}}, "artifact a is there twice"},
+		"the footer":       {Result{Artifacts: []Artifact{testArtifact(layout.FooterFile)}}, "its name"},
+		"twice":            {Result{Artifacts: []Artifact{testArtifact("a"), testArtifact("b"), testArtifact("a")}}, "artifact a appears twice"},
 		"too many":         {Result{Artifacts: many}, "65 artifacts (at most 64)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -361,7 +362,7 @@ func TestArtifactsWithoutADisk(t *testing.T) {
 			t.Fatalf("final footer %+v", f)
 		}
 		x.artifact(f, 0, f.Artifacts[0])
-		data, err := os.ReadFile(filepath.Join(x.firstDir(), footerFile))
+		data, err := os.ReadFile(filepath.Join(x.firstDir(), layout.FooterFile))
 		must(t, err)
 		if disk, err := footer.DecodeJSON(data); err != nil || len(disk.Artifacts) != 0 || !disk.IsOK() {
 			t.Errorf("on disk: %+v, %v", disk, err)

@@ -19,6 +19,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
 	"gx1replay/test/virtual"
@@ -184,7 +185,7 @@ func (x *bench) firstDir() string {
 // against it.
 func (x *bench) onDisk() footer.Footer {
 	x.t.Helper()
-	data, err := os.ReadFile(filepath.Join(x.firstDir(), footerFile))
+	data, err := os.ReadFile(filepath.Join(x.firstDir(), layout.FooterFile))
 	must(x.t, err)
 	f, err := footer.DecodeJSON(data)
 	must(x.t, err)

@@ -271,7 +271,7 @@ func (a *attempt) report(f *footer.Footer, status footer.Status) *footer.Footer 
 	if err := out.Normalize().Check(a.s.m); err != nil {
 		if !a.nonsense {
 			a.nonsense = true
-			a.log.Error("what the engine reports breaks the rules of a footer and is left out", "error", err)
+			a.log.Error("engine report ignored: it breaks the rules of a footer", "error", err)
 		}
 		return a.footer(nil, status)
 	}

@@ -15,7 +15,7 @@ import (
 // ErrChanged marks an engine's error that it does not fit the run any more:
 // what it runs has changed. The chunk is given back, and nothing that the
 // attempt has replayed counts.
-var ErrChanged = errors.New("what this worker runs has changed")
+var ErrChanged = errors.New("this worker's command or files have changed")
 
 // unfitNow ends s, whose run the engine does not fit any more, with all that
 // this process has claimed of it. The next reading of the runs opens it again
@@ -45,7 +45,7 @@ func (w *Worker) sayUnfit(id run.ID, why string) {
 // record says what has changed; bars that earlier records hold were replayed
 // before that was seen.
 func (a *attempt) changed(ctx context.Context, out outcome) {
-	a.log.Warn("chunk given back: what the worker runs has changed", "error", out.err)
+	a.log.Warn("chunk released: the worker's command or files have changed", "error", out.err)
 	a.w.unfitNow(a.s, out.err)
 	next := a.rec.Released(nil)
 	next.Error = out.err.Error()

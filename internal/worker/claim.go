@@ -17,7 +17,7 @@ func (a *attempt) claim(ctx context.Context) bool {
 		del, seq, err := a.situation(ctx)
 		if err != nil {
 			// Without the bus nothing starts; the task comes again.
-			a.log.Warn("reading what is known of the chunk", "error", err)
+			a.log.Warn("reading the chunk's records failed", "error", err)
 			return false
 		}
 		dec := lease.Decide(del)
@@ -37,7 +37,7 @@ func (a *attempt) claim(ctx context.Context) bool {
 			// The holder may have stored its ok footer meanwhile and died.
 			again, now, err := a.situation(ctx)
 			if err != nil {
-				a.log.Warn("reading what is known of the chunk", "error", err)
+				a.log.Warn("reading the chunk's records failed", "error", err)
 				return false
 			}
 			if now != seq {
@@ -61,7 +61,7 @@ func (a *attempt) claim(ctx context.Context) bool {
 				a.ack(ctx)
 				return false
 			} else if !errors.Is(err, bus.ErrConflict) {
-				a.log.Warn("storing the chunk's end", "error", err)
+				a.log.Warn("storing the chunk's end failed", "error", err)
 				return false
 			}
 		case lease.Claim:
@@ -103,7 +103,7 @@ func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error)
 		if !errors.As(err, &refused) {
 			return del, 0, err
 		}
-		a.log.Warn("claiming over a lease record that cannot be used", "error", err)
+		a.log.Warn("unusable lease record replaced by a claim", "error", err)
 	}
 	if rec != nil {
 		del.Prev = rec
@@ -129,7 +129,7 @@ const (
 // watch watches the lease record with sequence seq for one whole lease, with
 // this worker connected without a break. The delivery is kept meanwhile.
 func (a *attempt) watch(ctx context.Context, seq uint64) watched {
-	a.log.Info("another worker's claim: watching it for one lease")
+	a.log.Info("chunk claimed by another worker, watching it for one lease")
 	breaks, timing := a.w.cfg.Bus.Breaks(), lease.TimingOf(a.s.m)
 	end := time.NewTimer(timing.Watch())
 	defer end.Stop()
@@ -146,7 +146,7 @@ func (a *attempt) watch(ctx context.Context, seq uint64) watched {
 			if err := a.d.InProgress(ctx); err != nil {
 				// Not connected, which is a break, or the session is over:
 				// both are found out by looking again.
-				a.log.Debug("keeping the task while watching", "error", err)
+				a.log.Debug("extending the task's deadline failed", "error", err)
 				pause(a.s.ctx, timing.InProgress())
 				return watchBroken
 			}
@@ -169,7 +169,7 @@ func (a *attempt) watch(ctx context.Context, seq uint64) watched {
 // take stores the claim next over the record with sequence expect.
 func (a *attempt) take(ctx context.Context, next lease.Record, expect uint64) bool {
 	if err := a.d.InProgress(ctx); err != nil {
-		a.log.Debug("the claim is not made", "error", err)
+		a.log.Debug("claim failed", "error", err)
 		return false
 	}
 	// From here on the claim may be stored, whatever we hear: its outcome is
@@ -194,7 +194,7 @@ func (a *attempt) take(ctx context.Context, next lease.Record, expect uint64) bo
 				break
 			}
 		}
-		a.log.Warn("the outcome of the claim is not known yet", "error", err)
+		a.log.Warn("outcome of the claim unknown", "error", err)
 		if time.Now().After(deadline) || !pause(settle, retryEvery) {
 			return false // the claim, if it is stored, runs out by silence
 		}
@@ -220,13 +220,13 @@ func (a *attempt) key() chunkKey { return chunkKey{a.s.m.RunID, a.chunk.Idx} }
 
 func (a *attempt) ack(ctx context.Context) {
 	if err := a.d.Ack(ctx); err != nil {
-		a.log.Debug("acknowledging the task", "error", err)
+		a.log.Debug("acknowledging the task failed", "error", err)
 	}
 }
 
 func (a *attempt) nak(delay time.Duration) {
 	if err := a.d.Nak(delay); err != nil {
-		a.log.Debug("giving the task back", "error", err)
+		a.log.Debug("returning the task failed", "error", err)
 	}
 	a.w.lookAgain(a.s, delay)
 }

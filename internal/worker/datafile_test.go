@@ -11,6 +11,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/dataset"
 	"gx1replay/internal/execengine"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 )
 
@@ -55,7 +56,7 @@ func TestDataFile(t *testing.T) {
 		if time.Since(now.ModTime()) > time.Minute {
 			t.Errorf("%s: it is not marked as used", what)
 		}
-		if names, _ := filepath.Glob(filepath.Join(work, dataDir, "*")); len(names) != 1 {
+		if names, _ := filepath.Glob(filepath.Join(work, layout.DataDir, "*")); len(names) != 1 {
 			t.Errorf("%s: the directory holds %v", what, names)
 		}
 		info = now
@@ -71,6 +72,24 @@ func TestDataFile(t *testing.T) {
 	must(t, os.Truncate(path, int64(len(want)/2)))
 	e3, in3 := open()
 	check("cut short, another process", e3, in3, true)
+	// A directory in its place is moved aside, with what is in it.
+	must(t, os.Remove(path))
+	must(t, os.MkdirAll(filepath.Join(path, "inner"), 0o700))
+	e5, in5 := open()
+	got, err := e5.dataFile(t.Context(), m, in5)
+	must(t, err)
+	if b, err := os.ReadFile(got); err != nil || string(b) != string(want) || got != path {
+		t.Errorf("a directory in its place: %s holds %.40q, %v", got, b, err)
+	}
+	if _, err := os.Stat(filepath.Join(path+".aside", "inner")); err != nil {
+		t.Error(err)
+	}
+	past = past.Add(-time.Hour)
+	must(t, os.Chtimes(filepath.Join(path+".aside", "inner"), past, past))
+	must(t, os.Chtimes(path+".aside", past, past))
+	if n := removeOld(work, past.Add(time.Minute)); n != 1 {
+		t.Errorf("%d things were tidied away (want the directory that was moved aside)", n)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	must(t, os.Remove(path))
@@ -78,7 +97,7 @@ func TestDataFile(t *testing.T) {
 	if got, err := e4.dataFile(ctx, m, in4); err == nil {
 		t.Errorf("an ended context: %s", got)
 	}
-	if names, _ := filepath.Glob(filepath.Join(work, dataDir, ".*")); len(names) != 0 {
+	if names, _ := filepath.Glob(filepath.Join(work, layout.DataDir, ".*")); len(names) != 0 {
 		t.Errorf("an ended context has left %v", names)
 	}
 }

@@ -38,7 +38,7 @@ func (a *attempt) done(ctx, life context.Context, out outcome) {
 	}
 	if e.held {
 		if err := a.store(ctx, a.rec.Done(f)); err != nil {
-			a.log.Debug("the record of the chunk's end is not stored", "error", err)
+			a.log.Debug("storing the chunk's end failed", "error", err)
 		}
 	}
 	a.ack(ctx)
@@ -70,7 +70,7 @@ func (e *ending) storeArtifacts(ctx, life context.Context, f *footer.Footer, out
 		a.failed(ctx, out)
 		return false
 	}
-	a.log.Warn("the chunk is given back: it is replayed, and its artifacts are not on the bus")
+	a.log.Warn("chunk released: it was replayed, but its artifacts are not on the bus")
 	why := context.Cause(a.s.ctx)
 	if why == nil {
 		why = context.Cause(life)
@@ -124,7 +124,7 @@ func (a *attempt) storeFooter(ctx context.Context, f *footer.Footer) (bool, erro
 		return true, nil
 	}
 	if bad != nil {
-		err = fmt.Errorf("one that cannot be used keeps ours out; the coordinator will remove it: %w", bad)
+		err = fmt.Errorf("an unusable footer is stored in its place, which the coordinator will remove: %w", bad)
 	}
 	return false, err
 }

@@ -35,12 +35,6 @@ type Exec struct {
 	shared shared[*execInputs]
 }
 
-// Directories in the work directory, beside those of runs.
-const (
-	filesDir = "files" // that travelled, each in a directory named by its digest
-	dataDir  = "data"  // data sets written out
-)
-
 // execInputs are what all chunks of a run share.
 type execInputs struct {
 	source  execSource

@@ -12,6 +12,7 @@ import (
 
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/execengine"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -19,7 +20,7 @@ import (
 // has reports whether the files of in are still those of the run, and marks
 // those in the work directory as used.
 func (e *Exec) has(m run.Manifest, in *execInputs) bool {
-	own, err := filepath.Abs(filepath.Join(e.WorkDir, filesDir))
+	own, err := filepath.Abs(filepath.Join(e.WorkDir, layout.FilesDir))
 	if err != nil {
 		return false
 	}
@@ -92,7 +93,7 @@ func (e *Exec) dataFile(ctx context.Context, m run.Manifest, in *execInputs) (st
 
 // writeData is dataFile, without looking at what was written before.
 func (e *Exec) writeData(ctx context.Context, m run.Manifest, in *execInputs) (written, int64, error) {
-	dir, err := e.inner(dataDir)
+	dir, err := e.inner(layout.DataDir)
 	if err != nil {
 		return written{}, 0, err
 	}
@@ -156,7 +157,7 @@ func (e *Exec) file(ctx context.Context, f run.CommandFile) (string, error) {
 	if f.Bytes > execengine.MaxShipped {
 		return "", fmt.Errorf("%s has %d bytes, more than travels (%d): a worker finds it under --files DIR by its SHA-256, %s", f.Name, f.Bytes, execengine.MaxShipped, f.SHA256)
 	}
-	dir, err := e.inner(filesDir, f.SHA256)
+	dir, err := e.inner(layout.FilesDir, f.SHA256)
 	if err != nil {
 		return "", err
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 
 	"gx1replay/internal/atomicfile"
 	"gx1replay/internal/footer"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/safefile"
 )
@@ -17,7 +17,7 @@ import (
 // bounds the bus's part.
 func (a *attempt) finish(ctx, life context.Context, out outcome) {
 	if out.Unkept != nil {
-		a.log.Error("an artifact cannot be kept; the footer goes without it", "error", out.Unkept)
+		a.log.Error("artifact not stored, footer sent without it", "error", out.Unkept)
 	}
 	switch {
 	case out.err == nil:
@@ -25,7 +25,7 @@ func (a *attempt) finish(ctx, life context.Context, out outcome) {
 	case errors.Is(out.err, ErrChanged):
 		a.changed(ctx, out)
 	case errors.Is(out.err, errLeaseLost):
-		a.log.Warn("the lease is lost; what was measured since the last record is dropped")
+		a.log.Warn("lease lost, measurements since the last record dropped")
 		a.keep(a.report(&out.Footer, footer.StatusStopped), out.Artifacts)
 	case a.sentAway(life, out.err):
 		f := a.leave(ctx, a.report(&out.Footer, footer.StatusStopped), out.Artifacts)
@@ -42,7 +42,7 @@ func (a *attempt) finish(ctx, life context.Context, out outcome) {
 // giveUp gives back the chunk of a worker that is set up wrongly: another may
 // be able to replay it. The record says why, in case there is none.
 func (a *attempt) giveUp(ctx context.Context, why *SetUpError, out outcome) {
-	a.log.Error("this worker is set up wrongly and ends", "error", why)
+	a.log.Error("worker set up wrongly, exiting", "error", why)
 	f := a.leave(ctx, a.report(&out.Footer, footer.StatusFailed), out.Artifacts)
 	f.Error, f.ErrorTraceback = why.Error(), out.trace
 	next := a.rec.Released(f)
@@ -93,7 +93,7 @@ func (a *attempt) failed(ctx context.Context, out outcome) {
 
 // release gives back a claim on which no bar was replayed.
 func (a *attempt) release(ctx context.Context, why error) {
-	a.log.Debug("releasing the claim", "error", why)
+	a.log.Debug("claim released", "error", why)
 	ctx, cancel := context.WithTimeout(ctx, lastWords)
 	defer cancel()
 	if a.lastWord(ctx, a.rec.Released(nil)) {
@@ -110,7 +110,7 @@ func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
 			return true
 		}
 		if errors.Is(err, errLeaseLost) || !pause(ctx, retryEvery) {
-			a.log.Warn("the attempt's last word is not stored", "state", next.State, "error", err)
+			a.log.Warn("storing the final report failed", "state", next.State, "error", err)
 			return false
 		}
 	}
@@ -118,8 +118,7 @@ func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
 
 // attemptDir is the attempt's directory on this host.
 func (a *attempt) attemptDir() string {
-	return filepath.Join(a.w.cfg.WorkDir, a.s.m.Incarnation.Dir(a.s.m.RunID),
-		"chunk_"+strconv.Itoa(a.chunk.Idx), "attempt_"+strconv.Itoa(a.rec.Attempt))
+	return layout.Work(a.w.cfg.WorkDir).Attempt(a.s.m.Ref(), a.chunk.Idx, a.rec.Attempt)
 }
 
 // makeDir makes the attempt's directory below WorkDir. WorkDir itself is not
@@ -139,10 +138,10 @@ func (a *attempt) makeDir() (string, error) {
 func (a *attempt) keepFooter(f *footer.Footer) {
 	dir, err := a.makeDir()
 	if err == nil {
-		err = writeFooter(filepath.Join(dir, footerFile), *f)
+		err = writeFooter(filepath.Join(dir, layout.FooterFile), *f)
 	}
 	if err != nil {
-		a.log.Warn("the attempt's footer is not on disk", "error", err)
+		a.log.Warn("writing the attempt's footer failed", "error", err)
 	}
 }
 

@@ -115,20 +115,20 @@ func (w *Worker) next(ctx context.Context, s *session, slot int) (a *attempt, mo
 		s.dropQueue()
 		return nil, false
 	case err != nil:
-		w.log.Warn("taking a task", "run_id", s.m.RunID, "error", err)
+		w.log.Warn("taking a task failed", "run_id", s.m.RunID, "error", err)
 		return nil, false
 	case d == nil:
 		return nil, false
 	}
 	if err := d.Task.Fits(s.m); errors.Is(err, run.ErrOtherIncarnation) {
 		// Not this session's to answer: its own workers find it.
-		w.log.Warn("leaving a task of another incarnation", "run_id", s.m.RunID, "error", err)
+		w.log.Warn("task of another incarnation ignored", "run_id", s.m.RunID, "error", err)
 		s.cancel(errSessionOver)
 		return nil, false
 	} else if err != nil {
-		w.log.Warn("a task that does not fit its run's plan is taken off the queue", "error", err)
+		w.log.Warn("task that contradicts its run's plan removed from the queue", "error", err)
 		if err := d.Ack(ctx); err != nil {
-			w.log.Warn("taking it off", "error", err)
+			w.log.Warn("removing a task from the queue failed", "error", err)
 		}
 		return nil, true
 	}

@@ -146,9 +146,9 @@ func (w *Worker) noteUnread(ctx context.Context, err error) {
 	switch {
 	case ctx.Err() != nil:
 	case bus.NobodyAnswers(err) || !w.cfg.Bus.Connected():
-		w.log.Debug("reading the list of runs", "error", err)
+		w.log.Debug("reading the list of runs failed", "error", err)
 	default:
-		w.log.Warn("the list of runs could not be read, so runs may be missed; trying again", "error", err)
+		w.log.Warn("reading the list of runs failed, retrying", "error", err)
 	}
 }
 
@@ -234,7 +234,7 @@ func (w *Worker) readChanged(ctx context.Context) (again time.Duration) {
 		list, err := w.readOne(ctx, id)
 		if err != nil {
 			if ctx.Err() == nil {
-				w.log.Debug("reading a run", "run_id", id, "error", err)
+				w.log.Debug("reading a run failed", "run_id", id, "error", err)
 			}
 			if !errors.As(err, &refused) {
 				keep(id, c) // again with the next tick

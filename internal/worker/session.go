@@ -48,7 +48,7 @@ type stopped struct{ run.Stop }
 
 func (s stopped) Error() string { return "the run is stopped (" + string(s.Source) + ")" }
 
-var errSessionOver = errors.New("the run's session is over")
+var errSessionOver = errors.New("the run's epoch is over")
 
 // queueRetry is how soon a session's consumer that was not there is looked
 // for again.
@@ -229,7 +229,7 @@ func (w *Worker) readStop(ctx context.Context, s *session) (found bool) {
 	stop, err := w.cfg.Bus.LastStop(ctx, s.m.RunID)
 	if err != nil {
 		if ctx.Err() == nil {
-			w.log.Debug("reading the run's stop", "run_id", s.m.RunID, "error", err)
+			w.log.Debug("reading the run's stop failed", "run_id", s.m.RunID, "error", err)
 		}
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bus"
+	"gx1replay/internal/layout"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -23,17 +24,17 @@ var tidyable = []struct {
 	glob string
 	is   *regexp.Regexp
 }{
-	{"*/chunk_*/attempt_*", regexp.MustCompile(`^[^/]+/chunk_[0-9]+/attempt_[0-9]+$`)},
-	{filesDir + "/*", regexp.MustCompile(`^files/[0-9a-f]{64}$`)},
-	{dataDir + "/.*", regexp.MustCompile(`^data/\.put\.[0-9a-f]{16}\.tmp$`)}, // of a process that died
-	{dataDir + "/*", regexp.MustCompile(`^data/[0-9a-f]{64}[0-9a-z._]*$`)},
+	{"*/" + layout.AttemptDirs, regexp.MustCompile(`^[^/]+/chunk_[0-9]+/attempt_[0-9]+$`)},
+	{layout.FilesDir + "/*", regexp.MustCompile(`^files/[0-9a-f]{64}$`)},
+	{layout.DataDir + "/.*", regexp.MustCompile(`^data/\.put\.[0-9a-f]{16}\.tmp$`)}, // of a process that died
+	{layout.DataDir + "/*", regexp.MustCompile(`^data/[0-9a-f]{64}[0-9a-z._]*$`)},
 }
 
 // tidyOld removes, now and then, what was not touched for KeepWork.
 func (w *Worker) tidyOld(ctx context.Context) {
 	for {
 		if n := removeOld(w.cfg.WorkDir, time.Now().Add(-w.cfg.KeepWork)); n > 0 {
-			w.log.Info("old attempts and files are removed from the work directory", "removed", n, "untouched_for", w.cfg.KeepWork)
+			w.log.Info("old attempts and files removed from the work directory", "removed", n, "untouched_for", w.cfg.KeepWork)
 		}
 		if !pause(ctx, tidyEvery) {
 			return
@@ -54,7 +55,7 @@ func (w *Worker) tidyExported(list []bus.StoredManifest, all bool) {
 			continue
 		}
 		if !w.tidied[m.RunID] {
-			removeAttempts(filepath.Join(w.cfg.WorkDir, m.Incarnation.Dir(m.RunID)))
+			removeAttempts(layout.Work(w.cfg.WorkDir).Run(m.Ref()))
 		}
 		done[m.RunID] = true
 	}
@@ -80,18 +81,18 @@ func removeAttempts(dir string) {
 		return // there are none
 	}
 	defer d.Close() // it was read only
-	chunks, err := fs.Glob(d.FS(), "chunk_*")
+	attempts, err := fs.Glob(d.FS(), layout.AttemptDirs)
 	if err != nil {
 		return // the pattern is fine
 	}
+	for _, name := range attempts {
+		_ = d.RemoveAll(name) // what stays is old one day
+	}
+	chunks, err := fs.Glob(d.FS(), layout.ChunkDirs)
+	if err != nil {
+		return
+	}
 	for _, name := range chunks {
-		attempts, err := fs.Glob(d.FS(), name+"/attempt_*")
-		if err != nil {
-			return
-		}
-		for _, a := range attempts {
-			_ = d.RemoveAll(a) // what stays is old one day
-		}
 		_ = d.Remove(name)
 	}
 	_ = os.Remove(dir)

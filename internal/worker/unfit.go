@@ -36,7 +36,7 @@ func (w *Worker) noteUnfit(ctx context.Context) {
 		})
 		if err != nil {
 			if ctx.Err() == nil {
-				w.log.Debug("leaving a note on a run that is not served", "run_id", id, "error", err)
+				w.log.Debug("storing a note on a run that is not served failed", "run_id", id, "error", err)
 			}
 			continue
 		}

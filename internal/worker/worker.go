@@ -35,12 +35,12 @@ const (
 
 // ErrShutdown as the cause of the context of Run means an ordered end:
 // attempts are released.
-var ErrShutdown = errors.New("the worker was told to go")
+var ErrShutdown = errors.New("the worker was asked to stop")
 
 // ErrOrphaned as the cause means that the coordinator of this local worker is
 // gone, and its bus most likely too: last footers go to files, and the bus
 // gets one short chance.
-var ErrOrphaned = errors.New("the coordinator is gone")
+var ErrOrphaned = errors.New("the coordinator died")
 
 // Engine replays chunks. Its methods may be called from several goroutines.
 type Engine interface {
@@ -82,11 +82,11 @@ func (e *SetUpError) Unwrap() error { return e.Err }
 
 // ErrExhausted marks an engine's error after which the chunk is not to be
 // tried again.
-var ErrExhausted = errors.New("the chunk is not to be tried again")
+var ErrExhausted = errors.New("the chunk must not be retried")
 
 // ErrNotBegun marks an engine's error that came before the first bar, and most
 // likely comes again.
-var ErrNotBegun = errors.New("the engine has not come to a bar")
+var ErrNotBegun = errors.New("the engine has not reached a bar")
 
 // Job is one chunk to replay.
 type Job struct {
@@ -276,7 +276,7 @@ func (w *Worker) leaveWhenIdle(ctx context.Context) {
 		}
 		w.mu.Unlock()
 		if left <= 0 {
-			w.log.Info("nothing to do; this worker ends", "idle", w.cfg.ExitWhenIdle)
+			w.log.Info("idle, worker exits", "idle", w.cfg.ExitWhenIdle)
 			w.giveUp()
 			return
 		}

@@ -177,7 +177,7 @@ func (m mishap) cutAndStop(ctx context.Context, s *site.Site, h *history) (stopp
 	m.cut(ctx, s, h)
 	a := <-answered
 	h.note("the stop: %s", strings.TrimSpace(a.text))
-	for _, early := range []string{"knows no run", "is not under way"} {
+	for _, early := range []string{"has no run", "is not under way"} {
 		if strings.Contains(a.text, early) {
 			return false, nil
 		}

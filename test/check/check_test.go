@@ -377,7 +377,7 @@ func TestNoPerfJSON(t *testing.T) {
 		`{"a":1`:                  "EOF",
 		`{"a":1} {}`:              "something follows",
 		`[]`:                      "no object",
-		`{"a":{"b":1,"b":2}}`:     ".a.b stands there twice",
+		`{"a":{"b":1,"b":2}}`:     ".a.b appears twice",
 		`{"a":NaN}`:               "invalid character",
 		`{"chunks":[{"x":null}]}`: ".chunks[0].x is null",
 	} {

@@ -59,7 +59,7 @@ func value(d *json.Decoder, at string) (any, error) {
 			name := t.(string) // or the decoder had refused it
 			path := at + "." + name
 			if _, twice := m[name]; twice {
-				return nil, fmt.Errorf("%s stands there twice", path)
+				return nil, fmt.Errorf("%s appears twice", path)
 			}
 			if m[name], err = value(d, path); err != nil {
 				return nil, err

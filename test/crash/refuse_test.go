@@ -80,7 +80,7 @@ func TestAnotherRunIsRefused(t *testing.T) {
 		all = append(all, b...)
 	}
 	v.must(os.WriteFile(both, all, 0o644))
-	v.says(both, "chunk 0 ", "chunk 11 ", "ok: ", "nothing was heard of it")
+	v.says(both, "chunk 0 ", "chunk 11 ", "ok: ", "not started")
 }
 
 // replace puts a value behind a flag, which it adds if it is not there.

@@ -37,12 +37,11 @@ type document struct {
 	text string
 }
 
-// documents reads every document. The two that describe the policy and the
-// engine belong to their packages, whose tests hold them.
+// documents reads every document but the two that ownDocuments reads.
 func documents(t *testing.T) []document {
 	t.Helper()
 	var list []document
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md", "deploy/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md", "deploy/*.md", "deploy/*/*.md", "examples/*.md", "examples/*/*.md"} {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -60,6 +59,17 @@ func documents(t *testing.T) []document {
 	}
 	if len(list) < 8 {
 		t.Fatalf("%d documents found (want README, CONTRIBUTING, CHANGELOG, docs and decisions)", len(list))
+	}
+	return list
+}
+
+// ownDocuments reads the documents of the policy and the engine. They mention
+// keys and columns that are held by the tests of their packages.
+func ownDocuments(t *testing.T) []document {
+	t.Helper()
+	var list []document
+	for _, name := range []string{"docs/policy.md", "docs/engine.md"} {
+		list = append(list, document{name, read(t, filepath.Join(root, name))})
 	}
 	return list
 }

@@ -33,7 +33,7 @@ func help(t *testing.T, program string, verb ...string) string {
 }
 
 // verbs are the verbs of `coordinator`; a test holds them against its help.
-var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "data check", "data cut", "policy check", "exec check", "auth init", "auth accounts", "auth permissions", "doctor", "bundle", "audit", "version"}
+var verbs = []string{"run", "stop", "status", "logs", "chunk", "export", "verify", "compare", "gc", "data gen", "data info", "data convert", "data check", "data cut", "policy check", "exec check", "auth init", "auth accounts", "auth permissions", "doctor", "bundle", "audit", "version", "init", "ls", "show", "completion"}
 
 // commands maps each command to its help.
 func commands(t *testing.T) map[string]string {
@@ -142,6 +142,7 @@ func TestVariablesExist(t *testing.T) {
 		"GX1R_SCHEDULES": true, "GX1R_SEED": true, // of TestRandomSchedules
 		"GX1R_DAMAGE":   true,                    // of TestDamagedBusAtRandom
 		"GX1R_POLICIES": true, "GX1R_DATA": true, // of TestAgainstTheSlowEngine
+		"GX1R_TEST": true, // of test/release
 		// What a command of the engine exec is told.
 		"GX1R_TASK_FILE": true, "GX1R_PROGRESS_FILE": true, "GX1R_FOOTER_FILE": true, "GX1R_STOP_FILE": true,
 		"GX1R_ATTEMPT": true, "GX1R_SLOT": true, "GX1R_GUARD": true, "GX1_RUN_ID": true, "GX1_CHUNK_ID": true,
@@ -170,19 +171,28 @@ func TestVariablesExist(t *testing.T) {
 	}
 }
 
-// TestLinksAndPathsExist: what a document points at is there.
+// TestLinksAndPathsExist: what a document links to exists, with the heading that
+// the link names.
 func TestLinksAndPathsExist(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#]+)\)`)
+	link := regexp.MustCompile(`\]\(([^)#]*)(?:#([^)]+))?\)`)
 	path := regexp.MustCompile(`^(?:\./)?(?:internal|cmd|docs|test|tools|scripts|examples|\.ci)(?:/[A-Za-z0-9_.-]+)+/?$`)
 	there := func(d document, p string) {
 		if _, err := os.Stat(p); err != nil {
-			t.Errorf("%s points at what is not there: %v", d.name, err)
+			t.Errorf("%s points at what does not exist: %v", d.name, err)
 		}
 	}
-	for _, d := range documents(t) {
-		for _, m := range link.FindAllStringSubmatch(d.text, -1) {
-			if !strings.Contains(m[1], "://") {
-				there(d, filepath.Join(root, filepath.Dir(d.name), m[1]))
+	for _, d := range append(documents(t), ownDocuments(t)...) {
+		for _, m := range link.FindAllStringSubmatch(fence.ReplaceAllString(d.text, ""), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			to := filepath.Join(root, d.name)
+			if m[1] != "" {
+				to = filepath.Join(root, filepath.Dir(d.name), m[1])
+			}
+			there(d, to)
+			if m[2] != "" && strings.HasSuffix(to, ".md") && !slices.Contains(anchors(read(t, to)), m[2]) {
+				t.Errorf("%s links to %s#%s, and that page has no such heading", d.name, m[1], m[2])
 			}
 		}
 		for _, s := range d.snippets() {
@@ -193,6 +203,18 @@ func TestLinksAndPathsExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+var heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+
+// anchors are the names by which links reach the headings of a page.
+func anchors(page string) []string {
+	var list []string
+	for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(page, ""), -1) {
+		name := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		list = append(list, strings.ReplaceAll(name, " ", "-"))
+	}
+	return list
 }
 
 // TestNamedTestsExist: a test that a document names as the proof of a

@@ -1,45 +1,46 @@
 package docs
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// sample is the one block of the README with this info.
+// sample is the one block of the documents with this info.
 func sample(t *testing.T, info string) []string {
 	t.Helper()
 	var found []string
-	for _, b := range (document{"README.md", read(t, filepath.Join(root, "README.md"))}).blocks() {
-		if b.info == info {
-			found = append(found, b.text)
+	for _, d := range documents(t) {
+		for _, b := range d.blocks() {
+			if b.info == info {
+				found = append(found, b.text)
+			}
 		}
 	}
 	if len(found) != 1 {
-		t.Fatalf("README.md has %d blocks `%s` (want one)", len(found), info)
+		t.Fatalf("the documents have %d blocks `%s` (want one)", len(found), info)
 	}
 	return strings.Split(strings.TrimRight(found[0], "\n"), "\n")
 }
 
 // explained are the lines of --explain that a run without failures can have.
-var explained = regexp.MustCompile(`^(?:going on with run \S+: \d+ of \d+ chunks are to be replayed` +
+var explained = regexp.MustCompile(`^(?:resuming run \S+: \d+ of \d+ chunks to replay` +
 	`|  chunk \d+  kept    ok: \d+ of \d+ bars, by attempt \d+ of \S+` +
-	`|  chunk \d+  replay  (?:nothing was heard of it|stopped at \d+ of \d+ bars))$`)
+	`|  chunk \d+  replay  (?:not started|stopped at \d+ of \d+ bars))$`)
 
-// TestExplainSample: what the README shows of --explain looks as what a run
-// says that goes on after a stop.
+// TestExplainSample: the documented output of --explain looks like that of a run
+// that is resumed after a stop.
 func TestExplainSample(t *testing.T) {
 	s := newShell(t)
 	const run = "coordinator run --policy examples/policies/minimal.yaml --data synthetic:600 --chunks 6 --run-id twice"
 	// Without workers nothing is replayed before the time-box ends the run.
 	s.run(t, run+" --workers 0 --timeout 0.5")
 	out := s.run(t, run+" --workers 1 --explain 2>&1")
-	_, said, ok := strings.Cut(out, "going on with")
+	_, said, ok := strings.Cut(out, "resuming run")
 	if !ok {
-		t.Fatalf("the run did not say that it goes on:\n%s", out)
+		t.Fatalf("the run did not print that it resumes:\n%s", out)
 	}
-	said = "going on with" + said
+	said = "resuming run" + said
 	got := strings.Split(said, "\n")[:7]
 	for _, lines := range [][]string{got, sample(t, "text explain")} {
 		for _, line := range lines {
@@ -50,7 +51,7 @@ func TestExplainSample(t *testing.T) {
 	}
 }
 
-// TestStatusSample: the README's list of runs has the columns, and the words,
+// TestStatusSample: the documented list of runs has the columns and the states
 // of a real one.
 func TestStatusSample(t *testing.T) {
 	s := newShell(t)
@@ -90,12 +91,12 @@ wait`)
 	got, shown := shape(strings.Split(strings.TrimSpace(out), "\n")), shape(sample(t, "text status"))
 	for kind := range shown {
 		if !got[kind] {
-			t.Errorf("the README shows %q, a real list has %v", kind, got)
+			t.Errorf("the document shows %q, a real list has %v", kind, got)
 		}
 	}
 	for kind := range got {
 		if !shown[kind] {
-			t.Errorf("a real list has %q, the README does not show it", kind)
+			t.Errorf("a real list has %q, the document does not show it", kind)
 		}
 	}
 }

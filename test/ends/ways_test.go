@@ -140,7 +140,7 @@ func TestCommandsHearOfItFirst(t *testing.T) {
 		v.must(v.Signal(syscall.SIGTERM))
 		v.until("the stop is heard", func() bool {
 			b, err := os.ReadFile(v.Log())
-			return err == nil && strings.Contains(string(b), "stopping the run")
+			return err == nil && strings.Contains(string(b), "stop received")
 		})
 		if time.Since(began) < soon {
 			v.inOrder(v.stopped("sigterm"))

@@ -133,7 +133,7 @@ func TestSecondSignal(t *testing.T) {
 	v.must(v.Signal(syscall.SIGINT))
 	v.must(v.Until(v.ctx, "the stop is heard", func() bool {
 		b, err := os.ReadFile(v.Log())
-		return err == nil && strings.Contains(string(b), "stopping the run")
+		return err == nil && strings.Contains(string(b), "stop received")
 	}))
 	// Those within a second of the first are the same stop.
 	v.must(v.Until(v.ctx, "it has ended", func() bool {

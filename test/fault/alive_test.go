@@ -88,7 +88,7 @@ func TestNoCoordinatorTakesOverALivingRunOfAnotherContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := apart(ctx, t, other.Environ(), "", other.CommandLine()...)
-	if said.Code != 1 || !strings.Contains(said.Stderr, "is at work") {
+	if said.Code != 1 || !strings.Contains(said.Stderr, "has an active coordinator") {
 		t.Errorf("the second coordinator ended with %d and printed:\n%s", said.Code, said.Stderr)
 	}
 	if err := r.Signal(syscall.SIGTERM); err != nil {
@@ -107,12 +107,12 @@ func TestGCElsewhereLeavesALivingRunAlone(t *testing.T) {
 	moving(ctx, t, r)
 	for _, host := range []string{"", "elsewhere"} { // a container of this name, and another host
 		said := apart(ctx, t, r.Environ(), host, binary, "gc", r.RunID, "--nats", url, "--output-dir", t.TempDir())
-		if said.Code != 0 || !strings.Contains(said.Stdout, "it is at work") {
+		if said.Code != 0 || !strings.Contains(said.Stdout, "it is active") {
 			t.Errorf("gc on host %q ended with %d and printed:\n%s%s", host, said.Code, said.Stdout, said.Stderr)
 		}
 	}
 	said := apart(ctx, t, r.Environ(), "elsewhere", binary, "export", r.RunID, "--nats", url, "--output-dir", t.TempDir())
-	if said.Code == 0 || !strings.Contains(said.Stderr, "is at work") {
+	if said.Code == 0 || !strings.Contains(said.Stderr, "has an active coordinator") {
 		t.Errorf("export ended with %d and printed:\n%s%s", said.Code, said.Stdout, said.Stderr)
 	}
 	if err := r.Kill(); err != nil {

@@ -138,14 +138,14 @@ func TestAPausedConsumerIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	says("has paused the run's consumer")
+	says("the run's consumer is paused")
 	for name := range s.ConsumerNames(ctx).Name() {
 		if _, err := s.ResumeConsumer(ctx, name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	says("is not paused any more")
-	if log := drive.Tail(r.Log(), 100); strings.Contains(log, "mending what the bus") {
+	says("the run's consumer was resumed")
+	if log := drive.Tail(r.Log(), 100); strings.Contains(log, "reconciling the bus") {
 		t.Errorf("the pause is taken for an error:\n%s", log)
 	}
 }

@@ -155,7 +155,7 @@ func TestBlockedSessionInMidRun(t *testing.T) {
 	testsize.All(t)
 	t.Parallel()
 	h := host(t, "midrun", slow.latency, 2)
-	log := holdAt{"deleting a stored final footer", make(chan struct{}), make(chan struct{}), &sync.Once{}}
+	log := holdAt{"unusable final footer deleted", make(chan struct{}), make(chan struct{}), &sync.Once{}}
 	h.Logger = slog.New(log)
 	begun := time.Now()
 	s, info, ended := h.run(t)

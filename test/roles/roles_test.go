@@ -295,7 +295,7 @@ func testRequire(t *testing.T, s *roleServer) {
 			if ok := slices.Contains(want, role); ok != (err == nil) || err != nil && !errors.As(err, &unfit) {
 				t.Errorf("a %s as %s: %v (want that it may: %v)", have, role, err, ok)
 			}
-			if err != nil && (!strings.Contains(err.Error(), "is no "+string(role)) || !strings.Contains(err.Error(), "may not")) {
+			if err != nil && (!strings.Contains(err.Error(), "lacks the role "+string(role)) || !strings.Contains(err.Error(), "may not")) {
 				t.Errorf("a %s as %s: %v (want what it may not)", have, role, err)
 			}
 			if took := time.Since(begun); took > time.Second {

@@ -98,7 +98,7 @@ func TestResumeBySecretCommand(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(p.dir, "out/.gx1/r")); err != nil {
 		t.Fatal(err)
 	}
-	if text := p.coordinator([]int{1}, chunk...); !strings.Contains(text, "is kept without its secrets") {
+	if text := p.coordinator([]int{1}, chunk...); !strings.Contains(text, "is stored without its secrets") {
 		t.Errorf("chunk without a command:\n%s", text)
 	}
 	if text := p.coordinator([]int{0}, slices.Concat(chunk, []string{"--"}, u.command)...); strings.Contains(text, "differs") {
@@ -107,7 +107,7 @@ func TestResumeBySecretCommand(t *testing.T) {
 	other := u
 	other.command = slices.Clone(u.command)
 	other.command[3] = "--password=" + marker + "-other"
-	if text := p.coordinator([]int{1}, other.run("--run-id", "r", "--workers", "1", "--retry-failed")...); !strings.Contains(text, "exists and is another one") || !strings.Contains(text, "another secret") {
+	if text := p.coordinator([]int{1}, other.run("--run-id", "r", "--workers", "1", "--retry-failed")...); !strings.Contains(text, "already exists with a different configuration") || !strings.Contains(text, "another secret") {
 		t.Errorf("another secret:\n%s", text)
 	}
 	if text := p.coordinator([]int{3}, u.run("--run-id", "r", "--workers", "1", "--retry-failed")...); !strings.Contains(text, "going on with run r") {

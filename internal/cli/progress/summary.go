@@ -78,7 +78,7 @@ func Summary(w io.Writer, s SummaryState, color bool) error {
 	}
 	b.WriteString(s.headline(color) + "\n")
 	if s.WithoutRows > 0 {
-		row("missing", paint("the rows of "+plural(s.WithoutRows, "trade")+", which are in the totals and not in the trades file (the log says why)", red, color))
+		row("missing", paint("the rows of "+plural(s.WithoutRows, "trade")+", which are in the totals and not in the trades file (see the log)", red, color))
 	}
 	for _, text := range s.Remarks {
 		row("warning", paint(printable.Line(text), yellow, color))

@@ -1,0 +1,151 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gx1replay/internal/atomicfile"
+	"gx1replay/internal/layout"
+)
+
+// Malformed says that no server can be started on a store: something in it is of
+// another kind than what a server makes, or much larger. A server would wait for it
+// for ever, take all memory for it, or not be able to write.
+type Malformed struct{ What []string }
+
+func (e *Malformed) Error() string {
+	return "the bus's store is malformed: " + strings.Join(e.What, "; ")
+}
+
+const (
+	// maxMeta bounds the description of a stream or a consumer, and its checksum:
+	// ours have some hundred bytes.
+	maxMeta = 1 << 20
+	// maxBlock bounds a block of messages: the server's have 8 MiB, and one message
+	// at most more.
+	maxBlock = 64 << 20
+	// maxOther bounds all other files. The largest is the index of a stream, with
+	// some 60 bytes for a subject.
+	maxOther = 1 << 30
+)
+
+// maxSize is how large a file of that name may be.
+func maxSize(name string) int64 {
+	switch {
+	case name == "meta.inf" || name == "meta.sum":
+		return maxMeta
+	case filepath.Ext(name) == ".blk":
+		return maxBlock
+	}
+	return maxOther
+}
+
+// checkStore looks at everything in a store, without opening it. If no server can be
+// started on it the error is a *Malformed. The store's directory itself may have been
+// moved elsewhere and its place be a link. In it a server makes no links.
+func checkStore(store string) error {
+	bad := &Malformed{}
+	// With the dot it is the directory that a link leads to.
+	err := filepath.WalkDir(store+string(filepath.Separator)+".", func(path string, d fs.DirEntry, err error) error {
+		var info fs.FileInfo
+		if err == nil {
+			info, err = d.Info()
+		}
+		rel, errRel := filepath.Rel(store, path)
+		switch err = errors.Join(err, errRel); {
+		case errors.Is(err, fs.ErrNotExist) && rel != ".":
+			return nil // it went meanwhile
+		case err != nil:
+			return err
+		}
+		if what := malformed(rel, info); what != "" {
+			bad.What = append(bad.What, path+" "+what)
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, errLink := os.Lstat(store); errors.Is(errLink, fs.ErrNotExist) {
+			return nil // there is none yet
+		}
+	}
+	if err != nil {
+		what, err := readError(err)
+		if err != nil {
+			return fmt.Errorf("looking at the bus's store: %w", err)
+		}
+		bad.What = append(bad.What, what)
+	}
+	if len(bad.What) > 0 {
+		return bad
+	}
+	return nil
+}
+
+// malformed says what is wrong with what stands at rel in a store; "" if nothing is.
+func malformed(rel string, info fs.FileInfo) string {
+	switch mode, dir := info.Mode(), mustBeDir(rel); {
+	case dir == yes && !mode.IsDir():
+		return fmt.Sprintf("is no directory (%v)", mode)
+	case dir == no && !mode.IsRegular() || !mode.IsDir() && !mode.IsRegular():
+		return fmt.Sprintf("is no plain file (%v)", mode)
+	case mode.IsRegular() && info.Size() > maxSize(info.Name()):
+		return fmt.Sprintf("has %d bytes (want at most %d)", info.Size(), maxSize(info.Name()))
+	}
+	return ""
+}
+
+// Whether a path must be a directory.
+type answer int
+
+const (
+	either answer = iota
+	yes
+	no
+)
+
+// mustBeDir says of what kind a path in a store must be.
+func mustBeDir(rel string) answer {
+	if rel == layout.LockFile {
+		return no
+	}
+	inner, err := filepath.Rel(rel, streamsDir)
+	if err == nil && !strings.HasPrefix(inner, "..") {
+		return yes // on the way to the streams
+	}
+	inner, err = filepath.Rel(streamsDir, rel)
+	if err != nil || strings.HasPrefix(inner, ".") {
+		return either // beside them, or a stream that is being deleted
+	}
+	switch part := strings.Split(inner, string(filepath.Separator)); {
+	case len(part) == 1, len(part) == 2 && (part[1] == "msgs" || part[1] == "obs"), len(part) == 3 && part[1] == "obs":
+		return yes
+	case len(part) == 2 && strings.HasPrefix(part[1], "meta."), len(part) == 3, len(part) == 4:
+		return no
+	}
+	return either
+}
+
+// moveAside renames what is at path, a directory or anything else, to base, or to
+// base.2, base.3, … if something stands there, and returns the new path.
+func moveAside(path, base string) (string, error) {
+	to, err := atomicfile.SetAside(path, func(n int) string {
+		if n == 1 {
+			return base
+		}
+		return fmt.Sprintf("%s.%d", base, n)
+	})
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Lstat(path); err == nil && !info.IsDir() { // what is no directory has two names now
+		return to, os.Remove(path)
+	}
+	return to, nil
+}
