@@ -118,7 +118,7 @@ func TestRequireOfTheDeaf(t *testing.T) {
 	must(t, err)
 	defer b.Close()
 	err = b.Require(t.Context(), access.Observer)
-	var unfit *UnfitError
+	var unfit *UnsuitableError
 	if !errors.As(err, &unfit) || !strings.Contains(err.Error(), "may not subscribe to _INBOX_other.> ") {
 		t.Errorf("error %v (want what it may not listen to)", err)
 	}

@@ -138,7 +138,7 @@ func TestReadyReportsAndChangesNothing(t *testing.T) {
 		t.Errorf("%v (want max_age, duplicate_window, and a stream that is not there)", list)
 	}
 	_, _, err = b.Ready(t.Context(), 0)
-	var unfit *UnfitError
+	var unfit *UnsuitableError
 	if !errors.As(err, &unfit) || !strings.Contains(err.Error(), "stream GX1_FOOTERS: max_age is 1h0m0s (want none)") {
 		t.Errorf("error %v (want one that names the stream, the setting and both values)", err)
 	}
@@ -159,7 +159,7 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("%d replicas on one server (want 1)", n)
 	}
 	must(t, single.js.DeleteStream(t.Context(), StreamStop))
-	var unfit *UnfitError
+	var unfit *UnsuitableError
 	if _, _, err := single.Ready(t.Context(), 3); !errors.As(err, &unfit) || !strings.Contains(err.Error(), "--replicas") {
 		t.Errorf("three replicas on one server: %v", err)
 	}

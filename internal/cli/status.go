@@ -178,7 +178,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 		if only != "" {
 			which = "this run"
 		}
-		for _, u := range e.Standing.Unfit {
+		for _, u := range e.Standing.Incompatible {
 			fmt.Fprintf(out, "worker %s on %s does not serve %s: %s\n", printable.Line(u.WorkerID), printable.Line(u.Host), which, printable.Line(u.Why))
 		}
 	}
@@ -188,7 +188,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 // runs lists the register, and asks the bus of each run that lives how far it
 // is.
 func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
-	reg, err := process.OpenRegister("")
+	reg, err := process.OpenRegistry("")
 	if err != nil {
 		return nil, err
 	}

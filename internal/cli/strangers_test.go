@@ -54,7 +54,7 @@ func aLiveRun(t *testing.T, id run.ID, args ...string) *live {
 // look reads the run's entry in the register.
 func (l *live) look() {
 	l.t.Helper()
-	reg, err := process.OpenRegister("")
+	reg, err := process.OpenRegistry("")
 	if err == nil {
 		l.entry, err = reg.Get(l.id)
 	}

@@ -69,7 +69,7 @@ func (p Program) verify(path string, asJSON bool) error {
 		if !asJSON {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: selection.Verified{Others: []string{}}, Differences: perf.Differences{}})
+		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: selection.Verified{Others: []string{}, Missing: []string{}}, Differences: perf.Differences{}})
 	}
 	v := verified{
 		Path: path, RunID: string(f.Report.RunID), Outcome: f.Totals.Outcome, Differences: perf.Differences{},
@@ -167,6 +167,9 @@ func (p Program) tellVerified(v verified, f perf.File) error {
 	}
 	for _, path := range v.Trades.Others {
 		fmt.Fprintf(p.Stdout, "%s: agrees with these rows\n", path)
+	}
+	for _, path := range v.Trades.Missing {
+		fmt.Fprintf(p.Stdout, "%s: not found, so not compared\n", path)
 	}
 	return nil
 }

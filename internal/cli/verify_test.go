@@ -280,3 +280,37 @@ func TestVerifyOfLostRows(t *testing.T) {
 		holds(t, "verify", got.stdout, fmt.Sprintf("trades.without_rows is %d (expected %d)", wrong, lost.NTradesClosed), "trades_v1.csv: rows is "+strconv.Itoa(kept))
 	}
 }
+
+// A file about the trades that is gone is named: nothing of it was compared.
+func TestVerifyNamesWhatIsGone(t *testing.T) {
+	v := newVerifiable(t)
+	gone := []string{v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")}
+	for i, path := range gone {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		got := coordinates(t, "verify", v.perf)
+		if got.code != 0 {
+			t.Errorf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+		}
+		for k, path := range gone {
+			if said := strings.Contains(got.stdout, path+": not found, so not compared"); said != (k <= i) {
+				t.Errorf("%s is said to be gone: %v (want %v)\n%s", path, said, k <= i, got.stdout)
+			}
+		}
+	}
+	var out struct {
+		OK     bool `json:"ok"`
+		Trades struct {
+			Others  []string `json:"others"`
+			Missing []string `json:"missing"`
+		} `json:"trades"`
+	}
+	got := coordinates(t, "verify", v.perf, "--json")
+	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil {
+		t.Fatal(err)
+	}
+	if !out.OK || len(out.Trades.Others) != 0 || !slices.Equal(out.Trades.Missing, gone) {
+		t.Errorf("%+v (want missing %q)", out, gone)
+	}
+}

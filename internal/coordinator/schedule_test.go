@@ -140,7 +140,7 @@ func schedule(t *testing.T, w *world, eye *observer, seed uint64, r *rand.Rand) 
 			if d > testLease/2 {
 				faults++
 			}
-			time.AfterFunc(d, who.link.mend)
+			time.AfterFunc(d, who.link.restore)
 		case p < 0.50:
 			w.note("a stop is published")
 			if err := w.publishStop("enough"); err != nil {

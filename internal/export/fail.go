@@ -20,7 +20,7 @@ type Failure struct {
 	Report perf.Report
 	Chunks []perf.Chunk
 	Cause  error
-	Trace  string // stack or steps, for whoever looks into it
+	Trace  string // stack or steps, for the analysis
 	Note   string // empty: what can be done now
 }
 

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// wirePatience is how long a word to the guardian may take. The pipe holds
+// wirePatience is how long a message to the guardian may take. The pipe holds
 // some hundred of them, so only a guardian that is stopped costs it, once.
 const wirePatience = 50 * time.Millisecond
 
-// word is one line on the pipe from a coordinator to its guardian: one of its
+// word is one message, a line on the pipe from a coordinator to its guardian: one of its
 // fields.
 type word struct {
 	Session *sessionWord `json:"session,omitempty"`
@@ -31,8 +31,8 @@ type startedWord struct {
 
 // Wire is the coordinator's end of the pipe to its guardian. Its methods may
 // be called by several goroutines and wait no longer than a moment. A guardian
-// that is gone, or does not read, is no error: nothing more is told to it. A
-// nil Wire tells nobody.
+// that is gone, or does not read, is no error: nothing more is sent to it. A
+// nil Wire is a no-op.
 type Wire struct {
 	mu   sync.Mutex
 	f    *os.File // nil after Done
@@ -40,21 +40,21 @@ type Wire struct {
 }
 
 // NewWire takes over the write end of a pipe made by os.Pipe. No other process
-// may hold it: its end is what tells the guardian that the coordinator is gone.
+// may hold it: the guardian sees by its end that the coordinator is gone.
 func NewWire(f *os.File) *Wire { return &Wire{f: f} }
 
-// Session tells which session of the run this coordinator is, once it knows.
+// Session sends the epoch of this coordinator, as soon as it is known.
 func (w *Wire) Session(n int, startedAt time.Time) {
 	w.tell(word{Session: &sessionWord{Session: n, StartedAt: startedAt.UTC()}}, false)
 }
 
-// Started tells of a local worker, by its process id, which is also that of
-// its group, and the text that tells it from others with that number.
+// Started reports a local worker, by its process id, which is also that of
+// its group, and the text that distinguishes it from others with that number.
 func (w *Wire) Started(pid int, start string) {
 	w.tell(word{Started: &startedWord{PID: pid, Start: start}}, false)
 }
 
-// Done tells that the coordinator has exported, or that nothing is to be
+// Done reports that the coordinator has exported, or that nothing is to be
 // exported, and closes the pipe: the guardian leaves.
 func (w *Wire) Done() { w.tell(word{Done: true}, true) }
 
@@ -79,7 +79,7 @@ func (w *Wire) tell(m word, last bool) {
 		}
 		w.mute = err != nil
 	}
-	// A mute pipe stays open all the same: its end would say that the
+	// A mute pipe stays open all the same: its end would mean that the
 	// coordinator is gone.
 	if last {
 		w.f.Close()

@@ -30,6 +30,8 @@ func TestCheckRefuses(t *testing.T) {
 
 		{"schema", nil, func(f *Footer) { f.Schema = 2 }, "footer: schema 2 is unknown (want 1)"},
 		{"run", nil, func(f *Footer) { f.RunID = "r2" }, `footer: run_id "r2" (want r1)`},
+		{"another incarnation", nil, func(f *Footer) { f.Incarnation = "00112233445566778899aabbccddeeff" }, "another incarnation"},
+		{"no incarnation", func(m *run.Manifest) { m.Incarnation = "00112233445566778899aabbccddeeff" }, func(*Footer) {}, "another incarnation"},
 		{"chunk below", nil, func(f *Footer) { f.ChunkIdx = -1 }, "footer: chunk_idx -1 (want 0 to 3)"},
 		{"chunk above", nil, func(f *Footer) { f.ChunkIdx = 4 }, "footer: chunk_idx 4 (want 0 to 3)"},
 		{"another chunk", nil, func(f *Footer) { f.ChunkIdx, f.ChunkID = 2, "2" }, "bars [25, 50), planned 25 (the plan has [50, 75))"},

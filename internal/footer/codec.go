@@ -3,11 +3,9 @@ package footer
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -152,15 +150,66 @@ func (f Footer) Encode() ([]byte, error) {
 	return b, nil
 }
 
-// pack is f as msgpack, its fields by their names in files.
+// pack is f as msgpack, its fields by their names in files. Integers and
+// floats have their full width.
 func (f Footer) pack() ([]byte, error) {
 	var b bytes.Buffer
+	b.Grow(2 << 10)
 	e := msgpack.GetEncoder()
 	defer msgpack.PutEncoder(e)
 	e.Reset(&b)
-	e.SetCustomStructTag("json")
-	err := e.Encode(f)
-	return b.Bytes(), err
+	e.SetCustomStructTag("json") // of an Artifact
+	if err := e.EncodeMapLen(len(fields)); err != nil {
+		return nil, err
+	}
+	for d, p := range f.all() {
+		if err := e.EncodeString(d.Name); err != nil {
+			return nil, err
+		}
+		if err := packValue(e, p); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Name, err)
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// packValue writes what p points at. The types that most fields have are
+// written without the reflection of Encode.
+func packValue(e *msgpack.Encoder, p any) error {
+	switch p := p.(type) {
+	case *int64:
+		return e.EncodeInt64(*p)
+	case *float64:
+		return e.EncodeFloat64(*p)
+	case *string:
+		return e.EncodeString(*p)
+	case *Status:
+		return e.EncodeString(string(*p))
+	case *Phase:
+		return e.EncodeString(string(*p))
+	case *Counts:
+		return p.EncodeMsgpack(e)
+	case *[]Checkpoint:
+		return packCheckpoints(e, *p)
+	}
+	return e.Encode(p)
+}
+
+func packCheckpoints(e *msgpack.Encoder, list []Checkpoint) error {
+	if err := e.EncodeArrayLen(len(list)); err != nil {
+		return err
+	}
+	for _, c := range list {
+		if err := e.EncodeArrayLen(len(c)); err != nil {
+			return err
+		}
+		for _, n := range c {
+			if err := e.EncodeInt64(n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // checkSizes holds the bounds on what is accepted from the bus.
@@ -189,90 +238,13 @@ func (f Footer) checkSizes() error {
 	return nil
 }
 
-// AppendJSON appends f, normalized, to dst as one JSON object on one line,
-// its fields in the order of the struct.
-func (f Footer) AppendJSON(dst []byte) ([]byte, error) {
-	b, _, err := f.JSON()
-	return append(dst, b...), err
-}
-
-// Hole is where the value of a field stands in a footer's JSON.
-type Hole struct {
-	Field    string
-	From, To int
-}
-
-// JSON is what AppendJSON appends, with the places of the values of the named
-// fields, in the order in which they stand there.
-func (f Footer) JSON(names ...string) ([]byte, []Hole, error) {
-	f = f.Normalize()
-	var b bytes.Buffer
-	b.Grow(2 << 10)
-	e := json.NewEncoder(&b)
-	holes := make([]Hole, 0, len(names))
-	sep := byte('{')
-	for d, p := range f.all() {
-		b.WriteByte(sep)
-		b.WriteByte('"')
-		b.WriteString(d.Name)
-		b.WriteString(`":`)
-		from := b.Len()
-		if text, ok := plain(b.AvailableBuffer(), p); ok {
-			b.Write(text)
-		} else if err := e.Encode(p); err != nil {
-			return nil, nil, fmt.Errorf("encoding the footer of chunk %d: %s: %w", f.ChunkIdx, d.Name, err)
-		} else {
-			b.Truncate(b.Len() - 1) // the encoder ends its lines
-		}
-		if slices.Contains(names, d.Name) {
-			holes = append(holes, Hole{d.Name, from, b.Len()})
-		}
-		sep = ','
-	}
-	b.WriteByte('}')
-	return b.Bytes(), holes, nil
-}
-
-// plain appends a number, which most fields are, if it takes no exponent. The
-// encoder would take its time for each.
-func plain(dst []byte, p any) ([]byte, bool) {
-	switch p := p.(type) {
-	case *int64:
-		return strconv.AppendInt(dst, *p, 10), true
-	case *float64:
-		x := math.Abs(*p)
-		return strconv.AppendFloat(dst, *p, 'f', -1, 64), x == 0 || x >= 1e-6 && x < 1e21
-	}
-	return nil, false
-}
-
-// DecodeJSON reads what AppendJSON wrote.
-func DecodeJSON(b []byte) (Footer, error) {
-	if len(b) > 4*MaxEncodedBytes {
-		return Footer{}, fmt.Errorf("footer has %d bytes of JSON (at most %d)", len(b), 4*MaxEncodedBytes)
-	}
-	var f Footer
-	if err := json.Unmarshal(b, &f); err != nil {
-		return Footer{}, fmt.Errorf("decoding a footer: %w", err)
-	}
-	if string(bytes.TrimSpace(b)) == "null" {
-		return Footer{}, errors.New("decoding a footer: it is null (want an object)")
-	}
-	return f.Normalize(), nil
-}
-
 // EncodeMsgpack writes the names in order, so that equal counts give equal
 // bytes.
 func (c Counts) EncodeMsgpack(e *msgpack.Encoder) error {
 	if err := e.EncodeMapLen(len(c)); err != nil {
 		return err
 	}
-	names := make([]string, 0, len(c))
-	for name := range c {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range c.names() {
 		if err := e.EncodeString(name); err != nil {
 			return err
 		}
@@ -281,4 +253,14 @@ func (c Counts) EncodeMsgpack(e *msgpack.Encoder) error {
 		}
 	}
 	return nil
+}
+
+// names are the names in c in order.
+func (c Counts) names() []string {
+	names := make([]string, 0, len(c))
+	for name := range c {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }

@@ -391,3 +391,36 @@ func TestErrorTextsAreBoundedInCharacters(t *testing.T) {
 		}
 	}
 }
+
+// What a codec writes by hand is what the libraries make of the struct, so that
+// a shortcut for a type changes no byte.
+func TestShortcutsWriteWhatTheLibrariesWrite(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		f := fullFooter()
+		f.Error = rapid.String().Draw(r, "error")
+		f.Status = Status(rapid.StringMatching(`[ -~]*`).Draw(r, "status"))
+		f.PnlBps = rapid.Float64().Draw(r, "pnl")
+		f.Seq = rapid.Int64().Draw(r, "seq")
+		f.Claim = rapid.Uint64().Draw(r, "claim")
+		f.SkipReasons = rapid.MapOf(rapid.StringN(0, 8, MaxReasonLen), rapid.Int64()).Draw(r, "skips")
+		f.Unreported = rapid.SliceOf(rapid.String()).Draw(r, "unreported")
+		f.Checkpoints = rapid.SliceOf(rapid.Map(rapid.SliceOfN(rapid.Int64(), 5, 5), func(n []int64) Checkpoint { return Checkpoint(n) })).Draw(r, "checkpoints")
+		f = f.Normalize()
+		want, err := json.Marshal(f)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if got := mustJSON(t, f); !bytes.Equal(got, want) {
+			r.Fatalf("JSON\n%s\nwant\n%s", got, want)
+		}
+		var b bytes.Buffer
+		e := msgpack.NewEncoder(&b)
+		e.SetCustomStructTag("json")
+		if err := e.Encode(f); err != nil {
+			r.Fatal(err)
+		}
+		if got := mustEncode(t, f); !bytes.Equal(got, b.Bytes()) {
+			r.Fatalf("msgpack\n% x\nwant\n% x", got, b.Bytes())
+		}
+	})
+}

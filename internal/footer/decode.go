@@ -78,7 +78,8 @@ func (d decoder) footer(f *Footer) error {
 		}
 		seen[i] = true
 		next = i + 1
-		if err := d.value(fields[i].Of(f)); errors.Is(err, errNonfinite) {
+		field := &fields[i]
+		if err := d.value(field.pointer(f, field.offset)); errors.Is(err, errNonfinite) {
 			nonfinite = append(nonfinite, name)
 		} else if err != nil {
 			return fmt.Errorf("field %s: %w", name, err)

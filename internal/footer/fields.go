@@ -4,6 +4,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +19,10 @@ type Field struct {
 	// Signed: a number that may be negative.
 	Signed bool
 
-	index int
+	index   int
+	offset  uintptr
+	pointer func(*Footer, uintptr) any
+	key     string // the name as a key of JSON, colon included
 }
 
 // fields lists the fields of a Footer in the order of the struct, which is
@@ -28,15 +32,19 @@ var fields = fieldsOf(reflect.TypeFor[Footer]())
 func fieldsOf(t reflect.Type) []Field {
 	list := make([]Field, t.NumField())
 	for i := range list {
-		tag := t.Field(i).Tag
-		is := strings.Fields(tag.Get("footer"))
+		field := t.Field(i)
+		name := field.Tag.Get("json")
+		is := strings.Fields(field.Tag.Get("footer"))
 		list[i] = Field{
-			Name:     tag.Get("json"),
+			Name:     name,
 			Reported: slices.Contains(is, "reported") || slices.Contains(is, "measured"),
 			Measured: slices.Contains(is, "measured"),
 			Exact:    slices.Contains(is, "exact"),
 			Signed:   slices.Contains(is, "signed"),
 			index:    i,
+			offset:   field.Offset,
+			pointer:  pointerFor(name, field.Type),
+			key:      strconv.Quote(name) + ":",
 		}
 	}
 	return list
@@ -50,9 +58,9 @@ func Fields(is func(Field) bool) []Field {
 // all gives each field with a pointer to it in f.
 func (f *Footer) all() iter.Seq2[*Field, any] {
 	return func(yield func(*Field, any) bool) {
-		v := reflect.ValueOf(f).Elem()
 		for i := range fields {
-			if !yield(&fields[i], v.Field(i).Addr().Interface()) {
+			d := &fields[i]
+			if !yield(d, d.pointer(f, d.offset)) {
 				return
 			}
 		}
@@ -60,7 +68,7 @@ func (f *Footer) all() iter.Seq2[*Field, any] {
 }
 
 // Of points at the field in f.
-func (d Field) Of(f *Footer) any { return d.value(f).Addr().Interface() }
+func (d Field) Of(f *Footer) any { return d.pointer(f, d.offset) }
 
 // Value is what the field holds in f.
 func (d Field) Value(f *Footer) any { return d.value(f).Interface() }

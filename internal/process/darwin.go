@@ -44,7 +44,7 @@ func waitExited(pid int) error {
 // settle has nothing to do: init reaps what SIGKILL left of the group.
 func settle(int) (left int) { return 0 }
 
-// StartTime returns a text that tells the process pid from every other that
+// StartTime returns a text that distinguishes the process pid from every other that
 // has had or will have its number on this machine.
 func StartTime(pid int) (string, error) {
 	info, err := unix.SysctlKinfoProc("kern.proc.pid", pid)

@@ -132,6 +132,7 @@ func TestTaskFits(t *testing.T) {
 		change func(*Task)
 		want   string
 	}{
+		{"incarnation", func(k *Task) { k.Incarnation = NewIncarnation([16]byte{9}) }, "another incarnation"},
 		{"chunk below", func(k *Task) { k.ChunkIdx = -1 }, "chunk_idx -1 (want 0 to 6)"},
 		{"chunk above", func(k *Task) { k.ChunkIdx = 7 }, "chunk_idx 7 (want 0 to 6)"},
 		{"chunk far above", func(k *Task) { k.ChunkIdx = math.MaxInt }, "(want 0 to 6)"},

@@ -34,6 +34,9 @@ type Verified struct {
 	NetPnlBps *float64 `json:"net_pnl_bps,omitempty"`
 	// Others are further files that were there and were compared.
 	Others []string `json:"others"`
+	// Missing are files that a run writes beside the CSV and that are not there,
+	// so that nothing of them was compared.
+	Missing []string `json:"missing"`
 }
 
 // Verify computes digest, rows and sums from the trades file that the perf
@@ -44,7 +47,7 @@ type Verified struct {
 // holds perf.Differences, one for each value that does not fit. Another error
 // is that of a file that cannot be read.
 func Verify(path string, f perf.File) (Verified, error) {
-	v := verifier{perf: path, f: f, found: Verified{Others: []string{}}}
+	v := verifier{perf: path, f: f, found: Verified{Others: []string{}, Missing: []string{}}}
 	if f.Report.Selection.Trades.File == "" {
 		return v.found, nil
 	}

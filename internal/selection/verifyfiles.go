@@ -16,12 +16,14 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// others holds the files of list that lie in dir, as far as they are there.
+// others holds the files of list that lie in dir, as far as they are there, and
+// names those that are not.
 func (v *verifier) others(dir string, list []file) error {
 	for _, f := range list {
 		path := filepath.Join(dir, filepath.Base(f.path))
 		err := f.verify(v, path)
 		if errors.Is(err, fs.ErrNotExist) {
+			v.found.Missing = append(v.found.Missing, path)
 			continue
 		}
 		if err != nil {

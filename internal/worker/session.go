@@ -17,7 +17,7 @@ import (
 )
 
 // session is one session of a run as this worker sees it. Its context ends
-// when the run is stopped or the session is over; the cause says which.
+// when the run is stopped or the session is over; the cause distinguishes the two.
 type session struct {
 	m      run.Manifest
 	rev    uint64 // of the manifest that opened it
@@ -32,6 +32,7 @@ type session struct {
 	retryAt time.Time // the queue was not there: not before then again
 
 	hotUntil atomic.Int64 // Unix nanoseconds: until then tasks are looked for
+	hinted   atomic.Bool  // it waits among the worker's stopHints
 }
 
 // inputsOf is the digest of the inputs of s's run, which each attempt needs.
@@ -40,7 +41,7 @@ func (s *session) inputsOf() string {
 	return s.inputs
 }
 
-// lookUntil is until when tasks of s are looked for though nothing more is heard.
+// lookUntil is until when tasks of s are looked for without a further message.
 func (s *session) lookUntil() time.Time { return time.Unix(0, s.hotUntil.Load()) }
 
 // stopped is the cause of a session's end by a stop of the run.
@@ -108,7 +109,7 @@ func (w *Worker) open() []*session {
 	return list
 }
 
-// applyRuns opens and ends sessions as the manifests say. A manifest that is
+// applyRuns opens and ends sessions as the manifests require. A manifest that is
 // refused changes nothing: an open session goes by the one that opened it.
 // all: list has every run of the bus.
 func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all bool) {
@@ -140,7 +141,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 		case old != nil:
 			over := errSessionOver
 			if ours && !mine && old.m.Ref() == m.Ref() && old.m.Session == m.Session {
-				over = fmt.Errorf("%w: %s", ErrChanged, w.unfit[m.RunID].text)
+				over = fmt.Errorf("%w: %s", ErrChanged, w.incompatible[m.RunID].text)
 			}
 			w.endSession(old, over)
 			changed = true
@@ -165,10 +166,10 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 			changed = true
 		}
 	}
-	for id := range w.unfit {
-		// Of a run that is over nothing more is said.
+	for id := range w.incompatible {
+		// Of a run that is over nothing more is reported.
 		if (all || listed[id]) && !slices.ContainsFunc(list, func(m bus.StoredManifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
-			delete(w.unfit, id)
+			delete(w.incompatible, id)
 		}
 	}
 	if changed {
@@ -176,7 +177,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 	}
 }
 
-// fits reports whether the engine can serve m; a reason why not is said once.
+// fits reports whether the engine can serve m; a reason why not is logged once.
 // The caller holds w.mu.
 func (w *Worker) fits(m run.Manifest) bool {
 	var err error
@@ -187,10 +188,10 @@ func (w *Worker) fits(m run.Manifest) bool {
 		err = w.cfg.Engine.Fits(m)
 	}
 	if err == nil {
-		delete(w.unfit, m.RunID)
+		delete(w.incompatible, m.RunID)
 		return true
 	}
-	w.sayUnfit(m.RunID, err.Error())
+	w.setIncompatible(m.RunID, err.Error())
 	return false
 }
 
@@ -202,8 +203,8 @@ func (w *Worker) serves(v int) bool {
 // noteRefused logs why a run's manifest is refused, once per reason. The caller
 // holds w.mu.
 func (w *Worker) noteRefused(id run.ID, err error) {
-	if text := err.Error(); w.unfit[id].text != text {
-		w.unfit[id] = unfit{text: text}
+	if text := err.Error(); w.incompatible[id].text != text {
+		w.incompatible[id] = incompatible{text: text}
 		w.log.Error("manifest refused", "run_id", id, "manifests_refused", w.accepted.count, "error", err)
 	}
 }
@@ -221,45 +222,5 @@ func (w *Worker) endSessions() {
 	defer w.mu.Unlock()
 	for _, s := range w.sessions {
 		s.cancel(errSessionOver)
-	}
-}
-
-// readStop ends s if a stop that counts is stored for it.
-func (w *Worker) readStop(ctx context.Context, s *session) (found bool) {
-	stop, err := w.cfg.Bus.LastStop(ctx, s.m.RunID)
-	if err != nil {
-		if ctx.Err() == nil {
-			w.log.Debug("reading the run's stop failed", "run_id", s.m.RunID, "error", err)
-		}
-		return false
-	}
-	if stop.IsZero() || stop.Seq <= s.m.StopSeq {
-		return false
-	}
-	s.cancel(stopped{stop.Stop})
-	return true
-}
-
-// hintStop answers a core message on a run's stops: it may come before the
-// stop is stored, so the stream is read a few times.
-func (w *Worker) hintStop(ctx context.Context, id run.ID) {
-	w.mu.Lock()
-	s := w.sessions[id]
-	w.mu.Unlock()
-	if s == nil {
-		return
-	}
-	const first, last = time.Millisecond, 64 * time.Millisecond
-	for wait := first; wait <= last; wait *= 2 {
-		if ctx.Err() != nil || s.ctx.Err() != nil || w.readStop(s.ctx, s) {
-			return
-		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-s.ctx.Done():
-		case <-t.C:
-		}
-		t.Stop()
 	}
 }

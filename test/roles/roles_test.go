@@ -291,7 +291,7 @@ func testRequire(t *testing.T, s *roleServer) {
 		for _, role := range access.Roles() {
 			begun := time.Now()
 			err := b.Require(t.Context(), role)
-			var unfit *bus.UnfitError
+			var unfit *bus.UnsuitableError
 			if ok := slices.Contains(want, role); ok != (err == nil) || err != nil && !errors.As(err, &unfit) {
 				t.Errorf("a %s as %s: %v (want that it may: %v)", have, role, err, ok)
 			}

@@ -110,7 +110,7 @@ func TestResumeBySecretCommand(t *testing.T) {
 	if text := p.coordinator([]int{1}, other.run("--run-id", "r", "--workers", "1", "--retry-failed")...); !strings.Contains(text, "already exists with a different configuration") || !strings.Contains(text, "another secret") {
 		t.Errorf("another secret:\n%s", text)
 	}
-	if text := p.coordinator([]int{3}, u.run("--run-id", "r", "--workers", "1", "--retry-failed")...); !strings.Contains(text, "going on with run r") {
+	if text := p.coordinator([]int{3}, u.run("--run-id", "r", "--workers", "1", "--retry-failed")...); !strings.Contains(text, "resuming run r") {
 		t.Errorf("the same command:\n%s", text)
 	}
 	p.quiet()
