@@ -69,7 +69,7 @@ func TestAWorkerIsCutOff(t *testing.T) {
 	s.worker(1, s.hold("others", 1900))
 	s.until("others have taken over", func() bool { return s.Bars() >= 100+1+1900 })
 	s.link(2).Cut(false)
-	s.until("the worker knows", func() bool { return s.Said(s.WorkerName(2), "the lease is lost") })
+	s.until("the worker knows", func() bool { return s.Said(s.WorkerName(2), "lease lost") })
 	s.open("cut")
 	s.open("slow")
 	s.open("others")
