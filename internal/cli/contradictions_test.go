@@ -8,11 +8,13 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/policy"
+	"gx1replay/test/testsize"
 )
 
 // What a policy or a flag says and the data contradict is said, by each verb
 // that sees both.
 func TestContradictions(t *testing.T) {
+	testsize.All(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)

@@ -69,7 +69,8 @@ func (e *NotExported) Unwrap() error { return e.Err }
 
 // Recover writes the perf JSON of a run whose coordinator is gone, with
 // export_mode recovered, from its perf file, its footer backup, footers in
-// directories, and its bus if that was read. The recovering process, and how often it recovers, do not matter: the result has
+// directories, and its bus if that was read. The result is the same for every
+// process and after every repetition. It has
 // the bars of the authoritative footers. A complete file stays as it is. Into the
 // target's directories it also writes the footers and the copy for readers; if
 // they cannot be written that is logged.

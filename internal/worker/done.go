@@ -84,8 +84,8 @@ func (e *ending) storeArtifacts(ctx, life context.Context, f *footer.Footer, out
 }
 
 // persist calls try, each time with a bound, until it reports that all is stored;
-// false if ctx ended first, or if it can never be stored, which e.refused holds. The lease is kept meanwhile with f, so that no other worker
-// starts over.
+// false if ctx ended first, or if it can never be stored, which e.refused
+// holds. The lease is kept meanwhile with f, so that no other worker starts over.
 func (e *ending) persist(ctx context.Context, what string, f *footer.Footer, try func(context.Context) (all bool, err error)) bool {
 	for {
 		once, cancel := e.a.once(ctx)

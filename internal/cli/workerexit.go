@@ -15,8 +15,8 @@ import (
 // delivered twice: GNU timeout signals its child, and then its group.
 const sameSignal = time.Second
 
-// farewell is what tells a worker process to end.
-type farewell struct {
+// exitRequest is the request to a worker process to end.
+type exitRequest struct {
 	signals chan os.Signal
 	line    *process.Line // of a local worker; nil: it has no coordinator of its own
 	cancel  context.CancelCauseFunc
@@ -28,8 +28,8 @@ type farewell struct {
 
 // heed begins to listen for what tells this process to end, and ends its work
 // with cancel then. lifeline is that of a local worker, else nil.
-func heed(lifeline *os.File, cancel context.CancelCauseFunc) *farewell {
-	f := &farewell{
+func heed(lifeline *os.File, cancel context.CancelCauseFunc) *exitRequest {
+	f := &exitRequest{
 		signals: make(chan os.Signal, 4), cancel: cancel, hurry: make(chan struct{}), over: make(chan struct{}),
 	}
 	signal.Notify(f.signals, stopSignals()...)
@@ -41,13 +41,13 @@ func heed(lifeline *os.File, cancel context.CancelCauseFunc) *farewell {
 }
 
 // end stops listening.
-func (f *farewell) end() {
+func (f *exitRequest) end() {
 	signal.Stop(f.signals)
 	close(f.over)
 	f.owned.Wait()
 }
 
-func (f *farewell) listen() {
+func (f *exitRequest) listen() {
 	var told, gone <-chan struct{}
 	if f.line != nil {
 		told, gone = f.line.Told, f.line.Gone
