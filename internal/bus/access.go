@@ -12,7 +12,7 @@ import (
 	"gx1replay/internal/redact"
 )
 
-// Access says how an external bus is reached: addresses, names and paths.
+// Access holds how an external bus is reached: addresses, names and paths.
 type Access struct {
 	// URL, or several with commas; with a Context it may be empty, and else
 	// goes before the context's.
@@ -27,7 +27,7 @@ type Access struct {
 	TLSCA, TLSCert, TLSKey string
 }
 
-// IsZero says that nothing names a bus.
+// IsZero reports that nothing names a bus.
 func (a Access) IsZero() bool { return a.URL == "" && a.Context == "" }
 
 func (a Access) String() string {

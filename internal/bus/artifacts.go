@@ -41,7 +41,7 @@ var ErrLags = errors.New("the copy of the stream that answers lags behind its le
 //
 // The parts of a claim are counted through all its artifacts, in the order in
 // which the footer lists them: the first artifact has the parts 0..n-1, the
-// next goes on with n. (The built-in engine leaves one artifact.)
+// next continues with n. (The built-in engine leaves one artifact.)
 //
 // The first content of a part is kept. After an error, which leaves open
 // whether it was stored, the same bytes are sent again and succeed; other bytes
@@ -87,7 +87,7 @@ var ErrArtifactKept = errors.New("different content is already stored; only the 
 // ErrNoArtifact, one that is not there yet where it is read is ErrLags, one of
 // another schema or too large a RefusedError.
 //
-// The content is not compared with the footer's digest; who reads it does
+// The content is not compared with the footer's digest; its reader does
 // that.
 func (b *Bus) Artifact(ctx context.Context, r run.Ref, idx int, claim uint64, first, parts int, limit int64) ([][]byte, error) {
 	name := fmt.Sprintf("artifact of run %s, chunk %d, claim %d", r.ID, idx, claim)
@@ -160,9 +160,9 @@ func (b *Bus) part(ctx context.Context, of run.Incarnation, subject string) ([]b
 	return decodePart(of, msg)
 }
 
-// missing says what it means that a read has found nothing of a subject. Any
+// missing returns what it means that a read has found nothing of a subject. Any
 // copy of a stream answers a read; one that was cut off may lag for seconds. The
-// leader, which alone tells of the stream, knows.
+// leader, which alone has the stream's state, reports.
 func (b *Bus) missing(ctx context.Context, stream, subject string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

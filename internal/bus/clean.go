@@ -16,7 +16,7 @@ func (b *Bus) DropQueues(ctx context.Context, id run.ID) error {
 	return b.dropQueues(ctx, id, func(int, string) bool { return false })
 }
 
-// dropQueues deletes the consumers of a run that keep says nothing for; mark is
+// dropQueues deletes the consumers of a run that keep does not list; mark is
 // the incarnation's in their names.
 func (b *Bus) dropQueues(ctx context.Context, id run.ID, keep func(session int, mark string) bool) error {
 	s, err := b.stream(ctx, StreamTasks)
@@ -39,7 +39,7 @@ func (b *Bus) dropQueues(ctx context.Context, id run.ID, keep func(session int, 
 	return nil
 }
 
-// Clean removes what the bus holds of a run and nobody needs once its export
+// Clean removes what the bus holds of a run and no command needs once its export
 // is verified: tasks and consumers first, then records, then footers. What is
 // gone already is fine, so a clean that was cut short is done again. The
 // manifest stays.

@@ -41,14 +41,14 @@ const (
 	// unnoticed.
 	pingInterval = 2 * time.Second
 	// refusedWait follows a refusal by the server, instead of reconnectWait: it
-	// stands until somebody renews the credentials, and each try is logged.
+	// stands until a user renews the credentials, and each try is logged.
 	refusedWait = 2 * time.Second
 	// requestTimeout bounds one request to the server. It is well under a
 	// lease, so that a request that is never answered costs no lease.
 	requestTimeout = 2 * time.Second
 )
 
-// Config says how to connect.
+// Config holds how to connect.
 type Config struct {
 	// Access is how the server is reached; ignored with InProcess.
 	Access
@@ -168,7 +168,7 @@ func locksOut(err error) bool {
 	return false
 }
 
-// Transient reports whether err says that the bus could not be used at the
+// Transient reports whether err means that the bus could not be used at the
 // moment: no connection, no answer, a cluster that is choosing a leader, or a
 // copy that lags.
 func Transient(err error) bool {
@@ -334,7 +334,7 @@ func (b *Bus) Breaks() uint64 {
 func (b *Bus) ServerVersion() string { return b.nc.ConnectedServerVersion() }
 
 // Hints returns a channel on which a token lies whenever something may have
-// happened while nobody listened: after each reconnect. cancel gives it back.
+// happened while disconnected: after each reconnect. cancel gives it back.
 func (b *Bus) Hints() (hints <-chan struct{}, cancel func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -411,7 +411,7 @@ func apiCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// plain says in plain words what the client calls a buffer that is full:
+// plain replaces the client's text for a buffer that is full:
 // nothing is buffered while there is no connection.
 func plain(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) {
@@ -422,7 +422,7 @@ func plain(err error) error {
 
 // discarded reports whether a message was not stored because its subject has
 // one already. The server gives every failure to store the same code, a full
-// disk too; only the text tells them apart.
+// disk too; only the text distinguishes them.
 func discarded(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, textDiscarded)
@@ -433,7 +433,7 @@ const (
 	codeWrongLastSequence jetstream.ErrorCode = 10071 // a compare-and-set lost
 	codeInFlightConflict  jetstream.ErrorCode = 10164 // the same, against one not yet committed
 	codeDuplicateInFlight jetstream.ErrorCode = 10158 // the same message id is being stored: ask again
-	codeStoreFailed       jetstream.ErrorCode = 10077 // the text says why
+	codeStoreFailed       jetstream.ErrorCode = 10077 // the text contains the reason
 	codeFilterTaken       jetstream.ErrorCode = 10100 // another consumer of the work queue has these subjects
 	textDiscarded                             = "maximum messages per subject exceeded"
 	codeNoPeers           jetstream.ErrorCode = 10005 // for a stream's replicas: there are none, or they are away

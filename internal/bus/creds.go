@@ -63,7 +63,7 @@ func readCreds(path string) (text []byte, err error) {
 	return io.ReadAll(io.LimitReader(f, maxCreds))
 }
 
-// credsFile is the file of credentials that says who the user is: the one that is
+// credsFile is the file of credentials that names the user: the one that is
 // given, or the context's; "" if it is something else.
 func (a Access) credsFile() string {
 	if a.Creds != "" || a.NKey != "" || a.Context == "" {
@@ -101,7 +101,7 @@ func jwtUser(token nats.UserJWTHandler) (string, error) {
 
 // contextCreds is the file of credentials that a context names, "" if it names
 // none. It is for messages alone: the connection goes by the client's own reading
-// of the context, which also says what is wrong with it.
+// of the context, which also reports what is wrong with it.
 func contextCreds(name string) string {
 	path := name
 	if !filepath.IsAbs(name) {
@@ -137,7 +137,7 @@ func contextCreds(name string) string {
 	return creds
 }
 
-// explained says with a server's refusal that the time of the credentials is over,
+// explained adds to a server's refusal that the time of the credentials is over,
 // which a server keeps to itself.
 func (a Access) explained(err error) error {
 	path := a.credsFile()

@@ -30,7 +30,7 @@ const (
 )
 
 // each reads the messages of a stream whose subjects match subject, from its
-// beginning, in order, and calls take with each until that says no or fails.
+// beginning, in order, and calls take with each until take returns false or fails.
 // It reads straight from the stream: a consumer, which the library's own
 // readers make, is more than a worker or an observer may ask a server for. On
 // a cluster any replica may answer, so the last moments may be missing. It
@@ -40,7 +40,7 @@ func (b *Bus) each(ctx context.Context, stream, subject string, take func(*nats.
 }
 
 // eachFrom is each from the sequence next on. Without patience a stream that
-// nobody answers for, as one that is not made yet, is nats.ErrNoResponders at
+// no server answers for, as one that is not made yet, is nats.ErrNoResponders at
 // once.
 func (b *Bus) eachFrom(ctx context.Context, stream, subject string, next uint64, patient bool, take func(*nats.Msg) (more bool, err error)) error {
 	inbox := b.nc.NewInbox()
@@ -77,7 +77,7 @@ func (b *Bus) eachFrom(ctx context.Context, stream, subject string, next uint64,
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if errors.Is(err, nats.ErrNoResponders) { // nobody answers now, as while a leader is chosen
+			if errors.Is(err, nats.ErrNoResponders) { // no server answers now, as while a leader is chosen
 				if !patient || !pause(ctx, reconnectWait) {
 					return err
 				}
@@ -110,7 +110,7 @@ func (b *Bus) eachFrom(ctx context.Context, stream, subject string, next uint64,
 }
 
 // Read gives sink the lease records and footers of a run that the bus has, and
-// returns. Of a cluster it may miss the last moments: it is for whoever looks
+// returns. Of a cluster it may miss the last moments: it is for a user who looks
 // at a run, and not for its export.
 func (b *Bus) Read(ctx context.Context, m run.Manifest, sink Sink) error {
 	for _, s := range []struct {
@@ -135,7 +135,7 @@ func (b *Bus) Read(ctx context.Context, m run.Manifest, sink Sink) error {
 	return nil
 }
 
-// rawMsg is what a direct answer says of the stored message. (The server's own
+// rawMsg is what a direct answer contains of the stored message. (The server's own
 // headers stand among those of the message, and take their place.)
 func rawMsg(msg *nats.Msg) (*jetstream.RawStreamMsg, error) {
 	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)

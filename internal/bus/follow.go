@@ -34,11 +34,11 @@ type Sink interface {
 	// TakeFooter gets a valid ok footer and its sequence.
 	TakeFooter(f *footer.Footer, seq uint64)
 	// TakeRefused gets what could not be read. idx is -1 if no chunk of the
-	// plan is named; isFooter tells the two streams apart.
+	// plan is named; isFooter distinguishes the two streams.
 	TakeRefused(idx int, isFooter bool, err *RefusedError)
-	// Rewound tells that the connection broke and the stream is read from its
+	// Rewound reports that the connection broke and the stream is read from its
 	// beginning again: the server may have come back with older files, whose
-	// sequences say nothing about what was read before.
+	// sequences prove nothing about what was read before.
 	Rewound(isFooter bool)
 }
 
@@ -123,7 +123,7 @@ func (b *Bus) follow(ctx context.Context, stream, subjects string, rewound func(
 	}
 }
 
-// followOnce reads from where at says until something fails. The
+// followOnce reads from the position at until something fails. The
 // library's own ordered consumer holds a lock while it sets itself up anew,
 // so that stopping it can hang; and a message that is lost on the way must
 // show, so the consumer's own sequence is watched.

@@ -18,7 +18,7 @@ type Health struct {
 	Ahead      time.Duration
 	ClockKnown bool
 	MaxPayload int64
-	Servers    int // that the client knows of
+	Servers    int // that the client has found
 	Streams    []StreamHealth
 	// StoreUsed and StoreMost are bytes of the account's files; 0: no limit.
 	StoreUsed, StoreMost int64

@@ -119,7 +119,7 @@ func (b *Bus) StoreFooter(ctx context.Context, f footer.Footer) error {
 			return fmt.Errorf("storing the footer of chunk %d: %w", idx, plain(err))
 		}
 		// One is there, or was once stored under this id, which counts for the
-		// whole stream: whether it is this one, only the stored bytes say.
+		// whole stream: whether it is this one, only the stored bytes show.
 		msg, lost := b.last(ctx, StreamFooters, subject)
 		switch {
 		case lost != nil:
@@ -138,7 +138,7 @@ func (b *Bus) StoreFooter(ctx context.Context, f footer.Footer) error {
 }
 
 // footerMsgID is the message id of footer f, whose bytes are data. With their
-// digest in it, nobody can store something else under it first.
+// digest in it, no other client can store something else under it first.
 func footerMsgID(f footer.Footer, data []byte) string {
 	sum := sha256.Sum256(data)
 	return fmt.Sprintf("%s.%s.%d.%d.%d.%s", f.RunID, f.Incarnation, f.ChunkIdx, f.Claim, f.Seq, hex.EncodeToString(sum[:]))

@@ -108,7 +108,7 @@ func (b *Bus) PutObject(ctx context.Context, name string, data []byte) error {
 // answers, and one that was cut off, or is being filled, may lag.
 const lagPatience = 10 * time.Second
 
-// errCut: an object has fewer bytes than it is said to have.
+// errCut: an object has fewer bytes than its size.
 var errCut = errors.New("its end is missing")
 
 // GetObject reads an object of at most limit bytes. It outlives losses of the

@@ -47,7 +47,7 @@ func (b *Bus) stored(id run.ID, made time.Time, seq uint64) {
 // PurgeTasks removes every task of a run.
 //
 // A purge by subject looks at each task: a million take the server two
-// seconds, in which the stream answers nobody. Where the run's own tasks are
+// seconds, in which the stream does not answer. Where the run's own tasks are
 // all that lies before some sequence, they go by it, in no time.
 func (b *Bus) PurgeTasks(ctx context.Context, id run.ID) error {
 	s, err := b.stream(ctx, StreamTasks)

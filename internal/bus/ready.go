@@ -35,18 +35,18 @@ func distinctHosts(urls []string) int {
 	return len(hosts)
 }
 
-// UnfitError says that the bus cannot be used as it is. Nobody has changed it.
-type UnfitError struct{ Reason string }
+// UnsuitableError reports that the bus cannot be used as it is. It was not changed.
+type UnsuitableError struct{ Reason string }
 
-func (e *UnfitError) Error() string { return e.Reason }
+func (e *UnsuitableError) Error() string { return e.Reason }
 
 // Ready makes what is missing on an external bus, with so many replicas (0:
 // DefaultReplicas), and checks what is there. It returns how many replicas the
 // streams have been asked to have, and the differences that do no harm; others,
-// and a server that is too old, are an *UnfitError.
+// and a server that is too old, are an *UnsuitableError.
 func (b *Bus) Ready(ctx context.Context, replicas int) (int, []Difference, error) {
 	if err := b.CheckServer(); err != nil {
-		return 0, nil, &UnfitError{err.Error()}
+		return 0, nil, &UnsuitableError{err.Error()}
 	}
 	if err := b.Require(ctx, access.Coordinator); err != nil {
 		return 0, nil, err
@@ -57,7 +57,7 @@ func (b *Bus) Ready(ctx context.Context, replicas int) (int, []Difference, error
 	}
 	if err := b.MakeStreams(ctx, replicas); err != nil {
 		if tooFewServers(err) && !Transient(err) {
-			return 0, nil, &UnfitError{fmt.Sprintf("%v: the bus cannot keep %d replicas of a stream now (--replicas)", err, replicas)}
+			return 0, nil, &UnsuitableError{fmt.Sprintf("%v: the bus cannot keep %d replicas of a stream now (--replicas)", err, replicas)}
 		}
 		return 0, nil, err
 	}
@@ -75,7 +75,7 @@ func (b *Bus) Ready(ctx context.Context, replicas int) (int, []Difference, error
 		}
 	}
 	if len(breaking) > 0 {
-		return 0, nil, &UnfitError{"streams of the bus have other settings than expected and were left unchanged; change or remove them, or use another account:\n  " +
+		return 0, nil, &UnsuitableError{"streams of the bus have other settings than expected and were left unchanged; change or remove them, or use another account:\n  " +
 			strings.Join(breaking, "\n  ")}
 	}
 	return replicas, harmless, nil

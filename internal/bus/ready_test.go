@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/test/testsize"
 )
 
 func TestCheckVersion(t *testing.T) {
@@ -136,7 +138,7 @@ func TestReadyReportsAndChangesNothing(t *testing.T) {
 		t.Errorf("%v (want max_age, duplicate_window, and a stream that is not there)", list)
 	}
 	_, _, err = b.Ready(t.Context(), 0)
-	var unfit *UnfitError
+	var unfit *UnsuitableError
 	if !errors.As(err, &unfit) || !strings.Contains(err.Error(), "stream GX1_FOOTERS: max_age is 1h0m0s (want none)") {
 		t.Errorf("error %v (want one that names the stream, the setting and both values)", err)
 	}
@@ -151,12 +153,13 @@ func TestReadyReportsAndChangesNothing(t *testing.T) {
 }
 
 func TestReplicas(t *testing.T) {
+	testsize.All(t)
 	single := newRig(t, "").bus()
 	if n := single.DefaultReplicas(); n != 1 {
 		t.Errorf("%d replicas on one server (want 1)", n)
 	}
 	must(t, single.js.DeleteStream(t.Context(), StreamStop))
-	var unfit *UnfitError
+	var unfit *UnsuitableError
 	if _, _, err := single.Ready(t.Context(), 3); !errors.As(err, &unfit) || !strings.Contains(err.Error(), "--replicas") {
 		t.Errorf("three replicas on one server: %v", err)
 	}

@@ -41,14 +41,14 @@ func (b *Bus) Rights(ctx context.Context) (Rights, error) {
 }
 
 // Require refuses, before anything is tried, a user that lacks rights of role:
-// what the server refuses it does not answer. It is an *UnfitError. Where the
-// server does not tell, what is lacking shows later.
+// what the server refuses it does not answer. It is an *UnsuitableError. Where the
+// server does not report it, what is lacking shows later.
 func (b *Bus) Require(ctx context.Context, role access.Role) error {
 	r, err := b.Rights(ctx)
 	if err != nil {
 		if b.deaf() {
 			prefix := b.nc.Opts.InboxPrefix
-			return &UnfitError{fmt.Sprintf("this NATS user gets no answers: it may not subscribe to %s.> (docs/security.md)", prefix[:strings.LastIndexByte(prefix, '.')])}
+			return &UnsuitableError{fmt.Sprintf("this NATS user gets no answers: it may not subscribe to %s.> (docs/security.md)", prefix[:strings.LastIndexByte(prefix, '.')])}
 		}
 		b.log.Debug("the server does not report this user's rights", "error", err)
 		return ctx.Err()
@@ -57,7 +57,7 @@ func (b *Bus) Require(ctx context.Context, role access.Role) error {
 }
 
 // allowed reports whether this user may publish to subject. The server is asked
-// once; a user whom it does not tell is taken for allowed.
+// once; if it does not report a user's rights, the user is taken for allowed.
 func (b *Bus) allowed(ctx context.Context, subject string) bool {
 	b.mu.Lock()
 	r := b.rights
@@ -98,5 +98,5 @@ func (r Rights) require(role access.Role) error {
 	if more := len(what) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return &UnfitError{fmt.Sprintf("NATS user %s lacks the role %s: it may not %s (use the key or context of a role that may: docs/security.md)", r.User, role, text)}
+	return &UnsuitableError{fmt.Sprintf("NATS user %s lacks the role %s: it may not %s (use the key or context of a role that may: docs/security.md)", r.User, role, text)}
 }

@@ -30,7 +30,7 @@ func (b *Bus) runsBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	return kv, nil
 }
 
-// ErrNoRun: the bus knows no run of that name.
+// ErrNoRun: the bus holds no run of that name.
 var ErrNoRun = errors.New("no such run on the bus")
 
 // Manifest reads a run's manifest and its revision.
@@ -108,7 +108,7 @@ func (b *Bus) Manifests(ctx context.Context) ([]StoredManifest, error) {
 	return b.manifests(ctx, 1, true)
 }
 
-// ManifestsSince is Manifests for those who ask again in a while anyway: it
+// ManifestsSince is Manifests for callers that ask again in a while anyway: it
 // leaves out what was written up to revision, and of a bus whose bucket is not
 // made yet it asks once.
 func (b *Bus) ManifestsSince(ctx context.Context, revision uint64) ([]StoredManifest, error) {

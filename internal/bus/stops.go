@@ -60,7 +60,7 @@ func stopSession(h nats.Header) int {
 	return n
 }
 
-// stopSource is what the header says, else the subject itself: a plain
+// stopSource is what the header contains, else the subject itself: a plain
 // publish carries no header.
 func stopSource(h nats.Header) run.Source {
 	if s := run.Source(h.Get(headerStopSource)); s.Known() {

@@ -17,12 +17,12 @@ import (
 )
 
 // StrangerStop is a stop that a client without credentials has published. Its
-// headers say nothing that is believed.
+// headers are not trusted.
 type StrangerStop struct {
 	RunID  run.ID
 	Reason string
 	// MsgID is the message id to store it under: one of strangers' own, so that
-	// it is never the id of anybody else's stop. Retries share it.
+	// it is never the id of another client's stop. Retries share it.
 	MsgID string
 	// Answer answers a request, with the sequence of the stored stop or with
 	// what went wrong. It may be called from any goroutine, once.
@@ -34,7 +34,7 @@ const strangersReplies = nats.InboxPrefix
 
 // ServeStops hands the stops that strangers publish to take, until cancel,
 // which ends the ctx of calls under way and waits for them. b is a connection
-// in the strangers' account, where nobody else hears them.
+// in the strangers' account, where nobody else receives them.
 //
 // Stops of run own have a goroutine of their own: those of all others, of which
 // there may be any number, do not hold them up.
@@ -128,5 +128,5 @@ func (b *Bus) answerStranger(reply string, seq uint64, err error) {
 	}
 }
 
-// NewStopID makes a message id that nobody can know before the stop is stored.
+// NewStopID makes a message id that no other client can have before the stop is stored.
 func NewStopID() string { return "stop." + rand.Text() }

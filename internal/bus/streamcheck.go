@@ -48,7 +48,7 @@ type Difference struct {
 	Wanted string
 	// Harmless: nothing that is promised depends on it.
 	Harmless bool
-	// Why says what the difference allows, and Do is the command that takes it away;
+	// Why is what the difference allows, and Do is the command that takes it away;
 	// empty: nothing has to be done, or more than a command.
 	Why, Do string
 }
@@ -103,7 +103,7 @@ func wantedStreams(replicas int) []jetstream.StreamConfig {
 		})
 }
 
-// differences says what found has otherwise than want.
+// differences returns what found has otherwise than want.
 func differences(found, want jetstream.StreamConfig) []Difference {
 	var list []Difference
 	add := func(harmless bool, field string, f, w any) {

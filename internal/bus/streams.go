@@ -11,7 +11,7 @@ import (
 
 // Limits of the stop stream: anyone may publish there, so it stays small.
 const (
-	maxStopBytes   = 64 << 10 // a longer payload is heard by core listeners only; the coordinator stores its beginning
+	maxStopBytes   = 64 << 10 // a longer payload reaches core listeners only; the coordinator stores its beginning
 	maxStops       = 10_000
 	maxStopStorage = 64 << 20
 )
@@ -20,7 +20,7 @@ const (
 // together stay small. A note that its worker does not repeat is out of date.
 const (
 	maxNotesPerUser = 8
-	maxNoteBytes    = 2 * maxUnfitBytes // with its headers
+	maxNoteBytes    = 2 * maxIncompatibleBytes // with its headers
 	maxNoteStorage  = 16 << 20
 	noteAge         = time.Hour
 )

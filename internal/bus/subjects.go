@@ -87,7 +87,7 @@ func consumerName(r run.Ref, session int) string {
 	return string(r.ID) + "_s" + strconv.Itoa(session) + consumerMark(r.Incarnation)
 }
 
-// consumerMark is how much of an incarnation tells consumers apart.
+// consumerMark is how much of an incarnation distinguishes consumers.
 func consumerMark(i run.Incarnation) string {
 	if len(i) < markDigits {
 		return ""

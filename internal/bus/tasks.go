@@ -114,7 +114,7 @@ func (b *Bus) MakeQueue(ctx context.Context, r run.Ref, session int, leaseDurati
 	return nil
 }
 
-// QueuePaused reports whether somebody has paused the consumer of a session, and
+// QueuePaused reports whether a user has paused the consumer of a session, and
 // how it is called. One that is not there yet is not paused.
 func (b *Bus) QueuePaused(ctx context.Context, r run.Ref, session int) (name string, paused bool, err error) {
 	ctx, cancel := bounded(ctx)
@@ -198,7 +198,7 @@ func (b *Bus) OpenQueue(ctx context.Context, r run.Ref, session int) (*Queue, er
 }
 
 // Next returns a task, or nil if none waits; for a moment after one is
-// published the server may still say so. A malformed one is taken off the
+// published the server may still report it. A malformed one is taken off the
 // queue and returned as a RefusedError.
 func (q *Queue) Next() (*Delivery, error) {
 	if !q.bus.Connected() {
@@ -260,8 +260,8 @@ func (q *Queue) delivery(msg jetstream.Msg) (*Delivery, error) {
 	return &Delivery{Task: task, bus: q.bus, msg: msg}, nil
 }
 
-// RefusedError says that something on the bus was not what its subject
-// promises. Subject is where it stood, if Err does not say it, and Seq is its
+// RefusedError reports that something on the bus was not what its subject
+// promises. Subject is where it stood, if Err does not contain it, and Seq is its
 // stream sequence where it is known.
 type RefusedError struct {
 	Subject string
@@ -285,9 +285,9 @@ type Delivery struct {
 	msg  jetstream.Msg
 }
 
-// InProgress tells the session's consumer that the task is being worked on
+// InProgress reports to the session's consumer that the task is being worked on
 // and returns once it has answered; ErrNoConsumer if there is none. The
-// answer says nothing about who holds the lease.
+// answer proves nothing about the holder of the lease.
 func (d *Delivery) InProgress(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

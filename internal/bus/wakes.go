@@ -34,7 +34,7 @@ func (b *Bus) MayWake(ctx context.Context, id run.ID) bool {
 	return b.allowed(ctx, wakePrefix+string(id))
 }
 
-// Wake tells idle workers that run id may have tasks to take. workers is how
+// Wake notifies idle workers that run id may have tasks to take. workers is how
 // many the run has had so far.
 func (b *Bus) Wake(id run.ID, workers int) error {
 	return b.publishWake(id, strconv.AppendInt(nil, int64(workers), 10))
@@ -46,7 +46,7 @@ func (b *Bus) HintStop(id run.ID) error { return b.publishWake(id, []byte(stopTe
 
 func (b *Bus) publishWake(id run.ID, payload []byte) error {
 	if !b.Connected() {
-		return nil // who connects again looks by himself
+		return nil // a worker that reconnects looks by itself
 	}
 	if err := b.nc.Publish(wakePrefix+string(id), payload); err != nil {
 		return fmt.Errorf("waking the workers of run %s: %w", id, err)

@@ -10,11 +10,13 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // What a policy or a flag says and the data contradict is said, by each verb
 // that sees both.
 func TestContradictions(t *testing.T) {
+	testsize.All(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)

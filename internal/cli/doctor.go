@@ -211,7 +211,7 @@ func fileSize(most uint64) []finding {
 
 // leftovers are runs of this machine whose coordinators are gone.
 func leftovers() []finding {
-	reg, err := process.OpenRegister("")
+	reg, err := process.OpenRegistry("")
 	if err != nil {
 		return []finding{warn("coordinator stop and status then need --nats", "the run registry cannot be opened: %v", err)}
 	}

@@ -122,7 +122,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 // lookUp finds a run in this machine's register; one that is not there is no
 // error.
 func lookUp(id run.ID) (e process.Entry, alive bool, err error) {
-	reg, err := process.OpenRegister("")
+	reg, err := process.OpenRegistry("")
 	if err != nil {
 		return e, false, err
 	}

@@ -57,7 +57,7 @@ func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
 		}
 		cfg.Runs = append(cfg.Runs, a.id)
 	}
-	if cfg.Register, err = process.OpenRegister(""); err != nil {
+	if cfg.Registry, err = process.OpenRegistry(""); err != nil {
 		return err
 	}
 	if f.connect.external() {

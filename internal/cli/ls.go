@@ -129,7 +129,7 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 			add(layout.Run{Dir: dir, RunID: id}.Backup())
 		}
 	}
-	reg, err := process.OpenRegister("")
+	reg, err := process.OpenRegistry("")
 	if err != nil {
 		return nil, nil, err
 	}

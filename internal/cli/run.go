@@ -275,7 +275,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 			return err
 		}
 	}
-	if cfg.Register, err = process.OpenRegister(""); err != nil {
+	if cfg.Registry, err = process.OpenRegistry(""); err != nil {
 		log.Warn("run registry unavailable", "error", err)
 	}
 	out, err := coordinator.Run(cfg, ui.start)

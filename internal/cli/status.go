@@ -148,14 +148,14 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 		return 0, nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tCHUNKS\tBARS\tPID\tBUS\tLEFT\tOUTPUT")
+	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tCHUNKS\tBARS")
 	for _, e := range list {
-		state, left, chunks, bars := "under way", "-", "-", "-"
+		state, chunks, bars := stateActive, "-", "-"
 		if !e.Alive {
-			state, left = "orphaned", size(e.LeftBytes)
+			state = stateOrphaned
 		}
 		if e.onBus != "" {
-			state, left = e.onBus, "-"
+			state = e.onBus
 		}
 		if e.Alive && !e.BusAnswers {
 			state += ", bus does not answer"
@@ -164,11 +164,21 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 			chunks = fmt.Sprintf("%d of %d", s.ChunksOK, s.Chunks)
 			bars = progress.Count(s.Bars) + " of " + progress.Count(s.PlannedBars)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.RunID, printable.Line(state),
-			time.Since(e.StartedAt).Round(time.Second), chunks, bars, e.PID, coordinator.AccessTo(e.Entry), left, e.OutputDir)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.RunID, printable.Line(state), time.Since(e.StartedAt).Round(time.Second), chunks, bars)
 	}
 	if err := w.Flush(); err != nil {
 		return alive, err
+	}
+	// What is long stands below the table, which fits 80 columns.
+	for _, e := range list {
+		if e.onBus != "" {
+			continue // its process and files are on another host
+		}
+		left := ""
+		if !e.Alive {
+			left = ", " + size(e.LeftBytes) + " left"
+		}
+		fmt.Fprintf(out, "%s: pid %d, %s%s\n  %s\n", e.RunID, e.PID, coordinator.AccessTo(e.Entry), left, relative(e.OutputDir))
 	}
 	for _, e := range list {
 		if e.Standing == nil {
@@ -178,7 +188,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 		if only != "" {
 			which = "this run"
 		}
-		for _, u := range e.Standing.Unfit {
+		for _, u := range e.Standing.Incompatible {
 			fmt.Fprintf(out, "worker %s on %s does not serve %s: %s\n", printable.Line(u.WorkerID), printable.Line(u.Host), which, printable.Line(u.Why))
 		}
 	}
@@ -188,7 +198,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 // runs lists the register, and asks the bus of each run that lives how far it
 // is.
 func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
-	reg, err := process.OpenRegister("")
+	reg, err := process.OpenRegistry("")
 	if err != nil {
 		return nil, err
 	}

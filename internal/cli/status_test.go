@@ -23,9 +23,14 @@ func TestStatusSaysWhichBus(t *testing.T) {
 	if alive, err := (Program{}).status(t.Context(), &out, look, "", false); err != nil || alive != 2 {
 		t.Fatalf("%d are alive, %v (want 2)", alive, err)
 	}
-	for _, want := range []string{"nats://10.0.0.1:4222", "context cluster", "under way, bus does not answer"} {
+	for _, want := range []string{"nats://10.0.0.1:4222", "context cluster", "active, bus does not answer", "by_url: pid 1, nats://10.0.0.1:4222"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it lacks %q:\n%s", want, &out)
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 80 {
+			t.Errorf("a line has %d columns: %s", len(line), line)
 		}
 	}
 }

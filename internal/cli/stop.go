@@ -57,7 +57,7 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	}
 	var e process.Entry
 	if !connect.external() { // what is given goes before what is known
-		reg, err := process.OpenRegister("")
+		reg, err := process.OpenRegistry("")
 		if err != nil {
 			return err
 		}

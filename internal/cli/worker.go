@@ -280,7 +280,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var end *farewell
+	var end *exitRequest
 	if local {
 		end = heed(lifeline, cancel)
 		if err := process.YieldToCoordinator(); err != nil {

@@ -12,9 +12,9 @@ import (
 	"gx1replay/internal/run"
 )
 
-// board is what this coordinator knows of its run: for each chunk the footer
-// that speaks for it and the last lease record. Writers take turns; readers,
-// the watchdog above all, load one pointer a chunk and wait for nobody.
+// board holds the state of the run: for each chunk the footer
+// that is authoritative for it and the last lease record. Writers take turns; readers,
+// the watchdog above all, load one pointer per chunk and wait for no lock.
 type board struct {
 	m      run.Manifest
 	chunks []atomic.Pointer[chunkState]
@@ -22,22 +22,22 @@ type board struct {
 	// retryFailed: a chunk that failed for good in an earlier session is to be
 	// replayed all the same.
 	retryFailed bool
-	// before counts the attempts that the bus knows nothing of: it was lost,
+	// before counts the attempts that the bus does not hold: it was lost,
 	// and what earlier sessions did on it is known from files alone. Nil: it
-	// knows all.
+	// holds all.
 	before *perf.Report
 
 	refused atomic.Int64 // footers and records that could not be used
 	ok      atomic.Int64 // chunks with an ok footer
 	ended   atomic.Int64 // chunks that are ok or exhausted
-	claimed atomic.Int64 // chunks that somebody is replaying
+	claimed atomic.Int64 // chunks that a worker is replaying
 	claims  atomic.Int64 // claims ever seen, in this session
 
 	mu      sync.Mutex
 	leases  uint64 // sequences followed so far
 	footers uint64
 	changed chan struct{} // closed and replaced at every change
-	// onStop is called when a record says that its attempt was stopped: a hint to
+	// onStop is called when a record shows that its attempt was stopped: a hint to
 	// read the stop. The record itself stops nothing, since every worker may
 	// write one.
 	onStop func()
@@ -48,7 +48,7 @@ type board struct {
 	calls    calls
 
 	onTrouble func(Trouble)
-	starts    *firstStarts // nil: nobody asks
+	starts    *firstStarts // nil: not wanted
 	onNoStart func(*StartError)
 	// identity is what the first claim would run, with the engine exec.
 	identity atomic.Pointer[string]
@@ -69,13 +69,13 @@ type chunkState struct {
 	seq  uint64        // of rec
 	// past are claims of the chunk before that of rec, the latest last.
 	past    []lease.Token
-	left    *perf.Chunk // what files of earlier sessions say, nil if nothing
+	left    *perf.Chunk // what files of earlier epochs hold, nil if nothing
 	onBus   bool        // an ok footer was read from the bus
 	refused int
 	lastErr string
 }
 
-// crew is who was heard of; immutable.
+// crew holds the workers that have reported; immutable.
 type crew struct {
 	workers []string
 	hosts   []string
@@ -218,7 +218,7 @@ func (b *board) TakeRefused(idx int, isFooter bool, err *bus.RefusedError) {
 	}
 }
 
-// better is the one of a stored line and a new footer that speaks.
+// better is the authoritative one of a stored line and a new footer.
 func (b *board) better(old perf.Encoded, f footer.Footer) perf.Encoded {
 	if !old.IsZero() && !footer.Outranks(f, old.Footer()) {
 		return old
@@ -249,7 +249,7 @@ func (b *board) store(idx int, old, next *chunkState) {
 	count(&b.claimed, old.claimed(b.m.Session), next.claimed(b.m.Session))
 }
 
-// hasEnd: nobody needs to work on the chunk any more.
+// hasEnd: no worker needs to work on the chunk any more.
 func (b *board) hasEnd(c *chunkState) bool {
 	switch {
 	case c.line.IsOK():
@@ -263,7 +263,7 @@ func (b *board) hasEnd(c *chunkState) bool {
 }
 
 // lapsing lists the claims of earlier sessions, and the attempts of this one
-// that say that they were stopped, chunk by chunk with the sequences of their
+// that show that they were stopped, chunk by chunk with the sequences of their
 // records. If one does not change for a whole lease, and the run is not stopped,
 // nobody is left behind it.
 func (b *board) lapsing() map[int]uint64 {
@@ -276,7 +276,7 @@ func (b *board) lapsing() map[int]uint64 {
 	return list
 }
 
-// idle reports whether nobody works on a chunk with the record r, as long as the
+// idle reports whether no worker works on a chunk with the record r, as long as the
 // run is not stopped.
 func idle(r lease.Record, session int) bool {
 	return r.Lapsing(session) || r.State == lease.StateStopped && r.Session == session
@@ -288,8 +288,8 @@ func (c *chunkState) verdict(session int) (status footer.Status, text, trace str
 	if status == footer.StatusOK {
 		return status, "", ""
 	}
-	// Files say more than a bus that knows nothing of the chunk, and than a
-	// claim of an earlier session, whose last word may have met no bus.
+	// Files hold more than a bus without the chunk, and than a
+	// claim of an earlier epoch, whose final report may have met no bus.
 	lapsed := c.rec != nil && c.rec.Lapsing(session)
 	if c.left != nil && c.left.Status != footer.StatusMissing && (c.rec == nil || lapsed) {
 		return c.left.Status, c.left.Error, c.left.Trace
@@ -300,9 +300,9 @@ func (c *chunkState) verdict(session int) (status footer.Status, text, trace str
 	return status, c.lastErr, ""
 }
 
-// claimed: somebody claimed the chunk in this session and has not let go.
+// claimed: a worker claimed the chunk in this epoch and has not released it.
 func (c *chunkState) claimed(session int) bool {
-	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.LastWord()
+	return !c.line.IsOK() && c.rec != nil && c.rec.Session == session && !c.rec.FinalReport()
 }
 
 func (b *board) meet(worker, host, build string) {
@@ -341,10 +341,10 @@ func (b *board) following() (leases, footers uint64, changed <-chan struct{}) {
 // done reports whether every chunk has an end.
 func (b *board) done() bool { return b.ended.Load() == int64(len(b.chunks)) }
 
-// tally adds up what the lease records say of attempts.
+// tally adds up what the lease records contain of attempts.
 type tally struct {
 	redeliveries, releases, failures int64
-	partial                          bool // a claimed chunk has not given its last word
+	partial                          bool // the final report of a claimed chunk is missing
 }
 
 // snapshot lists every chunk as an export needs it, with their tally. Each

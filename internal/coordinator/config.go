@@ -35,7 +35,7 @@ const (
 	// DefaultMaxFailures lets two faults pass, and ends a chunk that cannot
 	// be replayed.
 	DefaultMaxFailures = 3
-	// DefaultListen is where the stock client connects without being told.
+	// DefaultListen is where the stock client connects by default.
 	DefaultListen = "127.0.0.1:4222"
 	// execChunks is how many chunks a worker has with exec: commands are slow,
 	// and differ.
@@ -49,7 +49,7 @@ const (
 	maxWait    = time.Hour
 )
 
-// Config says what a session runs, and how. Policy and Load are required, and
+// Config holds what a session runs, and how. Policy and Load are required, and
 // WorkerCommand if there are local workers; any other zero value is the default
 // that its field names.
 type Config struct {
@@ -127,8 +127,8 @@ type Config struct {
 	// Signals are stops; one more than a second after the first exports at once.
 	// Nil: none come.
 	Signals <-chan os.Signal
-	// Register is the run registry of this host. Nil: the run is not entered.
-	Register *process.Register
+	// Registry is the run registry of this host. Nil: the run is not entered.
+	Registry *process.Registry
 	// Version is that of the program. Zero: unknown.
 	Version Version
 	// Export is for every export.
@@ -138,7 +138,7 @@ type Config struct {
 	// WorkerLog takes what local workers write; several goroutines use it.
 	// Default: io.Discard.
 	WorkerLog io.Writer
-	// Observer is told how the session goes. Default: Unobserved.
+	// Observer receives the session's events. Default: Unobserved.
 	Observer Observer
 }
 
@@ -150,7 +150,7 @@ type External struct {
 	Replicas int
 }
 
-// LocalWorker says what a local worker needs to know.
+// LocalWorker holds what a local worker needs.
 type LocalWorker struct {
 	RunID   run.ID
 	URL     string

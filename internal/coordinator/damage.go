@@ -19,7 +19,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// damaged says that an embedded bus does not open whole.
+// damaged is the error that an embedded bus does not open whole.
 type damaged struct {
 	what []string
 	// found is what could still be read of the run; nil: nothing.
@@ -48,11 +48,11 @@ const (
 )
 
 // examine sees whether the embedded bus that an earlier session left opened
-// whole: by what its server found in the files, and by what its streams say of
+// whole: by what its server found in the files, and by what its streams contain of
 // each other. Where it did not, the error is a *damaged.
 //
 // A stream whose last messages are gone, as after a power cut, looks like one
-// that never had them; where the others do not tell, it passes. That blocks
+// that never had them; if the others give no evidence, it passes. That blocks
 // nothing: the files of the run hold what its workers have measured.
 func examine(ctx context.Context, srv *embedded.Server, b *bus.Bus, cfg RecoverConfig) error {
 	what := srv.Damage()
@@ -75,7 +75,7 @@ func examine(ctx context.Context, srv *embedded.Server, b *bus.Bus, cfg RecoverC
 	return e
 }
 
-// contradiction says what the streams of a run contradict each other in.
+// contradiction returns in what the streams of a run contradict each other.
 func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 	missing, err := b.CheckStreams(ctx, 0)
 	if err != nil {
@@ -89,7 +89,7 @@ func contradiction(ctx context.Context, b *bus.Bus, id run.ID) error {
 	}
 	m, _, err := b.Manifest(ctx, id)
 	if errors.Is(err, bus.ErrNoRun) {
-		// A heartbeat tells nothing: it comes before the manifest.
+		// A heartbeat proves nothing, since it comes before the manifest.
 		leases, footers, err := b.Fence(ctx, id)
 		if err == nil && leases+footers > 0 {
 			err = errors.New("the run has records but no manifest")
@@ -120,7 +120,7 @@ func (s *sightings) TakeFooter(*footer.Footer, uint64)        {}
 func (s *sightings) TakeRefused(int, bool, *bus.RefusedError) {}
 func (s *sightings) Rewound(bool)                             {}
 
-// setAside puts a damaged bus out of the way, and says so.
+// setAside puts a damaged bus out of the way, and logs it.
 func setAside(state string, e *damaged, log *slog.Logger) (string, error) {
 	path, err := embedded.SetAside(state, time.Now())
 	if err != nil {
@@ -166,7 +166,7 @@ func openLeft(ctx context.Context, state string, cfg RecoverConfig) (b *bus.Bus,
 
 // boundStop sees to it that the stops of this session count: none that is to
 // come has a lower sequence than the stream has had. A bus that was made anew
-// begins again at 1, whatever files say.
+// begins again at 1, whatever files contain.
 func boundStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
 	last, err := b.LastStopSeq(ctx)
 	if err != nil {
@@ -187,7 +187,7 @@ func (s *Session) fitsFooters(list []bars.Bar) error {
 	if err != nil {
 		return err
 	}
-	if mine := policyOf(s.cfg.Policy).Content; len(kept) > 0 && !slices.Contains(kept, mine) {
+	if mine := PolicyOf(s.cfg.Policy).Content; len(kept) > 0 && !slices.Contains(kept, mine) {
 		return &Differs{RunID: s.cfg.RunID, Fields: []Difference{{"policy file", fmt.Sprintf("SHA-256 %.12s", kept[0]), fmt.Sprintf("SHA-256 %.12s", mine)}}}
 	}
 	return nil

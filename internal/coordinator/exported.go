@@ -12,8 +12,8 @@ import (
 	"gx1replay/internal/run"
 )
 
-// Exported says that a run is complete and where its perf JSON is, as its
-// manifest says it. Its footers are cleaned from the bus, or will be.
+// Exported reports that a run is complete and where its perf JSON is, as its
+// manifest records it. Its footers are cleaned from the bus, or will be.
 type Exported struct {
 	RunID  run.ID
 	Host   string
@@ -34,7 +34,7 @@ func hostName() string {
 	return host
 }
 
-// exportHost is the host that has m's perf JSON. A version that did not say
+// exportHost is the host that has m's perf JSON. A version that did not record it
 // exported on its coordinator's host.
 func exportHost(m run.Manifest) string { return cmp.Or(m.ExportHost, m.Coordinator.Host) }
 

@@ -19,7 +19,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// GCConfig says what to clean.
+// GCConfig selects what to clean.
 type GCConfig struct {
 	OutputDir string
 	// Runs are cleaned whatever their outcome: what they have measured stands
@@ -27,7 +27,7 @@ type GCConfig struct {
 	// complete runs have left goes.
 	Runs     []run.ID
 	Bus      *bus.Bus          // nil: there is no bus beside the embedded ones
-	Register *process.Register // nil: there is none
+	Registry *process.Registry // nil: there is none
 	DryRun   bool
 	Logger   *slog.Logger
 }
@@ -42,7 +42,7 @@ type Garbage struct {
 	Why     string `json:"why"` // why it stays, or goes
 }
 
-// GC removes what runs have left and nobody needs. It returns what it found,
+// GC removes what runs have left and no run needs. It returns what it found,
 // also beside an error.
 func GC(ctx context.Context, cfg GCConfig) ([]Garbage, error) {
 	named := map[run.ID]bool{}
@@ -152,7 +152,7 @@ func clean(t layout.Run) bool {
 	return true
 }
 
-// gcBus removes runs from the bus: complete ones, whose manifest says so, and
+// gcBus removes runs from the bus: complete ones, by their manifest, and
 // named ones. Objects that no other run uses go with them.
 func gcBus(ctx context.Context, cfg GCConfig, named map[run.ID]bool) ([]Garbage, error) {
 	all, err := cfg.Bus.Manifests(ctx)
@@ -254,10 +254,10 @@ func objectsOf(m run.Manifest) []string {
 
 // gcRegister takes dead runs out of the register that have left nothing.
 func gcRegister(cfg GCConfig) error {
-	if cfg.Register == nil || cfg.DryRun {
+	if cfg.Registry == nil || cfg.DryRun {
 		return nil
 	}
-	entries, _ := cfg.Register.List()
+	entries, _ := cfg.Registry.List()
 	for _, e := range entries {
 		if e.Alive {
 			continue
@@ -266,7 +266,7 @@ func gcRegister(cfg GCConfig) error {
 		if _, err := os.Stat(state); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := cfg.Register.Remove(e.RunID, e.PID); err != nil {
+		if err := cfg.Registry.Remove(e.RunID, e.PID); err != nil {
 			return err
 		}
 	}

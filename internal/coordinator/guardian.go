@@ -7,11 +7,11 @@ import (
 	"gx1replay/internal/process"
 )
 
-// guardianGrace is what the guardian gets to end once it was told that all is
+// guardianGrace is what the guardian gets to end after the message that all is
 // exported.
 const guardianGrace = 500 * time.Millisecond
 
-// guardian is this process's end of its guardian. The nil guardian is nobody.
+// guardian is this process's end of its guardian. A nil guardian is a no-op.
 type guardian struct {
 	proc *process.Companion
 	wire *export.Wire
@@ -28,14 +28,14 @@ func startGuardian(cfg Config) (*guardian, error) {
 	return &guardian{proc, export.NewWire(proc.Pipe())}, nil
 }
 
-// session tells which session of the run this is.
+// session sends the epoch of this coordinator on the run.
 func (g *guardian) session(n int, startedAt time.Time) {
 	if g != nil {
 		g.wire.Session(n, startedAt)
 	}
 }
 
-// worker tells of a local worker, for whose end the guardian waits.
+// worker reports a local worker, whose exit the guardian waits for.
 func (g *guardian) worker(pid int) {
 	if g == nil {
 		return
@@ -45,7 +45,7 @@ func (g *guardian) worker(pid int) {
 	}
 }
 
-// done tells that nothing is left to export.
+// done reports that nothing is left to export.
 func (g *guardian) done() {
 	if g != nil {
 		g.wire.Done()

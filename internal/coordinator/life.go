@@ -18,8 +18,8 @@ import (
 )
 
 // Life is one session of a run on a bus: it publishes the plan, follows what
-// workers report, mends what is lost, and on a stop sees to it that nobody
-// goes on. It starts no server, no worker and no export.
+// workers report, restores what is lost, and on a stop makes every worker
+// end its chunk. It starts no server, no worker and no export.
 type Life struct {
 	Bus      *bus.Bus
 	Manifest run.Manifest // as it is to be stored
@@ -33,7 +33,7 @@ type Life struct {
 	Known []perf.Chunk
 	// RetryFailed takes up chunks that failed for good in earlier sessions.
 	RetryFailed bool
-	Replicas    int // of streams, should they have to be made; 0 means 1
+	Replicas    int // of streams that have to be created; 0 means 1
 	// Loaded, if not nil, is called when all that the bus holds of the run was
 	// read, before anything is published.
 	Loaded func()
@@ -51,7 +51,7 @@ type Life struct {
 	// life that has not begun ends with it.
 	Broken <-chan error
 	// Foreign is called for stops of other runs that come over this bus; it
-	// must not block. Nil: they are nobody's business.
+	// must not block. Nil: none is called.
 	Foreign func(bus.HeardStop)
 
 	board    *board
@@ -76,7 +76,7 @@ const (
 	// lastRetry is how soon a step of the end is tried again when the bus
 	// does not answer.
 	lastRetry = 100 * time.Millisecond
-	// stopStored is how soon a stop that was heard is usually stored.
+	// stopStored is how soon a received stop is usually stored.
 	stopStored = time.Millisecond
 	// stopOnItsWay is how long a published stop may take into its stream.
 	stopOnItsWay = 100 * time.Millisecond
@@ -113,7 +113,7 @@ func (l *Life) Prepare() {
 
 // Run publishes what is unfinished and returns nil once every chunk has an
 // end, or once ctx has ended, by a stop, and all workers have given their
-// last word; the caller's deadline for that is drain's end. ErrTakenOver
+// final report; the caller's deadline for that is drain's end. ErrTakenOver
 // means that a later session has begun; any other error that the bus could
 // not be used.
 func (l *Life) Run(ctx, drain context.Context) error {
@@ -139,7 +139,7 @@ func (l *Life) Run(ctx, drain context.Context) error {
 		if ctx.Err() == nil {
 			return err
 		}
-		// Stopped while publishing: nobody may begin.
+		// Stopped while publishing: no worker may begin.
 		return l.obey(drain, ctx)
 	}
 	if err := l.reconcileUntilDone(ctx); err != nil {
@@ -154,14 +154,14 @@ func (l *Life) Run(ctx, drain context.Context) error {
 // listen listens for stops, as soon as the bus is there.
 func (l *Life) listen(ctx context.Context) (cancel func(), err error) {
 	for {
-		cancel, err := l.Bus.ListenStops("", l.heard)
+		cancel, err := l.Bus.ListenStops("", l.receivedStop)
 		if err == nil || !bus.Transient(err) || !pause(ctx, beginEvery) {
 			return cancel, err
 		}
 	}
 }
 
-// begin stores what workers need and the session, reads what the bus knows of
+// begin stores what workers need and the session, reads what the bus holds of
 // the run, publishes what is unfinished, and makes the consumer, whose
 // creation commits the plan.
 func (l *Life) begin(ctx context.Context) error {
@@ -274,13 +274,13 @@ func (l *Life) load(ctx context.Context) error {
 	}
 	if l.Loaded != nil {
 		l.Loaded()
-		l.Loaded = nil // it is told once
+		l.Loaded = nil // called once
 	}
 	return nil
 }
 
 // giveBack stores ok footers that are known and that the bus does not have,
-// from files or from before the bus lost them: an ok footer is true whoever
+// from files or from before the bus lost them: an ok footer is true, no matter who
 // sends it, and keeps its chunk from being replayed.
 func (l *Life) giveBack(ctx context.Context) error {
 	_, footers, err := l.Bus.Fence(ctx, l.Manifest.RunID)
@@ -341,9 +341,9 @@ func (l *Life) readStop(ctx context.Context) {
 	l.HeardStop(s.Stop)
 }
 
-// foreign is a stop that came over the bus. This coordinator knows its own
-// signals and its time-box before the bus does, so that one which says that it
-// is such says so of itself.
+// foreign is a stop that came over the bus. This coordinator has its own
+// signals and its time-box before the bus does, so that one which claims that it
+// is such is not this coordinator's.
 func foreign(s run.Stop) run.Stop {
 	if s.Source.Own() {
 		s.Source = run.SourceSubject
@@ -351,11 +351,11 @@ func foreign(s run.Stop) run.Stop {
 	return s
 }
 
-// heard answers a core message on a stop subject. It may be a stop that the
+// receivedStop answers a core message on a stop subject. It may be a stop that the
 // stream has, or will have in a moment, or one that it lost: obey in any
 // case would let a late copy stop a resume, so the stream decides, and what
 // it has not is stored.
-func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
+func (l *Life) receivedStop(ctx context.Context, h bus.HeardStop) {
 	if h.RunID != l.Manifest.RunID {
 		if l.Foreign != nil {
 			l.Foreign(h)
@@ -381,7 +381,7 @@ func (l *Life) heard(ctx context.Context, h bus.HeardStop) {
 const hearing = 5 * time.Second
 
 // storeStop stores a stop that the bus does not have, so that workers, and
-// whoever connects later, see it. session is this one for the coordinator's
+// workers that connect later, see it. session is this one for the coordinator's
 // own signal, else 0; msgID is the sender's, empty if there is none. The retry
 // of a stop that is done with stores nothing and is not obeyed.
 func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID string) {
@@ -402,12 +402,12 @@ func (l *Life) storeStop(ctx context.Context, s run.Stop, session int, msgID str
 	}
 	s.Seq = seq
 	l.stop.CompareAndSwap(nil, &s)
-	// The export that says that this stop is done with needs its sequence.
+	// The export that records that this stop is done with needs its sequence.
 	l.HeardStop(s)
 }
 
 // obey ends the session: no chunk begins any more, and those under way give
-// their last word. It returns nil when they have.
+// their final report. It returns nil when they have.
 func (l *Life) obey(drain, stopped context.Context) error {
 	var s run.Stop
 	if cause := (run.Stopped{}); errors.As(context.Cause(stopped), &cause) {
@@ -430,7 +430,7 @@ func (l *Life) obey(drain, stopped context.Context) error {
 		}},
 		{"purging the tasks", func() error { return l.Bus.PurgeTasks(drain, m.RunID) }},
 		{"deleting the consumer", func() error { return l.Bus.DropQueue(drain, m.Ref(), m.Session) }},
-		{"collecting final reports", func() error { return l.lastWords(drain) }},
+		{"collecting final reports", func() error { return l.finalReports(drain) }},
 		// One that was given again meanwhile belongs to this session, too.
 		{"reading the stop again", func() error { l.readStop(drain); return nil }},
 	}
@@ -452,10 +452,10 @@ func (l *Life) obey(drain, stopped context.Context) error {
 	return nil
 }
 
-// lastWords waits until everything that was stored before its call is known
-// and nobody holds a chunk. The consumer is deleted before, so no claim that
+// finalReports waits until everything that was stored before its call is known
+// and no worker holds a chunk. The consumer is deleted before, so no claim that
 // leads to a bar can come later.
-func (l *Life) lastWords(ctx context.Context) error {
+func (l *Life) finalReports(ctx context.Context) error {
 	leases, footers, err := l.Bus.Fence(ctx, l.Manifest.RunID)
 	if err != nil {
 		return err

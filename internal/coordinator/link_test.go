@@ -64,13 +64,13 @@ func (l *link) cut() {
 	l.conns = nil
 }
 
-// stall lets nothing through until mend.
+// stall lets nothing through until restore.
 func (l *link) stall() {
 	synctest.Wait() // no handshake is under way
 	l.set(true)
 }
 
-func (l *link) mend() { l.set(false) }
+func (l *link) restore() { l.set(false) }
 
 func (l *link) set(stalled bool) {
 	l.mu.Lock()
@@ -87,7 +87,7 @@ func (l *link) destroy() {
 	l.mu.Lock()
 	l.dead = true
 	l.mu.Unlock()
-	l.mend()
+	l.restore()
 	l.cut()
 }
 

@@ -2,7 +2,7 @@ package coordinator
 
 import "gx1replay/internal/run"
 
-// Observer is told how a session goes. Several goroutines call it; only Step may
+// Observer receives the events of a session. Several goroutines call it; only Step may
 // block.
 type Observer interface {
 	// Ready: the run can be stopped over the bus.
@@ -28,7 +28,7 @@ func (Unobserved) Trouble(Trouble) {}
 func (Unobserved) Notice(string)   {}
 func (Unobserved) Step(string)     {}
 
-// Info says how a running session is reached.
+// Info holds how a running session is reached.
 type Info struct {
 	RunID   run.ID
 	Session int
@@ -38,6 +38,6 @@ type Info struct {
 	// reach the embedded bus.
 	WorkerKey, OperatorKey string
 	Plan                   run.Plan
-	// Warnings say what of an external bus is not as it would have been made.
+	// Warnings list what of an external bus differs from what would have been made.
 	Warnings []string
 }

@@ -17,7 +17,7 @@ const obstaclesEvery = 3 * time.Second
 
 // watchObstacles shows on the terminal what keeps workers from the run's tasks
 // while nothing fails, until ctx ends: workers that do not serve the run, an
-// upload that stands still, local workers that die, and a consumer that somebody
+// upload that stands still, local workers that die, and a consumer that a user
 // has paused. A run whose local workers cannot reach its embedded bus ends.
 func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manifest) {
 	b := t.bus
@@ -26,7 +26,7 @@ func (s *Session) watchObstacles(ctx context.Context, t *transport, m run.Manife
 	paused, dying := false, false
 	var stored, still int // objects of the data set; looks without another one
 	for pause(ctx, obstaclesEvery) {
-		list, err := unfits(ctx, b, m)
+		list, err := incompatibles(ctx, b, m)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Debug("reading incompatible workers failed", "error", err)
 		}

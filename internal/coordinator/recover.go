@@ -21,7 +21,7 @@ import (
 	"gx1replay/internal/selection"
 )
 
-// RecoverConfig says where a run is to be recovered from, and how.
+// RecoverConfig holds where a run is to be recovered from, and how.
 type RecoverConfig struct {
 	Target layout.Run
 	// Bus holds the run. Nil: the embedded bus that its coordinator left in
@@ -195,11 +195,11 @@ func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (ledger.Account
 		Redeliveries: t.redeliveries, Releases: t.releases, Failures: t.failures, FootersRefused: board.refused.Load(),
 		Env: envInfo(cfg.Version, hostName(), m.Engine, m.PregateEnabled),
 	}
-	if stop.Seq > m.StopSeq { // came, and no session has said that it is done with
+	if stop.Seq > m.StopSeq { // came, and no session has recorded that it is done with
 		r.Stop = stop.Stop
 		r.Stop.Seq = m.StopSeq
 	}
-	// It was read just now, but what it says is as old as the last report.
+	// It was read just now, but its content is as old as the last report.
 	at := r.Timestamp
 	if n := len(r.Sessions); n > 0 {
 		at = r.Sessions[n-1].EndedAt
@@ -220,7 +220,7 @@ func readBoard(ctx context.Context, b *bus.Bus, m run.Manifest, log *slog.Logger
 	return board, err
 }
 
-// Standing is how far a run is, as its bus knows it.
+// Standing is how far a run is, by its bus.
 type Standing struct {
 	Session     int   `json:"session"`
 	Chunks      int   `json:"chunks"`
@@ -230,8 +230,8 @@ type Standing struct {
 	PlannedBars int64 `json:"planned_bars"`
 	Bars        int64 `json:"bars"`
 	Failures    int64 `json:"failures"` // of attempts, also of those that were tried again
-	// Unfit are workers that do not serve the run, by what they said last.
-	Unfit []bus.Unfit `json:"unfit,omitempty"`
+	// Incompatible are workers that do not serve the run, by their latest notes.
+	Incompatible []bus.Incompatible `json:"unfit,omitempty"`
 }
 
 // Look reads how far a run is from its bus.
@@ -246,30 +246,30 @@ func Look(ctx context.Context, b *bus.Bus, id run.ID, log *slog.Logger) (Standin
 	}
 	chunks, t := board.snapshot()
 	totals := perf.Count(perf.OutcomeStopped, chunks)
-	unfit, err := unfits(ctx, b, m)
+	list, err := incompatibles(ctx, b, m)
 	if err != nil {
 		log.Debug("reading incompatible workers failed", "error", err)
 	}
 	return Standing{
-		Unfit:   unfit,
-		Session: m.Session, Chunks: len(chunks), ChunksOK: totals.ChunksCompleted, Running: int(board.claimed.Load()),
+		Incompatible: list,
+		Session:      m.Session, Chunks: len(chunks), ChunksOK: totals.ChunksCompleted, Running: int(board.claimed.Load()),
 		Failed:      totals.Coverage.ByStatus[footer.StatusFailed].Chunks,
 		PlannedBars: totals.Coverage.PlannedBars, Bars: totals.Coverage.ReplayedBars, Failures: t.failures,
 	}, nil
 }
 
-// unfitFor is how long a worker's note holds: it is said again each
+// incompatibleFor is how long a worker's note holds: it is repeated every
 // worker.NoteEvery, and clocks of hosts differ.
-const unfitFor = 30 * time.Second
+const incompatibleFor = 30 * time.Second
 
-// unfits reads which workers do not serve the run m, as far as they have said
-// it lately: one that was ended says nothing.
-func unfits(ctx context.Context, b *bus.Bus, m run.Manifest) ([]bus.Unfit, error) {
+// incompatibles reads which workers do not serve the run m, as far as they have reported
+// it lately: one that was ended reports nothing.
+func incompatibles(ctx context.Context, b *bus.Bus, m run.Manifest) ([]bus.Incompatible, error) {
 	if m.State != run.StateRunning {
 		return nil, nil
 	}
-	list, err := b.Unfits(ctx, m.RunID)
-	return slices.DeleteFunc(list, func(u bus.Unfit) bool { return time.Since(u.At) > unfitFor }), err
+	list, err := b.Incompatibles(ctx, m.RunID)
+	return slices.DeleteFunc(list, func(u bus.Incompatible) bool { return time.Since(u.At) > incompatibleFor }), err
 }
 
 // samePath reports whether a and b name one file, be it that it is not there.

@@ -38,7 +38,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 		PregateEnabled: p.Pregate.Enabled, PregateEnabledSource: string(p.Pregate.EnabledSource),
 		RequestedWorkers: s.cfg.Workers, Workers: s.cfg.Workers,
 		Fill:           string(p.Replay.Fill),
-		Policy:         policyOf(p),
+		Policy:         PolicyOf(p),
 		PolicyValues:   s.policyValues(),
 		BusUnreachable: s.lost.Load(),
 		Env:            envInfo(s.cfg.Version, host, s.cfg.Engine, p.Pregate.Enabled),
@@ -111,7 +111,8 @@ func (s *Session) sessions(earlier []run.SessionTimes, number int, now time.Time
 	})
 }
 
-func policyOf(p policy.Policy) run.Policy {
+// PolicyOf returns what the manifest of a run records of its policy.
+func PolicyOf(p policy.Policy) run.Policy {
 	content := sha256.Sum256(p.Content)
 	return run.Policy{SHA256: p.SHA256, SHA256WithoutGate: p.SHA256WithoutGate, Name: p.Name, Content: hex.EncodeToString(content[:])}
 }
@@ -126,7 +127,8 @@ func policyFiles(p policy.Policy) []run.PolicyFile {
 	return list
 }
 
-func describe(set bars.Set) run.Data {
+// DataOf returns what the manifest of a run records of its data set.
+func DataOf(set bars.Set) run.Data {
 	n := len(set.Bars)
 	stamp := func(b bars.Bar) string { return time.Unix(0, b.TimeNS).UTC().Format(time.RFC3339) }
 	return run.Data{
@@ -155,7 +157,7 @@ func (s *Session) publishFiles(exporter *export.Exporter) {
 	}
 }
 
-// incarnation is the run's, as the board knows it.
+// incarnation is the run's, as the board holds it.
 func (s *Session) incarnation() run.Incarnation {
 	if b := s.board.Load(); b != nil {
 		return b.m.Incarnation
@@ -185,7 +187,7 @@ func (s *Session) publishAttempts(ctx context.Context, chunks []perf.Chunk) {
 }
 
 // closeRun writes the session's end into the manifest. It reports whether the
-// run is complete, so that its bus can go: the manifest says `exported` before
+// run is complete, so that its bus can go: the manifest has `exported` before
 // anything is removed.
 func (s *Session) closeRun(life *Life, out export.Outcome) (complete bool) {
 	complete = out.Code == 0 && out.Result.Totals.Outcome == perf.OutcomeComplete && s.tradesKnown(out)
@@ -310,13 +312,13 @@ func (s *Session) Progress() Progress {
 }
 
 // Phases is where the workers' time went, in seconds, added over the footers
-// that speak for their chunks.
+// that are authoritative for their chunks.
 type Phases struct {
 	Startup, Warmup, Pregate, Features, Model, Policy, IO float64
 	// Rest is what a command took beyond those that it reported; 0 with the
 	// built-in engine, which reports all.
 	Rest float64
-	// Pnl: each footer that has trades says what they came to.
+	// Pnl: each footer that has trades holds their sum.
 	Pnl bool
 }
 

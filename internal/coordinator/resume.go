@@ -25,7 +25,7 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// AlreadyRun says that nothing is left to do: every chunk of the run is ok,
+// AlreadyRun reports that nothing is left to do: every chunk of the run is ok,
 // or has failed for good.
 type AlreadyRun struct {
 	RunID run.ID
@@ -39,7 +39,7 @@ func (e *AlreadyRun) Error() string {
 	return fmt.Sprintf("run %s already exists: %s holds %d of its %d bars (%s)", e.RunID, e.Path, t.Coverage.ReplayedBars, t.Coverage.PlannedBars, t.Outcome)
 }
 
-// Differs says that a run of this name exists and is another one.
+// Differs reports that a run of this name exists with a different configuration.
 type Differs struct {
 	RunID  run.ID
 	Fields []Difference
@@ -60,7 +60,7 @@ func (e *Differs) Error() string {
 	return b.String()
 }
 
-// Cleaned says that the bus knows the run as exported, and that its perf JSON
+// Cleaned reports that the bus has the run as exported, and that its perf JSON
 // is not in this output directory.
 type Cleaned struct{ Exported }
 
@@ -75,7 +75,7 @@ var ErrTakenOver = errors.New("another coordinator has taken over the run")
 var ErrAlive = errors.New("this run has an active coordinator")
 
 // refuse compares what earlier sessions have written with what this one is
-// told to do. What was never written down cannot differ.
+// given. What was never written down cannot differ.
 func (s *Session) refuse(d run.Data, engine string, version int, p run.Policy, models map[string]string, plan *run.Plan) error {
 	e := &Differs{RunID: s.cfg.RunID}
 	add := func(name, stored, given string) {
@@ -159,8 +159,8 @@ func (s *Session) refuseDecisions(stored bool) error {
 	return &Differs{RunID: s.cfg.RunID, Fields: []Difference{{"decisions", text[stored], text[s.cfg.decisions()]}}}
 }
 
-// keptDecisions says whether the run of these chunks keeps decisions, as their
-// footers tell: one that is ok lists all that its attempt left.
+// keptDecisions reports whether the run of these chunks keeps decisions, as their
+// footers list: one that is ok lists all that its attempt left.
 func keptDecisions(chunks []perf.Chunk) (on, known bool) {
 	for _, c := range chunks {
 		lists := slices.ContainsFunc(c.Line.Footer().Artifacts, func(a footer.Artifact) bool { return a.Name == trade.DecisionsName })
@@ -257,7 +257,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	}
 	m := run.Manifest{
 		Schema: run.Schema, RunID: s.cfg.RunID, Incarnation: newIncarnation(), Session: 1, State: run.StateRunning,
-		Data: describe(set), Plan: plan, Policy: policyOf(s.cfg.Policy),
+		Data: DataOf(set), Plan: plan, Policy: PolicyOf(s.cfg.Policy),
 		Decisions:      s.cfg.decisions(),
 		PregateEnabled: s.cfg.Policy.Pregate.Enabled, PregateEnabledSource: string(s.cfg.Policy.Pregate.EnabledSource),
 		Engine: s.cfg.Engine, EngineVersion: cmp.Or(s.cfg.EngineVersion, replay.Version), LeaseDuration: s.cfg.Lease, MaxFailures: s.cfg.MaxFailures,
@@ -291,9 +291,9 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	return m, m.Validate()
 }
 
-// next is the manifest of this session: the first one's, or what goes on from
-// stored (nil: the bus knows no such run) and from what earlier sessions have
-// left in files. heard is the last that the bus heard of the run.
+// next is the manifest of this session: the first one's, or what resumes from
+// stored (nil: the bus holds no such run) and from what earlier sessions have
+// left in files. heard is the time of the last sign of life on the bus.
 func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, error) {
 	m := s.identity
 	var earlier []run.SessionTimes
@@ -381,7 +381,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 }
 
 // end gives a session that never wrote its end the last moment at which it
-// was heard: a crash ends a period there, not when somebody looks.
+// sign of life: a crash ends a period there, not at the time of reading.
 func (s *Session) end(t *run.SessionTimes, heard time.Time) {
 	if !t.EndedAt.IsZero() {
 		return
@@ -435,8 +435,8 @@ func saysEnd(m run.Manifest) bool {
 
 // passOwnStop raises the session's stop_seq past a stop that an earlier
 // coordinator stored for its own signal, and exported: a crash after that
-// export shall not stop the resume. A user's stop counts until a last export
-// has said that it is done with.
+// export must not stop the resume. A user's stop counts until a last export
+// has recorded that it is done with.
 func (s *Session) passOwnStop(ctx context.Context, b *bus.Bus, m *run.Manifest) error {
 	stop, err := b.LastStop(ctx, m.RunID)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/test/testsize"
 )
 
 const (
@@ -30,10 +31,7 @@ const (
 // fail and lose their links, of coordinators that are killed and resumed, with
 // or without stops, and judges each from outside. GX1R_SCHEDULES sets their number, GX1R_SEED the first seed.
 func TestRandomSchedules(t *testing.T) {
-	n, first := uint64(100), uint64(1)
-	if testing.Short() {
-		n = 40
-	}
+	n, first := testsize.Of[uint64](t, 16, 100), uint64(1)
 	if v, err := strconv.ParseUint(os.Getenv("GX1R_SCHEDULES"), 10, 64); err == nil {
 		n = v
 	}
@@ -142,7 +140,7 @@ func schedule(t *testing.T, w *world, eye *observer, seed uint64, r *rand.Rand) 
 			if d > testLease/2 {
 				faults++
 			}
-			time.AfterFunc(d, who.link.mend)
+			time.AfterFunc(d, who.link.restore)
 		case p < 0.50:
 			w.note("a stop is published")
 			if err := w.publishStop("enough"); err != nil {

@@ -13,26 +13,26 @@ import (
 )
 
 // serve connects to the bus, agrees with it on the session, brings up the
-// workers, lives the run on them, tells the watchdog, waits for its verdict,
+// workers, runs its Life on them, notifies the watchdog, waits for its verdict,
 // and takes everything down. An error before the session began (began is
 // false) means that nothing was run.
 func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.Exporter, verdict <-chan export.Outcome) (began bool, err error) {
 	log := s.cfg.Logger
 	others := s.newPasser()
 	transport, err := s.openBus(over, others)
-	if unfit := (*bus.UnfitError)(nil); errors.As(err, &unfit) {
+	if unsuitable := (*bus.UnsuitableError)(nil); errors.As(err, &unsuitable) {
 		return false, fmt.Errorf("%s: %w", s.cfg.NATS.Access, err)
 	}
 	if err != nil {
-		// Who is refused, or whose key cannot be read, has run nothing. A bus
-		// that is not there is the run's misfortune, and its file says so.
+		// A coordinator that is refused, or whose key cannot be read, has run nothing. A bus
+		// that is not there is a failure of the run, and its file records it.
 		external := s.cfg.NATS != nil
 		lacks := (*bus.LackError)(nil)
 		return !external || bus.Unreachable(err) || bus.Transient(err) || errors.As(err, &lacks), err
 	}
 	life.Replicas = transport.replicas
 	// A command that cannot begin ends the life as a stop does, with a drain of its
-	// own: nobody has told the watchdog of it.
+	// own: the watchdog has not been notified of it.
 	lifeCtx, endLife := context.WithCancelCause(ctx)
 	defer endLife(nil)
 	drain, endDrain := context.WithCancel(over)
@@ -91,7 +91,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	if s.cfg.NATS != nil {
 		owned.Go(func() { s.watchBus(poolCtx, b) })
 	}
-	// Once the run is being stopped its exports say more than its backup.
+	// Once the run is being stopped its exports hold more than its backup.
 	backupCtx, endBackup := context.WithCancel(ctx)
 	defer endBackup()
 	owned.Go(func() { s.backup.Run(backupCtx) })
@@ -117,7 +117,7 @@ func (s *Session) serve(ctx, over context.Context, life *Life, exporter *export.
 	}
 	s.dog.Ended(err)
 	if err == nil {
-		owned.Go(func() { life.hearOn(poolCtx) })
+		owned.Go(func() { life.listenDuringExport(poolCtx) })
 	}
 	out := <-verdict
 	log.Info("exported", "code", out.Code, "path", out.Result.Path, "sha256", out.Result.SHA256)
@@ -187,7 +187,7 @@ func (s *Session) agree(ctx context.Context, life *Life, b *bus.Bus) (began bool
 	life.Loaded = func() { s.loaded(life) }
 	life.Prepare()
 	if rev == 0 && s.ledger.Known() {
-		// The bus does not know of the attempts that files tell of.
+		// The bus has no record of the attempts that only files hold.
 		before := s.ledger.File().Report
 		life.board.before = &before
 	}

@@ -26,13 +26,13 @@ const (
 	// not to outlive the coordinator.
 	commandGrace = 2 * time.Second
 	// patienceStopped bounds what comes after the last export of a stopped
-	// run: who stopped it waits. patienceDone is for a run that ended by
+	// run: the user who stopped it waits. patienceDone is for a run that ended by
 	// itself, whose footers are still to be written for readers.
 	patienceStopped = 3 * time.Second
 	patienceDone    = time.Minute
 )
 
-// Version is what env_info says of the program.
+// Version is what env_info holds of the program.
 type Version struct {
 	Module, Commit string
 }
@@ -195,7 +195,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	if s.identity, err = s.first(set); err != nil {
 		return abandon(err)
 	}
-	// Without the bus: what the files say is enough to refuse, or to know the
+	// Without the bus: the content of the files is enough to refuse, or to know the
 	// plan, so that a stop from now on exports it.
 	m, err := s.next(nil, time.Time{})
 	if err != nil {
@@ -227,7 +227,7 @@ func (s *Session) work(ctx, over context.Context, exporter *export.Exporter, ver
 	case !began:
 		return abandon(err)
 	case ctx.Err() != nil:
-		// Stopped while it began, and nobody was told to begin.
+		// Stopped while it began, before any worker was asked to begin.
 		s.cfg.Logger.Info("stopped while the run started", "error", err)
 		end(nil)
 	default:

@@ -27,7 +27,7 @@ type transport struct {
 	// reached by them.
 	workerKey, operatorKey string
 	open                   bool // strangers may stop the run
-	// replicas of streams, should they have to be made again.
+	// replicas of streams that have to be created again.
 	replicas int
 	warnings []string
 	close    func()
@@ -93,7 +93,7 @@ func (s *Session) openEmbedded(ctx context.Context, others *passer) (*transport,
 }
 
 // startEmbedded starts the embedded bus. Before its port opens there are its
-// streams, and who takes the stops of strangers. An error may be a *damaged.
+// streams, and the listener for the stops of strangers. An error may be a *damaged.
 func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport, error) {
 	log := s.cfg.Logger
 	t := &transport{replicas: 1}
@@ -156,14 +156,14 @@ func (s *Session) startEmbedded(ctx context.Context, others *passer) (*transport
 // errBroken: the embedded bus cannot write its files.
 var errBroken = errors.New("the embedded bus cannot write its files (a full disk, or a limit of file sizes)")
 
-// busBroken takes what the embedded bus says of a file that it cannot write. A
+// busBroken takes what the embedded bus reports of a file that it cannot write. A
 // run that has not begun ends by it.
 func (s *Session) busBroken(why string) {
 	err := fmt.Errorf("%w: %s", errBroken, why)
 	select {
 	case s.broken <- err:
 		s.notice("%v", err)
-	default: // it was said
+	default: // already reported
 	}
 }
 
@@ -215,7 +215,7 @@ func (s *Session) finishCleaning(ctx context.Context, exporter *export.Exporter)
 	if s.cfg.KeepBus {
 		return
 	}
-	if r := s.cfg.Register; r != nil {
+	if r := s.cfg.Registry; r != nil {
 		if e, err := r.Get(s.cfg.RunID); err == nil && !e.Alive {
 			if err := r.Remove(s.cfg.RunID, e.PID); err != nil {
 				s.cfg.Logger.Warn("cleanup failed", "error", err)

@@ -8,8 +8,8 @@ import (
 	"gx1replay/internal/dataset"
 )
 
-// upload says how far the storing of a data set is, in objects that are there.
-// It is read while it goes on.
+// upload is how far the storing of a data set is, in objects that are there.
+// It is read during the upload.
 type upload struct{ there, of atomic.Int64 }
 
 // expect begins an upload of bars and of extra columns.

@@ -20,7 +20,7 @@ type call struct {
 	last    time.Time // that workers were woken for it
 }
 
-// note is told of a chunk's new record, or that it has an end.
+// note receives a chunk's new record, or that it has an end.
 func (c *calls) note(idx int, old, next *lease.Record, ended bool) {
 	if ended {
 		delete(c.since, idx)
@@ -39,7 +39,7 @@ func (c *calls) note(idx int, old, next *lease.Record, ended bool) {
 
 // due reports whether workers are to be woken: a chunk was given back, or its
 // record is silent for an ack-wait, so that its task is handed out again. They
-// are woken for it time and again until somebody watches it or has it, seldom
+// are woken for it repeatedly until a worker watches it or has it, seldom
 // after a lease.
 func (c *calls) due(t lease.Timing) bool {
 	now, due := time.Now(), c.now

@@ -8,7 +8,7 @@ import (
 )
 
 // A bus that does not answer is shown within two seconds: a link that was cut
-// says nothing, and the connection itself takes longer to find out.
+// reports nothing, and the connection itself takes longer to find out.
 const (
 	askEvery = 300 * time.Millisecond
 	// answerWithin is long for a bus far away, and leaves time to draw a line.

@@ -45,7 +45,7 @@ func TestLostBusIsSeen(t *testing.T) {
 					t.Errorf("%s, after %v: seen after %v (want %v)", name, at, took, limit)
 				}
 				<-time.After(at)
-				w.link.mend()
+				w.link.restore()
 				if took := seen(false); took > limit {
 					t.Errorf("%s, after %v: that it is back is seen after %v (want %v)", name, at, took, limit)
 				}

@@ -231,7 +231,7 @@ func (w *world) dismiss(c *crewman) {
 // close ends everything that the world started.
 func (w *world) close() {
 	for _, c := range w.workers {
-		c.link.mend()
+		c.link.restore()
 		c.cancel(worker.ErrOrphaned)
 	}
 	w.owned.Wait()

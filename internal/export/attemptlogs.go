@@ -23,7 +23,7 @@ import (
 type AttemptLogs struct {
 	ChunkIdx, Attempt int
 	Dir               string
-	// Footer is what it said of itself; zero: it has not.
+	// Footer is what it reported of itself; zero: nothing.
 	Footer footer.Footer
 	// Sizes of its logs in bytes; -1: it is not there.
 	Stdout, Stderr int64
@@ -121,7 +121,7 @@ func attemptLogs(idx, n int, dir string) (a AttemptLogs, ok bool) {
 	return a, true
 }
 
-// ReadLog reads a log of at most limit bytes, and says whether it is there.
+// ReadLog reads a log of at most limit bytes, and reports whether it is there.
 func (a AttemptLogs) ReadLog(name string, limit int64) (text []byte, ok bool, err error) {
 	f, info, err := safefile.Open(filepath.Join(a.Dir, name))
 	switch {

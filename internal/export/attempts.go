@@ -25,10 +25,10 @@ import (
 )
 
 // attemptNames are the files of an attempt that outlive the cleaning: its logs,
-// what it was asked, how to ask it again, and what it said of itself.
+// what it was asked, how to ask it again, and what it reported of itself.
 var attemptNames = []string{layout.StderrLog, layout.StdoutLog, layout.TaskFile, layout.AttemptPolicy, layout.ReproduceScript, layout.FooterFile}
 
-// chunkNames are the artifacts that are kept of the attempt that speaks for a
+// chunkNames are the artifacts that are kept of the authoritative attempt of a
 // chunk.
 var chunkNames = []string{layout.StderrLog, layout.StdoutLog, layout.OutArchive}
 
@@ -46,12 +46,12 @@ type PublishedAttempts struct {
 
 // PublishAttempts keeps what attempts of commands have left for people in the
 // run's directory: of each attempt of a local worker its logs, task and script
-// of that incarnation in `chunk_<i>/attempt_<n>/`, and of the attempt that speaks for a chunk its
+// of that incarnation in `chunk_<i>/attempt_<n>/`, and of the authoritative attempt of a chunk its
 // output directory in `chunk_<i>/`, from this host's files or else, with its
 // logs, from artifacts, which may be nil. Files of this host are linked where
 // that can be. It ends with ctx; what was kept until then stays.
 //
-// An error says what kept it from going on; a file that is not there, or that
+// An error holds what kept it from continuing; a file that is not there, or that
 // cannot be kept, is counted and logged.
 func PublishAttempts(ctx context.Context, t layout.Run, of run.Incarnation, chunks []perf.Chunk, artifacts selection.ArtifactReader, log *slog.Logger) (PublishedAttempts, error) {
 	p := attemptKeeper{t: t, root: t.Work().Run(run.Ref{ID: t.RunID, Incarnation: of}), artifacts: artifacts, log: log, left: maxAttemptBytes}
@@ -91,7 +91,7 @@ func (p *attemptKeeper) local(ctx context.Context) error {
 	return nil
 }
 
-// speaking keeps the artifacts of the attempts that speak for their chunks.
+// speaking keeps the artifacts of the authoritative attempts.
 func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error {
 	for i, c := range chunks {
 		f := c.Line.Footer()
@@ -124,7 +124,7 @@ func (p *attemptKeeper) speaking(ctx context.Context, chunks []perf.Chunk) error
 	return nil
 }
 
-// footerIs says whether the file at path is of the attempt of f: another host
+// footerIs reports whether the file at path is of the attempt of f: another host
 // may have an attempt of the same number.
 func footerIs(path string, f footer.Footer) bool {
 	got, err := ledger.ReadFooter(path)
@@ -201,7 +201,7 @@ func (p *attemptKeeper) artifact(ctx context.Context, f footer.Footer, at int, d
 	return nil
 }
 
-// checkArtifact says whether parts are the artifact that a footer lists.
+// checkArtifact reports whether parts are the artifact that a footer lists.
 func checkArtifact(a footer.Artifact, parts [][]byte) error {
 	h, size := sha256.New(), int64(0)
 	for _, part := range parts {
@@ -214,7 +214,7 @@ func checkArtifact(a footer.Artifact, parts [][]byte) error {
 	return nil
 }
 
-// room says whether so many bytes may be kept, too.
+// room reports whether so many bytes may be kept, too.
 func (p *attemptKeeper) room(what string, size int64) bool {
 	if size <= p.left {
 		return true

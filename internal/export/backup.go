@@ -27,12 +27,12 @@ const (
 )
 
 // Backup keeps Target.Backup() up to date while a run lives: a perf JSON of
-// what its coordinator knows, for whoever goes on when the coordinator, or its
+// what its coordinator knows, for a process that resumes when the coordinator, or its
 // bus, is gone. It follows the rules of an export (never fewer bars than the
 // file holds, never over another plan's), but is none: the report's last
 // session is left open.
 //
-// Who holds the run's lock writes it. It takes no lock but its own.
+// The holder of the run's lock writes it. It takes no lock but its own.
 type Backup struct {
 	// Config is the zero Config unless set before the first write.
 	Config Config
@@ -149,7 +149,7 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 	if r.Mode == "" {
 		r.Mode = perf.ModeNormal
 	}
-	if n := len(r.Sessions); n > 0 { // whoever reads it knows that it did not end with this
+	if n := len(r.Sessions); n > 0 { // so a reader sees that it did not end with this
 		r.Sessions = slices.Clone(r.Sessions)
 		r.Sessions[n-1].EndedAt = time.Time{}
 	}
@@ -166,7 +166,7 @@ func (b *Backup) write(ctx context.Context, r perf.Report, chunks []perf.Chunk) 
 }
 
 // RemoveBackup removes the backup and what stands beside it: what died before
-// its rename, and damaged ones that were set aside. Who holds the run's lock
+// its rename, and damaged ones that were set aside. The holder of the run's lock
 // calls it when the run is complete.
 func RemoveBackup(t layout.Run) error {
 	if err := validate(t); err != nil {

@@ -3,11 +3,11 @@
 // replaces an export by one that holds less.
 //
 // It also keeps a run's footer backup, guards its coordinator, and recovers a
-// run whose coordinator is gone from its files.
+// run whose coordinator died, from its files.
 //
-// It decides nothing about a run that lives and never opens the bus; what is
-// written comes from package perf. It starts no process: whether one lives,
-// and its end, it asks for.
+// It decides nothing about a run that lives and never opens the bus; package
+// perf makes what it writes. It starts no process. Its callers pass functions
+// that report whether a process lives and that end it.
 //
 // Invariants, which tests carry by their number:
 //

@@ -24,7 +24,7 @@ var (
 
 // Exporter writes the exports of one run, by a process that holds its lock.
 // Export and ExportFinal may be called by several goroutines and then take
-// turns; Fail, WriteFallback and Last wait for nobody, also not for an export
+// turns; Fail, WriteFallback and Last do not wait, also not for an export
 // that hangs on its disk.
 type Exporter struct {
 	lock   *Lock
@@ -46,10 +46,10 @@ type Result struct {
 	// WithoutRows are closed trades that are in no row of the trades file,
 	// though other trades are, or could not be read.
 	WithoutRows int64
-	// Remarks are sentences about the trades for who reads them first.
+	// Remarks are sentences about the trades for their first reader.
 	Remarks []string
 	// SetAside is where the file went that stood there and was no export of
-	// this run; WhySetAside says what was wrong with it. Empty: there was
+	// this run; WhySetAside is what was wrong with it. Empty: there was
 	// none.
 	SetAside    string
 	WhySetAside error
@@ -96,7 +96,7 @@ func (e *Exporter) Last() (perf.File, bool) {
 func (e *Exporter) SHA256() string { return e.slot.state.Load().sha256 }
 
 // Merged is chunks as an export of r would hold them, merged with what earlier
-// exports do. It waits for nobody.
+// exports do. It does not wait.
 func (e *Exporter) Merged(r perf.Report, chunks []perf.Chunk) ([]perf.Chunk, error) {
 	last, _ := e.Last()
 	return perf.MergeInto(last, r, chunks)
@@ -118,7 +118,7 @@ func (e *Exporter) Export(ctx context.Context, r perf.Report, chunks []perf.Chun
 	return e.export(ctx, r, chunks, false, nil)
 }
 
-// ExportFirst is Export of which visible tells when the file stands under its
+// ExportFirst is Export. It calls visible when the file stands under its
 // name, well before Export returns. It is called from this goroutine, at most
 // once, and not if the export fails before.
 func (e *Exporter) ExportFirst(ctx context.Context, r perf.Report, chunks []perf.Chunk, visible func()) (Result, error) {
@@ -143,7 +143,7 @@ func (e *Exporter) export(ctx context.Context, r perf.Report, chunks []perf.Chun
 		return res, fmt.Errorf("exporting run %s: %w", e.target.RunID, err)
 	}
 	// The stub of an export that failed before is no longer true. Should it
-	// stay all the same, its time says that it is the older one.
+	// stay all the same, its time shows that it is the older one.
 	if isStub(e.target.Stub(), e.target.RunID) {
 		_ = os.Remove(e.target.Stub())
 	}

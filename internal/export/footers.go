@@ -17,7 +17,7 @@ import (
 )
 
 // WriteChunkFooters writes `chunk_<i>/chunk_footer.json` of every chunk that
-// something was heard of, each aside and renamed, and leaves alone what holds
+// something was reported, each aside and renamed, and leaves alone what holds
 // these bytes already. They are not synced: the perf JSON holds them all. It
 // returns how many files it wrote, and ends at the first error or with ctx.
 func WriteChunkFooters(ctx context.Context, t layout.Run, chunks []perf.Chunk, sel perf.Selection) (int, error) {

@@ -45,10 +45,10 @@ const (
 type GuardConfig struct {
 	Target layout.Run
 	// Pipe is the read end of the pipe whose write end the coordinator's Wire
-	// holds, and nobody else. It is non-blocking, as os.Pipe makes it, so that
+	// holds, and no other process. It is non-blocking, as os.Pipe makes it, so that
 	// an end of ctx ends a read of it.
 	Pipe *os.File
-	// Alive reports whether the process that Wire.Started told of still runs.
+	// Alive reports whether the process that Wire.Started reported still runs.
 	Alive func(pid int, start string) bool
 	// Kill ends the process group with that number at once.
 	Kill func(pgid int)
@@ -60,7 +60,7 @@ type GuardConfig struct {
 	Logger *slog.Logger
 }
 
-// Guard waits, without doing anything, until the coordinator says that it is
+// Guard waits, without doing anything, until the coordinator reports that it is
 // done, or vanishes. When it vanishes, Guard sees to it that its local workers
 // have ended, and recovers the run from its files. It leaves that to another
 // session of the run if one holds the lock by then.
@@ -89,14 +89,14 @@ func Guard(ctx context.Context, cfg GuardConfig) error {
 	return nil
 }
 
-// guardian is what a guardian was told.
+// guardian holds what a guardian has received.
 type guardian struct {
 	GuardConfig
 	session run.SessionTimes
 	workers []startedWord
 }
 
-// listen reads the pipe to its end, or to the word done. Nothing is allocated
+// listen reads the pipe to its end, or to the message done. Nothing is allocated
 // while nothing comes.
 func (g *guardian) listen() (done bool) {
 	var buf [maxWord]byte
@@ -184,7 +184,7 @@ func (g *guardian) recover(ctx context.Context, died time.Time) error {
 }
 
 // lock takes the run's lock; nil without an error means that another session
-// of the run goes on from here.
+// of the run resumes from here.
 func (g *guardian) lock(ctx context.Context, died time.Time) (*Lock, error) {
 	if _, err := os.Stat(g.Target.Dir); err != nil {
 		return nil, err // it was removed, and taking the lock would make it again

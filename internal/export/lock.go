@@ -19,12 +19,12 @@ import (
 // not waited for in the kernel.
 const lockPoll = 20 * time.Millisecond
 
-// Role says what the holder of a run's lock is to the run.
+// Role is what the holder of a run's lock is to the run.
 type Role string
 
 const (
 	// RoleCoordinator: a session of the run. It holds the lock as long as it
-	// lives, so nobody waits for it.
+	// lives, so no command waits for it.
 	RoleCoordinator Role = "coordinator"
 	// RoleGuardian and RoleExport hold the lock for one export; a session
 	// waits for them.
@@ -33,7 +33,7 @@ const (
 )
 
 // Lock is the right to export a run, held by one process at a time. It is a
-// flock(2) on a file that stays: who dies, however, lets go.
+// flock(2) on a file that stays: the kernel releases it when its holder dies.
 type Lock struct {
 	target layout.Run
 	role   Role
@@ -42,7 +42,7 @@ type Lock struct {
 	f  *os.File // nil once closed
 }
 
-// holder is what the lock file says about who holds it, for messages only.
+// holder is what the lock file contains about its holder, for messages only.
 type holder struct {
 	PID   int       `json:"pid"`
 	Host  string    `json:"host"`
@@ -50,8 +50,8 @@ type holder struct {
 	Role  Role      `json:"role"`
 }
 
-// HeldError says that another holds the lock. Its PID is 0 and its Role empty
-// where the holder has not told, as in the moment between taking the lock and
+// HeldError reports that another process holds the lock. Its PID is 0 and its Role empty
+// if the holder has not written it, as in the moment between taking the lock and
 // telling.
 type HeldError struct {
 	Path  string
@@ -144,7 +144,7 @@ func stands(f *os.File, path string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// tell writes who holds the lock into it. On a full disk that fails, and the
+// tell writes the lock's holder into its file. On a full disk that fails, and the
 // lock holds all the same.
 func tell(f *os.File, role Role) {
 	host, _ := os.Hostname() // empty where it has no name
@@ -164,7 +164,7 @@ func heldBy(f *os.File) error {
 	return e
 }
 
-// ensure makes sure that the lock still is one: when somebody removed the
+// ensure makes sure that the lock still is one: when a user removed the
 // state directory under a run, another process could take a new lock beside
 // ours. It then takes the new one itself, but does not make Dir again.
 func (l *Lock) ensure() error {

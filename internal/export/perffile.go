@@ -35,7 +35,7 @@ type slot struct {
 	visible func()
 }
 
-// state is what a slot knows. It is never changed, only replaced.
+// state is what a slot holds. It is never changed, only replaced.
 type state struct {
 	info    os.FileInfo // of the file; nil: there is none
 	sha256  string      // of the file, hex
@@ -112,12 +112,12 @@ func verifyFile(path string) error {
 }
 
 // sameFile compares identity, size and time of change, so that a file that
-// somebody else wrote or edited is seen.
+// another process wrote or a user edited is seen.
 func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// improves reports whether r and chunks say of a complete run what its file
+// improves reports whether r and chunks hold of a complete run what its file
 // could not: which trades it has, for good. That is the one reason to replace a
 // complete file. The bars are the same ones.
 func (s *slot) improves(old *state, r perf.Report, chunks []perf.Chunk) bool {

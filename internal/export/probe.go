@@ -10,7 +10,7 @@ import (
 // full disk shows.
 const probeBytes = 4096
 
-// Probe says whether the run could be exported now, as far as that can be
+// Probe reports whether the run could be exported now, as far as that can be
 // known without doing it: the lock stands where it stood, and the disk under
 // it takes bytes. It leaves nothing behind and hangs if the disk does.
 func (l *Lock) Probe() error {

@@ -22,10 +22,10 @@ import (
 // ErrNothing: nothing is known of a run that was to be recovered.
 var ErrNothing = errors.New("no data of this run found")
 
-// RecoverConfig says what to recover from and where to.
+// RecoverConfig holds what to recover from and where to.
 type RecoverConfig struct {
 	Target layout.Run
-	// Lock is the target's; whoever recovers holds it. It is not needed with
+	// Lock is the target's, and the recovering process holds it. It is not needed with
 	// Output.
 	Lock *Lock
 	// Dirs hold footers: see ledger.AddFooters. One that does not exist is an
@@ -48,15 +48,15 @@ type RecoverConfig struct {
 	// Died is when the run's coordinator is known to have died; zero: unknown.
 	Died time.Time
 	// Session is the session that died then, by its number and start; zero:
-	// the last one that was heard of.
+	// the last one that is known.
 	Session run.SessionTimes
-	// Env goes into the file where nothing tells the coordinator's.
+	// Env goes into the file if the coordinator's is not known.
 	Env    perf.EnvInfo
 	Config Config
 	Logger *slog.Logger
 }
 
-// NotExported is the error of a recovery that knew what to write, but could
+// NotExported is the error of a recovery that had what to write, but could
 // not: the export has failed, and Files (the stub, or files in the fallback
 // directory) say so. With an Output there are none.
 type NotExported struct {
@@ -69,8 +69,9 @@ func (e *NotExported) Unwrap() error { return e.Err }
 
 // Recover writes the perf JSON of a run whose coordinator is gone, with
 // export_mode recovered, from its perf file, its footer backup, footers in
-// directories, and its bus if that was read. Who recovers, and how often, does not matter: the result has
-// the bars of the footers that speak. A complete file stays as it is. Into the
+// directories, and its bus if that was read. The result is the same for every
+// process and after every repetition. It has
+// the bars of the authoritative footers. A complete file stays as it is. Into the
 // target's directories it also writes the footers and the copy for readers; if
 // they cannot be written that is logged.
 //

@@ -20,10 +20,10 @@ import (
 // Timings of the watchdog.
 const (
 	// exportEvery is how often an export is written during a drain, so that a
-	// kill in it loses a second of last words at most.
+	// kill in it loses a second of final reports at most.
 	exportEvery = time.Second
 	// firstAlone is how long a stop waits at most for its first export before
-	// anybody else hears of it.
+	// anything else is notified of it.
 	firstAlone = 100 * time.Millisecond
 	// diskGrace is what the disk gets at the deadline for the last export,
 	// before the fallback directory is used. With the default drain of 8 s
@@ -31,7 +31,7 @@ const (
 	diskGrace = 1200 * time.Millisecond
 	// largeExport, in bytes, is what no disk takes in a moment. After an export
 	// of that size the last one may take diskPatience times as long, it is
-	// verified too, before the disk is said to hang: who waits for a gigabyte
+	// verified too, before the disk is reported to hang: the wait for a gigabyte
 	// wants it whole, and should he kill the process, the one before stands.
 	largeExport  = 64 << 20
 	diskPatience = 6
@@ -80,7 +80,7 @@ type WatchdogConfig struct {
 type Watchdog struct {
 	cfg   WatchdogConfig
 	stops chan run.Stop
-	last  atomic.Uint64 // highest sequence of a stop that was heard
+	last  atomic.Uint64 // highest sequence of a stop that was received
 	ended chan error
 	begun time.Time
 
@@ -92,7 +92,7 @@ type Watchdog struct {
 type Outcome struct {
 	// Code is the process's exit code: 0, 2 or 3; 1 if nothing was run.
 	Code int
-	// Result of the last export; if it failed, its Totals say what would have
+	// Result of the last export; if it failed, its Totals hold what would have
 	// been in it.
 	Result Result
 	Stop   run.Stop
@@ -119,9 +119,9 @@ var ErrOver = errors.New("the run is over")
 // visible; else with Run.
 func (w *Watchdog) Running() context.Context { return w.running }
 
-// Stop tells of a stop that was heard on the bus. It may be told again, with
+// Stop reports a stop that was received on the bus. It may be reported again, with
 // the sequence under which it is stored. It never blocks. All stops that are
-// told before the last export belong to this session.
+// reported before the last export belong to this session.
 func (w *Watchdog) Stop(s run.Stop) {
 	for seen := w.last.Load(); s.Seq > seen && !w.last.CompareAndSwap(seen, s.Seq); seen = w.last.Load() {
 	}
@@ -131,8 +131,8 @@ func (w *Watchdog) Stop(s run.Stop) {
 	}
 }
 
-// Ended tells that the run has ended: nil when every chunk has an end or,
-// after a stop, every worker has given its last word. The first call counts.
+// Ended reports that the run has ended: nil when every chunk has an end or,
+// after a stop, every worker has stored its final report. The first call counts.
 func (w *Watchdog) Ended(err error) {
 	select {
 	case w.ended <- err:
@@ -149,7 +149,7 @@ type watch struct {
 	signal  time.Time        // the first signal; zero: none came
 	running chan exported    // the export under way, nil if there is none
 	startAt time.Time        // of the export under way
-	visible func()           // of the next export; nil: nobody asks
+	visible func()           // of the next export; nil: not called
 	first   time.Duration
 	took    time.Duration  // by the longest large export that was not the last
 	idle    time.Time      // since when no export is under way
@@ -162,7 +162,7 @@ type exported struct {
 	trace string
 }
 
-// Run watches until the last export is written or has failed, and says how it
+// Run watches until the last export is written or has failed, and returns how it
 // went. It ends by itself: at the latest a moment after the deadline of a
 // stop.
 func (w *Watchdog) Run() Outcome {
@@ -244,12 +244,12 @@ func signalSource(sig os.Signal) run.Source {
 	return run.SourceSIGTERM
 }
 
-// report is the snapshot with what the watchdog knows; last says that it is
+// report is the snapshot with what the watchdog holds; last: it is
 // for the last export of the session.
 //
-// stop.seq in a file says up to which sequence stops are done with, so that a
+// stop.seq in a file is the sequence up to which stops are done with, so that a
 // resume obeys no old one. The coordinator's own signal is done with once an
-// export says so; a stop that came from elsewhere, only by the last export:
+// export records it; a stop that came from elsewhere, only by the last export:
 // before that a crash would have it forgotten.
 func (s *watch) report(lifeErr error, last bool) (perf.Report, []perf.Chunk) {
 	r, chunks := s.cfg.Snapshot()
@@ -324,7 +324,7 @@ func (s *watch) start(final bool, lifeErr error) {
 			e.res, e.err = s.cfg.Exporter.ExportFirst(context.Background(), r, chunks, visible)
 		}
 		if errors.Is(e.err, ErrComplete) {
-			e.err = nil // what stands says more than this one would
+			e.err = nil // the present file holds more than this one would
 		}
 	}()
 }

@@ -14,7 +14,7 @@ const (
 	// selectShare is the part of what is left of a stop's patience that the
 	// selection of trades may take: the last export is more than its trades.
 	selectShare = 2
-	// selectPatience is for a run that ended by itself: nobody waits for it but
+	// selectPatience is for a run that ended by itself: nothing waits for it but
 	// for its trades.
 	selectPatience = 10 * time.Minute
 	// selectQuick is how long a selection may take before what is known is
@@ -33,7 +33,7 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 	if !s.stop.IsZero() || lifeErr != nil {
 		limit = patience / selectShare
 	}
-	// Who selects knows by its deadline what there is time for.
+	// The selection sees by its deadline what there is time for.
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	over := time.NewTimer(limit)
@@ -65,7 +65,7 @@ func (s *watch) selectTrades(lifeErr error, patience time.Duration) {
 				s.cfg.Logger.Warn("no time left for the selection of trades", "limit", limit)
 				return
 			}
-			// A last word that came meanwhile counts more than the time to
+			// A final report that came meanwhile counts more than the time to
 			// select once more.
 			if s.stillHolds(lifeErr) {
 				return

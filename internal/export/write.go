@@ -20,7 +20,7 @@ import (
 type Config struct {
 	// Stderr gets a short form of the stub, at most perf.ShortStubLines lines of
 	// JSON, where the output directory cannot be
-	// written. Nil: nobody does.
+	// written. Nil: not called.
 	Stderr io.Writer
 	// BeforeSync is called before a file that is named aside is synced; its
 	// error is taken for the sync's. Tests block or fail a disk with it.
@@ -40,7 +40,7 @@ func (c Config) mode() os.FileMode {
 	return 0o644
 }
 
-// Steps says how long each step of an export took.
+// Steps holds how long each step of an export took.
 type Steps struct {
 	Merge, Write, Sync, Rename time.Duration
 	// SyncDir and Check come after the file is visible.
@@ -69,7 +69,7 @@ func (c Config) replace(path string, id run.ID, write func(io.Writer) error, s *
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Discard() }() // the first error says more
+	defer func() { _ = f.Discard() }() // the first error contains more
 	if err := write(f); err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (c Config) Replacer(id run.ID) func(path string, write func(io.Writer) erro
 	}
 }
 
-// comparer is a writer that says whether what is written to it is what it
+// comparer is a writer that reports whether what is written to it is what it
 // reads, and makes the digest of that.
 type comparer struct {
 	got    io.Reader
@@ -135,7 +135,7 @@ func (c *comparer) Write(b []byte) (int, error) {
 	return c.digest.Write(b)
 }
 
-// end says whether nothing follows.
+// end reports whether nothing follows.
 func (c *comparer) end() error {
 	n, err := io.Copy(io.Discard, c.got)
 	if err == nil && n > 0 {

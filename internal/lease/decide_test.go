@@ -233,9 +233,9 @@ func TestRetryFailedResetsFailures(t *testing.T) {
 	}
 }
 
-func TestLastWord(t *testing.T) {
+func TestFinalReport(t *testing.T) {
 	for _, s := range allStates {
-		if got := (Record{State: s}).LastWord(); got != (s != StateClaimed) {
+		if got := (Record{State: s}).FinalReport(); got != (s != StateClaimed) {
 			t.Errorf("%s: %v", s, got)
 		}
 	}

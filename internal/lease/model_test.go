@@ -75,7 +75,7 @@ type world struct {
 type rulebook struct {
 	decide     func(Delivery) Decision
 	afterWatch func(Delivery) Decision
-	// adopts says whether a stored record of a worker's own attempt is taken
+	// adopts reports whether a stored record of a worker's own attempt is taken
 	// for its own late write. Only claims are: a watcher may have written the
 	// attempt's end in its name.
 	adopts func(stored Record) bool

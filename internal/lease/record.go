@@ -10,7 +10,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// State is what a lease record says of its chunk.
+// State is the state of a chunk in its lease record.
 type State string
 
 const (
@@ -22,7 +22,7 @@ const (
 	StateDone      State = "done"      // an ok footer is stored
 )
 
-// Holder names who makes a claim: one slot of one process.
+// Holder names the maker of a claim: one slot of one process.
 type Holder struct {
 	WorkerID string // unique per process
 	Slot     int
@@ -131,7 +131,7 @@ func (r Record) Encode() ([]byte, error) {
 }
 
 // Decode reads a record that came from the bus. Footers in it are decoded,
-// but whether they fit the plan is for Check to say.
+// but whether they fit the plan is checked by Check.
 func Decode(b []byte) (Record, error) {
 	if len(b) > MaxRecordBytes {
 		return Record{}, fmt.Errorf("lease record has %d bytes (at most %d)", len(b), MaxRecordBytes)
@@ -218,10 +218,10 @@ func (w wire) check() error {
 }
 
 // ErrLaterSession: a record's session is above the manifest's that it was held
-// against. Either the manifest is out of date, or nobody leads that session.
+// against. Either the manifest is out of date, or no coordinator leads that epoch.
 var ErrLaterSession = errors.New("no such session is known")
 
-// Check says whether r, stored at sequence seq of its stream, is a record of
+// Check reports whether r, stored at sequence seq of its stream, is a record of
 // its chunk in m's plan, its footers included. Every attempt has stored a
 // record of its own, so the stream has as many messages as there were
 // attempts, and an attempt ends once. A session above m's is ErrLaterSession.
@@ -263,7 +263,7 @@ func (r Record) Check(m run.Manifest, seq uint64) error {
 }
 
 // At is r as it is stored at sequence seq: a claim's token is its own sequence,
-// which nobody knows before it is stored.
+// which is unknown before it is stored.
 func (r Record) At(seq uint64) Record {
 	if r.Claim == 0 && r.State == StateClaimed {
 		r.Claim = seq
@@ -284,7 +284,7 @@ func (r Record) Token() Token {
 	return Token{r.Claim, r.Holder.WorkerID, int64(r.Holder.Slot), int64(r.Attempt)}
 }
 
-// TokenOf is the claim that f says it was measured under. A footer counts only
+// TokenOf is the claim under which f was measured, by its own fields. A footer counts only
 // if a record has the same.
 func TokenOf(f footer.Footer) Token { return Token{f.Claim, f.WorkerID, f.Slot, f.Attempt} }
 

@@ -21,7 +21,7 @@ const (
 	Ack Action = "ack"
 	// Exhaust: store Decision.Next by compare-and-set, then ack the task.
 	Exhaust Action = "exhaust"
-	// LetGo of the delivery without a word: it is not ours to answer.
+	// LetGo of the delivery without an answer: it is not ours to answer.
 	LetGo Action = "let go"
 	// Defer: give the task back for a moment, so that another worker may
 	// have it first.
@@ -70,7 +70,7 @@ func Decide(d Delivery) Decision {
 	switch d.Prev.State {
 	case StateClaimed:
 		if !earlier && d.deferFirst() {
-			return Decision{Action: Defer} // if the watch ends in silence, another shall have counted it
+			return Decision{Action: Defer} // if the watch ends in silence, another must have counted it
 		}
 		return Decision{Action: Watch}
 	case StateExhausted:
@@ -97,16 +97,16 @@ func Decide(d Delivery) Decision {
 	return Decision{Action: Claim, Next: d.claim()}
 }
 
-// deferFirst reports whether another worker shall have the chunk before this
+// deferFirst reports whether another worker should have the chunk before this
 // one, whose own attempt at it went wrong.
 func (d Delivery) deferFirst() bool {
 	return !d.Deferred && d.Prev.Holder.WorkerID == d.Me.WorkerID
 }
 
-// AfterWatch answers a delivery whose record, somebody's claim, did not
+// AfterWatch answers a delivery whose record, another worker's claim, did not
 // change for one whole lease: silence, which is a failure, or, in an earlier
 // session, a release. d.OK is to be read anew after the watch: the holder may
-// have stored its footer and died before its record said so.
+// have stored its footer and died before its record showed it.
 func AfterWatch(d Delivery) Decision {
 	if d.OK {
 		return Decision{Action: Ack}
@@ -210,13 +210,13 @@ func Backoff(failures int) time.Duration {
 	return min(d, backoffMost)
 }
 
-// LastWord reports whether r says that nobody works on the chunk.
-func (r Record) LastWord() bool { return r.State != StateClaimed }
+// FinalReport reports whether by r no worker works on the chunk.
+func (r Record) FinalReport() bool { return r.State != StateClaimed }
 
 // Lapsing reports whether r is a claim of a session before session. Once it
 // has not changed for a whole lease it is a release, which anyone may write
-// who has watched it so long, connected without a break.
-func (r Record) Lapsing(session int) bool { return r.Session < session && !r.LastWord() }
+// a worker that has watched it so long, connected without a break.
+func (r Record) Lapsing(session int) bool { return r.Session < session && !r.FinalReport() }
 
 // Status is a chunk's status: ok if an ok footer is there; else what the
 // record says; refused counts records and footers of the chunk that could

@@ -21,7 +21,7 @@ type Timing time.Duration
 // TimingOf is that of m's run.
 func TimingOf(m run.Manifest) Timing { return Timing(m.LeaseDuration) }
 
-// Watch is how long somebody's claim is watched, unchanged, before another is
+// Watch is how long another worker's claim is watched, unchanged, before another is
 // made over it.
 func (t Timing) Watch() time.Duration { return time.Duration(t) }
 
@@ -40,14 +40,14 @@ func (t Timing) Request() time.Duration { return max(t.Record(), leastRequest) }
 // leastRequest is what a loaded machine may need for one answer.
 const leastRequest = 300 * time.Millisecond
 
-// AckWait is how long the server waits for a word about a task before it hands
+// AckWait is how long the server waits for an answer about a task before it hands
 // it out again.
 func (t Timing) AckWait() time.Duration { return time.Duration(t) / 2 }
 
 // InProgress is how often a task is kept: three times in an ack-wait.
 func (t Timing) InProgress() time.Duration { return time.Duration(t) / 6 }
 
-// ReadStop is how often the stored stop is read by whoever holds a chunk: a
+// ReadStop is how often the stored stop is read by the holder of a chunk: a
 // message about it may be missed.
 func (t Timing) ReadStop() time.Duration { return time.Duration(t) }
 
@@ -65,12 +65,12 @@ const LeastWake = 100 * time.Millisecond
 // silent for longer than a lease.
 func (t Timing) WakeAgain() time.Duration { return time.Duration(t) / 2 }
 
-// Beat is how often a coordinator says that it lives.
+// Beat is how often a coordinator stores its heartbeat.
 func (t Timing) Beat() time.Duration { return time.Duration(t) / 2 }
 
 // BeatWatch is how long a coordinator is watched before it counts as dead: with
 // room for heartbeats that are lost or late. A heartbeat that is older already
-// is one that nobody has to watch.
+// is one that needs no watch.
 func (t Timing) BeatWatch() time.Duration { return 2 * time.Duration(t) }
 
 // LookForBeat is how often it is looked at meanwhile.

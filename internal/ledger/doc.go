@@ -1,7 +1,7 @@
-// Package ledger holds what is known of a run, wherever it is known from: the
-// perf file, the footer backup, the bus, and the footers of attempts on disks.
-// All accounts are merged by one rule, in whatever order they are added, so
-// that whoever resumes, exports, recovers or looks at a run has the same one.
+// Package ledger holds what is known of a run from every source: the perf file,
+// the footer backup, the bus, and the footers of attempts on disks. One rule
+// merges all accounts, in any order. Every command that resumes, exports,
+// recovers or reads a run therefore has the same ledger.
 //
 // It writes nothing, opens no bus, and decides nothing about a run that lives.
 //

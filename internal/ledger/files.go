@@ -15,7 +15,7 @@ import (
 // ReadFile reads and verifies the perf JSON of run id at path, which may be a
 // perf file or a footer backup, and returns it with its SHA-256 (hex). False
 // without an error means that there is none. A file that is damaged, of another
-// schema or of another run is an error that says what is wrong with it.
+// schema or of another run is an error that contains what is wrong with it.
 func ReadFile(path string, id run.ID) (f perf.File, sha string, ok bool, err error) {
 	b, err := safefile.Read(path, perf.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -41,11 +41,11 @@ func ReadFooter(path string) (footer.Footer, error) {
 	return footer.DecodeJSON(b)
 }
 
-// found is what files say of a chunk.
+// found is what files contain of a chunk.
 type found struct {
 	line perf.Encoded
 	last ending    // of the latest attempt that has ended, if one has
-	at   time.Time // the latest word of an attempt that has ended
+	at   time.Time // the latest report of an attempt that has ended
 }
 
 // ending is how an attempt has ended, short of ok.
@@ -60,7 +60,7 @@ type ending struct {
 type collector struct {
 	id run.ID
 	// incarnation is that of the run, if isOnly, else that of the first footer;
-	// mixed says that there are others.
+	// mixed: there are others.
 	incarnation   run.Incarnation
 	isOnly, mixed bool
 	met           bool // a footer
@@ -128,7 +128,7 @@ func (c *collector) dir(ctx context.Context, path string, depth int) error {
 			case e.Name() == layout.FooterFile:
 				err := c.file(name)
 				if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EIO) {
-					errs = append(errs, err) // says nothing about the file
+					errs = append(errs, err) // proves nothing about the file
 				} else if err != nil {
 					c.refused++
 				}
@@ -251,7 +251,7 @@ func (c *collector) take(f footer.Footer) error {
 	return nil
 }
 
-// fits says whether f, which claims the place p, can be one of the run's.
+// fits reports whether f, which claims the place p, can be one of the run's.
 func (c *collector) fits(f footer.Footer, p run.Chunk) error {
 	if f.ChunkIdx < 0 || f.ChunkIdx >= run.MaxChunks {
 		return fmt.Errorf("chunk_idx %d (want 0 to %d)", f.ChunkIdx, run.MaxChunks-1)
@@ -264,7 +264,7 @@ func (c *collector) fits(f footer.Footer, p run.Chunk) error {
 		return fmt.Errorf("chunk %d cannot have bars [%d, %d)", p.Idx, first, end)
 	}
 	// The rest does not depend on where the chunk lies, so it is held against
-	// a run of this chunk alone. The footer says whether the gate was on.
+	// a run of this chunk alone. The footer records whether the gate was on.
 	if sized := f.ChunksTotal != 0 || f.DataBars != 0; sized {
 		if f.ChunksTotal < 1 || f.ChunksTotal > run.MaxChunks || f.DataBars < f.ChunksTotal || f.DataBars > maxBars {
 			return fmt.Errorf("chunk %d of %d chunks and %d bars (want 1 to %d chunks, and at least a bar for each)", p.Idx, f.ChunksTotal, f.DataBars, run.MaxChunks)

@@ -23,9 +23,9 @@ const (
 // time; what they return must not be changed.
 type Ledger struct {
 	id       run.ID
-	file     perf.File // what all accounts say together
+	file     perf.File // what all accounts hold together
 	accounts map[Source]perf.File
-	at       time.Time // when the latest of them last heard of the run
+	at       time.Time // time of the last sign of life in the latest of them
 
 	known     bool
 	refused   int
@@ -41,7 +41,7 @@ func New(id run.ID) *Ledger {
 type Account struct {
 	From Source
 	File perf.File
-	// HeardAt is when the source last heard of the run; zero: when the file was
+	// HeardAt is the time of the run's last sign of life in the source; zero: when the file was
 	// written.
 	HeardAt time.Time
 }
@@ -152,11 +152,11 @@ type PartlyRead struct{ Err error }
 func (e *PartlyRead) Error() string { return e.Err.Error() }
 func (e *PartlyRead) Unwrap() error { return e.Err }
 
-// File is what all accounts and footers say together; the zero File if nothing
+// File is what all accounts and footers hold together; the zero File if nothing
 // is known.
 func (l *Ledger) File() perf.File { return l.file }
 
-// Of is what one source says of the run, and whether that was added.
+// Of is what one source holds of the run, and whether that was added.
 func (l *Ledger) Of(from Source) (perf.File, bool) {
 	f, ok := l.accounts[from]
 	return f, ok
@@ -170,7 +170,7 @@ func (l *Ledger) Known() bool { return l.known }
 // length and times, and of the policy nothing.
 func (l *Ledger) FootersOnly() bool { return l.file.Guessed() }
 
-// HeardAt is when the latest account last heard of the run.
+// HeardAt is the time of the last sign of life in the latest account.
 func (l *Ledger) HeardAt() time.Time { return l.at }
 
 // Refused is how many footer files were refused.

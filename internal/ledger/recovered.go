@@ -9,7 +9,7 @@ import (
 	"gx1replay/internal/run"
 )
 
-// Recovery says who makes a run's report in place of its coordinator.
+// Recovery names the process that writes a run's report in place of its coordinator.
 type Recovery struct {
 	PID int
 	Now time.Time
@@ -23,7 +23,7 @@ type Recovery struct {
 }
 
 // Recovered is the report of a run whose coordinator is gone. A run that has
-// failed as a whole stays so; failed chunks say it by themselves.
+// failed as a whole stays so; failed chunks report it themselves.
 func (l *Ledger) Recovered(by Recovery) perf.Report {
 	r := l.file.Report
 	r.RunID, r.WriterPID, r.Timestamp, r.Mode = l.id, by.PID, by.Now.UTC(), perf.ModeRecovered

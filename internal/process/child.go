@@ -25,7 +25,7 @@ const outputWait = 500 * time.Millisecond
 // group is the process group that may be signalled now, if there is one. Its
 // lock is held across kill(2), which does not block, and nothing else. It
 // closes the gap between reading the number and signalling it, in which the
-// leader could be reaped and its number given to somebody else.
+// leader could be reaped and its number given to another process.
 type group struct {
 	mu   sync.Mutex
 	pgid int // 0: none
@@ -42,8 +42,8 @@ func (g *group) adopt(pgid int) {
 // before.
 func (g *group) release() { g.adopt(0) }
 
-// signal sends sig to the whole group, if there is one. An error says that
-// nobody is left to take it, or nobody who lets us; no caller can do more.
+// signal sends sig to the whole group, if there is one. An error means that
+// no process is left, or the kernel refuses; no caller can do more.
 func (g *group) signal(sig syscall.Signal) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,7 +56,7 @@ func (g *group) signal(sig syscall.Signal) error {
 // child is one process with its lifeline and its output.
 type child struct {
 	proc     *os.Process
-	lifeline *os.File      // our end; closing it tells the worker that we are gone
+	lifeline *os.File      // our end; the worker sees by its closing that we are gone
 	out      *os.File      // our end of its output; nil if discarded
 	copied   chan struct{} // closed when out has ended
 }
@@ -127,7 +127,7 @@ func start(spec Spec, out *sink) (c *child, err error) {
 	return c, nil
 }
 
-// tell says over the lifeline that this process ends the child. A child that
+// tell reports over the lifeline that this process ends the child. A child that
 // does not listen, or that is gone, does not matter.
 func (c *child) tell() { _, _ = c.lifeline.Write([]byte{1}) }
 
@@ -208,7 +208,7 @@ type sink struct {
 	failed bool
 }
 
-// write hands p on. An error is said once and otherwise swallowed: a full
+// write hands p on. An error is logged once and otherwise swallowed: a full
 // disk must not end a worker by a broken pipe.
 func (k *sink) write(p []byte) {
 	if len(p) == 0 {

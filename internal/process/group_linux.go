@@ -13,7 +13,7 @@ const (
 	// settleWait bounds the wait for killed processes to be gone. They die
 	// at once unless they sit in an uninterruptible system call.
 	settleWait = time.Second
-	// zombieWait bounds the wait for somebody else to reap them, so that the
+	// zombieWait bounds the wait for another process to reap them, so that the
 	// group's number is free; some containers' init never does.
 	zombieWait = 100 * time.Millisecond
 )
@@ -29,7 +29,7 @@ func waitExited(pid int) error {
 	}
 }
 
-// settle waits, bounded, until nobody but the dead, unreaped leader is in the
+// settle waits, bounded, until only the dead, unreaped leader is in the
 // group of pgid, all of which was sent SIGKILL. It reaps those that the
 // kernel gave to us when their parent died: that is so where this process is
 // the init of a container. It returns how many still live.
@@ -54,7 +54,7 @@ func settle(pgid int) (left int) {
 
 // members counts the processes of the group other than its leader, after it
 // has reaped those that are ours to reap. The unreaped leader pins the
-// group's number, so a member can be nobody else's. Without /proc it sees
+// group's number, so a member can be of no other group. Without /proc it sees
 // nobody.
 func members(pgid int) (live, zombies int) {
 	dir, err := os.Open("/proc")

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// What keeps a command from starting, with what a shell says of it.
+// What keeps a command from starting, with what a shell reports of it.
 var (
 	ErrNotFound      = errors.New("command not found")      // 127
 	ErrNotExecutable = errors.New("command not executable") // 126
 )
 
 const (
-	// guardStartWait bounds the wait for a guard's first word, which mostly
+	// guardStartWait bounds the wait for a guard's first message, which mostly
 	// comes within 50 ms. A machine far beyond its load must not fail it.
 	guardStartWait = time.Minute
 	// killedWait bounds the wait for killed processes to be gone. They die at
@@ -45,7 +45,7 @@ type Command struct {
 	MemoryMax int64    // bytes; 0: no limit
 }
 
-// Exit says how a command ended.
+// Exit is how a command ended.
 type Exit struct {
 	Code   int            // -1 for a signal
 	Signal syscall.Signal // 0 without one
@@ -65,7 +65,7 @@ type Exit struct {
 	Left  int
 	Alive int
 
-	// Lost says that how the command ended is not known, because its guard died
+	// Lost: how the command ended is not known, because its guard died
 	// first: Code is -1, Signal is SIGKILL, which the guard's death sends.
 	Lost bool
 }
@@ -98,7 +98,7 @@ type Guarded struct {
 
 // StartGuarded starts guard, which is this executable with its hidden verb,
 // and under it cmd. It returns when cmd runs. The error of a command that
-// cannot be started says its path and wraps ErrNotFound or ErrNotExecutable;
+// cannot be started contains its path and wraps ErrNotFound or ErrNotExecutable;
 // other errors mean that trying again may help.
 //
 // Guard and command lead a process group each. When this process ends, however
@@ -113,7 +113,7 @@ func StartGuarded(guard Spec, cmd Command) (*Guarded, error) {
 	return startUnder(guard, cmd, guardStartWait)
 }
 
-// startUnder is StartGuarded with a bound for the wait for the guard's word.
+// startUnder is StartGuarded with a bound for the wait for the guard's message.
 func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err error) {
 	order, err := cmd.order()
 	if err != nil {
@@ -193,7 +193,7 @@ func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err er
 	return g, nil
 }
 
-// order is what the guard is told of c.
+// order is what the guard receives of c.
 func (c Command) order() (order, error) {
 	if c.Path == "" {
 		return order{}, fmt.Errorf("%w: its path is empty", ErrNotFound)
@@ -259,7 +259,7 @@ func (g *Guarded) begin(o order, wait time.Duration) error {
 	return nil
 }
 
-// abandon ends a guard that did not say that it started. It may have, and what
+// abandon ends a guard that did not report that it started. It may have, and what
 // it started must not be left.
 func (g *Guarded) abandon() {
 	_ = g.control.Close() // it kills its command and exits
@@ -268,12 +268,12 @@ func (g *Guarded) abandon() {
 	_, _ = g.guard.Wait()
 }
 
-// watch waits for the guard's last word and its end.
+// watch waits for the guard's last message and its exit.
 func (g *Guarded) watch() {
 	defer close(g.done)
 	var w word
 	err := readFrame(g.status, maxWord, &w)
-	// With its last word a guard has done all it can.
+	// With its last message a guard has done all it can.
 	_ = g.guard.Kill()
 	_, _ = g.guard.Wait()
 	if err == nil && w.Ended != nil {
@@ -304,10 +304,10 @@ func (g *Guarded) Stdout() *os.File { return g.stdout }
 // Stderr is like Stdout.
 func (g *Guarded) Stderr() *os.File { return g.stderr }
 
-// MemoryLimit says how MemoryMax is kept: "cgroup" (the memory of all its
+// MemoryLimit returns how MemoryMax is kept: "cgroup" (the memory of all its
 // processes together; one that is over it is killed), "rlimit" (the address
 // space of each process; what it asks for beyond is refused), "" if none was
-// asked for, else a sentence that says why there is none.
+// asked for, else a sentence with the reason why there is none.
 func (g *Guarded) MemoryLimit() string { return g.memory }
 
 // Terminate sends SIGTERM to the command's group, and to what has left the group
@@ -327,7 +327,7 @@ func (g *Guarded) Kill() {
 	})
 }
 
-// ask writes a byte to the guard. One that is gone hears nothing, and there is
+// ask writes a byte to the guard. One that is gone receives nothing, and there is
 // nothing left to ask for.
 func (g *Guarded) ask(b byte) {
 	_ = g.control.SetWriteDeadline(time.Now().Add(guardAskWait))
@@ -338,7 +338,7 @@ func (g *Guarded) ask(b byte) {
 // but for Exit's Alive.
 func (g *Guarded) Done() <-chan struct{} { return g.done }
 
-// Exit says how the command ended. It waits for Done.
+// Exit returns how the command ended. It waits for Done.
 func (g *Guarded) Exit() Exit {
 	<-g.done
 	return g.exit
@@ -375,7 +375,7 @@ func (g *Guarded) Close() {
 	})
 }
 
-// classified wraps in err what a shell would say: not found or not executable.
+// classified wraps in err what a shell would report: not found or not executable.
 func classified(err error) error {
 	switch startCode(err) {
 	case 127:
@@ -386,7 +386,7 @@ func classified(err error) error {
 	return err
 }
 
-// commandError says what of cmd did not start. A script that is there and
+// commandError returns what of cmd did not start. A script that is there and
 // whose interpreter is not gives the same error as one that is not there.
 func commandError(cmd Command, err error) error {
 	if errors.Is(err, syscall.ENOENT) {

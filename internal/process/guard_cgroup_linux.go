@@ -31,7 +31,7 @@ const cgroupWait = 200 * time.Millisecond
 
 // newCgroup makes a cgroup with that limit of memory, if it is above 0, below
 // this process's own or beside it. It returns nil where nothing was delegated
-// to us; the error says why there is none, or none with the limit.
+// to us; the error contains the reason why there is none, or none with the limit.
 //
 // A cgroup that is delegated and has processes of its own cannot hand the
 // memory controller to one below it. Where a service manager puts us into a
@@ -87,7 +87,7 @@ func sweepCgroups(ours string) {
 	}
 }
 
-// abandoned says whether that is the name of a command's cgroup whose guard is
+// abandoned reports whether that is the name of a command's cgroup whose guard is
 // gone.
 func abandoned(name, ours string) bool {
 	rest, ok := strings.CutPrefix(name, cgroupPrefix)
@@ -224,11 +224,11 @@ func findCgroup(mounts, groups string) (own, top string, err error) {
 	return "", "", errors.New("the cgroup of this process is not mounted")
 }
 
-// isDelegated says whether the cgroup dir is ours to divide. A service manager
-// says so by an attribute or by making it its user's; the topmost that a
+// isDelegated reports whether the cgroup dir is ours to divide. A service manager
+// marks it by an attribute or by making it its user's; the topmost that a
 // container sees is the container's.
 func isDelegated(dir string, top bool) bool {
-	// The root of all has no type, and is nobody's.
+	// The root of all has no type, and no owner.
 	if _, err := os.Stat(filepath.Join(dir, "cgroup.type")); err != nil || unix.Access(dir, unix.W_OK) != nil {
 		return false
 	}

@@ -9,7 +9,7 @@ import (
 // maxrssUnit is what an rusage counts memory in, in bytes.
 const maxrssUnit = 1
 
-// What this system has no means for: orphans are launchd's, and who left the
+// What this system has no means for: orphans are launchd's, and a process that left the
 // command's group is out of reach.
 
 func adoptOrphans() error { return nil }

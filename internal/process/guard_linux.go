@@ -97,7 +97,7 @@ func (g *guard) startCommand() (err error) {
 }
 
 // awaitStop waits until the traced child pid has stopped, or was killed, and
-// leaves that to be seen by who waits for its end.
+// leaves that to the caller that waits for its end.
 func awaitStop(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
@@ -131,7 +131,7 @@ func awaitLeader(leader int) (used usage) {
 			continue
 		}
 		if err != nil {
-			return used // ECHILD: somebody else reaped it
+			return used // ECHILD: another thread reaped it
 		}
 		pid := siginfoPID(&info)
 		if pid == leader {
@@ -157,11 +157,11 @@ func siginfoPID(info *unix.Siginfo) int {
 // kin is a process of the tree below another.
 type kin struct {
 	pid   int
-	start uint64 // with pid, tells it from every other
+	start uint64 // with pid, distinguishes it from every other
 }
 
 // descendants returns the processes below root that live. One that is started,
-// or changes its parent, meanwhile may be missing: who must miss none asks again
+// or changes its parent, meanwhile may be missing: a caller that must miss none asks again
 // until root has no children.
 func descendants(root int) (live []kin) {
 	if _, ok := childrenOf(root); ok {
@@ -265,7 +265,7 @@ func (k kin) signal(sig syscall.Signal) {
 	}
 }
 
-// inGroup says whether it is in that process group.
+// inGroup reports whether it is in that process group.
 func (k kin) inGroup(pgid int) bool {
 	st, err := readStat(k.pid)
 	return err == nil && st.pgrp == pgid
@@ -276,8 +276,8 @@ func (k kin) is() bool {
 	return err == nil && st.start == k.start
 }
 
-// killStrays kills, one by one, who is left in the group of a leader that is
-// nobody's child here any more, and waits, bounded, until they are gone. It
+// killStrays kills, one by one, the processes left in the group of a leader that is
+// no child of a process here any more, and waits, bounded, until they are gone. It
 // returns how many still live. The group's number is its own for as long as
 // there are any, and its guard died a moment ago.
 func killStrays(pgid int) (left int) {

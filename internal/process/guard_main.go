@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// strayWait is how long a guard whose worker is gone goes on killing: nobody
+// strayWait is how long a guard whose worker is gone continues killing: nobody
 // waits for it.
 const strayWait = 30 * time.Second
 
@@ -34,7 +34,7 @@ const GuardEnv = "GX1R_GUARD"
 //
 // It starts the command in a process group of its own, passes on what it is
 // asked for, and kills all that is left of the command when its leader has
-// ended, when it is told to, and when its worker is gone.
+// ended, when it is asked to, and when its worker is gone.
 func GuardMain(args []string) int {
 	// The death of the thread that forked, not of the process, is what
 	// PR_SET_PDEATHSIG is tied to: this one stays to the end.
@@ -52,7 +52,7 @@ func GuardMain(args []string) int {
 
 	var o order
 	if err := readFrame(pipeEnd(controlFD), maxOrder, &o); err != nil {
-		return 1 // nobody is there to be told
+		return 1 // no worker is left to receive it
 	}
 	g := &guard{order: o}
 	if err := g.start(); err != nil {
@@ -150,7 +150,7 @@ func (g *guard) run() Exit {
 }
 
 // bidEnd asks what is left of a command whose leader has ended or dies now to
-// end, too, and waits until nobody is left, at least for endWait if need be.
+// end, too, and waits until no process is left, at least for endWait if need be.
 // After a stop, what is left of the command's grace counts: that is over when
 // the worker asks for the kill, or is gone. asked is nil if it is over.
 //
@@ -229,7 +229,7 @@ func (g *guard) kill(ended <-chan usage, terminated bool, patience time.Duration
 // nobody is.
 func (g *guard) finish(until time.Time) Exit {
 	g.killAll()
-	exit := Exit{Code: -1, Signal: sigKill, Lost: true} // should somebody else have reaped it
+	exit := Exit{Code: -1, Signal: sigKill, Lost: true} // if something else has reaped it
 	var ws syscall.WaitStatus
 	var ru syscall.Rusage
 	if _, err := wait4(g.pid, &ws, 0, &ru); err == nil {
@@ -240,7 +240,7 @@ func (g *guard) finish(until time.Time) Exit {
 		}
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		// Orphans are given to us, so who has no children has no descendants.
+		// Orphans are given to us, so a process without children has no descendants.
 		for {
 			pid, err := wait4(-1, nil, syscall.WNOHANG, &ru)
 			if err != nil {

@@ -11,8 +11,8 @@ import (
 // A guard's descriptors. 0 to 2 become the command's and are let go of when it
 // has started.
 const (
-	controlFD = 3 // what it is told: one order, then a byte each; its end: kill
-	statusFD  = 4 // what it says: words
+	controlFD = 3 // what it receives: one order, then a byte each; its end: kill
+	statusFD  = 4 // what it reports: messages
 	guardFDs  = 5
 )
 
@@ -30,7 +30,7 @@ const (
 	maxWord         = 64 << 10
 )
 
-// order is what to start. The texts are bytes, because JSON would mend those
+// order is what to start. The texts are bytes, because JSON would replace those
 // that are not UTF-8. It goes through a pipe, so that neither the guard's
 // arguments nor its environment show it.
 type order struct {
@@ -41,7 +41,7 @@ type order struct {
 	MemoryMax int64
 }
 
-// word is what a guard says: Started or Failed first, then Ended.
+// word is one message of a guard: Started or Failed first, then Ended.
 type word struct {
 	Started *started `json:",omitempty"`
 	Failed  *failed  `json:",omitempty"`
@@ -55,7 +55,7 @@ type started struct {
 }
 
 type failed struct {
-	Errno syscall.Errno // of the command's start; 0: Text says what else
+	Errno syscall.Errno // of the command's start; 0: Text contains what else
 	Text  string
 }
 
@@ -83,7 +83,7 @@ func readFrame(r io.Reader, limit int, v any) error {
 	if int64(n) > int64(limit) {
 		return fmt.Errorf("a message of %d bytes (at most %d)", n, limit)
 	}
-	// By what comes, not by what the length says.
+	// By what comes, not by the announced length.
 	b, err := io.ReadAll(io.LimitReader(r, int64(n)))
 	if err != nil {
 		return err

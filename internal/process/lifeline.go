@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LifelineEnv names the environment variable by which a Pool tells a worker
+// LifelineEnv names the environment variable by which a Pool passes a worker
 // the descriptor of its lifeline.
 const LifelineEnv = "GX1R_LIFELINE_FD"
 
@@ -39,8 +39,8 @@ func InheritedLifeline(env func(string) string) (*os.File, bool) {
 
 // Line is a worker's end of its lifeline.
 type Line struct {
-	// Told is closed when the coordinator has said that it ends the worker: by
-	// that a worker knows the coordinator's own SIGTERM from somebody else's.
+	// Told is closed when the coordinator has reported that it ends the worker: by
+	// that a worker distinguishes the coordinator's own SIGTERM from another process's.
 	Told <-chan struct{}
 	// Gone is closed when the coordinator is gone, killed or not.
 	Gone <-chan struct{}
@@ -51,8 +51,8 @@ type Line struct {
 //
 // A worker that is stopped (SIGSTOP) at that moment cannot look. Linux then
 // sends SIGHUP and SIGCONT to its group, which is orphaned, provided that
-// whoever inherits it belongs to another session; in a container whose init
-// does not, it stays stopped until somebody ends it.
+// the process that inherits it belongs to another session; in a container whose init
+// does not, it stays stopped until a user ends it.
 func Lifeline(f *os.File) *Line {
 	told, gone := make(chan struct{}), make(chan struct{})
 	go func() {

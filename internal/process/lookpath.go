@@ -62,7 +62,7 @@ func LookPath(name, path, dir string) (string, error) {
 	return "", fmt.Errorf("%s: %w (PATH is %q)", name, ErrNotFound, path)
 }
 
-// executable says why file cannot be run by this user.
+// executable returns why file cannot be run by this user.
 func executable(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -77,7 +77,7 @@ func executable(file string) error {
 	return unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS)
 }
 
-// exists says whether file is there as anything but a directory, which a shell
+// exists reports whether file is there as anything but a directory, which a shell
 // passes over.
 func exists(file string) bool {
 	info, err := os.Stat(file)

@@ -27,16 +27,16 @@ const (
 	DefaultGrace = 5 * time.Second
 )
 
-// maxSetUpRestarts is how often in a row a worker is started again that says
+// maxSetUpRestarts is how often in a row a worker is started again that reports
 // that it is set up wrongly: a file may still be on its way, a wrong command
 // stays wrong.
 const maxSetUpRestarts = 3
 
-// ErrSetUp is what Run returns when every slot was given up because its
+// ErrSetUp is what Run returns when every slot failed because its
 // worker is set up wrongly.
 var ErrSetUp = errors.New("workers are set up wrongly")
 
-// Spec says what to start, in the terms of exec.Cmd.
+// Spec is what to start, in the terms of exec.Cmd.
 type Spec struct {
 	Path string   // the program; PATH is not searched
 	Args []string // with the program's name first; empty: Path alone
@@ -49,12 +49,12 @@ type Spec struct {
 	ExtraFiles []*os.File
 }
 
-// Config says how a Pool works. Zero values of the durations mean the
+// Config holds how a Pool works. Zero values of the durations mean the
 // defaults.
 type Config struct {
 	N int // workers, 0 or more
 
-	// Command says what to start in a slot, 0 to N-1. It is called before
+	// Command returns what to start in a slot, 0 to N-1. It is called before
 	// each start, by several goroutines at once.
 	Command func(slot int) Spec
 
@@ -68,11 +68,11 @@ type Config struct {
 	// slot; within a slot writes come one at a time, and they are pieces of
 	// the output, not lines. One writer given to several slots must allow
 	// writes at the same time. A writer that fails loses what was written and
-	// holds up nobody; a writer that blocks blocks its worker once the pipe
+	// holds up nothing; a writer that blocks blocks its worker once the pipe
 	// is full. Nil: both are discarded.
 	LogWriter func(slot int) io.Writer
 
-	// Notify is told each event. Events of one slot come in order, those of
+	// Notify is called with each event. Events of one slot come in order, those of
 	// different slots from different goroutines. It must not block. May be
 	// nil.
 	Notify func(Event)
@@ -80,7 +80,7 @@ type Config struct {
 	Logger *slog.Logger // nil: silent
 }
 
-// EventKind says what happened in a slot.
+// EventKind is what happened in a slot.
 type EventKind string
 
 const (
@@ -103,7 +103,7 @@ type Event struct {
 	// there is 127, one that cannot be run 126, as in a shell.
 	Code int
 	Exit string // as text: "exit status 3", "signal: killed", the error of a start
-	// SetUpWrongly says that Code is one of 64, 78, 126, 127.
+	// SetUpWrongly: Code is one of 64, 78, 126, 127.
 	SetUpWrongly bool
 	Lived        time.Duration
 	Restarts     int // of this slot up to now
@@ -172,7 +172,7 @@ func New(cfg Config) (*Pool, error) {
 // Run starts the workers and keeps them running until ctx ends or Kill is
 // called. It blocks until every process is gone and may be called once.
 //
-// When ctx ends, each worker is told so over its lifeline, and its group gets
+// When ctx ends, each worker is notified over its lifeline, and its group gets
 // SIGTERM, after Grace SIGKILL; what is left
 // of a group when its leader has ended gets SIGKILL at once. Run then waits
 // at most 1 s for the rest of a group and 0.5 s for the end of its output,
@@ -180,7 +180,7 @@ func New(cfg Config) (*Pool, error) {
 // uninterruptible system call holds Run up for as long as the kernel takes.
 //
 // Run returns nil after the end of ctx, after Kill, and at once with no
-// workers; an error that wraps ErrSetUp when every slot was given up.
+// workers; an error that wraps ErrSetUp when every slot failed.
 func (p *Pool) Run(ctx context.Context) error {
 	if !p.ran.CompareAndSwap(false, true) {
 		return errors.New("process pool: Run was called before")

@@ -56,7 +56,7 @@ func parseStat(b []byte) (procStat, error) {
 	return st, nil
 }
 
-// StartTime returns a text that tells the process pid from every other that
+// StartTime returns a text that distinguishes the process pid from every other that
 // has had or will have its number on this machine: boot and start time. A
 // process that has ended and waits to be reaped has none.
 func StartTime(pid int) (string, error) {

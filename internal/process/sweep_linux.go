@@ -29,7 +29,7 @@ func guardMark() []string {
 	return []string{GuardEnv + "=" + name}
 }
 
-// ownName tells this process from every other: number, start time, and the
+// ownName distinguishes this process from every other: number, start time, and the
 // namespace in which the number counts.
 func ownName() string {
 	st, err := readStat(os.Getpid())
@@ -39,7 +39,7 @@ func ownName() string {
 	return fmt.Sprintf("%d.%d.%s", os.Getpid(), st.start, pidNamespace("self"))
 }
 
-// gone says whether the process of that name, as ownName gives it, has ended.
+// gone reports whether the process of that name, as ownName gives it, has ended.
 // Of one in another namespace than ours that cannot be seen.
 func gone(name, ours string) bool {
 	var pid int
@@ -114,7 +114,7 @@ func strays(mark, namespace string) (list []kin) {
 // marked returns the guard's name in the environment of a process of this user,
 // if mark is in it, too.
 func marked(pid int, mark string) (guard string, ok bool) {
-	// Another user's cannot be opened, except by root, who ends his own alone.
+	// Another user's cannot be opened, except by root, which ends its own alone.
 	f, err := os.Open(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
 		return "", false

@@ -14,8 +14,8 @@ import (
 // oldest is forgotten first; by then its run is long over.
 const maxOpened = 1024
 
-// accepted holds what this worker knows of the runs that it opened, so that
-// nobody changes under it what a run is.
+// accepted holds this worker's record of the runs that it opened, so that
+// no later manifest changes what a run is.
 type accepted struct {
 	keys  []string // whose runs are served; empty: everybody's
 	first map[run.Ref]run.Manifest
@@ -23,8 +23,8 @@ type accepted struct {
 	count int // manifests refused so far
 }
 
-// check says why m is not a manifest to go by; nil: it is. What m's run replays
-// is what its first manifest says, whatever its session.
+// check returns why m is not a manifest to follow; nil: it is. What m's run replays
+// is what its first manifest contains, whatever its session.
 func (a *accepted) check(m run.Manifest) error {
 	err := a.signed(m)
 	if first, opened := a.first[m.Ref()]; opened && err == nil {

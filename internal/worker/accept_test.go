@@ -183,8 +183,8 @@ func TestRefusedManifestsChangeNothing(t *testing.T) {
 	if w.sessions["r"] != open || open.ctx.Err() != nil {
 		t.Error("a manifest with another policy ended the session")
 	}
-	if w.unfit["r"].text == "" || w.accepted.count != 1 {
-		t.Errorf("%d refused, noted %q (want 1, and why)", w.accepted.count, w.unfit["r"].text)
+	if w.incompatible["r"].text == "" || w.accepted.count != 1 {
+		t.Errorf("%d refused, noted %q (want 1, and why)", w.accepted.count, w.incompatible["r"].text)
 	}
 	// Two replicas, one of which lags: the later run of the name stays.
 	later := first

@@ -122,7 +122,7 @@ func (u *upload) step(ctx context.Context) (bool, error) {
 }
 
 // partsShare is the share, one of so many, that artifacts have of the time
-// for an attempt's last word: the record has to get out.
+// for an attempt's final report: the record has to get out.
 const partsShare = 3
 
 // leave writes what an attempt that has to end leaves behind: to files, then,

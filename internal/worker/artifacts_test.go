@@ -90,7 +90,7 @@ func TestAFooterWaitsForItsArtifacts(t *testing.T) {
 
 // The last word of an attempt that is sent away is neither lost nor late
 // because of artifacts, which stay on disk.
-func TestTheLastWordDoesNotWaitForArtifacts(t *testing.T) {
+func TestTheFinalReportDoesNotWaitForArtifacts(t *testing.T) {
 	for name, c := range map[string]struct {
 		why   error
 		state lease.State
@@ -107,13 +107,13 @@ func TestTheLastWordDoesNotWaitForArtifacts(t *testing.T) {
 			"when all is replayed, the bus refuses artifacts": {true, true},
 		} {
 			t.Run(name+" "+at, func(t *testing.T) {
-				bubble(t, func(t *testing.T) { testLastWord(t, c.why, c.state, c.most, w.replayed, w.refuses) })
+				bubble(t, func(t *testing.T) { testFinalReport(t, c.why, c.state, c.most, w.replayed, w.refuses) })
 			})
 		}
 	}
 }
 
-func testLastWord(t *testing.T, why error, want lease.State, most time.Duration, replayed, refuses bool) {
+func testFinalReport(t *testing.T, why error, want lease.State, most time.Duration, replayed, refuses bool) {
 	x := newBench(t)
 	if refuses {
 		x.refuseArtifacts()

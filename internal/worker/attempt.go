@@ -32,7 +32,7 @@ type attempt struct {
 	written    time.Time // of the last record
 	footers    int64     // footers made so far, the next one's seq
 	complained time.Time // of the bus, last
-	// nonsense says that the engine's reports were found to break the rules.
+	// nonsense: the engine's reports were found to break the rules.
 	nonsense bool
 
 	latest atomic.Pointer[footer.Footer]
@@ -50,10 +50,10 @@ func (e *tooLong) Error() string {
 
 var errLeaseLost = errors.New("the lease is lost")
 
-// run sees the delivery through: claim, replay, last word.
+// run handles the delivery: claim, replay, final report.
 func (a *attempt) run(ctx context.Context) {
 	if err := a.w.cfg.Engine.Fits(a.s.m); err != nil {
-		a.w.unfitNow(a.s, err)
+		a.w.endIncompatible(a.s, err)
 		a.nak(deferFor)
 		return
 	}
@@ -132,7 +132,7 @@ func (a *attempt) complain(what string, err error) {
 	a.log.Log(context.Background(), level, what, "error", err)
 }
 
-// complainEvery is long against the tries, and short for who reads the log.
+// complainEvery is long against the retries, and short for a reader of the log.
 const complainEvery = 5 * time.Second
 
 // replay runs the engine; a panic in it is an error of the attempt. It runs
@@ -162,7 +162,7 @@ func (a *attempt) replay(ctx context.Context, job Job) (out outcome) {
 
 // hold keeps the lease while the engine works and returns what it ended with.
 // That may take a while after ctx's end: the user's command has a grace, in
-// which nobody else shall take the chunk.
+// which no other worker must take the chunk.
 func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, result <-chan outcome) outcome {
 	t := time.NewTicker(recordEvery)
 	defer t.Stop()
@@ -180,7 +180,7 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 		within := ctx
 		if why := context.Cause(ctx); why != nil {
 			if errors.Is(why, errLeaseLost) || errors.Is(why, ErrOrphaned) {
-				continue // not ours any more, or nobody to tell
+				continue // not ours any more, or no connection to report it
 			}
 			within = context.WithoutCancel(ctx)
 		}
@@ -194,7 +194,7 @@ func (a *attempt) hold(ctx context.Context, cancel context.CancelCauseFunc, resu
 }
 
 // keepTask keeps the delivery from being handed to others. When its consumer
-// is twice running not there, the manifest says whether the session is over.
+// is twice running not there, the manifest shows whether the session is over.
 func (a *attempt) keepTask(ctx context.Context, cancel context.CancelCauseFunc) {
 	t := time.NewTicker(lease.TimingOf(a.s.m).InProgress())
 	defer t.Stop()

@@ -80,7 +80,7 @@ func (e *Builtin) Replay(ctx context.Context, job Job, report func(footer.Footer
 	}
 	r.Model, r.States, r.StateEvery = in.model, in.states.States, in.states.SliceBars
 	if e.Usage != nil {
-		// Checkpoints are cumulative, whatever the kernel says.
+		// Checkpoints are cumulative, whatever the kernel reports.
 		var last time.Duration
 		r.CPU = func() time.Duration {
 			user, sys, _ := e.Usage()
@@ -170,7 +170,7 @@ func (e *Builtin) inputs(ctx context.Context, m run.Manifest) (*inputs, error) {
 	return &inputs{data: data, policy: p, model: models, states: states}, nil
 }
 
-// states fetches what the policy's recursive features know at the borders of
+// states fetches the state of the policy's recursive features at the borders of
 // slices, if the run has that.
 func (e *Builtin) states(ctx context.Context, m run.Manifest, p policy.Policy) (dataset.States, error) {
 	if m.FeatureStates == "" {

@@ -24,7 +24,7 @@ func (a *attempt) claim(ctx context.Context) bool {
 		if dec.Action == lease.Watch {
 			if alive {
 				// Its holder keeps the task: this delivery is let go, or the slot
-				// would serve nobody for as long as the other works.
+				// would serve no run for as long as the other works.
 				return false
 			}
 			switch a.watch(ctx, seq) {
@@ -71,8 +71,8 @@ func (a *attempt) claim(ctx context.Context) bool {
 	return false
 }
 
-// situation reads what the rules need to know: the record first, for an ok
-// footer is stored before its record says `done`. The other way round, one that
+// situation reads what the rules need: the record first, for an ok
+// footer is stored before its record has state `done`. The other way round, one that
 // is stored between the two readings would seem to be missing; now it is seen,
 // or the record has changed by the time of the claim.
 func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error) {
@@ -87,7 +87,7 @@ func (a *attempt) situation(ctx context.Context) (lease.Delivery, uint64, error)
 	if err == nil && rec != nil {
 		bad := rec.Check(a.s.m, seq)
 		if errors.Is(bad, lease.ErrLaterSession) {
-			// One that somebody leads has a manifest. Without it, the record is a
+			// One that a coordinator leads has a manifest. Without it, the record is a
 			// lie that would keep the chunk from everybody.
 			now, _, err := a.w.cfg.Bus.Manifest(ctx, a.s.m.RunID)
 			if err != nil {
@@ -123,7 +123,7 @@ type watched int
 const (
 	watchHeld    watched = iota // it stayed as it is for a whole lease
 	watchChanged                // it was written meanwhile
-	watchBroken                 // nothing can be said: a break, or an end
+	watchBroken                 // no answer: a break, or an end
 )
 
 // watch watches the lease record with sequence seq for one whole lease, with
@@ -172,7 +172,7 @@ func (a *attempt) take(ctx context.Context, next lease.Record, expect uint64) bo
 		a.log.Debug("claim failed", "error", err)
 		return false
 	}
-	// From here on the claim may be stored, whatever we hear: its outcome is
+	// From here on the claim may be stored, whatever answer arrives: its outcome is
 	// learned even if ctx ends.
 	settle := context.WithoutCancel(ctx)
 	for deadline := time.Now().Add(lease.TimingOf(a.s.m).Settle()); ; {

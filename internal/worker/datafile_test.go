@@ -88,7 +88,7 @@ func TestDataFile(t *testing.T) {
 	must(t, os.Chtimes(filepath.Join(path+".aside", "inner"), past, past))
 	must(t, os.Chtimes(path+".aside", past, past))
 	if n := removeOld(work, past.Add(time.Minute)); n != 1 {
-		t.Errorf("%d things were tidied away (want the directory that was moved aside)", n)
+		t.Errorf("%d things were removed (want the directory that was moved aside)", n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

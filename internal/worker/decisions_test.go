@@ -60,7 +60,7 @@ func TestBuiltinLeavesDecisions(t *testing.T) {
 
 // A bus that takes the first artifact and not the second costs the last record
 // the second alone: it lists what is there.
-func TestTheLastWordListsWhatIsStored(t *testing.T) {
+func TestTheFinalReportListsWhatIsStored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		x := newBench(t)
 		stream, err := x.js().Stream(t.Context(), bus.StreamArtifacts)

@@ -11,7 +11,7 @@ import (
 )
 
 // done ends an attempt that replayed its chunk: artifacts, the ok footer that
-// lists them, which is true whoever holds the lease, the record, the ack. Only
+// lists them, which is true no matter who holds the lease, the record, the ack. Only
 // the worker's own end keeps it from trying, and for artifacts the session's:
 // an ok footer without its artifacts is worth less than another attempt.
 func (a *attempt) done(ctx, life context.Context, out outcome) {
@@ -47,7 +47,7 @@ func (a *attempt) done(ctx, life context.Context, out outcome) {
 // ending is the end of a chunk that is done, as long as it takes.
 type ending struct {
 	a       *attempt
-	held    bool  // the lease, as far as we know
+	held    bool  // the lease, as far as is known
 	refused error // what no further try would change
 }
 
@@ -83,9 +83,9 @@ func (e *ending) storeArtifacts(ctx, life context.Context, f *footer.Footer, out
 	return false
 }
 
-// persist calls try, each time with a bound, until it says that all is stored;
-// false if ctx ended first, or if it can never be stored, which e.refused says. The lease is kept meanwhile with f, so that nobody
-// starts over.
+// persist calls try, each time with a bound, until it reports that all is stored;
+// false if ctx ended first, or if it can never be stored, which e.refused
+// holds. The lease is kept meanwhile with f, so that no other worker starts over.
 func (e *ending) persist(ctx context.Context, what string, f *footer.Footer, try func(context.Context) (all bool, err error)) bool {
 	for {
 		once, cancel := e.a.once(ctx)

@@ -81,8 +81,8 @@ func (e *Exec) Identity() string {
 	return e.naming(c, run.Command{}).Identity()
 }
 
-// Fits says in what this worker's command differs from the run's. A run that
-// does not know its command yet takes that of the first claim.
+// Fits returns in what this worker's command differs from the run's. A run that
+// has no command yet takes that of the first claim.
 func (e *Exec) Fits(m run.Manifest) error { return e.fits(m, commandFor) }
 
 func (e *Exec) fits(m run.Manifest, age time.Duration) error {

@@ -166,7 +166,7 @@ func TestAWorkerThatIsSetUpWronglyEnds(t *testing.T) {
 	why := &SetUpError{Code: 127, Err: errors.New("python4: command not found")}
 	x.a.w.cfg.Engine = engineFunc(func(context.Context, func(footer.Footer)) (Result, error) { return Result{}, why })
 	ended := false
-	x.a.w.giveUp = func() { ended = true }
+	x.a.w.endRun = func() { ended = true }
 	x.a.run(t.Context())
 	rec, _ := x.record()
 	if rec.State != "released" || rec.Failures != 0 || rec.Releases != 1 || rec.Error != why.Error() {

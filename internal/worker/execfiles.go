@@ -35,7 +35,7 @@ func (e *Exec) has(m run.Manifest, in *execInputs) bool {
 	return true
 }
 
-// recheck says whether what a command is about to open is still what it has to
+// recheck reports whether what a command is about to open is still what it has to
 // be: another process of this user, a command of an earlier chunk most likely,
 // may have written to it. What is left is the moment until the command opens
 // it, and this user alone can use that.

@@ -14,7 +14,7 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// fileCheck says whether files are still those of their digests. A large file
+// fileCheck reports whether files are still those of their digests. A large file
 // is not read for every chunk: one whose device, inode, size and times are
 // those of the last reading was not changed since.
 type fileCheck struct {
@@ -86,7 +86,7 @@ func (c *fileCheck) has(path string, f run.CommandFile) bool {
 	return info.Size() == f.Bytes && c.is(path, f.SHA256)
 }
 
-// check is is, with an error that says what is wrong.
+// check is is, with an error that contains what is wrong.
 func (c *fileCheck) check(path, sha string) error {
 	if c.is(path, sha) {
 		return nil

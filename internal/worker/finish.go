@@ -13,7 +13,7 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// finish gives the attempt's last word. life is the worker's own context; ctx
+// finish stores the attempt's final report. life is the worker's own context; ctx
 // bounds the bus's part.
 func (a *attempt) finish(ctx, life context.Context, out outcome) {
 	if out.Unkept != nil {
@@ -32,22 +32,22 @@ func (a *attempt) finish(ctx, life context.Context, out outcome) {
 		a.goodbye(ctx, out.err, f)
 	default:
 		if broken := (*SetUpError)(nil); errors.As(out.err, &broken) {
-			a.giveUp(ctx, broken, out)
+			a.releaseMisconfigured(ctx, broken, out)
 			return
 		}
 		a.failed(ctx, out)
 	}
 }
 
-// giveUp gives back the chunk of a worker that is set up wrongly: another may
-// be able to replay it. The record says why, in case there is none.
-func (a *attempt) giveUp(ctx context.Context, why *SetUpError, out outcome) {
+// releaseMisconfigured gives back the chunk of a worker that is set up wrongly: another may
+// be able to replay it. The record contains the reason, in case there is none.
+func (a *attempt) releaseMisconfigured(ctx context.Context, why *SetUpError, out outcome) {
 	a.log.Error("worker set up wrongly, exiting", "error", why)
 	f := a.leave(ctx, a.report(&out.Footer, footer.StatusFailed), out.Artifacts)
 	f.Error, f.ErrorTraceback = why.Error(), out.trace
 	next := a.rec.Released(f)
 	next.Error, next.Traceback, next.NotBegun = f.Error, f.ErrorTraceback, true
-	if a.lastWord(ctx, next) {
+	if a.finalReport(ctx, next) {
 		a.nak(deferFor)
 	}
 	a.w.breaks(why)
@@ -65,10 +65,10 @@ func (a *attempt) sentAway(life context.Context, err error) bool {
 func (a *attempt) goodbye(ctx context.Context, why error, f *footer.Footer) {
 	var stop stopped
 	if errors.As(why, &stop) {
-		a.lastWord(ctx, a.rec.Stopped(f, stop.Stop))
+		a.finalReport(ctx, a.rec.Stopped(f, stop.Stop))
 		return
 	}
-	if a.lastWord(ctx, a.rec.Released(f)) {
+	if a.finalReport(ctx, a.rec.Released(f)) {
 		a.nak(0)
 	}
 }
@@ -81,7 +81,7 @@ func (a *attempt) failed(ctx context.Context, out outcome) {
 	next := a.rec.Failed(f, f.Error, f.ErrorTraceback, a.s.m.MaxFailures, errors.Is(out.err, ErrExhausted))
 	next.NotBegun = errors.Is(out.err, ErrNotBegun)
 	a.log.Error("the attempt failed", "failures", next.Failures, "error", out.err)
-	if !a.lastWord(ctx, next) {
+	if !a.finalReport(ctx, next) {
 		return
 	}
 	if next.State == lease.StateExhausted {
@@ -96,14 +96,14 @@ func (a *attempt) release(ctx context.Context, why error) {
 	a.log.Debug("claim released", "error", why)
 	ctx, cancel := context.WithTimeout(ctx, lastWords)
 	defer cancel()
-	if a.lastWord(ctx, a.rec.Released(nil)) {
+	if a.finalReport(ctx, a.rec.Released(nil)) {
 		a.nak(0)
 	}
 }
 
-// lastWord stores the attempt's last record, trying until ctx ends. It
+// finalReport stores the attempt's last record, trying until ctx ends. It
 // reports whether the record is stored.
-func (a *attempt) lastWord(ctx context.Context, next lease.Record) bool {
+func (a *attempt) finalReport(ctx context.Context, next lease.Record) bool {
 	for {
 		err := a.store(ctx, next)
 		if err == nil {

@@ -12,13 +12,13 @@ import (
 
 const (
 	// A process without a task looks again after a wait that grows from
-	// idleFirst to idleMost: the server may say for a moment that a new task is
+	// idleFirst to idleMost: the server may report for a moment that a new task is
 	// not there.
 	idleFirst = 20 * time.Millisecond
 	idleMost  = time.Second
 	// lookFor is how long it looks so after it was woken.
 	lookFor = 1500 * time.Millisecond
-	// inTurn is how often one run in turn is looked at though nobody said that
+	// inTurn is how often one run in turn is looked at without a message that
 	// it has tasks: seldom, so that a thousand idle workers cost the server
 	// nothing, and in case that a wake never comes.
 	inTurn = 150 * time.Second
@@ -48,7 +48,7 @@ func (w *Worker) slot(ctx context.Context, n int) {
 }
 
 // idle looks for a task until it has one or ctx ends: where there may be tasks
-// by what was heard, and, where no coordinator wakes workers, all the time.
+// according to the messages received, and, where no coordinator wakes workers, all the time.
 func (w *Worker) idle(ctx context.Context, slot int, turn *int) *attempt {
 	wait := idleFirst
 	last := time.Now() // that a run was looked at in turn
@@ -107,7 +107,7 @@ func (w *Worker) look(ctx context.Context, list []*session, slot int, turn *int)
 func (w *Worker) next(ctx context.Context, s *session, slot int) (a *attempt, more bool) {
 	q, err := s.openQueue(ctx, w.cfg.Bus)
 	if err != nil {
-		return nil, false // not made yet, or over: the manifest will say
+		return nil, false // not made yet, or over: the manifest will show
 	}
 	d, err := q.Next()
 	switch {
@@ -140,7 +140,7 @@ func (w *Worker) next(ctx context.Context, s *session, slot int) (a *attempt, mo
 	return a, false
 }
 
-// woken is told that run id may have tasks, which are to be looked for after a
+// woken notes that run id may have tasks, which are to be looked for after a
 // moment drawn from within.
 func (w *Worker) woken(id run.ID, within time.Duration) {
 	w.mu.Lock()
@@ -167,7 +167,7 @@ func (w *Worker) lookAgain(s *session, delay time.Duration) {
 	w.rouse()
 }
 
-// rouse has who is idle look. The caller holds w.mu.
+// rouse makes the idle slots look for tasks. The caller holds w.mu.
 func (w *Worker) rouse() {
 	close(w.wake)
 	w.wake = make(chan struct{})

@@ -27,7 +27,7 @@ func fetchPolicy(ctx context.Context, from Objects, m run.Manifest, cache *datas
 	return content, nil
 }
 
-// isPolicyOf says whether p, which m's object holds, means what m says: the
+// isPolicyOf reports whether p, which m's object holds, means what m says: the
 // object is found by the digest of its bytes, and m may name another.
 func isPolicyOf(m run.Manifest, p policy.Policy) error {
 	if p.SHA256 != m.Policy.SHA256 {

@@ -12,13 +12,13 @@ import (
 
 const (
 	// runsEvery is how often runs that were changed are read though nothing was
-	// heard of a change. allEvery is how often all runs are, which costs as much
+	// notified of a change. allEvery is how often all runs are, which costs as much
 	// as the bus has runs, in case that its sequences began anew unnoticed.
-	// unfitEvery is how often runs are that this worker does not serve; it may
+	// recheckIncompatibleEvery is how often runs are that this worker does not serve; it may
 	// have changed itself. Its notes on them are written then, too.
-	runsEvery  = 30 * time.Second
-	allEvery   = 2 * time.Hour
-	unfitEvery = NoteEvery
+	runsEvery                = 30 * time.Second
+	allEvery                 = 2 * time.Hour
+	recheckIncompatibleEvery = NoteEvery
 	// tick is how exactly these are kept.
 	tick = time.Second
 	// A message about a run can arrive before its manifest is stored. The manifest
@@ -42,8 +42,8 @@ func seenOf(m run.Manifest) seen {
 	return seen{m.Ref(), m.Session, m.State, m.Engine, m.EngineVersion, m.Identity, m.Wakes}
 }
 
-// noteChange is told of each write to a manifest: the run is read again, unless
-// m says nothing new.
+// noteChange is called for each write to a manifest: the run is read again, unless
+// m contains nothing new.
 func (w *Worker) noteChange(id run.ID, m *run.Manifest) {
 	if w.cfg.Run != "" && id != w.cfg.Run {
 		return
@@ -75,7 +75,7 @@ func (c change) stored(list []bus.StoredManifest) bool {
 	return c.told == seen{} || len(list) > 0 && seenOf(list[0].Manifest) == c.told
 }
 
-// trackRuns keeps w.sessions as the manifests on the bus say. It reads all of
+// trackRuns keeps w.sessions as the manifests on the bus require. It reads all of
 // them on connecting and now and then, and singly those that were changed and
 // those of runs that are not served. The stops of runs whose chunks this worker
 // holds are read on connecting and once per lease.
@@ -87,7 +87,7 @@ func (w *Worker) trackRuns(ctx context.Context) {
 	stopsRead := map[run.ID]time.Time{}
 	// When runs that were written since, all runs, and those that are not served
 	// are read again.
-	var next, all, unfit time.Time
+	var next, all, recheck time.Time
 	wait := tick
 	read := func() {
 		since := w.lastRead
@@ -129,9 +129,9 @@ func (w *Worker) trackRuns(ctx context.Context) {
 		case <-again.C:
 			readChanged()
 		case <-t.C:
-			if !time.Now().Before(unfit) {
-				w.recheckUnfit()
-				unfit = time.Now().Add(unfitEvery)
+			if !time.Now().Before(recheck) {
+				w.recheckIncompatible()
+				recheck = time.Now().Add(recheckIncompatibleEvery)
 			}
 			if readChanged(); !time.Now().Before(next) {
 				read()
@@ -140,7 +140,7 @@ func (w *Worker) trackRuns(ctx context.Context) {
 	}
 }
 
-// noteUnread says why the runs could not be read. That the streams are not made
+// noteUnread logs why the runs could not be read. That the streams are not made
 // yet is the usual order, and a connection that is lost is known.
 func (w *Worker) noteUnread(ctx context.Context, err error) {
 	switch {
@@ -152,11 +152,11 @@ func (w *Worker) noteUnread(ctx context.Context, err error) {
 	}
 }
 
-// recheckUnfit has the runs that are not served read again.
-func (w *Worker) recheckUnfit() {
+// recheckIncompatible has the runs that are not served read again.
+func (w *Worker) recheckIncompatible() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id := range w.unfit {
+	for id := range w.incompatible {
 		w.changed[id] = change{}
 	}
 }
@@ -203,9 +203,9 @@ func (w *Worker) readSince(ctx context.Context, revision uint64) error {
 	for _, m := range list {
 		w.lastRead = max(w.lastRead, m.Revision)
 	}
-	w.noteUnfit(ctx)
+	w.storeIncompatible(ctx)
 	if w.cfg.KeepWork > 0 {
-		w.tidyExported(list, revision == 0)
+		w.removeExported(list, revision == 0)
 	}
 	return nil
 }
@@ -253,10 +253,10 @@ func (w *Worker) readChanged(ctx context.Context) (again time.Duration) {
 		}
 		w.applyRuns(ctx, list, false)
 		if w.cfg.KeepWork > 0 {
-			w.tidyExported(list, false)
+			w.removeExported(list, false)
 		}
 	}
-	w.noteUnfit(ctx)
+	w.storeIncompatible(ctx)
 	return again
 }
 
@@ -278,7 +278,7 @@ func (w *Worker) gone(id run.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.seen, id)
-	delete(w.unfit, id)
+	delete(w.incompatible, id)
 	if s := w.sessions[id]; s != nil {
 		w.lastRead = min(w.lastRead, s.rev-1)
 		w.endSession(s, errSessionOver)

@@ -17,7 +17,7 @@ import (
 )
 
 // session is one session of a run as this worker sees it. Its context ends
-// when the run is stopped or the session is over; the cause says which.
+// when the run is stopped or the session is over; the cause distinguishes the two.
 type session struct {
 	m      run.Manifest
 	rev    uint64 // of the manifest that opened it
@@ -41,7 +41,7 @@ func (s *session) inputsOf() string {
 	return s.inputs
 }
 
-// lookUntil is until when tasks of s are looked for though nothing more is heard.
+// lookUntil is until when tasks of s are looked for without a further message.
 func (s *session) lookUntil() time.Time { return time.Unix(0, s.hotUntil.Load()) }
 
 // stopped is the cause of a session's end by a stop of the run.
@@ -109,7 +109,7 @@ func (w *Worker) open() []*session {
 	return list
 }
 
-// applyRuns opens and ends sessions as the manifests say. A manifest that is
+// applyRuns opens and ends sessions as the manifests require. A manifest that is
 // refused changes nothing: an open session goes by the one that opened it.
 // all: list has every run of the bus.
 func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all bool) {
@@ -141,7 +141,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 		case old != nil:
 			over := errSessionOver
 			if ours && !mine && old.m.Ref() == m.Ref() && old.m.Session == m.Session {
-				over = fmt.Errorf("%w: %s", ErrChanged, w.unfit[m.RunID].text)
+				over = fmt.Errorf("%w: %s", ErrChanged, w.incompatible[m.RunID].text)
 			}
 			w.endSession(old, over)
 			changed = true
@@ -166,10 +166,10 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 			changed = true
 		}
 	}
-	for id := range w.unfit {
-		// Of a run that is over nothing more is said.
+	for id := range w.incompatible {
+		// Of a run that is over nothing more is reported.
 		if (all || listed[id]) && !slices.ContainsFunc(list, func(m bus.StoredManifest) bool { return m.RunID == id && m.State == run.StateRunning }) {
-			delete(w.unfit, id)
+			delete(w.incompatible, id)
 		}
 	}
 	if changed {
@@ -177,7 +177,7 @@ func (w *Worker) applyRuns(ctx context.Context, list []bus.StoredManifest, all b
 	}
 }
 
-// fits reports whether the engine can serve m; a reason why not is said once.
+// fits reports whether the engine can serve m; a reason why not is logged once.
 // The caller holds w.mu.
 func (w *Worker) fits(m run.Manifest) bool {
 	var err error
@@ -188,10 +188,10 @@ func (w *Worker) fits(m run.Manifest) bool {
 		err = w.cfg.Engine.Fits(m)
 	}
 	if err == nil {
-		delete(w.unfit, m.RunID)
+		delete(w.incompatible, m.RunID)
 		return true
 	}
-	w.sayUnfit(m.RunID, err.Error())
+	w.setIncompatible(m.RunID, err.Error())
 	return false
 }
 
@@ -203,8 +203,8 @@ func (w *Worker) serves(v int) bool {
 // noteRefused logs why a run's manifest is refused, once per reason. The caller
 // holds w.mu.
 func (w *Worker) noteRefused(id run.ID, err error) {
-	if text := err.Error(); w.unfit[id].text != text {
-		w.unfit[id] = unfit{text: text}
+	if text := err.Error(); w.incompatible[id].text != text {
+		w.incompatible[id] = incompatible{text: text}
 		w.log.Error("manifest refused", "run_id", id, "manifests_refused", w.accepted.count, "error", err)
 	}
 }

@@ -26,7 +26,7 @@ const (
 	// recordEvery is how often a record is written while bars move: often
 	// enough that a kill loses little, seldom enough to cost nothing.
 	recordEvery = 250 * time.Millisecond
-	// lastWords bounds how long a worker that has to go tries to tell the bus.
+	// lastWords bounds how long a worker that has to exit tries to store its final reports.
 	lastWords = 5 * time.Second
 	// deferFor is how long a worker leaves a chunk that it failed itself to
 	// others, before it takes it again.
@@ -48,7 +48,7 @@ type Engine interface {
 	Name() string
 	// Identity is a digest of what it runs; empty for the built-in engine.
 	Identity() string
-	// Fits says why this engine cannot serve the run m of its name; nil: it can.
+	// Fits returns why this engine cannot serve the run m of its name; nil: it can.
 	Fits(m run.Manifest) error
 	// Replay replays one chunk and calls report, from one goroutine, with
 	// what was measured so far. It ends soon after ctx does, with what was
@@ -63,7 +63,7 @@ type Result struct {
 	// Artifacts are what the chunk leaves beside its footer. The worker stores
 	// them before the footer, and lists them there.
 	Artifacts []Artifact
-	// Unkept says why an artifact that should be there is not; the footer
+	// Unkept is why an artifact that should be there is not; the footer
 	// counts all the same.
 	Unkept error
 	// Trace is what is known of an error beside its text.
@@ -149,26 +149,26 @@ type Worker struct {
 	cfg Config
 	log *slog.Logger
 
-	mu       sync.Mutex
-	accepted accepted
-	sessions map[run.ID]*session
-	busy     map[chunkKey]bool
-	deferred map[chunkKey]int  // chunk → attempt whose task was deferred once
-	wake     chan struct{}     // closed and replaced when sessions change
-	unfit    map[run.ID]unfit  // why runs are not served
-	deaf     bool              // no coordinator can wake this worker
-	looking  chan struct{}     // holds a token while a slot without a task looks for one
-	lastRead uint64            // the highest revision of a manifest that was read; of trackRuns
-	seen     map[run.ID]seen   // the manifests that were read last
-	changed  map[run.ID]change // runs to be read again
-	hint     chan struct{}     // holds a token when changed is not empty
+	mu           sync.Mutex
+	accepted     accepted
+	sessions     map[run.ID]*session
+	busy         map[chunkKey]bool
+	deferred     map[chunkKey]int        // chunk → attempt whose task was deferred once
+	wake         chan struct{}           // closed and replaced when sessions change
+	incompatible map[run.ID]incompatible // why runs are not served
+	deaf         bool                    // no coordinator can wake this worker
+	looking      chan struct{}           // holds a token while a slot without a task looks for one
+	lastRead     uint64                  // the highest revision of a manifest that was read; of trackRuns
+	seen         map[run.ID]seen         // the manifests that were read last
+	changed      map[run.ID]change       // runs to be read again
+	hint         chan struct{}           // holds a token when changed is not empty
 	// stopHints are the sessions whose stops are to be read.
 	stopHints chan *session
 	broken    *SetUpError
 	// idleSince is when the last task was let go, or Run began.
 	idleSince time.Time
-	tidied    map[run.ID]bool    // exported runs without attempts here; of trackRuns
-	giveUp    context.CancelFunc // ends Run: the worker is broken, or idle
+	removed   map[run.ID]bool    // exported runs without attempts here; of trackRuns
+	endRun    context.CancelFunc // ends Run: the worker is broken, or idle
 }
 
 type chunkKey struct {
@@ -188,19 +188,19 @@ func New(cfg Config) *Worker {
 		cfg: cfg, log: cfg.Logger.With("worker_id", cfg.ID),
 		sessions: map[run.ID]*session{}, busy: map[chunkKey]bool{}, deferred: map[chunkKey]int{},
 		wake: make(chan struct{}), looking: make(chan struct{}, 1), hint: make(chan struct{}, 1), changed: map[run.ID]change{},
-		stopHints: make(chan *session, mostStopHints),
-		unfit:     map[run.ID]unfit{}, accepted: accepted{keys: cfg.CoordinatorKeys},
+		stopHints:    make(chan *session, mostStopHints),
+		incompatible: map[run.ID]incompatible{}, accepted: accepted{keys: cfg.CoordinatorKeys},
 	}
 }
 
 // Run serves runs until ctx ends, then releases what it holds, or, at a
-// run's stop, has given its last word, and returns nil. It takes a few
+// run's stop, has stored its final report, and returns nil. It takes a few
 // seconds at most after ctx's end, and what the engine takes to end. It
 // returns a *SetUpError when its engine had one.
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w.giveUp, w.idleSince = cancel, time.Now()
+	w.endRun, w.idleSince = cancel, time.Now()
 	if err := os.MkdirAll(w.cfg.WorkDir, 0o700); err != nil {
 		return fmt.Errorf("worker %s: making its directory: %w", w.cfg.ID, err)
 	}
@@ -236,7 +236,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		owned.Go(func() { w.leaveWhenIdle(ctx) })
 	}
 	if w.cfg.KeepWork > 0 {
-		owned.Go(func() { w.tidyOld(ctx) })
+		owned.Go(func() { w.removeOldWork(ctx) })
 	}
 	owned.Wait()
 	w.endSessions()
@@ -255,7 +255,7 @@ func (w *Worker) breaks(err *SetUpError) {
 		w.broken = err
 	}
 	w.mu.Unlock()
-	w.giveUp()
+	w.endRun()
 }
 
 func (w *Worker) take(key chunkKey) bool {
@@ -286,7 +286,7 @@ func (w *Worker) leaveWhenIdle(ctx context.Context) {
 		w.mu.Unlock()
 		if left <= 0 {
 			w.log.Info("idle, worker exits", "idle", w.cfg.ExitWhenIdle)
-			w.giveUp()
+			w.endRun()
 			return
 		}
 		if !pause(ctx, left) {
