@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // someColumns has a column of each kind with n rows: borders of its values,
@@ -148,6 +150,7 @@ func TestExtraParquetRoundTrip(t *testing.T) {
 
 // Blocks of any size make the same file.
 func TestExtraParquetInBlocks(t *testing.T) {
+	testsize.All(t)
 	const n = rowGroupBars + 3000
 	bars := Generate(n, 3)
 	extra := []Column{{Name: "x", Kind: Int64}, {Name: "s", Kind: String}}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"gx1replay/test/testsize"
 )
 
 func TestConnectSaysWhereItFailed(t *testing.T) {
@@ -45,6 +47,7 @@ func TestCloseMayBeCalledTwice(t *testing.T) {
 
 // design.md §3: nothing is buffered while disconnected.
 func TestWritesFailAtOnceWhileDisconnected(t *testing.T) {
+	testsize.All(t)
 	r := newRig(t, "127.0.0.1:0")
 	b := r.bus()
 	m := testManifest("r1", 2)

@@ -13,6 +13,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/test/jwtbus"
+	"gx1replay/test/testsize"
 )
 
 // writeFile writes a file of the test's and returns its path.
@@ -110,6 +111,7 @@ func TestInboxOfCredentials(t *testing.T) {
 
 // Who lacks the right to hear answers is told so, and not left to wait.
 func TestRequireOfTheDeaf(t *testing.T) {
+	testsize.All(t)
 	s := jwtbus.Start(t, jwtbus.InUsers)
 	_, creds := s.User(access.Observer)
 	b, err := Connect(t.Context(), Config{Access: Access{Context: writeFile(t, "c.json", []byte(`{"url": "`+s.URL+`", "creds": "`+creds+`", "inbox_prefix": "_INBOX_other"}`))}})
@@ -142,6 +144,7 @@ func TestExpiredCredentials(t *testing.T) {
 // Credentials that end are renewed sooner or later: a connection goes on with the
 // new ones, also when the server has refused the old ones again and again.
 func TestRenewedCredentials(t *testing.T) {
+	testsize.All(t)
 	s := jwtbus.Start(t, jwtbus.InUsers)
 	_, creds := s.User(access.Observer)
 	s.Renew(access.Observer, creds, time.Now().Add(2*time.Second))

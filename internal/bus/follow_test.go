@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/lease"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // notes is a Sink that keeps what it gets.
@@ -184,6 +185,7 @@ func TestFact_TheServerKnowsTheLastOfAPattern(t *testing.T) {
 // Nothing is lost or invented over a restart of the server on the same port,
 // whatever is on its way.
 func TestFollowOutlivesARestartOfTheServer(t *testing.T) {
+	testsize.All(t)
 	r := newRig(t, "127.0.0.1:0")
 	reader, writer := r.bus(), r.bus()
 	hints, give := reader.Hints()
@@ -344,6 +346,7 @@ func TestFollowLeavesNoConsumer(t *testing.T) {
 // A reader that is away, in virtual time, longer than the server keeps its
 // consumer goes on where it was.
 func TestFollowInVirtualTimeStaysForAnHour(t *testing.T) {
+	testsize.All(t)
 	bubble(t, func(t *testing.T, r *rig) {
 		b := r.bus()
 		m := testManifest("r1", 1)

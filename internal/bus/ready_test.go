@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"gx1replay/test/testsize"
 )
 
 func TestCheckVersion(t *testing.T) {
@@ -151,6 +153,7 @@ func TestReadyReportsAndChangesNothing(t *testing.T) {
 }
 
 func TestReplicas(t *testing.T) {
+	testsize.All(t)
 	single := newRig(t, "").bus()
 	if n := single.DefaultReplicas(); n != 1 {
 		t.Errorf("%d replicas on one server (want 1)", n)

@@ -15,6 +15,7 @@ import (
 
 	"gx1replay/internal/run"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 func TestManifestIsStoredByCompareAndSet(t *testing.T) {
@@ -105,6 +106,7 @@ func TestManifestsPassesGarbageOver(t *testing.T) {
 // A worker ends what it works on when its run is not in the list, so a run
 // whose manifest could not be read just now must not be left out silently.
 func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
+	testsize.All(t)
 	srv := natsserver.Start(t, &server.Options{ServerName: "test", DontListen: true, JetStream: true, StoreDir: t.TempDir()})
 	b, err := Connect(t.Context(), Config{InProcess: srv})
 	must(t, err)
@@ -129,6 +131,7 @@ func TestManifestsLeavesNoRunOutForWantOfAnAnswer(t *testing.T) {
 // A bus may have thousands of runs, and be far away: each request costs the way
 // there and back.
 func TestManyManifestsTakeFewRequests(t *testing.T) {
+	testsize.All(t)
 	b := newRig(t, "").bus()
 	const runs = 3200
 	for i := range runs {
@@ -153,6 +156,7 @@ func TestManyManifestsTakeFewRequests(t *testing.T) {
 // A list that is long in coming is read to its end: else a worker far away would
 // never have it.
 func TestManifestsThatComeSlowly(t *testing.T) {
+	testsize.All(t)
 	const between, runs = requestTimeout * 2 / 3, 2
 	srv := natsserver.Start(t, &server.Options{ServerName: "test", DontListen: true, JetStream: true, StoreDir: t.TempDir()})
 	must(t, srv.GlobalAccount().AddMapping("$JS.API.DIRECT.GET.KV_GX1_RUNS", "slow"))

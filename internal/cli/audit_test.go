@@ -20,6 +20,7 @@ import (
 	"gx1replay/internal/trade"
 	"gx1replay/internal/worker"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // audited runs audit with --json and reads what it says.
@@ -119,6 +120,7 @@ func copyFile(t *testing.T, from, to string) {
 // A perf JSON in which one chunk was forged so that everything adds up: verify
 // finds nothing, and audit does.
 func TestAuditFindsAForgedChunk(t *testing.T) {
+	testsize.All(t)
 	dir := builtinRun(t, "r1", "synthetic:9000", "--chunks", "30")
 	path := filepath.Join(dir, "perf_r1.json")
 	good, err := os.ReadFile(path)
@@ -187,6 +189,7 @@ func seedWithout(t *testing.T, path string, chunk int) string {
 
 // Chunks that did not end as ok are not audited, and counted.
 func TestAuditOfAnUnfinishedRun(t *testing.T) {
+	testsize.All(t)
 	dir := builtinRun(t, "r1", "synthetic:3000", "--chunks", "6")
 	path := filepath.Join(dir, "perf_r1.json")
 	b, err := os.ReadFile(path)
@@ -215,6 +218,7 @@ func TestAuditOfAnUnfinishedRun(t *testing.T) {
 
 // A model of files, and features that remember all bars before.
 func TestAuditWithModelFiles(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	dir, models := t.TempDir(), t.TempDir()
 	copyFile(t, "../model/testdata/xgb_named.json", filepath.Join(models, "m.json"))
@@ -281,6 +285,7 @@ func (l liar) Replay(ctx context.Context, job worker.Job, report func(footer.Foo
 // A worker that lies about chunks that it has claimed is believed by the
 // coordinator, and found by an audit. The bars come from the run's bus.
 func TestAuditFindsALyingWorker(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	srv := natsserver.Start(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})
 	dir := t.TempDir()

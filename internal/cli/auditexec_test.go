@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"gx1replay/internal/trade"
+	"gx1replay/test/testsize"
 )
 
 // A command's run is audited by the command: its rows are compared where the
 // digest of what it leaves differs.
 func TestAuditOfACommand(t *testing.T) {
+	testsize.All(t)
 	dir, policy := aRun(t, "mean", 0)
 	path := filepath.Join(dir, "perf_r1.json")
 	// The command counts 3 trades per chunk, however many it leaves.
@@ -68,6 +70,7 @@ func TestAuditOfACommand(t *testing.T) {
 // Signals that were made of a command's scores are compared like those of the
 // built-in engine.
 func TestAuditOfScores(t *testing.T) {
+	testsize.All(t)
 	dir, _ := aRun(t, "mean-scores", 0, "--exec-emits", "scores")
 	path := filepath.Join(dir, "perf_r1.json")
 	if r := audited(t, 0, path); r.Equal != 2 {

@@ -24,6 +24,7 @@ import (
 	"gx1replay/internal/access"
 	"gx1replay/test/keybus"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // authBus is a server with what `auth init` has written.
@@ -205,6 +206,7 @@ func TestRolesOverTLS(t *testing.T) {
 // A bus of an earlier version works, and both the doctor and the coordinator say
 // that its roles can be circumvented.
 func TestRolesInOneAccountAreNamed(t *testing.T) {
+	testsize.All(t)
 	for name, c := range map[string]struct {
 		cfg  keybus.Config
 		want bool

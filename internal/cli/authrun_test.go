@@ -11,6 +11,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/test/keybus"
+	"gx1replay/test/testsize"
 )
 
 // keyRun is a run on a bus of keys, without workers.
@@ -62,6 +63,7 @@ func (r keyRun) work(t *testing.T) {
 // bus, neither stop a run nor change what it is. Where they share one account
 // with the coordinator, they do.
 func TestARunIsNotStoppedByReplies(t *testing.T) {
+	testsize.All(t)
 	for name, c := range map[string]struct {
 		cfg  keybus.Config
 		want string
@@ -111,6 +113,7 @@ func TestStopByAnOperator(t *testing.T) {
 // A run that was stopped on a bus of an earlier version resumes when each role
 // has got its account: streams, keys and files are the same.
 func TestMovingAnOlderBus(t *testing.T) {
+	testsize.All(t)
 	k := keybus.Start(t, keybus.Config{Users: keybus.Flat})
 	out := t.TempDir()
 	run := func(more ...string) string {

@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"gx1replay/internal/bars"
-	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
-	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // What a policy or a flag says and the data contradict is said, by each verb
 // that sees both.
 func TestContradictions(t *testing.T) {
+	testsize.All(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -75,26 +75,5 @@ func TestContradictionsOfACommand(t *testing.T) {
 	pol.Timeframe = "quarter"
 	if got := contradictions(pol, set, optionalNumber{}, true); len(got) > 0 {
 		t.Errorf("%q", got)
-	}
-}
-
-// Of a command's own trades nobody knows which are those of a warm-up, so a
-// period has none, and run says so.
-func TestPeriodWithoutWarmup(t *testing.T) {
-	pol := policy.Policy{WarmupBars: 60}
-	period := dataFlags{form: bars.Form{From: "2024-01-02"}}
-	command := execFlags{engine: footer.EngineExec, emits: run.EmitsTrades}
-	if got := period.withoutWarmup(pol, &command); !strings.HasPrefix(got, "the period begins without the policy's 60 warmup_bars: ") {
-		t.Errorf("%q", got)
-	}
-	for name, got := range map[string]string{
-		"no period":   (&dataFlags{}).withoutWarmup(pol, &command),
-		"no warm-up":  period.withoutWarmup(policy.Policy{}, &command),
-		"scores":      period.withoutWarmup(pol, &execFlags{engine: footer.EngineExec, emits: run.EmitsScores}),
-		"the builtin": period.withoutWarmup(pol, &execFlags{engine: footer.EngineBuiltin}),
-	} {
-		if got != "" {
-			t.Errorf("%s: %q", name, got)
-		}
 	}
 }

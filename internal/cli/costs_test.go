@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // chargedPolicy is the example policy with costs.
@@ -30,6 +32,7 @@ costs: {commission_bps: 0.5, commission_per_trade_bps: 0.1, swap_long_bps_per_ni
 // A run with costs has the trades of the run without them, and what they were
 // charged beside. Without costs no file knows of any.
 func TestRunWithCosts(t *testing.T) {
+	testsize.All(t)
 	path := chargedPolicy(t)
 	plain, charged := newVerifiable(t), newVerifiable(t, "--policy", path)
 	rows := strings.Split(strings.TrimSuffix(string(charged.good[charged.csv()]), "\n"), "\n")
@@ -97,6 +100,7 @@ func TestPolicyCheckOfCosts(t *testing.T) {
 
 // Whatever is changed of what was charged, verify names it.
 func TestVerifyNamesChangedCosts(t *testing.T) {
+	testsize.All(t)
 	v := newVerifiable(t, "--policy", chargedPolicy(t))
 	if got := coordinates(t, "verify", v.perf); got.code != 0 || !strings.Contains(got.stdout, " after costs, SHA-256 as recorded") {
 		t.Fatalf("the run as it is: exit code %d\n%s%s", got.code, got.stdout, got.stderr)

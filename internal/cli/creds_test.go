@@ -15,6 +15,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/test/jwtbus"
+	"gx1replay/test/testsize"
 )
 
 // credsBus is a bus whose users have credentials, and those of each role.
@@ -55,6 +56,7 @@ func natsContext(t *testing.T, fields map[string]string) string {
 
 // A complete run by users with JWTs, each with the rights of its role.
 func TestRunWithCredentials(t *testing.T) {
+	testsize.All(t)
 	for _, way := range []jwtbus.Way{jwtbus.InUsers, jwtbus.InSigningKeys} {
 		t.Run(string(way), func(t *testing.T) { runWithCredentials(t, newCredsBus(t, way)) })
 	}
@@ -92,6 +94,7 @@ func runWithCredentials(t *testing.T, b credsBus) {
 
 // A run under way is stopped by an operator, and by no other.
 func TestStopWithCredentials(t *testing.T) {
+	testsize.All(t)
 	b := newCredsBus(t, jwtbus.InSigningKeys)
 	out := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

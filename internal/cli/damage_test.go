@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"gx1replay/internal/process"
+	"gx1replay/test/testsize"
 )
 
 // damageBars is the data set of the runs here, damageChunks their plan.
@@ -260,9 +260,7 @@ func (r *stoppedRun) files(t *testing.T) (list []string) {
 // nothing is lost that lay on a disk. GX1R_DAMAGE is how many runs are damaged at
 // random, GX1R_SEED the first one's seed.
 func TestDamagedBusAtRandom(t *testing.T) {
-	if testing.Short() {
-		t.Skip("whole runs")
-	}
+	testsize.All(t)
 	n, seed := 4, uint64(1)
 	for name, f := range map[string]func(v uint64){"GX1R_DAMAGE": func(v uint64) { n = int(v) }, "GX1R_SEED": func(v uint64) { seed = v }} {
 		if text := os.Getenv(name); text != "" {
@@ -300,6 +298,7 @@ func TestDamagedBusAtRandom(t *testing.T) {
 // A damaged bus is put aside as it is, and said so; the stops of the new one
 // count, though its sequences begin again.
 func TestDamagedBusIsSetAside(t *testing.T) {
+	testsize.All(t)
 	r := aStoppedRun(t)
 	streams := filepath.Join(r.bus(), "jetstream", "$G", "streams")
 	if err := os.Remove(filepath.Join(streams, "GX1_STOP", "meta.sum")); err != nil {
@@ -311,16 +310,17 @@ func TestDamagedBusIsSetAside(t *testing.T) {
 	}
 	ended := make(chan said, 1)
 	args := slices.DeleteFunc(slices.Clone(r.args), func(s string) bool { return s == "--quiet" })
-	go func() { ended <- coordinates(t, append(args, "--timeout", "60s", "--output-dir", r.dir)...) }()
+	started := make(chan struct{})
+	go func() {
+		ended <- coordinatesUntil(t, "stop it with", started, append(args, "--timeout", "60s", "--output-dir", r.dir)...)
+	}()
 	l := &live{t: t, id: "r1", dir: r.dir, ended: ended}
-	waitFor(t, "the run is under way again", func() bool {
-		reg, err := process.OpenRegistry("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.entry, err = reg.Get("r1")
-		return err == nil && l.entry.Alive
-	})
+	select {
+	case <-started:
+	case <-time.After(patience):
+		t.Fatal("the run is not under way again")
+	}
+	l.look()
 	if _, err := l.stranger().Request("gx1.stop.r1", []byte("again"), patience); err != nil {
 		t.Fatal(err)
 	}
@@ -395,6 +395,7 @@ func (r *stoppedRun) isSetAside(t *testing.T) {
 // Footers of other data are not taken for this run's, though nothing but them is
 // left.
 func TestFootersOfOtherDataAreRefused(t *testing.T) {
+	testsize.All(t)
 	r := aStoppedRun(t)
 	r.forget(t)
 	if err := os.RemoveAll(r.bus()); err != nil {

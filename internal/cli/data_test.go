@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bars"
+	"gx1replay/test/testsize"
 )
 
 // periodPolicy looks back 50 bars, and trades often.
@@ -103,6 +104,7 @@ func (p aPeriod) trades(id string) []string {
 // A period's trades are those of a file that was cut with the warm-up before
 // it, and none is made in the warm-up.
 func TestRunPeriod(t *testing.T) {
+	testsize.All(t)
 	p := newPeriod(t)
 	const from, to = 1500, 3200
 	got := p.run("period", p.whole, "--from", p.stamp(from), "--to", p.stamp(to))
@@ -153,6 +155,7 @@ func TestRunPeriod(t *testing.T) {
 // What flags said of a file is kept with the run: who reads it again reads the
 // same bars.
 func TestRunReadsAgain(t *testing.T) {
+	testsize.All(t)
 	p := newPeriod(t)
 	text := "When;O;H;L;C;V\n"
 	for _, b := range p.all[:900] {

@@ -11,7 +11,6 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
-	"gx1replay/internal/run"
 )
 
 // dataFlags say how a data set is to be read where its content does not.
@@ -52,8 +51,8 @@ func (f *dataFlags) withWarmup(pol policy.Policy, exec *execFlags) (bars.Form, e
 		return form, nil
 	}
 	if exec.exec() {
-		// Of a command's own trades nobody knows which are those of a warm-up.
-		if exec.emits == run.EmitsScores && pol.WarmupBars > 0 {
+		// What a command looks back at is what its slices have before a chunk.
+		if pol.WarmupBars > 0 {
 			form.Warmup = strconv.FormatInt(pol.WarmupBars, 10)
 		}
 		return form, nil
@@ -66,16 +65,6 @@ func (f *dataFlags) withWarmup(pol policy.Policy, exec *execFlags) (bars.Form, e
 		form.Warmup = strconv.FormatInt(n, 10)
 	}
 	return form, nil
-}
-
-// withoutWarmup says that a period of a command begins without the warm-up that
-// the policy asks for; empty: it does not.
-func (f *dataFlags) withoutWarmup(pol policy.Policy, exec *execFlags) string {
-	if f.form.From == "" || !exec.exec() || exec.emits == run.EmitsScores || pol.WarmupBars == 0 {
-		return ""
-	}
-	return fmt.Sprintf("the period begins without the policy's %d warmup_bars: which trades of a command are those of a warm-up, only the command knows. "+
-		"Begin that many bars earlier and leave out trades from before the period, or use --exec-emits scores", pol.WarmupBars)
 }
 
 // sayRead logs how a data set was read.

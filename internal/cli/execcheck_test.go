@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/execcheck"
+	"gx1replay/test/testsize"
 )
 
 func checks(t *testing.T, mode string, args ...string) said {
@@ -28,6 +29,7 @@ func TestExecCheckFindsNothing(t *testing.T) {
 
 // An EMA that begins with the slice is found, and what to do about it is said.
 func TestExecCheckFindsAShortWarmup(t *testing.T) {
+	testsize.All(t)
 	for mode, emits := range map[string]string{"ema": "trades", "ema-scores": "scores"} {
 		got := checks(t, mode, "--exec-tail-bars", "10", "--exec-emits", emits, "--cuts", "2")
 		if got.code != 1 || !strings.Contains(got.stderr, "replaying bars 0 to 1499 whole, then in 2 pieces") {

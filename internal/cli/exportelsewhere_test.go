@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/internal/access"
 	"gx1replay/test/keybus"
+	"gx1replay/test/testsize"
 )
 
 // wantEmpty holds that nothing was written into a directory.
@@ -28,6 +29,7 @@ func wantEmpty(t *testing.T, dir string) {
 // directory, export names its file and writes nothing; bundle takes the file in
 // or names it.
 func TestExportElsewhere(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	r := newKeyRun(t, keybus.Config{}, "done1")
 	look := filepath.Join(t.TempDir(), "running.tar.gz")

@@ -6,10 +6,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,6 +65,7 @@ func replayMain(mode, path string) int {
 		return fail(err)
 	}
 	fmt.Printf("chunk %d, attempt %d\n", t.ChunkIdx, t.Attempt)
+	mode, waiter, _ := strings.Cut(mode, "@")
 	status := "ok"
 	switch mode {
 	case "fails":
@@ -78,6 +81,13 @@ func replayMain(mode, path string) int {
 	case "waits":
 		if err := os.WriteFile(filepath.Join(filepath.Dir(path), "waits"), nil, 0o644); err != nil {
 			return fail(err)
+		}
+		if waiter != "" {
+			c, err := net.Dial("tcp", waiter)
+			if err != nil {
+				return fail(err)
+			}
+			c.Close()
 		}
 		// As a user's replay that looks for the stop file at every bar.
 		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -196,10 +206,42 @@ type said struct {
 // coordinates runs the program coordinator.
 func coordinates(t *testing.T, args ...string) said {
 	t.Helper()
-	var out, errOut bytes.Buffer
+	return coordinatesUntil(t, "", nil, args...)
+}
+
+// coordinatesUntil does so and closes told as soon as standard error holds
+// what.
+func coordinatesUntil(t *testing.T, what string, told chan<- struct{}, args ...string) said {
+	t.Helper()
+	out, errOut := bytes.Buffer{}, watched{what: what, told: told}
 	p := Program{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut, Getenv: func(string) string { return "" }}
 	code := p.Coordinator(t.Context(), args)
 	return said{code, out.String(), errOut.String()}
+}
+
+// watched is the standard error of a program.
+type watched struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	what string
+	told chan<- struct{} // nil once it is closed
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n, err := w.text.Write(b)
+	if w.told != nil && strings.Contains(w.text.String(), w.what) {
+		close(w.told)
+		w.told = nil
+	}
+	return n, err
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 // ownPlaces gives a test its own register of runs and temporary directory.

@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // A command that fails in the same way in its first two attempts ends the run: no
 // further chunk is tried, and the file says why.
 func TestACommandThatCannotBegin(t *testing.T) {
+	testsize.All(t)
 	for name, argv := range map[string][]string{
 		"an error of its own": replayCommand(t, "fails"),
 		"bad usage":           {"--", "sh", "-c", "echo 'usage: replay [-h]' >&2; exit 2"},

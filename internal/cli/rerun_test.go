@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // aRun runs a command over two chunks, by one local worker, and returns where
@@ -112,6 +114,7 @@ func treeOf(t *testing.T, dir string) []string {
 // Of a run that failed the state is there: the policy, too. Another command in
 // place of the run's is tried, and what differs is said.
 func TestRerunOfAFailedRun(t *testing.T) {
+	testsize.All(t)
 	dir, policy := aRun(t, "fails", 3, "--max-failures", "1")
 	again := func(args ...string) said {
 		return coordinates(t, slices.Concat([]string{"chunk", "r1", "0", "--rerun", "--output-dir", dir, "--dir", filepath.Join(t.TempDir(), "again")}, args)...)

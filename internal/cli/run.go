@@ -247,10 +247,6 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 			}
 		}
 		if err == nil {
-			if text := f.read.withoutWarmup(pol, &f.exec); text != "" {
-				ui.say("warning: %s", text)
-				log.Warn("the period begins without warm-up", "what", text)
-			}
 			for _, text := range contradictions(pol, set, f.spreadBps, f.exec.exec()) {
 				ui.say("warning: %s", text)
 				log.Warn("policy and data contradict each other", "what", text)

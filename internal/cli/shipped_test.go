@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"gx1replay/internal/execengine"
+	"gx1replay/test/testsize"
 )
 
 // A file that is too large to go with a run is refused before there is one, unless
 // workers find it where they look.
 func TestExecFileThatIsTooLarge(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	large, small := filepath.Join(t.TempDir(), "weights.bin"), filepath.Join(t.TempDir(), "weights.bin")
 	for path, size := range map[string]int64{large: execengine.MaxShipped + 1, small: execengine.MaxShipped - 1} {

@@ -4,11 +4,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // A command that takes longer to start than it may is told what helps; one that
 // serves many chunks, or has one for each worker, is not.
 func TestSlowStart(t *testing.T) {
+	testsize.All(t)
 	const script = `sleep 0.7; for n in 1 40 80 100; do echo "$n/100"; sleep 0.1; done; : > "$1"/trades.csv`
 	const serving = `sleep 0.7; while read line; do echo "GX1 {\"bars_processed\": 100}"; echo "GX1 {\"chunk_id\": $(echo "$line" | sed 's/.*chunk_\([0-9]*\).*/\1/'), \"final\": true, \"status\": \"ok\"}"; done`
 	for name, c := range map[string]struct {

@@ -12,11 +12,13 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // A cluster that is choosing a leader does not answer for a while; the stop
 // that somebody asks for meanwhile is tried until it is stored.
 func TestStopIsTriedWhileTheBusDoesNotAnswer(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := natsserver.Start(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})
 	b, err := bus.Connect(t.Context(), bus.Config{InProcess: srv})

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"gx1replay/internal/export"
+	"gx1replay/test/testsize"
 )
 
 // All bars of a run are replayed, and the disk takes its trades slowly. A stop,
 // and the time-box, are obeyed all the same: the file has every bar.
 func TestStopsDuringTheLastSelection(t *testing.T) {
+	testsize.All(t)
 	for _, c := range []struct {
 		name    string
 		timeBox string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // patience bounds every wait of these tests; nothing takes that long.
@@ -29,6 +31,9 @@ type live struct {
 	dir   string
 	entry process.Entry
 	ended chan said
+	// command waits for a stop; waits returns when one more does.
+	command []string
+	waits   func()
 }
 
 // aLiveRun starts a run and returns when its command waits. The test has its
@@ -38,12 +43,10 @@ func aLiveRun(t *testing.T, id run.ID, args ...string) *live {
 	l := &live{t: t, id: id, dir: t.TempDir(), ended: make(chan said, 1)}
 	list := append([]string{"run", "--policy", replayPolicy(t, 30), "--data", "synthetic:400,seed=4", "--run-id", string(id), "--output-dir", l.dir,
 		"--workers", "1", "--chunks", "2", "--listen", "127.0.0.1:0", "--no-guardian", "--quiet", "--engine", "exec", "--slice-format", "csv"}, args...)
-	list = append(list, replayCommand(t, "waits")...)
+	l.command, l.waits = commandThatWaits(t)
+	list = append(list, l.command...)
 	go func() { l.ended <- coordinates(t, list...) }()
-	waitFor(t, "the command waits", func() bool {
-		found, err := filepath.Glob(filepath.Join(l.dir, ".gx1", string(id), "work", "*", "chunk_*", "attempt_*", "waits"))
-		return err == nil && len(found) > 0
-	})
+	l.waits()
 	l.look()
 	return l
 }
@@ -121,15 +124,28 @@ func (l *live) dial(opts ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// waitFor waits until f holds.
-func waitFor(t *testing.T, what string, f func() bool) {
+// commandThatWaits is the line of a command that connects to the test and then
+// waits for a stop. The function waits returns when one more has connected.
+func commandThatWaits(t *testing.T) (command []string, waits func()) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if f() {
-			return
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return replayCommand(t, "waits@"+l.Addr().String()), func() {
+		t.Helper()
+		err := l.SetDeadline(time.Now().Add(patience))
+		if err == nil {
+			var c net.Conn
+			if c, err = l.Accept(); err == nil {
+				err = c.Close()
+			}
+		}
+		if err != nil {
+			t.Fatalf("waiting until a command waits: %v", err)
 		}
 	}
-	t.Fatalf("it did not happen in time: %s", what)
 }
 
 // spy hears everything in the account of the run's streams.
@@ -235,6 +251,7 @@ func TestAStrangersStopIsASubjectsStop(t *testing.T) {
 
 // The message id of a coordinator's own stop cannot be taken beforehand.
 func TestAStrangerCannotTakeTheIDOfASignal(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	l := aLiveRun(t, "r1", "--timeout", "2s")
 	m := nats.NewMsg("gx1.stop.nobody")
@@ -257,6 +274,7 @@ func TestAStrangerCannotTakeTheIDOfASignal(t *testing.T) {
 
 // A stop for another run is passed on if strangers may stop that run, too.
 func TestAStopIsPassedOnToARunThatIsOpen(t *testing.T) {
+	testsize.All(t)
 	ownPlaces(t)
 	a, open, closed := aLiveRun(t, "a"), aLiveRun(t, "open"), aLiveRun(t, "closed", "--stop-auth")
 	nc := a.stranger()
@@ -303,8 +321,7 @@ func TestARunThatOtherHostsReach(t *testing.T) {
 	defer cancel()
 	worker, work := make(chan said, 1), t.TempDir()
 	go func() {
-		args := append([]string{"--nats", l.entry.URL, "--nkey", filepath.Join(state, "worker.nk"), "--run", "r1", "--work-dir", work, "--engine", "exec"},
-			replayCommand(t, "waits")...)
+		args := append([]string{"--nats", l.entry.URL, "--nkey", filepath.Join(state, "worker.nk"), "--run", "r1", "--work-dir", work, "--engine", "exec"}, l.command...)
 		code, stdout, stderr := program(t, ctx, true, args...)
 		worker <- said{code, stdout, stderr}
 	}()
@@ -318,10 +335,7 @@ func TestARunThatOtherHostsReach(t *testing.T) {
 			t.Logf("the worker: %+v", <-worker)
 		}
 	})
-	waitFor(t, "the other host's command waits, too", func() bool {
-		found, err := filepath.Glob(filepath.Join(work, "*", "chunk_*", "attempt_*", "waits"))
-		return err == nil && len(found) > 0
-	})
+	l.waits()
 	for _, role := range []string{"worker", "observer"} {
 		got := coordinates(t, "stop", "r1", "--nats", l.entry.URL, "--nkey", filepath.Join(state, role+".nk"))
 		if got.code != 1 || !strings.Contains(got.stderr, "lacks the role operator") {

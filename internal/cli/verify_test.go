@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/perf"
+	"gx1replay/test/testsize"
 )
 
 // verifiable is a complete run of the built-in engine, as it lies on the disk.
@@ -189,6 +190,7 @@ func TestVerifyNamesWhatWasChanged(t *testing.T) {
 
 // Each number that verify prints is computed from the file beside it.
 func TestVerifyPrintsWhatItComputed(t *testing.T) {
+	testsize.All(t)
 	v := newVerifiable(t)
 	got := coordinates(t, "verify", v.perf)
 	rows := bytes.Count(v.good[v.csv()], []byte("\n")) - 1
@@ -217,6 +219,7 @@ func TestVerifyPrintsWhatItComputed(t *testing.T) {
 // Trades whose rows were lost are counted apart. What verify prints of rows and
 // of lost ones is computed, and a wrong number of lost ones is named.
 func TestVerifyOfLostRows(t *testing.T) {
+	testsize.All(t)
 	v := newVerifiable(t)
 	for _, path := range []string{v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
 		if err := os.Remove(path); err != nil {

@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // A run ends, or says what is wrong, whatever is done to its bus. What is done
@@ -58,6 +59,7 @@ func attack(w *world, f func()) result {
 // The object store is left alone: storing objects in virtual time leaves a
 // goroutine of the client behind (bubble).
 func TestStreamsDeleted(t *testing.T) {
+	testsize.All(t)
 	all := []string{bus.StreamTasks, bus.StreamProgress, bus.StreamFooters, bus.StreamStop, bus.StreamArtifacts, "KV_" + bus.BucketRuns}
 	for _, name := range append(slices.Clone(all), "all") {
 		t.Run(name, func(t *testing.T) {
@@ -234,6 +236,7 @@ func (w *world) keep(name string) (back func()) {
 // A power cut that takes the consumer's state, or all files, back to what
 // they were some time ago.
 func TestServerWithAnOlderCopyOfItsFiles(t *testing.T) {
+	testsize.All(t)
 	for name, find := range map[string]func(t *testing.T, w *world) string{
 		"everything": func(*testing.T, *world) string { return "jetstream" },
 		"the consumer": func(t *testing.T, w *world) string {

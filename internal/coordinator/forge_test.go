@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/lease"
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // These tests do what a worker's key alone can do to a run's messages: whatever
@@ -83,6 +84,7 @@ func TestFootersOfChunksThatNobodyClaimed(t *testing.T) {
 
 // What a worker floods the run with fills no log.
 func TestAFloodOfForgedFootersDoesNotFillTheLog(t *testing.T) {
+	testsize.All(t)
 	bubble(t, func(t *testing.T, newRun func(int) *world) {
 		w := newRun(3 * loglimit.Burst)
 		defer w.close()
@@ -189,6 +191,7 @@ func TestFooterWhoseClaimCannotBeReadAnyMore(t *testing.T) {
 // Records of sessions that nobody leads, and of attempts that cannot have been,
 // keep a chunk from nobody. An attempt of 2^30 once hung a run and its resume.
 func TestRecordsThatCannotBe(t *testing.T) {
+	testsize.All(t)
 	for name, change := range map[string]func(*lease.Record){
 		"a session of 2^20":        func(r *lease.Record) { r.Session = run.MaxSession },
 		"an attempt of 2^30":       func(r *lease.Record) { r.Attempt = 1 << 30 },

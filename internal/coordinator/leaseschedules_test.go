@@ -12,6 +12,7 @@ import (
 
 	"gx1replay/internal/bus"
 	"gx1replay/internal/footer"
+	"gx1replay/test/testsize"
 )
 
 // These are schedules that broke earlier drafts of the lease and stop rules,
@@ -195,6 +196,7 @@ func TestSchedule20_LateWakerHoldsLess(t *testing.T) {
 }
 
 func TestSchedule22_OutageOfTheServer(t *testing.T) {
+	testsize.All(t)
 	for _, d := range []time.Duration{time.Second, 6 * time.Second, 12 * time.Second} {
 		t.Run(d.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T, newRun func(int) *world) {

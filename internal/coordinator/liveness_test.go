@@ -14,10 +14,12 @@ import (
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // Who lives, by what the bus has and by what is seen here.
 func TestAlive(t *testing.T) {
+	testsize.All(t)
 	emptyPools()
 	srv := natsserver.Start(t, &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})
 	b, err := bus.Connect(t.Context(), bus.Config{Access: bus.Access{URL: srv.ClientURL()}})

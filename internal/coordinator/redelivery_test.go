@@ -3,12 +3,15 @@ package coordinator
 import (
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // A task whose holder is at work is handed to another worker, as when the
 // server has lost what it knew of deliveries. That one sees the lease renewed,
 // and serves other chunks instead of watching it for as long as it lasts.
 func TestALiveLeaseHoldsUpNobodyElse(t *testing.T) {
+	testsize.All(t)
 	bubble(t, func(t *testing.T, newRun func(int) *world) {
 		w := newRun(4)
 		defer w.close()

@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/test/testsize"
 )
 
 const (
@@ -30,10 +31,7 @@ const (
 // fail and lose their links, of coordinators that are killed and resumed, with
 // or without stops, and judges each from outside. GX1R_SCHEDULES sets their number, GX1R_SEED the first seed.
 func TestRandomSchedules(t *testing.T) {
-	n, first := uint64(100), uint64(1)
-	if testing.Short() {
-		n = 40
-	}
+	n, first := testsize.Of[uint64](t, 16, 100), uint64(1)
 	if v, err := strconv.ParseUint(os.Getenv("GX1R_SCHEDULES"), 10, 64); err == nil {
 		n = v
 	}

@@ -5,11 +5,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // The bus is lost at each request with which a run begins, its answer too, and
 // comes back: the run begins then, and what it had stored is not in its way.
 func TestTheBusIsLostWhileTheRunBegins(t *testing.T) {
+	testsize.All(t)
 	for first := range int64(4) {
 		bubble(t, func(t *testing.T, newRun func(int) *world) {
 			for at := first; at < 40; at += 4 {

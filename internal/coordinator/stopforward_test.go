@@ -13,6 +13,7 @@ import (
 	"gx1replay/internal/loglimit"
 	"gx1replay/internal/process"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // A stop is passed on only where its sender could have given it directly: from a
@@ -92,6 +93,7 @@ func TestPassingOnIsBounded(t *testing.T) {
 // A stop that says that it is the coordinator's own signal says so of itself:
 // the coordinator would know.
 func TestASourceThatIsNotTheSendersOwn(t *testing.T) {
+	testsize.All(t)
 	for name, session := range map[string]string{"no session": "", "this session": "1", "a later session": "7"} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, newRun func(int) *world) {

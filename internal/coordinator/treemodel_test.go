@@ -25,6 +25,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 	"gx1replay/internal/worker"
+	"gx1replay/test/testsize"
 )
 
 // treePolicy has a model of trees that XGBoost has made, of features one of
@@ -85,6 +86,7 @@ func account(t testing.TB, s *Session, r perf.Report, chunks ...perf.Chunk) {
 // the same counters and signals by one worker and by three, in one chunk and
 // in several.
 func TestModelFilesTravel(t *testing.T) {
+	testsize.All(t)
 	srv := realBus(t)
 	p := loadTrees(t, t.TempDir())
 	list := bars.Generate(dataset.SliceBars+4000, 1)

@@ -73,7 +73,33 @@ type Job struct {
 // with what it has left and the cause of ctx's end, unless the command had
 // done its chunk all the same. Other errors are those of this package, or
 // say how the command failed.
+//
+// Bars before the run's period are not replayed by the command. Its footers
+// count them as bars_skipped_warmup.
 func (e *Engine) Replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
+	before := beforePeriod(job.Manifest, job.Chunk.Bars)
+	if before == 0 {
+		return e.replay(ctx, job, report)
+	}
+	if before == job.Chunk.Bars.Len() {
+		e.Log.Info("the chunk lies before the period, so no command runs", "run_id", job.Manifest.RunID, "chunk_idx", job.Chunk.Idx, "attempt", job.Attempt)
+		return Result{Footer: allBefore(before)}, nil
+	}
+	job.Chunk.Bars.First += before
+	counted := report
+	if report != nil {
+		counted = func(f footer.Footer) {
+			countBefore(&f, before)
+			report(f)
+		}
+	}
+	res, err := e.replay(ctx, job, counted)
+	countBefore(&res.Footer, before)
+	return res, err
+}
+
+// replay has the command replay job's bars, all of them its own.
+func (e *Engine) replay(ctx context.Context, job Job, report func(footer.Footer)) (Result, error) {
 	if err := e.room(ctx); err != nil {
 		return Result{}, err
 	}

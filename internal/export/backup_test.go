@@ -23,6 +23,7 @@ import (
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // known is what a coordinator of the tests knows; its snapshot is a Backup's.
@@ -276,6 +277,7 @@ func TestBackupEndsBeforeTheRename(t *testing.T) {
 // A process that is killed at any moment of writing backups leaves a whole one
 // that holds all that it has ever said to be in it.
 func TestBackupInvariant1_Killed(t *testing.T) {
+	testsize.All(t)
 	tg := target(t)
 	const n = 400
 	if dir := os.Getenv("EXPORT_TEST_BACKUP_DIR"); dir != "" {

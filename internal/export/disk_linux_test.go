@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gx1replay/internal/export"
+	"gx1replay/test/testsize"
 )
 
 // mounted mounts over dir until the test ends, or skips the test.
@@ -140,7 +141,7 @@ func TestInvariant1_Killed(t *testing.T) {
 			os.Stdout.WriteString(strconv.FormatInt(done, 10) + "\n")
 		}
 	}
-	for kill := range 6 {
+	for kill := range testsize.Of(t, 2, 6) {
 		cmd := exec.Command(os.Args[0], "-test.run=TestInvariant1_Killed$")
 		cmd.Env = append(os.Environ(), "EXPORT_TEST_KILL_DIR="+tg.Dir)
 		said := killedAfter(t, cmd, kill+1)

@@ -9,12 +9,14 @@ import (
 	"gx1replay/internal/export"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/perf"
+	"gx1replay/test/testsize"
 	"gx1replay/test/virtual"
 )
 
 // The first export of a run that ends by itself may be its largest. A disk that
 // takes it slowly takes it; one that hangs is found out all the same.
 func TestALargeExportGetsTime(t *testing.T) {
+	testsize.All(t)
 	const many = 80_000 // of 1 kB and more
 	for _, c := range []struct {
 		name   string

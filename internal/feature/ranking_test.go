@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"gx1replay/test/testsize"
 )
 
 // failer is a *testing.T or a *rapid.T.
@@ -122,6 +124,7 @@ func TestRankingAgainstSorting(t *testing.T) {
 // Streams whose quantiles run away, stand still, jump across a gap, or are no
 // numbers.
 func TestRankingOfHardStreams(t *testing.T) {
+	testsize.All(t)
 	const size = 5760
 	for name, at := range map[string]func(i int) float64{
 		"rising":   func(i int) float64 { return float64(i) },

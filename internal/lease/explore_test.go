@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gx1replay/internal/footer"
+	"gx1replay/test/testsize"
 )
 
 // store puts next behind the compare-and-set, which the caller has passed, and
@@ -81,10 +82,7 @@ func (r *Record) key(b []byte) []byte {
 
 // All interleavings of the model, up to a bound on their number.
 func TestInvariants1to6_OverAllInterleavings(t *testing.T) {
-	most := 105_000
-	if testing.Short() {
-		most = 20_000
-	}
+	most := testsize.Of(t, 20_000, 105_000)
 	began := time.Now()
 	e := explore(realRules(), most)
 	if e.broken != "" {
@@ -124,7 +122,7 @@ func TestInvariants1to6_OverAllInterleavings(t *testing.T) {
 // Long random schedules of the same model.
 func TestInvariants1to6_OverLongSchedules(t *testing.T) {
 	deepest, attempts := 0, 0
-	for seed := range uint64(500) {
+	for seed := range testsize.Of[uint64](t, 100, 500) {
 		e := wander(realRules(), rand.New(rand.NewPCG(seed, 0)), 120)
 		if e.broken != "" {
 			t.Fatalf("seed %d: %s", seed, e.broken)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gx1replay/internal/policy"
+	"gx1replay/test/testsize"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -314,6 +315,7 @@ func plainPages(t testing.TB, file *parquet.File) {
 
 // More rows than a buffer or a row group holds.
 func TestFilesOfManyTrades(t *testing.T) {
+	testsize.All(t)
 	signals := make([]Signal, rowGroupRows+2000)
 	for i := range signals {
 		signals[i] = closed(int64(2*i), int64(i%7), Long, float64(i%13)-6, -6, 6, ExitMaxBars)

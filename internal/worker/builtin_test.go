@@ -20,6 +20,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // shelf is an object store of a test, which notes what is read.
@@ -161,6 +162,7 @@ exit: {max_bars: 20}
 // Counters and signals are the same for any cut, with features that depend on
 // every bar since the data set's first, over several slices.
 func TestBuiltinCountsTheSameForAnyCut(t *testing.T) {
+	testsize.All(t)
 	const n = 2*dataset.SliceBars + 9000 // chunks of 1/64 begin where the second state can be used
 	s, m := loaded(t, n, everyFeaturePolicy())
 	if m.FeatureStates == "" {

@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/embedded"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // hall is a bus with workers that have nothing to do, in virtual time.
@@ -149,6 +150,9 @@ func TestIdleWorkersAskSeldom(t *testing.T) {
 		"a run is not served": {5, 1, true, unserved, 2.5 + 2*60/NoteEvery.Seconds()},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "no run" && name != "100 slots, one run" {
+				testsize.All(t)
+			}
 			bubble(t, func(t *testing.T) {
 				h := newHall(t, c.workers, c.slots, c.streams, c.prepare)
 				const settle, measured = 2 * time.Minute, 20 * time.Minute
@@ -217,7 +221,7 @@ func TestARunThatWasGoneForAMoment(t *testing.T) {
 // idle.
 func TestAWokenWorkerTakesATaskSoon(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		const tasks = 9
+		tasks := testsize.Of(t, 3, 9)
 		var m run.Manifest
 		h := newHall(t, 20, 2, true, func(t *testing.T, b *bus.Bus) { m = openRun(t, b, "r", tasks, true) })
 		var took []time.Duration

@@ -119,7 +119,7 @@ func (b bug) overlay(root, dir string) (path string, err error) {
 func (b bug) try(ctx context.Context, root, dir string, flags ...string) (all string, err error) {
 	cmd := exec.CommandContext(ctx, b.command[0], b.command[1:]...)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" "+strings.Join(flags, " ")), "TMPDIR="+dir)
+	cmd.Env = append(os.Environ(), "GX1R_TEST=all", "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" "+strings.Join(flags, " ")), "TMPDIR="+dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends what it started
 	cmd.WaitDelay = waitDelay
 	out, err := cmd.CombinedOutput()

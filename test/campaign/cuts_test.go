@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // The real programs, on a small set of cuts: any number of chunks and workers
@@ -16,9 +18,7 @@ import (
 func TestCuts(t *testing.T) {
 	var out, said bytes.Buffer
 	args := []string{"cuts", "--dir", t.TempDir(), "--bars", "4500", "--chunks", "1,3,7", "--workers", "1,3", "--orders", "spread", "--jobs", "2"}
-	if testing.Short() {
-		args = append(args, "--chunks", "1,7", "--policies", "dense")
-	}
+	args = append(args, testsize.Of(t, []string{"--bars", "2000", "--chunks", "1,7", "--policies", "dense"}, nil)...)
 	if code := run(context.Background(), args, &out, &said); code != 0 {
 		t.Errorf("code %d\n%s%s", code, said.String(), out.String())
 	}

@@ -11,11 +11,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	gx1run "gx1replay/internal/run"
+	"gx1replay/test/testsize"
 )
 
 // The fleet in small. Its times are bounds for a machine that does much else; its
 // requests are far below what workers sent that asked all the time.
 func TestFleet(t *testing.T) {
+	testsize.All(t)
 	var out, said bytes.Buffer
 	code := run(t.Context(), []string{"fleet", "--dir", t.TempDir(), "--workers", "12", "--processes", "2", "--finished", "2000", "--open", "2",
 		"--claims", "2", "--kills", "1", "--lease-duration", "1s", "--idle", "1s",

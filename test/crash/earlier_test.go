@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // earlierTrades is the SHA-256 of the trades that the version which made the
@@ -63,6 +65,7 @@ func unpack(t *testing.T) (dir string) {
 // Runs of the version before incarnations export, resume by the rules of their
 // engine's version, and are cleaned. A program without that version refuses them.
 func TestRunsOfTheVersionBeforeIncarnations(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	for _, id := range []string{"stopped", "killed"} {
 		t.Run(id, func(t *testing.T) {

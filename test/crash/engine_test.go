@@ -13,12 +13,14 @@ import (
 	"testing"
 
 	"gx1replay/internal/replay"
+	"gx1replay/test/testsize"
 )
 
 // A worker of another engine version takes no chunk, and status names it; workers of
 // the run's own version then do the work, whatever their build, and the file names
 // their builds.
 func TestAWorkerOfAnotherEngineVersionClaimsNothing(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := external(t)
 	v := begin(t, holding(planBars).with("--nats", srv.URL(), "--workers", "0", "--chunks", "3"))

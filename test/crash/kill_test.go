@@ -10,6 +10,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // Each time the guardian leaves a true file, and the resume loses nothing.
@@ -53,6 +54,7 @@ func TestGuardianKilledFirst(t *testing.T) {
 
 // A run without its guardian goes on, and nothing is said of a failure.
 func TestGuardianKilledAlone(t *testing.T) {
+	testsize.All(t)
 	v := start(t, holding(planBars/4+100))
 	v.done(planBars / 4)
 	if n, err := v.KillGuardians(); n != 1 || err != nil {
@@ -66,6 +68,7 @@ func TestGuardianKilledAlone(t *testing.T) {
 
 // The bus is gone with both: the backup alone keeps what was ok.
 func TestBothKilledAndTheBusLost(t *testing.T) {
+	testsize.All(t)
 	v := start(t, holding(twoChunks))
 	v.backedUp(2)
 	v.must(v.KillBoth())
@@ -97,6 +100,7 @@ func TestBothKilled(t *testing.T) {
 // Killed at each step of a run's end, and the same at its end by a stop: the
 // next start finishes what was begun.
 func TestKilledAtTheEnd(t *testing.T) {
+	testsize.All(t)
 	for _, step := range []string{"write", "rename", "exported", "manifest", "clean bus", "clean backup.json", "clean work"} {
 		t.Run(step, func(t *testing.T) {
 			v := start(t, setup{env: []string{"GX1TEST_DIE=" + step}})
@@ -122,6 +126,7 @@ func TestKilledAtTheEnd(t *testing.T) {
 // With the guardian dead as well, in the middle of its own write, there is no
 // file; the bus has it all.
 func TestKilledAtTheEndWithTheGuardian(t *testing.T) {
+	testsize.All(t)
 	for _, step := range []string{"write", "rename"} {
 		t.Run(step, func(t *testing.T) {
 			v := start(t, setup{env: []string{"GX1TEST_DIE=" + step, "GX1TEST_DIE_GUARDIAN=" + step}})
@@ -140,6 +145,7 @@ func TestKilledAtTheEndWithTheGuardian(t *testing.T) {
 // and then coordinator and guardian are killed: the next start selects them, from
 // the bus, and replays nothing.
 func TestKilledWhileTradesAreSelected(t *testing.T) {
+	testsize.All(t)
 	v := start(t, setup{env: []string{"GX1TEST_DIE=selecting", "GX1TEST_DIE_GUARDIAN=write"}})
 	v.dead()
 	f, err := read(v.Perf())
@@ -166,6 +172,7 @@ func TestKilledWhileTradesAreSelected(t *testing.T) {
 
 // A stop's first export is under way.
 func TestKilledInTheExportOfAStop(t *testing.T) {
+	testsize.All(t)
 	for _, step := range []string{"write", "rename", "exported", "manifest"} {
 		t.Run(step, func(t *testing.T) {
 			s := holding(planBars/3 + 100)

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // A run is stopped and removed, and its name is used again with another policy,
 // while one chunkworker lives on: the second run's trades are those of the
 // second policy.
 func TestANameUsedAgainHasNothingOfTheFirstRun(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // external starts a plain server that ends with the test.
@@ -37,6 +38,7 @@ func external(t *testing.T) *drive.Server {
 
 // The server is killed and comes back; nobody has lost anything.
 func TestServerKilled(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := external(t)
 	// The lease is the product's own: it outlasts an outage, and a claim whose
@@ -57,6 +59,7 @@ func TestServerKilled(t *testing.T) {
 
 // A coordinator on an external bus is killed; the bus has it all.
 func TestKilledOnAnExternalBus(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := external(t)
 	v := begin(t, holding(planBars/3+100).with("--nats", srv.URL()))
@@ -72,6 +75,7 @@ func TestKilledOnAnExternalBus(t *testing.T) {
 // After gc nothing of the run is left on the bus: its name is free, also for
 // other data, and its stop stops nobody.
 func TestNameUsedAgainAfterGC(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := external(t)
 	v := begin(t, holding(planBars/4).with("--nats", srv.URL()))
@@ -109,6 +113,7 @@ func TestNameUsedAgainAfterGC(t *testing.T) {
 // worker that dies in between leaves a chunk without either. Seen from
 // outside: on a plain server anybody may listen to both.
 func TestAckAfterTheFooter(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := external(t)
 	nc, err := nats.Connect(srv.URL())

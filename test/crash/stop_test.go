@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"gx1replay/test/testsize"
 )
 
 // publish does what the printed command does.
@@ -51,6 +53,7 @@ func TestStopResumeStopResume(t *testing.T) {
 
 // The old stop is still stored, and does not stop the resume; a new one does.
 func TestResumeUnderAKeptStop(t *testing.T) {
+	testsize.All(t)
 	v := start(t, holding(planBars/4))
 	v.done(planBars / 10)
 	v.publish("the old one")
@@ -80,6 +83,7 @@ func TestResumeUnderAKeptStop(t *testing.T) {
 // drain, before its last export has said that the stop is done with. The next
 // one obeys it, and the one after that goes on.
 func TestUsersStopOutlivesACrash(t *testing.T) {
+	testsize.All(t)
 	s := holding(planBars/4 + 100)
 	s.env = []string{"GX1TEST_DIE=rename"}
 	v := start(t, s)
@@ -122,6 +126,7 @@ func TestTwoCoordinators(t *testing.T) {
 
 // The guardian of the killed coordinator meets the next one, at once.
 func TestResumeAtOnce(t *testing.T) {
+	testsize.All(t)
 	v := start(t, holding(planBars/4+100))
 	for range 2 {
 		v.done(planBars / 4)

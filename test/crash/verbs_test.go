@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // command runs a verb that must end with this code, and returns all that it
@@ -55,6 +56,7 @@ func TestExportOfALiveRun(t *testing.T) {
 
 // Both are dead: `export` makes the file from the bus that they left.
 func TestExportFromTheBus(t *testing.T) {
+	testsize.All(t)
 	v := start(t, holding(twoChunks).with("--no-guardian"))
 	v.backedUp(1)
 	if n := len(v.Guardians()); n != 0 {
@@ -72,6 +74,7 @@ func TestExportFromTheBus(t *testing.T) {
 
 // The bus is gone, too: footers on workers' disks and the backup.
 func TestExportFromFooters(t *testing.T) {
+	testsize.All(t)
 	v := start(t, holding(twoChunks).with("--no-guardian"))
 	v.backedUp(1)
 	v.must(v.Kill())

@@ -15,6 +15,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // handLease is the lease of runs whose chunk goes from hand to hand.
@@ -77,6 +78,7 @@ func (h *hand) away(v *victim, sig syscall.Signal) {
 // next has it within a second, or within 1.6 leases, and the file says how often
 // each was.
 func TestAChunkGoesFromHandToHand(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := external(t)
 	v := begin(t, holding(workers).with("--nats", srv.URL(), "--workers", "0", "--chunks", "1", "--lease-duration", handLease.String()))
@@ -116,6 +118,7 @@ func TestAChunkGoesFromHandToHand(t *testing.T) {
 
 // A chunk that takes twenty ack-waits is one attempt.
 func TestALongChunkIsOneAttempt(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	srv := external(t)
 	const lease = time.Second // the ack-wait is half of it

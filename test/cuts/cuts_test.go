@@ -10,6 +10,7 @@ import (
 	"gx1replay/internal/bars"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
+	"gx1replay/test/testsize"
 
 	"pgregory.net/rapid"
 )
@@ -21,14 +22,11 @@ const wholeVariable = "GX1R_CUTS"
 
 // ways are the runs that have to come to one outcome: everything for every
 // number of chunks, or a part of it.
-func ways(whole bool) (data string, list []cut) {
-	chunks := []int{1, 2, 3, 7, 64}
+func ways(t *testing.T, whole bool) (data string, list []cut) {
+	chunks := testsize.Of(t, []int{7}, []int{1, 2, 3, 7, 64})
 	data = "synthetic:6000"
-	switch {
-	case whole:
-		data, chunks = os.Getenv(wholeVariable), append(chunks, 501, 1000)
-	case testing.Short():
-		chunks = chunks[:4]
+	if whole {
+		data, chunks = os.Getenv(wholeVariable), []int{1, 2, 3, 7, 64, 501, 1000}
 	}
 	for _, n := range chunks {
 		for i, follow := range []int64{0, 3, 5760} {
@@ -49,7 +47,7 @@ func ways(whole bool) (data string, list []cut) {
 // However a run is cut and done, its files and counters are those of one
 // chunk, on each policy; and the policies are such that this is not easy.
 func TestAnyCut(t *testing.T) {
-	data, list := ways(os.Getenv(wholeVariable) != "")
+	data, list := ways(t, os.Getenv(wholeVariable) != "")
 	set, err := bars.Open(data, bars.ReadOptions{})
 	must(t, err)
 	for _, name := range policies {
@@ -159,6 +157,7 @@ func open(d done) int { return d.taken.Len() - len(slices.Collect(d.taken.Closed
 // may be further or less far apart, and followers may give up after any number
 // of bars.
 func TestAnyBorders(t *testing.T) {
+	testsize.All(t)
 	const n = 4500 // the policy with all features trades from 3504 on
 	data := bars.Generate(n, 3)
 	slicings := []int64{100, 1024, n}

@@ -20,6 +20,7 @@ import (
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
+	"gx1replay/test/testsize"
 
 	"pgregory.net/rapid"
 )
@@ -175,8 +176,8 @@ func TestScoresMakeTheModelsTrades(t *testing.T) {
 	if trades < 100 {
 		t.Errorf("%d trades are too few to tell", trades)
 	}
-	// As many as a run of all tests has time for; GX1R_CUTS draws them all.
-	most := 10
+	// As many as there is time for; GX1R_CUTS draws them all.
+	most := testsize.Of(t, 2, 10)
 	if os.Getenv("GX1R_CUTS") != "" {
 		most = math.MaxInt
 	}

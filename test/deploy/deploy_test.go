@@ -18,6 +18,7 @@ import (
 
 	"gx1replay/test/drive"
 	"gx1replay/test/netns"
+	"gx1replay/test/testsize"
 )
 
 func deployDir(t *testing.T) string {
@@ -167,6 +168,7 @@ func waitFor(ctx context.Context, t *testing.T, path, text string) {
 
 // The quick start of the page, pasted line by line on two hosts.
 func TestTwoHosts(t *testing.T) {
+	testsize.All(t)
 	if why := netns.Missing(); why != "" {
 		t.Skip(why)
 	}

@@ -141,7 +141,7 @@ func TestVariablesExist(t *testing.T) {
 		"GX1R_SCHEDULES": true, "GX1R_SEED": true, // of TestRandomSchedules
 		"GX1R_DAMAGE":   true,                    // of TestDamagedBusAtRandom
 		"GX1R_POLICIES": true, "GX1R_DATA": true, // of TestAgainstTheSlowEngine
-		"GX1R_TEST": true, // of test/release
+		"GX1R_TEST": true, // of test/testsize
 		// What a command of the engine exec is told.
 		"GX1R_TASK_FILE": true, "GX1R_PROGRESS_FILE": true, "GX1R_FOOTER_FILE": true, "GX1R_STOP_FILE": true,
 		"GX1R_ATTEMPT": true, "GX1R_SLOT": true, "GX1R_GUARD": true, "GX1_RUN_ID": true, "GX1_CHUNK_ID": true,

@@ -73,6 +73,11 @@ func TestEveryRowIsATest(t *testing.T) {
 		}
 		ways[w.Name] = w
 	}
+	for _, name := range everyday {
+		if _, ok := ways[name]; !ok {
+			t.Errorf("there is no way %q, which is to run every day", name)
+		}
+	}
 	number := regexp.MustCompile(`^\d+`)
 	all := tables(t)
 	for heading, columns := range map[string]int{"Stops": 5, "Kills": 5, "What ends nothing": 3} {

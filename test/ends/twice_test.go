@@ -9,11 +9,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // A stop that is given ten times belongs to the session that it stops: the
 // resume is not stopped by one of them.
 func TestAStopGivenTenTimes(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	p := plan(t)
 	p.Bars = 800

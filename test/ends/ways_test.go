@@ -13,6 +13,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // engines runs a test with each engine. That of the command needs its grace.
@@ -40,10 +41,16 @@ func (v *trial) inOrder(rep *check.Report) {
 	}
 }
 
+// everyday are the ways that run in everybody's `go test`.
+var everyday = []string{"`kill PID`", "Ctrl-C in a terminal, in tmux, over `ssh -t`", "`coordinator stop RUN_ID`", "`kill -9 PID`, out of memory", "`nohup`, and its terminal is closed"}
+
 // each runs a test for each way, with each engine that the way is for.
 func each(t *testing.T, ways []Way, test func(t *testing.T, v *trial, w Way)) {
 	for i, w := range ways {
 		t.Run(w.Name, func(t *testing.T) {
+			if !slices.Contains(everyday, w.Name) {
+				testsize.All(t)
+			}
 			engines(t, func(t *testing.T, p Plan) {
 				asked := p.Exec
 				p.RunID = fmt.Sprintf("row_%d_%v", i, p.Exec)
@@ -114,6 +121,7 @@ func TestHarmless(t *testing.T) {
 // before their workers hear of the stop, are stopped and have not failed. What a
 // busy machine did not do within that second shows nothing, and is done again.
 func TestCommandsHearOfItFirst(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	const behind, soon = 250 * time.Millisecond, 800 * time.Millisecond
 	for range 5 {
@@ -178,6 +186,7 @@ func TestNobodyReads(t *testing.T) {
 // A local worker that somebody ends gives its chunk back, with the command's
 // whole grace, and the run goes to its end.
 func TestLocalWorkersThatAreEnded(t *testing.T) {
+	testsize.All(t)
 	engines(t, func(t *testing.T, p Plan) {
 		p.Bars = 1600 // enough for a machine that is busy when the workers are to be ended
 		v := begin(t, p)

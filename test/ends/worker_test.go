@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // join starts a chunkworker for the run, as on another host, whose output
@@ -43,6 +45,7 @@ func (v *trial) join() *exec.Cmd {
 // A chunkworker whose reader is gone works all the same. One that is ended,
 // twice within a moment, gives its chunk back with the command's whole grace.
 func TestAWorkerOfAnotherHost(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	for name, signals := range map[string][]syscall.Signal{
 		"twice":         {syscall.SIGTERM, syscall.SIGTERM},

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // originalPolicy has includes beside it and above it, and is laid out as no
@@ -45,6 +47,7 @@ func original(t *testing.T, p place) string {
 // chunk_id that is a number, and nulls. What it would take for a stop does not
 // reach it.
 func TestOriginal(t *testing.T) {
+	testsize.All(t)
 	p := newPlace(t)
 	for _, version := range []string{"early", "later"} {
 		p.must(t, original(t, p), "GX1R_RUN_ID="+version, "STANDIN_VERSION="+version, "GX1_STOP_REQUESTED=1")
@@ -59,6 +62,7 @@ func TestOriginal(t *testing.T) {
 // On a stop its claim of the whole chunk is not believed: with progress from
 // its log, which is recognised too, what that said counts; without, nothing.
 func TestOriginalStopped(t *testing.T) {
+	testsize.All(t)
 	p := newPlace(t)
 	const checkpoints = "--exec-env GX1_CHECKPOINT_EVERY_BARS=10 "
 	const none = "--exec-progress none"

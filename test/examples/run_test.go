@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // place is a directory as a reader of the documents has it: the examples are
@@ -214,6 +216,9 @@ func TestExamplesRun(t *testing.T) {
 	p := newPlace(t)
 	for _, name := range []string{"python/replay_protocol.py", "python/scores.py", "python/serve.py", "python/unaware.py", "shell/replay.sh"} {
 		t.Run(name, func(t *testing.T) {
+			if name != "python/scores.py" && name != "python/unaware.py" {
+				testsize.All(t)
+			}
 			base := strings.NewReplacer(".", "_", "/", "_").Replace(name)
 			runs := []perf{}
 			for i, script := range commands(t, name) {
@@ -258,6 +263,7 @@ func TestExamplesRun(t *testing.T) {
 
 // A run that is stopped has what was said, and goes on to the same trades.
 func TestExamplesStopAndGoOn(t *testing.T) {
+	testsize.All(t)
 	p := newPlace(t)
 	slow := map[string]string{
 		"python/replay_protocol.py": "--param bar_ms=2", "python/unaware.py": "--bar-ms 2",
@@ -293,6 +299,7 @@ func TestExamplesStopAndGoOn(t *testing.T) {
 // `exec check` finds the border error that is there on purpose, and passes
 // what has none.
 func TestExecCheck(t *testing.T) {
+	testsize.All(t)
 	p := newPlace(t)
 	if _, help, _ := p.run(t, "coordinator --help"); !regexp.MustCompile(`(?m)^  exec `).MatchString(help) {
 		t.Skip("this version has no `coordinator exec check`")
@@ -308,6 +315,7 @@ func TestExecCheck(t *testing.T) {
 
 // The blocks `sh run` of docs/exec.md are run in order, in one directory.
 func TestDocumentRuns(t *testing.T) {
+	testsize.All(t)
 	p := newPlace(t)
 	blocks := regexp.MustCompile("(?ms)^```sh run\n(.*?)^```$").FindAllStringSubmatch(read(t, filepath.Join(root, "docs", "exec.md")), -1)
 	if len(blocks) < 3 {

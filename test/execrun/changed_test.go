@@ -17,6 +17,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // script is a replay that a test replaces while it is in use. Each attempt
@@ -91,6 +92,7 @@ func (s *script) named(v *trial) {
 // A script that changes under a run ends its workers' claims: none of the run's
 // chunks is replayed by the new one. With the old one back the run completes.
 func TestScriptChangesUnderARun(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	s := newScript(t)
 	p := small(t)
@@ -117,6 +119,7 @@ func TestScriptChangesUnderARun(t *testing.T) {
 // A worker on another host looks at its files for each run: it serves a run of
 // the script that it has now, and does not go on with an earlier one's.
 func TestScriptChangesUnderAChunkworker(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	s := newScript(t)
 	srv := natsserver.Start(t, &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir()})

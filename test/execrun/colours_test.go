@@ -9,6 +9,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"gx1replay/test/testsize"
 )
 
 // harmless says that text does nothing in a terminal but to be read.
@@ -28,6 +30,7 @@ func harmless(t *testing.T, what, text string) {
 // What a command writes of control characters reaches no terminal by what we
 // print, and stays what it is in files.
 func TestControlCharactersOfACommand(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	script, err := filepath.Abs("testdata/colours.py")
 	if err != nil {

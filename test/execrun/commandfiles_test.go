@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"gx1replay/test/testsize"
 )
 
 // secret is in files that are none of the run's.
@@ -83,6 +85,7 @@ func holding(t *testing.T, dir string) (list []string) {
 // nobody, brings no other file into the report, and has none overwritten. What
 // it printed is kept.
 func TestWhatACommandLeavesInPlaceOfAFile(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	script, err := filepath.Abs("testdata/leaves.py")
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // What a command has started gets SIGTERM and time to clean up, whether or not
@@ -62,6 +63,7 @@ func TestDescendantsCleanUp(t *testing.T) {
 // A kill of all processes with the program's name leaves the guards, which end
 // all that their commands have started.
 func TestKillallLeavesNoDescendants(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	v := start(t, "protocol", plan(t))
 	v.done(v.Config.Bars / 4)
@@ -92,6 +94,7 @@ func TestKillallLeavesNoDescendants(t *testing.T) {
 // Where the guards were killed, too, the resume ends what the earlier session's
 // commands have left.
 func TestResumeSweeps(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	p := plan(t)
 	v := start(t, "protocol", p)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // copied is a copy of the examples that a test may edit.
@@ -43,6 +44,7 @@ func edit(t *testing.T, path string) {
 // A run that was begun with one version of the user's files does not go on
 // with another, be it the script or a module that --exec-digest names.
 func TestEditedBetweenTwoStarts(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	for _, file := range []string{"python/gx1replay.py", "python/replay_protocol.py"} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -76,6 +78,7 @@ func TestEditedBetweenTwoStarts(t *testing.T) {
 // A worker that has another version of the script claims nothing, status names
 // the file, and the run is completed by the others.
 func TestWorkerWithAnotherScript(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	p := plan(t)
 	p.Workers = 1

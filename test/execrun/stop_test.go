@@ -17,6 +17,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // Each example is stopped somewhere in its bars. What the file says of them is
@@ -25,6 +26,9 @@ func TestStopped(t *testing.T) {
 	t.Parallel()
 	for i, e := range Examples() {
 		t.Run(e.Name, func(t *testing.T) {
+			if i > 1 {
+				testsize.All(t)
+			}
 			t.Parallel()
 			p := plan(t)
 			v := start(t, e.Name, p)
@@ -54,6 +58,7 @@ func TestStopped(t *testing.T) {
 // One of seven workers is killed with its command under way: all of that is
 // gone at once, the chunk is tried again, and no bar is counted twice.
 func TestWorkerKilled(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	p := plan(t)
 	p.Workers, p.Chunks, p.BarMS = 7, 8, 20 // long enough to be killed on a busy machine
@@ -78,6 +83,7 @@ const goneLimit = 5e9 // ns
 // The coordinator is killed, and what its workers had started goes with them.
 // The same command again completes the run, each bar once.
 func TestCoordinatorKilled(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	for _, name := range []string{"protocol", "serve"} {
 		t.Run(name, func(t *testing.T) {
@@ -145,6 +151,7 @@ func TestSecondSignal(t *testing.T) {
 // A worker on another host that is told a second time to go goes at once, and
 // so does a command that is deaf.
 func TestSecondSignalToAWorker(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	script, err := filepath.Abs("testdata/hang.sh")
 	if err != nil {
@@ -198,6 +205,7 @@ func pending(t *testing.T, pid int) bool {
 
 // Ctrl-C reaches the coordinator alone; the commands are stopped in order.
 func TestCtrlC(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("there is no tmux")

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // given is a directory that every user can enter, and in it what a worker of
@@ -173,6 +174,7 @@ func changed(b []byte) []byte {
 // Nor from what a command has made of its inputs, in the worker that checked
 // them before.
 func TestACommandThatSpoilsItsInputs(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	g := give(t)
 	v := sums(t, g, "-honest")
@@ -189,6 +191,7 @@ const oneUser, otherUser = 64_911, 64_912
 // Two users of one host share a temporary directory, and each has work
 // directory and files of its own.
 func TestTwoUsersOfOneHost(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("it takes root to be two users")
@@ -224,6 +227,7 @@ func TestTwoUsersOfOneHost(t *testing.T) {
 // A work directory that somebody else could have put files in is refused at
 // the start, by its path, owner and mode.
 func TestWorkDirectoryOfOthers(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("it takes root to be two users")

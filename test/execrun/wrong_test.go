@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // line is what the tests read of a chunk's line in the file.
@@ -45,6 +46,7 @@ func small(t *testing.T) Plan {
 // A chunk whose command always crashes is given up, with the script's own
 // traceback, which the terminal shows once; the others are done.
 func TestAChunkThatAlwaysCrashes(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	script, err := filepath.Abs("testdata/crash.py")
 	if err != nil {
@@ -136,6 +138,7 @@ func all(text string, parts []string) bool {
 // A command that hangs is ended by the stall timeout, deaf as it may be, and
 // the file says in which phase it hung.
 func TestACommandThatHangs(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	script, err := filepath.Abs("testdata/hang.sh")
 	if err != nil {
@@ -164,6 +167,7 @@ func TestACommandThatHangs(t *testing.T) {
 // A serving command that stays when there are no more chunks is ended with its
 // worker, before the coordinator ends.
 func TestAServingCommandThatStays(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	script, err := filepath.Abs("testdata/linger.sh")
 	if err != nil {

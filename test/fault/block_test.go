@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // The session's goroutine hangs before it has a plan: the watchdog exports
@@ -32,6 +33,7 @@ func TestBlockedSession(t *testing.T) {
 
 // The time-box does not wait for it either.
 func TestBlockedSessionTimeBox(t *testing.T) {
+	testsize.All(t)
 	s := slow
 	s.env = []string{"GX1TEST_HOLD=1", "GX1_MASTER_WAIT_TIMEOUT_SEC=0.3"}
 	s = s.with("--drain-timeout", "1s")
@@ -42,6 +44,7 @@ func TestBlockedSessionTimeBox(t *testing.T) {
 
 // The disk hangs in fsync: file and stub go to the fallback directory.
 func TestBlockedDisk(t *testing.T) {
+	testsize.All(t)
 	s := slow.with("--drain-timeout", "1s")
 	s.out = filepath.Join(t.TempDir(), "out")
 	s.env = []string{"GX1TEST_BLOCK_SYNC=" + s.out}

@@ -18,6 +18,7 @@ import (
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // apart runs a command as a container does that has the host's name and PIDs of
@@ -76,6 +77,7 @@ func onBus(t *testing.T, args ...string) (*drive.Run, context.Context, string) {
 // Two containers share the host's name and have PIDs of their own: the second
 // coordinator does not take the first one's run over.
 func TestNoCoordinatorTakesOverALivingRunOfAnotherContainer(t *testing.T) {
+	testsize.All(t)
 	asRoot(t)
 	r, ctx, _ := onBus(t)
 	moving(ctx, t, r)
@@ -99,6 +101,7 @@ func TestNoCoordinatorTakesOverALivingRunOfAnotherContainer(t *testing.T) {
 // gc removes nothing, and export writes no file, of a run whose coordinator lives
 // where they cannot see it.
 func TestGCElsewhereLeavesALivingRunAlone(t *testing.T) {
+	testsize.All(t)
 	asRoot(t)
 	r, ctx, url := onBus(t)
 	moving(ctx, t, r)

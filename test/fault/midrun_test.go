@@ -28,6 +28,7 @@ import (
 	"gx1replay/internal/run"
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // holdAt is a log that never comes back to whoever logs a text, until it is
@@ -151,6 +152,7 @@ func key(t *testing.T, i coordinator.Info) nats.Option {
 // The session's goroutine hangs while bars move: it logs, in the middle of
 // its reconciling, that a bad footer goes, and its log never comes back.
 func TestBlockedSessionInMidRun(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	h := host(t, "midrun", slow.latency, 2)
 	log := holdAt{"unusable final footer deleted", make(chan struct{}), make(chan struct{}), &sync.Once{}}

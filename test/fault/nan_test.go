@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // engineNumbers are the numbers of a footer that an engine reports and that
@@ -62,6 +63,7 @@ func TestNumbersThatAreNone(t *testing.T) {
 
 // So does a stopped run, whose footers come by the lease record.
 func TestNumbersThatAreNoneAtAStop(t *testing.T) {
+	testsize.All(t)
 	s := slow
 	s.env = []string{"GX1TEST_NAN=pnl_bps,t_model_total_sec=-Inf", "GX1_MASTER_WAIT_TIMEOUT_SEC=1.5"}
 	s.latency = 5 * time.Millisecond

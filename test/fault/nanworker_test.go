@@ -20,12 +20,14 @@ import (
 	"gx1replay/internal/dataset"
 	work "gx1replay/internal/worker"
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // What the worker itself puts into a footer may be no number either: CPU
 // seconds are what a kernel says. (Its time is a difference of two moments,
 // and the rest are whole numbers.) They cost nothing but themselves.
 func TestNumbersOfTheWorkerThatAreNone(t *testing.T) {
+	testsize.All(t)
 	for name, usage := range map[string]func(n int64) float64{
 		"NaN": func(int64) float64 { return math.NaN() },
 		// The first attempt's footers hold an infinity, all others' what is

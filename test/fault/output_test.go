@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // mount mounts something for the length of the test, or skips it.
@@ -153,6 +154,7 @@ func TestOutputGoesBadThenStop(t *testing.T) {
 
 // The same without a stop: nobody may have to find out by waiting for hours.
 func TestOutputGoesBadAndNobodyStops(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	for _, c := range spoilers {
 		if c.stubBeside {

@@ -14,6 +14,7 @@ import (
 
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
+	"gx1replay/test/testsize"
 )
 
 // worker waits for a worker that is in the middle of a chunk, and returns its
@@ -64,6 +65,7 @@ func recorded(ctx context.Context, t *testing.T, r *drive.Run, pid int) {
 // and no longer; its chunk keeps the bars of its last record, and the process
 // does not stay.
 func TestStoppedWorker(t *testing.T) {
+	testsize.All(t)
 	r, ctx := start(t, slow.with("--drain-timeout", "1s"))
 	pid, chunk := worker(ctx, t, r)
 	recorded(ctx, t, r, pid)
@@ -108,6 +110,7 @@ func chunkOf(t *testing.T, path string, idx int64) (status string, bars int64) {
 
 // A second SIGTERM means now.
 func TestSecondSignalExportsAtOnce(t *testing.T) {
+	testsize.All(t)
 	r, ctx := start(t, slow.with("--drain-timeout", "1h"))
 	pid, _ := worker(ctx, t, r)
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {

@@ -19,6 +19,7 @@ import (
 	"gx1replay/test/check"
 	"gx1replay/test/drive"
 	"gx1replay/test/natsserver"
+	"gx1replay/test/testsize"
 )
 
 // soon is how soon a run that cannot begin says so, on a busy machine.
@@ -82,6 +83,7 @@ func cannotBegin(t *testing.T, config, url string, want ...string) {
 
 // An account that has not the room that a run needs.
 func TestARunThatTheAccountDoesNotLetBegin(t *testing.T) {
+	testsize.All(t)
 	const account = "jetstream { store_dir: \"STORE\" }\naccounts { A { users: [{user: a, password: a}], jetstream: {LIMITS} } }\n"
 	for name, c := range map[string]struct {
 		limits string
@@ -109,6 +111,7 @@ func TestARunOnAServerWithoutJetStream(t *testing.T) {
 // Somebody pauses the run's consumer: the coordinator says so, and goes on when
 // it is resumed.
 func TestAPausedConsumerIsReported(t *testing.T) {
+	testsize.All(t)
 	r, ctx, url := onBus(t)
 	moving(ctx, t, r)
 	nc, err := nats.Connect(url)
@@ -150,6 +153,7 @@ func TestAPausedConsumerIsReported(t *testing.T) {
 // An embedded bus that cannot store the bars: the disk is full, or files may not
 // be that long. The run ends soon, and says why.
 func TestAnEmbeddedBusThatCannotStoreTheBars(t *testing.T) {
+	testsize.All(t)
 	s := setup{bars: 400_000, args: []string{"--chunks", "4", "--workers", "2"}}
 	for name, c := range map[string]struct {
 		room string // of the disk; empty: no limit
@@ -188,6 +192,7 @@ func TestAnEmbeddedBusThatCannotStoreTheBars(t *testing.T) {
 // The loopback interface is down, as in a network namespace of its own that
 // nobody has set up: no local worker can connect, and the run ends.
 func TestNoLocalWorkerCanConnect(t *testing.T) {
+	testsize.All(t)
 	asRoot(t)
 	s := setup{bars: 4000, args: []string{"--chunks", "4", "--workers", "2"}, binary: filepath.Join(t.TempDir(), "alone")}
 	if err := os.WriteFile(s.binary, fmt.Appendf(nil, "#!/bin/sh\nexec unshare --net %s \"$@\"\n", binary), 0o700); err != nil {

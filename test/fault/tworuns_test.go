@@ -10,11 +10,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"gx1replay/test/check"
+	"gx1replay/test/testsize"
 )
 
 // Two runs at once want one address. The plain stop command, which goes to
 // that address, stops either; so does the printed one.
 func TestTwoRunsAtOnce(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	for _, way := range []string{"plain", "printed"} {
 		t.Run(way, func(t *testing.T) {

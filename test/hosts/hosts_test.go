@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // A run of held bars: each of the three workers, with two slots, steps over
@@ -16,6 +18,7 @@ const bars, held = 4500, 900
 
 // Coordinator and workers on different hosts of a cluster, and on the same.
 func TestThreeHosts(t *testing.T) {
+	testsize.All(t)
 	s := newStand(t)
 	s.lead(2400)
 	s.workers()
@@ -27,6 +30,7 @@ func TestThreeHosts(t *testing.T) {
 // One server of three is killed in mid-run and does not come back: the one that
 // leads all of the run's streams, on each host in turn.
 func TestALeadingServerIsKilled(t *testing.T) {
+	testsize.All(t)
 	t.Parallel()
 	for host := range 3 {
 		t.Run(fmt.Sprint(host+1), func(t *testing.T) {
@@ -52,6 +56,7 @@ func TestALeadingServerIsKilled(t *testing.T) {
 // A worker's link is cut for longer than its lease: others replay its chunks,
 // and when it hears of the world again it knows that they are not its own.
 func TestAWorkerIsCutOff(t *testing.T) {
+	testsize.All(t)
 	s := newStand(t)
 	s.lead(2400, "--lease-duration", "3s")
 	s.worker(2, s.hold("cut", 100))
@@ -76,6 +81,7 @@ func TestAWorkerIsCutOff(t *testing.T) {
 // The coordinator's link, and that of the worker beside it, is cut for a
 // moment: nobody loses anything.
 func TestTheCoordinatorIsCutOffForAMoment(t *testing.T) {
+	testsize.All(t)
 	s := newStand(t)
 	s.lead(bars)
 	s.workers(s.hold("gate", held))
@@ -93,6 +99,7 @@ func TestTheCoordinatorIsCutOffForAMoment(t *testing.T) {
 // the workers of other hosts obey while it is away; it, and the worker beside
 // it, obey when they hear of it.
 func TestAStopWhileTheCoordinatorIsCutOff(t *testing.T) {
+	testsize.All(t)
 	s := newStand(t)
 	s.lead(bars)
 	s.worker(0, s.hold("deaf", held))
@@ -139,6 +146,7 @@ func TestAStopWhileTheCoordinatorIsCutOff(t *testing.T) {
 // be silent: one that loses four segments in a row sends the fifth after 9 s, and a
 // lease of 10 s can then be lost, rightly.
 func TestABadNetwork(t *testing.T) {
+	testsize.All(t)
 	s := newStand(t)
 	s.lead(bars, "--lease-duration", "30s")
 	s.workers(s.hold("gate", held))

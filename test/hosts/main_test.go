@@ -11,6 +11,7 @@ import (
 	"gx1replay/test/drive"
 	"gx1replay/test/netns"
 	"gx1replay/test/site"
+	"gx1replay/test/testsize"
 )
 
 // patience is generous: it is there so that a hang is a failure.
@@ -25,7 +26,8 @@ const atOnce = 8
 
 func TestMain(m *testing.M) {
 	drive.Main(m, atOnce, func(ctx context.Context, dir string) (err error) {
-		if netns.Missing() == "" { // if something is, each test says what
+		all, err := testsize.IsAll()
+		if err == nil && all && netns.Missing() == "" { // otherwise each test says why it does not run
 			built, err = site.Build(ctx, dir)
 		}
 		return err

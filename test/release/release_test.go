@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gx1replay/test/testsize"
 )
 
 // patience is far above what two builds take.
@@ -25,9 +27,7 @@ const patience = 10 * time.Minute
 // TestRelease builds the archive of this machine twice. Both have the same bytes,
 // and its programs print the version that was asked for.
 func TestRelease(t *testing.T) {
-	if os.Getenv("GX1R_TEST") != "all" {
-		t.Skip("two builds of the programs: GX1R_TEST=all runs them")
-	}
+	testsize.All(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	const version = "v1.2.3-test"

@@ -14,6 +14,7 @@ import (
 	"gx1replay/internal/access"
 	"gx1replay/test/jwtbus"
 	"gx1replay/test/keybus"
+	"gx1replay/test/testsize"
 )
 
 // A server answers to any reply subject that a client names. These tests have
@@ -164,6 +165,7 @@ func (s *scene) answered(r access.Role) {
 // Nobody but a coordinator changes anything in the main account by the answers
 // that it has the server publish.
 func TestRepliesReachNothing(t *testing.T) {
+	testsize.All(t)
 	for name, start := range map[string]func(*testing.T) *target{
 		"nkeys":                func(t *testing.T) *target { return keyTarget(t, keybus.Config{}) },
 		"embedded":             embeddedTarget,
@@ -226,6 +228,7 @@ func difference(before, after []string) string {
 // The test above can fail: where all roles are in one account, as they were
 // before, each of them reaches every class.
 func TestRepliesReachEverythingInOneAccount(t *testing.T) {
+	testsize.All(t)
 	for _, r := range []access.Role{access.Observer, access.Operator, access.Worker} {
 		t.Run(string(r), func(t *testing.T) {
 			s := newScene(t, keyTarget(t, keybus.Config{Users: keybus.Flat}))

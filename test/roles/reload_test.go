@@ -11,12 +11,14 @@ import (
 	"gx1replay/internal/access"
 	"gx1replay/test/drive"
 	"gx1replay/test/keybus"
+	"gx1replay/test/testsize"
 )
 
 const patience = 30 * time.Second
 
 // What docs/security.md says of reloads and restarts.
 func TestFact_Reloads(t *testing.T) {
+	testsize.All(t)
 	binary, err := drive.BuildServer(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/bus"
 	"gx1replay/test/jwtbus"
 	"gx1replay/test/keybus"
+	"gx1replay/test/testsize"
 )
 
 // someone is a connection of a role, and what the server refused it.
@@ -320,6 +321,7 @@ func TestRoomBesideTheCoordinatorsJWT(t *testing.T) {
 // answers in their account, as hints that are false, and into an inbox whose
 // random name it knows. Nothing of it comes to the main account.
 func TestAWorkerReachesOtherWorkersOnly(t *testing.T) {
+	testsize.All(t)
 	other := newUser(t)
 	k := keybus.Start(t, keybus.Config{Users: func(w io.Writer, users []access.User) error {
 		return access.WriteUsers(w, append(users, access.User{Role: access.Worker, Public: other.public}))
