@@ -88,7 +88,7 @@ func TestNoCoordinatorTakesOverALivingRunOfAnotherContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := apart(ctx, t, other.Environ(), "", other.CommandLine()...)
-	if said.Code != 1 || !strings.Contains(said.Stderr, "the run is active") {
+	if said.Code != 1 || !strings.Contains(said.Stderr, "has an active coordinator") {
 		t.Errorf("the second coordinator ended with %d and printed:\n%s", said.Code, said.Stderr)
 	}
 	if err := r.Signal(syscall.SIGTERM); err != nil {
