@@ -89,7 +89,7 @@ func (l *patientLog) Close() bool {
 	}
 }
 
-// openLog opens the run's log, which a run of the same name goes on with, and
+// openLog opens the run's log, to which a resumed run appends, and
 // says whether there was none before.
 func openLog(t layout.Run) (f *os.File, fresh bool, err error) {
 	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {

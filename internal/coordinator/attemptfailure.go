@@ -11,7 +11,7 @@ type Trouble struct {
 	WorkerID string
 	Error    string
 	Trace    string // its end contains the cause
-	Final    bool   // the chunk failed for good
+	Final    bool   // the chunk has no attempts left
 }
 
 // troubleOf returns what the record r, which follows old, reports of its attempt: a

@@ -149,7 +149,7 @@ func appendStatuses(dst []byte, chunks []Chunk) []byte {
 }
 
 // newBlank is the JSON of a footer that measured nothing. Encoding one for each
-// chunk that nothing was heard of would take far longer than writing it.
+// chunk that has not started would take far longer than writing it.
 func newBlank(id run.ID) (template, error) {
 	return newTemplate(footer.Footer{RunID: string(id), Schema: footer.Schema}, valueEnd)
 }
