@@ -45,7 +45,7 @@ func TestSumRoundsOnce(t *testing.T) {
 		want float64
 	}{
 		{nil, 0},
-		{[]float64{0, -0.0}, 0},
+		{[]float64{0, 0}, 0},
 		{[]float64{1, 1e100, 1, -1e100}, 2},
 		{[]float64{1, 0x1p-53}, 1},                                   // halfway, to even
 		{[]float64{1, 0x1p-53, 0x1p-110}, 1 + 0x1p-52},               // a little more than halfway
