@@ -76,32 +76,21 @@ type heard struct {
 	told bool
 }
 
-// addDetected adds progress that was recognised in the command's output.
-func (h *heard) addDetected(r Report) {
-	h.mu.Lock()
-	told := h.told
-	h.mu.Unlock()
-	if !told {
-		h.merge(r)
-	}
-}
-
 func (h *heard) isTold() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.told
 }
 
-// add adds what the command has reported.
-func (h *heard) add(r Report) {
+// add adds progress. told: in a form that the command chose, or that it was
+// described by.
+func (h *heard) add(r Report, told bool) {
 	h.mu.Lock()
-	h.told = true
-	h.mu.Unlock()
-	h.merge(r)
-}
-
-func (h *heard) merge(r Report) {
-	h.mu.Lock()
+	if h.told && !told {
+		h.mu.Unlock()
+		return
+	}
+	h.told = h.told || told
 	switch {
 	case r.Final && r.ChunkID != "" && r.ChunkID != h.chunkID:
 		// Another chunk's, of which nobody waits any more.
@@ -134,17 +123,17 @@ func (a *attempt) line(text []byte, stdout bool) {
 	if stdout {
 		if object, ok := GX1Line(text); ok {
 			if r, err := ParseReport(object); err == nil {
-				a.heard.add(r)
+				a.heard.add(r, true)
 				return
 			}
 		}
 	}
 	if p := a.e.Spec.Progress; p != nil {
 		if r, ok := p.Match(text, a.tally.planned); ok {
-			a.heard.add(r)
+			a.heard.add(r, true)
 		}
 	} else if r, ok := a.detect.match(text); ok {
-		a.heard.addDetected(r)
+		a.heard.add(r, false)
 	}
 }
 
@@ -315,7 +304,7 @@ func (a *attempt) poll(report func(footer.Footer)) {
 			a.log.Debug("reading the progress file failed", "error", err)
 		}
 		for _, r := range list {
-			a.heard.add(r)
+			a.heard.add(r, true)
 		}
 		if len(list) == 0 {
 			break
