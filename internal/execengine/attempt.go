@@ -47,10 +47,8 @@ type attempt struct {
 	own   []int64 // opening times of the chunk's bars
 	slice []int64 // of the slice's rows
 
-	argv     []string // nil in serve mode
-	env      []string
-	withheld []string
-	shown    map[string]bool // names in env whose values may be kept
+	argv []string // nil in serve mode
+	env  environment
 
 	tally      *tally
 	progressed bool // progress came by another way than the footer file
@@ -148,7 +146,7 @@ type control struct {
 
 // follow sees the command through to its end.
 func (a *attempt) follow(ctx context.Context, c control, report func(footer.Footer)) ending {
-	end := ending{where: a.paths.footer, withheld: a.withheld, format: a.job.Manifest.Command.SliceFormat}
+	end := ending{where: a.paths.footer, withheld: a.env.withheld, format: a.job.Manifest.Command.SliceFormat}
 	a.tally.cpu = func() time.Duration {
 		user, sys, _ := c.cpu()
 		return time.Duration((user + sys) * float64(time.Second))

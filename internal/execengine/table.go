@@ -115,17 +115,6 @@ func (t *tableFile) open() (*os.File, error) {
 	return f, nil
 }
 
-// reading calls read with the directory at path.
-func reading[T any](path string, read func(*safefile.Dir) (T, error)) (T, error) {
-	d, err := safefile.OpenDir(path)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	defer d.Close() // it was read only
-	return read(d)
-}
-
 // read calls each with every row: its place and the values of columns. What is
 // no table, and a column that is missing, is an error. A table without rows,
 // also an empty file and a frame without columns, says nothing: its header is

@@ -46,11 +46,7 @@ var tradesNames = [...]string{"trades.csv", "trades.parquet", "trade_outcomes*.c
 //
 // With partial, of a command that was ended, a last line that has no end is
 // torn and is left out, and so is a parquet file that was not finished.
-func ReadTrades(dir string, partial bool) (*Trades, error) {
-	return reading(dir, func(d *safefile.Dir) (*Trades, error) { return readTrades(d, partial) })
-}
-
-func readTrades(dir *safefile.Dir, partial bool) (*Trades, error) {
+func ReadTrades(dir *safefile.Dir, partial bool) (*Trades, error) {
 	t, err := findTrades(dir, partial)
 	if err != nil || t == nil {
 		return nil, err
