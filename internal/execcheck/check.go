@@ -230,7 +230,7 @@ func (c *checker) read(p Piece, dir string) (left, error) {
 		l.nothing = true
 		return l, nil
 	}
-	l.table, err = readTable(t)
+	l.table, err = readTable(t.Content)
 	return l, err
 }
 
@@ -252,10 +252,9 @@ func (c *checker) barAt(ns int64) (bar int64, ok bool) {
 }
 
 func (c *checker) report() Report {
-	stamp := func(bar int64) string { return c.stamp(bar) }
 	return Report{
 		Emits: c.Manifest.Command.Emits, FirstBar: c.Range.First, EndBar: c.Range.End,
-		FirstTS: stamp(c.Range.First), LastTS: stamp(c.Range.End - 1),
+		FirstTS: c.stamp(c.Range.First), LastTS: c.stamp(c.Range.End - 1),
 		WarmupBars: c.Policy.WarmupBars, TailBars: c.Manifest.Command.TailBars,
 		Cuts: c.Cuts, Findings: []Finding{}, NotCompared: []string{},
 	}

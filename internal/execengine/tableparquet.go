@@ -1,12 +1,12 @@
 package execengine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 
@@ -22,33 +22,27 @@ var errNoTable = errors.New("it does not end as a parquet file does")
 
 // openParquet opens a parquet file, and checks what the library takes on
 // trust.
-func (t *tableFile) openParquet(f *os.File) (*parquet.File, error) {
-	var tail [8]byte
-	if t.size < 12 {
+func (t *tableFile) openParquet() (*parquet.File, error) {
+	size := len(t.content)
+	if size < 12 || !bytes.HasSuffix(t.content, []byte("PAR1")) {
 		return nil, errNoTable
 	}
-	if _, err := f.ReadAt(tail[:], t.size-8); err != nil {
-		return nil, err
+	if n := int(binary.LittleEndian.Uint32(t.content[size-8:])); n > size-12 {
+		return nil, fmt.Errorf("a footer of %d bytes in a file of %d", n, size)
 	}
-	if string(tail[4:]) != "PAR1" {
-		return nil, errNoTable
-	}
-	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > t.size-12 {
-		return nil, fmt.Errorf("a footer of %d bytes in a file of %d", n, t.size)
-	}
-	return parquet.OpenFile(f, t.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	return parquet.OpenFile(bytes.NewReader(t.content), int64(size), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }
 
 // readParquet calls each with every row of a parquet file: with the values of
 // the columns that pick chooses by their places in the header, -1 for none. A
 // torn file has no rows. The decoder panics on some damaged files.
-func (t *tableFile) readParquet(f *os.File, pick func(header []string) ([]int, error), each func(place, []cell) error) (err error) {
+func (t *tableFile) readParquet(pick func(header []string) ([]int, error), each func(place, []cell) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("reading %s: it is damaged: %v", t.name, p)
 		}
 	}()
-	file, err := t.openParquet(f)
+	file, err := t.openParquet()
 	if errors.Is(err, errNoTable) && t.partial {
 		return nil
 	}
