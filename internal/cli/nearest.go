@@ -1,6 +1,7 @@
 package cli
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,10 +69,16 @@ func misspelt(msg, word string, names []string, path string) error {
 	return &usageError{msg: msg, hint: hint}
 }
 
-// ownVariables lists those that are set by a program of ours for another, or for what it starts.
-func ownVariables() []string {
-	return []string{variablesVar, slotVar, process.LifelineEnv, process.GuardEnv}
-}
+// flagVariables are the variables of all flags of the two programs, one a line.
+// A list, because chunkworker would otherwise link the coordinator's verbs to
+// make it. The test of it writes it anew with -update.
+//
+//go:embed variables.txt
+var flagVariables string
+
+// otherVariables are set by a program of ours for another or for what it starts,
+// or by our tests.
+var otherVariables = []string{variablesVar, slotVar, process.LifelineEnv, process.GuardEnv, envPrefix + "TEST"}
 
 // warnUnknownVariables names each variable of ours that no flag of the two
 // programs has. Values are not printed: they may be secrets.
@@ -79,16 +86,10 @@ func (p Program) warnUnknownVariables() {
 	if p.Environ == nil {
 		return
 	}
-	var names []string // of variables; made when one is there
+	names := strings.Fields(flagVariables)
 	for _, v := range p.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || slices.Contains(ownVariables(), name) {
-			continue
-		}
-		if names == nil {
-			names = variables(p.coordinatorRoot())
-		}
-		if slices.Contains(names, name) {
+		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || slices.Contains(otherVariables, name) || slices.Contains(names, name) {
 			continue
 		}
 		text := fmt.Sprintf("warning: the environment variable %.64s matches no flag and has no effect", name)
@@ -99,14 +100,4 @@ func (p Program) warnUnknownVariables() {
 		}
 		fmt.Fprintln(p.Stderr, text)
 	}
-}
-
-// variables are those of all flags of cmd and of what is below it.
-func variables(cmd *cobra.Command) []string {
-	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, envName(f.Name)) })
-	for _, c := range cmd.Commands() {
-		names = append(names, variables(c)...)
-	}
-	return names
 }
