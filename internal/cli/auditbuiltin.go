@@ -71,7 +71,7 @@ func (a *auditing) openValues(ctx context.Context) error {
 			return err
 		}
 		if a.policy.SHA256 != m.Policy.SHA256 {
-			return &usageError{msg: fmt.Sprintf("policy %s has SHA-256 %.12s (expected %.12s, the run's)", a.f.policy, a.policy.SHA256, m.Policy.SHA256), hint: "--policy P: the run's policy"}
+			return usagef("--policy P: the run's policy", "policy %s has SHA-256 %.12s (expected %.12s, the run's)", a.f.policy, a.policy.SHA256, m.Policy.SHA256)
 		}
 	case len(a.found.values) > 0:
 		if a.policy, err = policy.Parse("policy.values", a.found.values, opt); err != nil {

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -120,22 +118,11 @@ func (a *auditing) report(arg string) auditReport {
 	return r
 }
 
-func (r *auditReport) write(w io.Writer, asJSON bool) error {
-	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	}
-	var b bytes.Buffer
-	r.writeText(&b)
-	_, err := w.Write(b.Bytes())
-	return err
-}
-
 // maxShownDiffs is how many differences of one chunk stand in the text.
 const maxShownDiffs = 8
 
-func (r *auditReport) writeText(b *bytes.Buffer) {
+func (r *auditReport) text() []byte {
+	b := &bytes.Buffer{}
 	not := ""
 	if r.NotReplayed > 0 {
 		not = fmt.Sprintf(", %d could not be replayed", r.NotReplayed)
@@ -175,6 +162,7 @@ func (r *auditReport) writeText(b *bytes.Buffer) {
 	}
 	r.writeStatistics(b)
 	fmt.Fprintf(b, "repeat with: %s\n", r.again)
+	return b.Bytes()
 }
 
 func (r *auditReport) writeStatistics(b *bytes.Buffer) {

@@ -32,9 +32,9 @@ import (
 const maxBundled = 16 << 20
 
 type bundleFlags struct {
-	connect           connectFlags
-	outputDir, output string
-	withPolicy        bool
+	whichRun
+	output     string
+	withPolicy bool
 }
 
 func (p Program) bundleCommand() *cobra.Command {
@@ -58,9 +58,8 @@ names that machine. Reading an external bus requires an observer's key.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.output, "output", "", "archive to write (default: bundle_<run_id>.tar.gz)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
 	fl.BoolVar(&f.withPolicy, "with-policy", false, "include the policy")
-	f.connect.bind(fl, "", "URL of the run's bus, if it is not embedded")
+	f.bind(fl)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -100,17 +99,15 @@ func (p *parcel) lacks(name string, err error) {
 }
 
 func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
-	a, err := parseRunArg(text)
+	id, err := f.id(text)
 	if err != nil {
 		return err
 	}
-	id := a.id
-	f.outputDir = a.outputDir(f.outputDir)
 	if f.output == "" {
 		f.output = "bundle_" + string(id) + ".tar.gz"
 	}
 	if _, err := os.Lstat(f.output); err == nil {
-		return &usageError{msg: fmt.Sprintf("%s is there already", f.output), hint: "coordinator bundle " + string(id) + " --output FILE"}
+		return usagef("coordinator bundle "+string(id)+" --output FILE", "%s is there already", f.output)
 	}
 	var box parcel
 	found, err := p.packRun(ctx, &box, id, f)
@@ -144,7 +141,7 @@ func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
 
 // packRun packs what the bus, or else files, know of the run.
 func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFlags) (*foundRun, error) {
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, access.Observer)
+	found, done, err := p.findManifest(ctx, id, f.whichRun, access.Observer)
 	if err != nil {
 		return nil, err
 	}

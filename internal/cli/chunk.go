@@ -24,15 +24,14 @@ import (
 )
 
 type chunkFlags struct {
-	rerun                        bool
-	policy, data, outputDir, dir string
-	connect                      connectFlags
-	exec                         execFlags
+	whichRun
+	rerun             bool
+	policy, data, dir string
+	exec              execFlags
 }
 
 func (p Program) chunkCommand() *cobra.Command {
 	var f chunkFlags
-	const hint = "coordinator chunk RUN_ID 3"
 	cmd := &cobra.Command{
 		Use:   "chunk RUN IDX [flags] [-- CMD ARGS…]",
 		Short: "Replay one chunk of a run in the foreground",
@@ -57,16 +56,7 @@ Exit codes:
 		Example: `  coordinator chunk pilot_on 3
   coordinator chunk pilot_on 3 --exec-env 'MYLIB_*' -- python3 -m pdb replay.py {task}
   coordinator chunk pilot_on 3 --policy p.yaml --data XAUUSD_M5.parquet`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			n := len(args)
-			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
-				n = dash
-			}
-			if n != 2 {
-				return &usageError{msg: fmt.Sprintf("chunk takes RUN and the number of a chunk, got %d arguments (a command goes after --)", n), hint: hint}
-			}
-			return nil
-		},
+		Args: takesBeforeCommand(2, "RUN and the number of a chunk", "coordinator chunk RUN_ID 3"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.rerun(cmd.Context(), f, cmd.Flags(), args[0], args[1], args[2:])
 		},
@@ -76,9 +66,8 @@ Exit codes:
 	fl.BoolVar(&f.rerun, "rerun", false, "no effect; accepted for older scripts")
 	fl.StringVar(&f.policy, "policy", "", "policy file, if the run's copy was removed")
 	fl.StringVar(&f.data, "data", "", "bars, if the run's source has moved")
-	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
 	fl.StringVar(&f.dir, "dir", "", "directory of the attempt, new or empty (default: a temporary one, which is kept)")
-	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
+	f.bind(fl)
 	f.exec.bindCommand(fl)
 	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "shipped file NAME=PATH, if it is not found by its digest; repeatable")
 	onlyExec(cmd, &f.exec)
@@ -103,17 +92,15 @@ type rerun struct {
 }
 
 func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, idText, idxText string, argv []string) error {
-	a, err := parseRunArg(idText)
+	id, err := f.id(idText)
 	if err != nil {
 		return err
 	}
-	id := a.id
-	f.outputDir = a.outputDir(f.outputDir)
 	idx, err := chunkIdx(idxText)
 	if err != nil {
 		return err
 	}
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, "")
+	found, done, err := p.findManifest(ctx, id, f.whichRun, "")
 	if err != nil {
 		return err
 	}
@@ -122,7 +109,7 @@ func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, 
 		return found.elsewhere
 	}
 	if idx >= len(found.chunks) {
-		return &usageError{msg: fmt.Sprintf("chunk %d of run %s, which has %d (0 to %d)", idx, id, len(found.chunks), len(found.chunks)-1)}
+		return usagef("", "chunk %d of run %s, which has %d (0 to %d)", idx, id, len(found.chunks), len(found.chunks)-1)
 	}
 	r := &rerun{p: p, f: f, found: found, chunk: found.chunk(idx), was: found.chunks[idx].Line.Footer(), hint: "coordinator chunk RUN_ID IDX", given: given}
 	r.was.Status, r.was.Error = found.chunks[idx].Status, found.chunks[idx].Error
@@ -186,10 +173,10 @@ func (r *rerun) openBars() (err error) {
 	}
 	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: &m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec, Form: form})
 	if err != nil {
-		return &usageError{msg: err.Error(), hint: hint}
+		return usagef(hint, "%v", err)
 	}
 	if sum := bars.Digest(r.set.Bars); sum != m.Data.SHA256 {
-		return &usageError{msg: fmt.Sprintf("the bars of %s have SHA-256 %.12s, those of the run %.12s", source, sum, m.Data.SHA256), hint: hint}
+		return usagef(hint, "the bars of %s have SHA-256 %.12s, those of the run %.12s", source, sum, m.Data.SHA256)
 	}
 	return nil
 }
@@ -215,10 +202,10 @@ func (r *rerun) openPolicy(ctx context.Context) error {
 		r.content, name, err = r.found.values, "policy.values", nil
 	}
 	if err != nil {
-		return &usageError{msg: err.Error(), hint: hint}
+		return usagef(hint, "%v", err)
 	}
 	if r.policy, err = policy.Parse(name, r.content, opt); err != nil {
-		return &usageError{msg: fmt.Sprintf("reading the run's policy: %v", err), hint: hint}
+		return usagef(hint, "reading the run's policy: %v", err)
 	}
 	return nil
 }
@@ -226,7 +213,7 @@ func (r *rerun) openPolicy(ctx context.Context) error {
 // builtin readies the built-in engine.
 func (r *rerun) builtin(argv []string) (func(context.Context) (footer.Footer, error), error) {
 	if len(argv) > 0 {
-		return nil, &usageError{msg: fmt.Sprintf("a command (%s) for a run of the engine %s", argv[0], r.found.m.Engine)}
+		return nil, usagef("", "a command (%s) for a run of the engine %s", argv[0], r.found.m.Engine)
 	}
 	m := r.found.m
 	pol, err := replay.ForVersion(m.EngineVersion, r.policy, m.Data.BarLength)

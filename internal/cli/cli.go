@@ -174,7 +174,7 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 func whole(args []string) error {
 	for _, arg := range args {
 		if strings.Contains(arg, redact.Removed) {
-			return &usageError{msg: fmt.Sprintf("%s on the command line stands for a secret that was not printed: %s (want the secret in its place)", redact.Removed, arg)}
+			return usagef("", "%s on the command line stands for a secret that was not printed: %s (want the secret in its place)", redact.Removed, arg)
 		}
 	}
 	return nil
@@ -264,7 +264,7 @@ func (p Program) bindEnv(cmd *cobra.Command, foreign map[string]string) {
 					continue
 				}
 				if err := cmd.Flags().Set(name, value); err != nil {
-					return &usageError{msg: fmt.Sprintf("environment variable %s=%q: %v", env, value, err)}
+					return usagef("", "environment variable %s=%q: %v", env, value, err)
 				}
 				break
 			}

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 )
@@ -39,7 +42,7 @@ func (f *connectFlags) access() (bus.Access, error) {
 		a.URL = "" // the default is not asked for
 	}
 	if (a.TLSCert == "") != (a.TLSKey == "") {
-		return a, &usageError{msg: "--tlscert and --tlskey go together"}
+		return a, usagef("", "--tlscert and --tlskey go together")
 	}
 	for _, path := range []*string{&a.Creds, &a.NKey, &a.TLSCA, &a.TLSCert, &a.TLSKey} {
 		if *path == "" {
@@ -52,6 +55,24 @@ func (f *connectFlags) access() (bus.Access, error) {
 		*path = abs
 	}
 	return a, nil
+}
+
+// dial connects to the named bus. Its user needs the rights of role; empty: none
+// are asked for.
+func (f *connectFlags) dial(ctx context.Context, name string, role access.Role, log *slog.Logger) (*bus.Bus, error) {
+	where, err := f.access()
+	if err != nil {
+		return nil, err
+	}
+	b, err := bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 " + name, Logger: log})
+	if err != nil || role == "" {
+		return b, err
+	}
+	if err := b.Require(ctx, role); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
 }
 
 // forWorker is how a local worker is told of the same bus: by its

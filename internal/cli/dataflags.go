@@ -15,11 +15,13 @@ import (
 
 // dataFlags say how a data set is to be read where its content does not.
 type dataFlags struct {
-	form bars.Form
+	form   bars.Form
+	spread optionalNumber
 }
 
 // bind adds the flags that every command with a data set has.
 func (f *dataFlags) bind(fl *pflag.FlagSet) {
+	fl.Var(&f.spread, "spread-bps", spreadHelp)
 	fl.StringVar(&f.form.Columns, "columns", "", "columns of the data, by name or number: time=Date,open=Open,… (default: detected by name)")
 	fl.StringVar(&f.form.TimeFormat, "time-format", "", "time format of the data: s, ms, us, ns, or a pattern such as %d/%m/%Y %H:%M (default: detected)")
 	fl.StringVar(&f.form.TZ, "tz", "", "time zone of the data: EST, Europe/Helsinki, +02:00, America/New_York+7 (default: UTC)")
@@ -38,9 +40,17 @@ func (f *dataFlags) bindPeriod(fl *pflag.FlagSet) {
 // check says what is wrong with the flags themselves.
 func (f *dataFlags) check() error {
 	if err := f.form.Check(); err != nil {
-		return &usageError{msg: err.Error(), hint: "docs/data.md:  the flags for each source of bars"}
+		return usagef("docs/data.md:  the flags for each source of bars", "%v", err)
 	}
 	return nil
+}
+
+// open reads the data set at path; extra: with the columns that only commands get.
+func (f *dataFlags) open(path string, extra bool) (bars.Set, error) {
+	if err := f.check(); err != nil {
+		return bars.Set{}, err
+	}
+	return bars.Open(path, bars.ReadOptions{SpreadBps: f.spread.value, Form: f.form, Extra: extra})
 }
 
 // withWarmup is the form with the bars before the period that a policy looks
@@ -97,3 +107,7 @@ func writeRead(w io.Writer, set bars.Set) {
 
 // dataArg describes --data.
 const dataArg = "bars: a CSV, parquet or JSON file (also .gz, .zst), a directory of files, or synthetic:BARS[,seed=S]"
+
+// spreadHelp is the help of --spread-bps. Its default is not the flag's, which
+// says whether it was given.
+var spreadHelp = fmt.Sprintf("assumed spread if the data has one price only, in bps, 0 or more (default %v)", bars.DefaultSpreadBps)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -73,7 +72,7 @@ directory. The exit code is 1 if there is an error.`,
 	f.connect.bind(fl, "", "URL of a bus to check")
 	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory of runs")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "fallback directory of runs (default: the system's temporary directory)")
-	fl.BoolVar(&f.json, "json", false, "print JSON")
+	bindJSON(fl, &f.json)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -84,9 +83,7 @@ func (p Program) doctor(ctx context.Context, f doctorFlags) error {
 		return err
 	}
 	if f.json {
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(list)
+		err = p.printJSON(list)
 	} else {
 		err = printFindings(raw(p.Stdout), list, isTerminal(p.Stdout) && p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb")
 	}

@@ -102,9 +102,9 @@ func commandArgs(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case dash < 0:
-		return &usageError{msg: fmt.Sprintf("unknown argument %q (a command for --engine exec goes after --)", args[0]), hint: cmd.CommandPath() + " --help"}
+		return usagef(cmd.CommandPath()+" --help", "unknown argument %q (a command for --engine exec goes after --)", args[0])
 	case dash > 0:
-		return &usageError{msg: fmt.Sprintf("unknown argument %q before --", args[0]), hint: cmd.CommandPath() + " --help"}
+		return usagef(cmd.CommandPath()+" --help", "unknown argument %q before --", args[0])
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func commandArgs(cmd *cobra.Command, args []string) error {
 func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	if !f.exec() {
 		if len(argv) > 0 {
-			return execengine.Spec{}, &usageError{msg: fmt.Sprintf("a command (%s) without --engine exec", argv[0]), hint: "--engine exec -- " + strings.Join(redact.Args(argv), " ")}
+			return execengine.Spec{}, usagef("--engine exec -- "+strings.Join(redact.Args(argv), " "), "a command (%s) without --engine exec", argv[0])
 		}
 		return execengine.Spec{}, nil
 	}
@@ -134,7 +134,7 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 		s.Footer = f.footer
 	}
 	if f.grace < 0 || f.grace > time.Hour || f.stall < 0 || f.recycle < 0 {
-		return s, &usageError{msg: fmt.Sprintf("--grace %v, --stall-timeout %v, --exec-recycle %d (want none below 0, a grace of 1h at most)", f.grace, f.stall, f.recycle)}
+		return s, usagef("", "--grace %v, --stall-timeout %v, --exec-recycle %d (want none below 0, a grace of 1h at most)", f.grace, f.stall, f.recycle)
 	}
 	var err error
 	if s.Command.Params, err = pairs("--param", f.params); err != nil {
@@ -142,7 +142,7 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	}
 	s.Detect = f.detect
 	if err := execengine.CheckProgress(f.detect); err != nil {
-		return s, &usageError{msg: err.Error()}
+		return s, usagef("", "%v", err)
 	}
 	if f.progress != "" {
 		if s.Progress, err = execengine.NewPattern(f.progress); err != nil {
@@ -214,13 +214,13 @@ func pairs(flag string, list []string) (map[string]string, error) {
 	for _, text := range list {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return nil, &usageError{msg: fmt.Sprintf("%s %q (want NAME=VALUE)", flag, text)}
+			return nil, usagef("", "%s %q (want NAME=VALUE)", flag, text)
 		}
 		if err := run.CheckName(name); err != nil {
-			return nil, &usageError{msg: fmt.Sprintf("%s: %v", flag, err)}
+			return nil, usagef("", "%s: %v", flag, err)
 		}
 		if _, twice := out[name]; twice {
-			return nil, &usageError{msg: fmt.Sprintf("%s %s is given twice", flag, name)}
+			return nil, usagef("", "%s %s is given twice", flag, name)
 		}
 		out[name] = value
 	}
@@ -263,38 +263,42 @@ func (f *execFlags) forWorker(argv []string) (args, env []string, err error) {
 	if !f.exec() {
 		return nil, nil, nil
 	}
-	var v variableLists
-	for _, text := range f.env {
-		v.Env = append(v.Env, []byte(text))
-	}
-	for _, text := range f.slotEnv {
-		v.SlotEnv = append(v.SlotEnv, []byte(text))
-	}
-	text, err := json.Marshal(v)
+	text, err := json.Marshal(variableLists{byteSlices(f.env), byteSlices(f.slotEnv)})
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding the variables of the command: %w", err)
 	}
-	env = []string{variablesVar + "=" + string(text)}
-	args = []string{"--engine", f.engine, "--grace", f.grace.String(), "--stall-timeout", f.stall.String()}
-	add := func(flag, value string) {
-		if value != "" {
-			args = append(args, flag+"="+value)
+	own := *f
+	own.env, own.slotEnv = nil, nil
+	args = append([]string{"--engine=" + f.engine}, own.list()...)
+	return append(append(args, "--"), argv...), []string{variablesVar + "=" + string(text)}, nil
+}
+
+func byteSlices(list []string) (out [][]byte) {
+	for _, text := range list {
+		out = append(out, []byte(text))
+	}
+	return out
+}
+
+// list is the flags of bindCommand but the engine, as --NAME=VALUE. Defaults are in
+// it, too: those of another version may differ.
+func (f execFlags) list() (list []string) {
+	fl := pflag.NewFlagSet("", pflag.ContinueOnError)
+	var own execFlags
+	own.bindCommand(fl)
+	own = f
+	fl.VisitAll(func(flag *pflag.Flag) {
+		values := []string{flag.Value.String()}
+		if many, ok := flag.Value.(pflag.SliceValue); ok {
+			values = many.GetSlice()
+		} else if flag.Name == "engine" || values[0] == "" {
+			return
 		}
-	}
-	add("--exec-dir", f.dir)
-	add("--exec-footer", f.footer)
-	add("--exec-progress", f.detect)
-	add("--exec-progress-regex", f.progress)
-	add("--files", f.files)
-	add("--exec-memory-max", f.memoryMax.String())
-	add("--exec-mem-per-task", f.memPerTask.String())
-	for _, v := range f.digest {
-		add("--exec-digest", v)
-	}
-	if f.serve {
-		args = append(args, "--exec-serve", "--exec-recycle="+strconv.Itoa(f.recycle))
-	}
-	return append(append(args, "--"), argv...), env, nil
+		for _, v := range values {
+			list = append(list, "--"+flag.Name+"="+v)
+		}
+	})
+	return list
 }
 
 // engineOf makes the engine exec of this process.

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,8 +39,8 @@ type foundRun struct {
 
 // findManifest finds a run. The user of an external bus needs the rights of
 // role; empty: none are asked for.
-func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, c connectFlags, role access.Role) (*foundRun, func(), error) {
-	s, done, err := p.logSources(ctx, id, outputDir, c, role)
+func (p Program) findManifest(ctx context.Context, id run.ID, f whichRun, role access.Role) (*foundRun, func(), error) {
+	s, done, err := p.logSources(ctx, id, f, role)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,7 +105,7 @@ func readFiles(ctx context.Context, t layout.Run) (f perf.File, path string, err
 		return f, "", err
 	}
 	if !l.Known() {
-		return f, "", &usageError{msg: fmt.Sprintf("run %s has neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: the output directory of the run"}
+		return f, "", usagef("--output-dir DIR: the output directory of the run", "run %s has neither %s nor %s", t.RunID, t.Perf(), t.Backup())
 	}
 	if _, err := os.Stat(t.WorkDir()); err == nil {
 		if err := l.AddFooters(ctx, []string{t.WorkDir()}); err != nil {
@@ -171,8 +169,8 @@ func (r *foundRun) object(ctx context.Context, name, sha string, limit int64) ([
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != sha {
-		return nil, fmt.Errorf("object %s has content with SHA-256 %x (want %s)", name, sum, sha)
+	if sum := sha256Hex(content); sum != sha {
+		return nil, fmt.Errorf("object %s has content with SHA-256 %s (want %s)", name, sum, sha)
 	}
 	return content, nil
 }

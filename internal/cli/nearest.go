@@ -48,7 +48,7 @@ func unknownVerb(root *cobra.Command, args []string) error {
 func unknownFlag(cmd *cobra.Command, err error) error {
 	var missing *pflag.NotExistError
 	if !errors.As(err, &missing) {
-		return &usageError{msg: err.Error(), hint: cmd.CommandPath() + " --help"}
+		return usagef(cmd.CommandPath()+" --help", "%v", err)
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -66,7 +66,7 @@ func misspelt(msg, word string, names []string, path string) error {
 			msg += fmt.Sprintf(" (the nearest is %s)", name)
 		}
 	}
-	return &usageError{msg: msg, hint: hint}
+	return usagef(hint, "%s", msg)
 }
 
 // flagVariables are the variables of all flags of the two programs, one a line.

@@ -62,10 +62,10 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 		argv = m.Command.Argv
 	}
 	if !given && m.Command.ArgvSHA256 != "" {
-		return nil, &usageError{fmt.Sprintf("the command of run %s is stored without its secrets: %q (want it after --, with them)", m.RunID, argv), r.hint + " -- CMD"}
+		return nil, usagef(r.hint+" -- CMD", "the command of run %s is stored without its secrets: %q (want it after --, with them)", m.RunID, argv)
 	}
 	if len(argv) == 0 {
-		return nil, &usageError{fmt.Sprintf("the command of run %s is not known", m.RunID), r.hint + " -- CMD"}
+		return nil, usagef(r.hint+" -- CMD", "the command of run %s is not known", m.RunID)
 	}
 	flags, notes, err := r.f.exec.restored(m.Command.Flags, r.given, os.LookupEnv)
 	for _, text := range notes {
@@ -103,7 +103,7 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	}
 	for name := range r.f.exec.shipped() {
 		if _, known := c.Files[name]; !known {
-			return nil, &usageError{msg: fmt.Sprintf("--exec-file %s: the run has no file of that name", name)}
+			return nil, usagef("", "--exec-file %s: the run has no file of that name", name)
 		}
 	}
 	if r.dir, err = freshDir(r.f.dir, pattern); err != nil {
@@ -176,7 +176,7 @@ func (r *rerun) files(ctx context.Context, list map[string]run.CommandFile) (map
 		} else if path = r.fileByDigest(f); path == "" {
 			var err error
 			if path, err = r.found.fetchFile(ctx, f, filepath.Join(r.dir, "files")); err != nil {
-				return nil, &usageError{msg: fmt.Sprintf("--exec-file %s (%s, SHA-256 %.12s): %v", name, f.Name, f.SHA256, err), hint: "--exec-file " + name + "=PATH"}
+				return nil, usagef("--exec-file "+name+"=PATH", "--exec-file %s (%s, SHA-256 %.12s): %v", name, f.Name, f.SHA256, err)
 			}
 		}
 		abs, err := filepath.Abs(path)

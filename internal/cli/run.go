@@ -23,7 +23,6 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
-	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
@@ -33,23 +32,21 @@ import (
 const defaultOutputDir = coordinator.DefaultOutputDir
 
 type runFlags struct {
-	policy, data, runID, outputDir, fallbackDir string
-	workers, chunks                             int
-	chunkBars                                   int64
-	order, listen                               string
-	exec                                        execFlags
-	spreadBps                                   optionalNumber
-	read                                        dataFlags
-	timeout                                     seconds
-	drain, lease                                time.Duration
-	maxFailures, exitOnStop, replicas           int
-	pregate                                     string
-	strict, lenient, acceptNewer                bool
-	stopAuth, keepBus, quiet                    bool
-	retryFailed, explain, noGuardian            bool
-	decisions                                   bool
-	sync                                        string
-	connect                                     connectFlags
+	policy                              policyFlags
+	data, runID, outputDir, fallbackDir string
+	workers, chunks                     int
+	chunkBars                           int64
+	order, listen                       string
+	exec                                execFlags
+	read                                dataFlags
+	timeout                             seconds
+	drain, lease                        time.Duration
+	maxFailures, exitOnStop, replicas   int
+	stopAuth, keepBus, quiet            bool
+	retryFailed, explain, noGuardian    bool
+	decisions                           bool
+	sync                                string
+	connect                             connectFlags
 }
 
 // seconds is a duration flag: a plain number is seconds, as in the original,
@@ -96,7 +93,7 @@ Exit codes:
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.policy, "policy", "", "policy file (YAML)")
+	fl.StringVar(&f.policy.path, "policy", "", "policy file (YAML)")
 	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "number of local worker processes (default: one per CPU)")
 	fl.Lookup("workers").DefValue = "0" // so that help is the same on every machine
@@ -109,13 +106,10 @@ Exit codes:
 	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")
 	fl.Var(&f.timeout, "timeout", "time limit of the run, as seconds or a duration")
-	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
-	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
+	f.policy.bindPregate(fl)
 	f.read.bindPeriod(fl)
 	f.read.bind(fl)
-	fl.BoolVar(&f.strict, "strict", false, strictHelp)
-	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
-	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
+	f.policy.bindKeys(fl)
 	fl.BoolVar(&f.decisions, "decisions", false, "also write decisions_<run_id>.parquet, with the decision at each bar and its reason")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop, wait at most this long for the final reports of the workers")
 	aboveZero(fl, "drain-timeout", "100ms to 1h")
@@ -143,13 +137,6 @@ Exit codes:
 	return cmd
 }
 
-// Helps of flags that several verbs have.
-const (
-	strictHelp      = "treat every unknown key of the policy as an error"
-	lenientHelp     = "treat every unknown key of the policy as a warning; useful with old files"
-	acceptNewerHelp = "accept model files of newer library versions than the newest known one; unknown fields stay errors"
-)
-
 // graceLess is what is left of the drain when a command's grace is over.
 const graceLess = 2 * time.Second
 
@@ -172,7 +159,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	pol, err := p.policy(f)
+	pol, err := f.policy.load(p, f.exec.exec(), f.quiet)
 	if err != nil {
 		return err
 	}
@@ -230,7 +217,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	exp := p.Hooks.Export
 	exp.Stderr = p.Stderr
 	cfg.Load = func(context.Context) (bars.Set, error) {
-		set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: f.exec.exec(), Form: form})
+		set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.read.spread.value, Extra: f.exec.exec(), Form: form})
 		if err == nil {
 			sayRead(log, set)
 		}
@@ -247,7 +234,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 			}
 		}
 		if err == nil {
-			for _, text := range contradictions(pol, set, f.spreadBps, f.exec.exec()) {
+			for _, text := range contradictions(pol, set, f.read.spread, f.exec.exec()) {
 				ui.say("warning: %s", text)
 				log.Warn("policy and data contradict each other", "what", text)
 			}
@@ -286,7 +273,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		}
 		var differs *coordinator.Differs
 		if errors.As(err, &differs) {
-			return &usageError{msg: differs.Error(), hint: "another --run-id"}
+			return usagef("another --run-id", "%v", differs)
 		}
 		return err
 	}
@@ -317,42 +304,6 @@ func (f runFlags) id() (run.ID, error) {
 		return "", fmt.Errorf("making a run_id: %w", err)
 	}
 	return run.NewID(time.Now(), random), nil
-}
-
-func (p Program) policy(f runFlags) (policy.Policy, error) {
-	if f.policy == "" {
-		return policy.Policy{}, &usageError{"--policy is missing", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
-	}
-	if f.strict && f.lenient {
-		return policy.Policy{}, &usageError{msg: "--strict and --lenient exclude each other", hint: "coordinator run --help"}
-	}
-	opt := policy.Options{
-		Strict: f.strict, RefuseMistakes: !f.lenient && !f.exec.exec(),
-		NeedModel: !f.exec.exec(), AcceptNewerModel: f.acceptNewer,
-	}
-	if v := p.Getenv(policy.PregateEnv); v != "" {
-		opt.PregateEnv = &v
-	}
-	if f.pregate != "" {
-		on, err := strconv.ParseBool(f.pregate)
-		if err != nil {
-			return policy.Policy{}, &usageError{msg: fmt.Sprintf("--pregate %q (want true or false)", f.pregate)}
-		}
-		opt.PregateFlag = &on
-	}
-	pol, err := policy.Load(f.policy, opt)
-	if err != nil {
-		return policy.Policy{}, err
-	}
-	for _, name := range pol.MissingIncludes {
-		if !f.quiet {
-			fmt.Fprintf(p.Stderr, "warning: %s: the included file %s is not there\n", f.policy, name)
-		}
-	}
-	if len(pol.UnknownKeys) > 0 && !f.quiet {
-		fmt.Fprintf(p.Stderr, "warning: %s: unused keys: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
-	}
-	return pol, nil
 }
 
 // alreadyRun answers a run that leaves nothing to do.

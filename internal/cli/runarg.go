@@ -2,12 +2,18 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/pflag"
+
+	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/process"
 	"gx1replay/internal/run"
 )
 
@@ -41,9 +47,66 @@ func parseRunArg(text string) (runArg, error) {
 	return a, nil
 }
 
-// outputDir is where the run wrote: as a flag says, else as its file's path does;
-// empty: neither says it.
-func (a runArg) outputDir(flag string) string { return cmp.Or(flag, a.dir) }
+// whichRun are the flags of verbs that read a run's files and its bus.
+type whichRun struct {
+	outputDir string
+	connect   connectFlags
+}
+
+func (f *whichRun) bind(fl *pflag.FlagSet) {
+	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
+	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
+}
+
+// id is the run that arg names. The path of its file gives its output directory,
+// unless the flag does.
+func (f *whichRun) id(arg string) (run.ID, error) {
+	a, err := parseRunArg(arg)
+	f.outputDir = cmp.Or(f.outputDir, a.dir)
+	return a.id, err
+}
+
+// place is where a run writes: where the flag says, else the run registry, else
+// the default.
+func (f *whichRun) place(id run.ID) (layout.Run, process.Entry, error) {
+	e, err := lookUp(id)
+	if err != nil {
+		return layout.Run{}, e, err
+	}
+	dir, err := filepath.Abs(cmp.Or(f.outputDir, e.OutputDir, defaultOutputDir))
+	if err != nil {
+		return layout.Run{}, e, fmt.Errorf("--output-dir: %w", err)
+	}
+	return layout.Run{Dir: dir, RunID: id}, e, nil
+}
+
+// lookUp finds a run in the run registry; the entry of one that is not there is
+// zero.
+func lookUp(id run.ID) (process.Entry, error) {
+	reg, err := process.OpenRegistry("")
+	if err != nil {
+		return process.Entry{}, err
+	}
+	e, err := reg.Get(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return process.Entry{}, nil
+	}
+	return e, err
+}
+
+// find is place for a run that is active or has files there.
+func (f *whichRun) find(id run.ID) (layout.Run, process.Entry, error) {
+	t, e, err := f.place(id)
+	if err != nil || e.Alive {
+		return t, e, err
+	}
+	for _, path := range []string{t.RunDir(), t.StateDir(), t.Perf()} {
+		if _, err := os.Stat(path); err == nil {
+			return t, e, nil
+		}
+	}
+	return t, e, usagef("--output-dir DIR: the output directory of the run; coordinator status lists active runs", "run %s has no files in %s", id, t.Dir)
+}
 
 // readHead reads the head of the perf JSON at path.
 func readHead(path string) (perf.File, error) {
@@ -69,6 +132,6 @@ func perfPath(text string) (string, error) {
 	if _, errStat := os.Stat(text); errStat == nil || err != nil {
 		return text, nil
 	}
-	t, _, _, err := findRun(id, "")
+	t, _, err := new(whichRun).find(id)
 	return t.Perf(), err
 }

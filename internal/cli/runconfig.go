@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"gx1replay/internal/coordinator"
@@ -37,10 +36,10 @@ var flagOf = map[string]string{
 // check finds what is wrong with the flags before anything is started.
 func (f *runFlags) check(cmd *cobra.Command, cfg coordinator.Config) error {
 	bad := func(format string, args ...any) error {
-		return &usageError{msg: fmt.Sprintf(format, args...), hint: "coordinator run --help"}
+		return usagef("coordinator run --help", format, args...)
 	}
 	if f.data == "" {
-		return &usageError{"--data is missing", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
+		return usagef("coordinator run --policy "+f.policy.path+" --data synthetic:70000", "--data is missing")
 	}
 	if err := f.read.check(); err != nil {
 		return err
@@ -53,7 +52,7 @@ func (f *runFlags) check(cmd *cobra.Command, cfg coordinator.Config) error {
 	}
 	switch {
 	case f.exec.exec() && f.workers > 0 && cmd.ArgsLenAtDash() < 0:
-		return &usageError{"--engine exec without a command", "coordinator run … --engine exec -- python3 replay.py {task}   (or --workers 0, and workers elsewhere that have it)"}
+		return usagef("coordinator run … --engine exec -- python3 replay.py {task}   (or --workers 0, and workers elsewhere that have it)", "--engine exec without a command")
 	case f.replicas != 0 && !f.connect.external():
 		return bad("--replicas %d without --nats: the embedded bus is one server", f.replicas)
 	case f.sync != syncDefault && f.sync != syncAlways:

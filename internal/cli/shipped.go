@@ -48,11 +48,7 @@ func (f *execFlags) checkFound(c run.Command, local bool) error {
 }
 
 func tooLarge(name, path string, size int64, more string) error {
-	return &usageError{
-		msg: fmt.Sprintf("--exec-file %s: %s has %d bytes (want at most %d, %d MiB, of a file that goes with a run%s)",
-			name, path, size, execengine.MaxShipped, execengine.MaxShipped>>20, more),
-		hint: "--files DIR: a directory on each worker's host in which the file is found, by its name or its SHA-256",
-	}
+	return usagef("--files DIR: a directory on each worker's host in which the file is found, by its name or its SHA-256", "--exec-file %s: %s has %d bytes (want at most %d, %d MiB, of a file that goes with a run%s)", name, path, size, execengine.MaxShipped, execengine.MaxShipped>>20, more)
 }
 
 // inFiles says whether the directory of large files has the file, as workers look

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +21,7 @@ import (
 )
 
 func (p Program) showCommand() *cobra.Command {
-	var connect connectFlags
-	var outputDir string
+	var which whichRun
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show RUN",
@@ -38,27 +35,24 @@ the path of a perf JSON.`,
   coordinator show pilot_on --nats nats://10.0.0.1:4222 --nkey observer.nk`,
 		Args: oneArg("RUN", "coordinator ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := parseRunArg(args[0])
+			id, err := which.id(args[0])
 			if err != nil {
 				return err
 			}
-			found, done, err := p.findManifest(cmd.Context(), a.id, a.outputDir(outputDir), connect, access.Observer)
+			found, done, err := p.findManifest(cmd.Context(), id, which, access.Observer)
 			if err != nil {
 				return err
 			}
 			defer done()
 			s := shownOf(found)
 			if asJSON {
-				enc := json.NewEncoder(p.Stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(s)
+				return p.printJSON(s)
 			}
-			return s.write(p.Stdout)
+			return s.write(p.table())
 		},
 	}
-	cmd.Flags().StringVar(&outputDir, "output-dir", "", "directory that the run wrote to (default: that of the run registry, else "+defaultOutputDir+")")
-	connect.bind(cmd.Flags(), "", "URL of the run's bus, if it is not an embedded one")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	which.bind(cmd.Flags())
+	bindJSON(cmd.Flags(), &asJSON)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -168,8 +162,7 @@ func shownOf(found *foundRun) shown {
 // most is how many workers and failures stand on a screen.
 const most = 12
 
-func (s shown) write(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+func (s shown) write(w *tabwriter.Writer) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, printable.Line(fmt.Sprintf(format, args...)))
 	}

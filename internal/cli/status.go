@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,31 +49,24 @@ func (p Program) statusCommand() *cobra.Command {
 			}
 			look := func(ctx context.Context) ([]runStatus, error) { return p.runs(ctx, only) }
 			if connect.external() {
-				where, err := connect.access()
-				if err != nil {
-					return err
-				}
-				b, err := bus.Connect(cmd.Context(), bus.Config{Access: where, Name: "gx1 observer", Logger: discard()})
+				b, err := connect.dial(cmd.Context(), "observer", access.Observer, discard())
 				if err != nil {
 					return err
 				}
 				defer b.Close()
-				if err := b.Require(cmd.Context(), access.Observer); err != nil {
-					return err
-				}
-				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, where, only) }
+				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, connect.given, only) }
 			}
 			if watch {
 				t := time.NewTicker(watchEvery)
 				defer t.Stop()
 				return p.watchStatus(cmd.Context(), look, only, asJSON, t.C)
 			}
-			_, err := p.status(cmd.Context(), p.Stdout, look, only, asJSON)
+			_, err := p.status(cmd.Context(), look, only, asJSON)
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every 2 s until no run is under way, then exit 0")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(cmd.Flags(), &asJSON)
 	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list (default: the runs of this machine)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
@@ -104,7 +94,7 @@ func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, as
 		if isTerminal(p.Stdout) && !asJSON {
 			fmt.Fprint(raw(p.Stdout), "\x1b[H\x1b[2J") // the screen, anew
 		}
-		alive, err := p.status(ctx, p.Stdout, look, only, asJSON)
+		alive, err := p.status(ctx, look, only, asJSON)
 		if unknown := (*usageError)(nil); seen && only != "" && errors.As(err, &unknown) {
 			if asJSON {
 				fmt.Fprintln(p.Stdout, "[]")
@@ -128,7 +118,7 @@ func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, as
 type lookFunc func(context.Context) ([]runStatus, error)
 
 // status prints the runs and returns how many are under way.
-func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only run.ID, asJSON bool) (alive int, err error) {
+func (p Program) status(ctx context.Context, look lookFunc, only run.ID, asJSON bool) (alive int, err error) {
 	list, err := look(ctx)
 	if err != nil {
 		return 0, err
@@ -139,15 +129,13 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 		}
 	}
 	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return alive, enc.Encode(list)
+		return alive, p.printJSON(list)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(out, "no run is under way")
+		fmt.Fprintln(p.Stdout, "no run is under way")
 		return 0, nil
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := p.table()
 	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tCHUNKS\tBARS")
 	for _, e := range list {
 		state, chunks, bars := stateActive, "-", "-"
@@ -178,7 +166,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 		if !e.Alive {
 			left = ", " + size(e.LeftBytes) + " left"
 		}
-		fmt.Fprintf(out, "%s: pid %d, %s%s\n  %s\n", e.RunID, e.PID, coordinator.AccessTo(e.Entry), left, relative(e.OutputDir))
+		fmt.Fprintf(p.Stdout, "%s: pid %d, %s%s\n  %s\n", e.RunID, e.PID, coordinator.AccessTo(e.Entry), left, relative(e.OutputDir))
 	}
 	for _, e := range list {
 		if e.Standing == nil {
@@ -189,7 +177,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 			which = "this run"
 		}
 		for _, u := range e.Standing.Incompatible {
-			fmt.Fprintf(out, "worker %s on %s does not serve %s: %s\n", printable.Line(u.WorkerID), printable.Line(u.Host), which, printable.Line(u.Why))
+			fmt.Fprintf(p.Stdout, "worker %s on %s does not serve %s: %s\n", printable.Line(u.WorkerID), printable.Line(u.Host), which, printable.Line(u.Why))
 		}
 	}
 	return alive, nil
@@ -213,7 +201,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 		}
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("no run %s is known on this machine", only), hint: "coordinator status"}
+		return nil, usagef("coordinator status", "no run %s is known on this machine", only)
 	}
 	var asked sync.WaitGroup
 	for i := range list {
@@ -263,7 +251,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		list = append(list, s)
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("%s has no run %s", where, only), hint: "coordinator status --nats URL"}
+		return nil, usagef("coordinator status --nats URL", "%s has no run %s", where, only)
 	}
 	return list, nil
 }

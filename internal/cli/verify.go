@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -44,7 +43,7 @@ Exit codes:
 			return p.verify(path, asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(cmd.Flags(), &asJSON)
 	p.bindEnv(cmd, nil)
 	return cmd
 }
@@ -124,9 +123,7 @@ func parsePerf(path string) (perf.File, error) {
 }
 
 func (p Program) sayVerified(v verified) error {
-	enc := json.NewEncoder(p.Stdout)
-	enc.SetIndent("", "  ")
-	err := enc.Encode(v)
+	err := p.printJSON(v)
 	if err == nil && !v.OK {
 		return exitCode{code: exitUsage}
 	}

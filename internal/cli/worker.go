@@ -127,14 +127,14 @@ func (f *workerFlags) workDirectory(local bool) (string, error) {
 		// Beside the register, where that has no other place.
 		parent, err := safefile.TempDir(os.TempDir(), "gx1-replay-"+strconv.Itoa(os.Geteuid()))
 		if err != nil {
-			return "", &usageError{msg: fmt.Sprintf("the default work directory: %v", err), hint: "--work-dir DIR: a directory of your own"}
+			return "", usagef("--work-dir DIR: a directory of your own", "the default work directory: %v", err)
 		}
 		dir := filepath.Join(parent, "work")
 		return dir, safefile.InnerDir(dir)
 	}
 	dir, err := safefile.UserDir(f.workDir)
 	if err != nil {
-		return "", &usageError{msg: fmt.Sprintf("--work-dir: %v", err), hint: "--work-dir DIR: a directory of your own that others cannot write"}
+		return "", usagef("--work-dir DIR: a directory of your own that others cannot write", "--work-dir: %v", err)
 	}
 	return dir, nil
 }
@@ -173,17 +173,17 @@ func localSlot(text string) (int, error) {
 func (f *workerFlags) slots(local bool) (int, error) {
 	switch {
 	case f.concurrency < 0 || f.concurrency > maxSlots:
-		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d)", f.concurrency, maxSlots)}
+		return 0, usagef("", "--concurrency %d (want 1 to %d)", f.concurrency, maxSlots)
 	case f.maxRuntime < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for no limit)", f.maxRuntime)}
+		return 0, usagef("", "--max-runtime-per-chunk %v (want a duration, or 0 for no limit)", f.maxRuntime)
 	case f.keepWork < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)}
+		return 0, usagef("", "--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)
 	case f.idle < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to never exit)", f.idle)}
+		return 0, usagef("", "--exit-when-idle %v (want a duration, or 0 to never exit)", f.idle)
 	}
 	for _, key := range f.coordinators {
 		if !nkeys.IsValidPublicUserKey(key) {
-			return 0, &usageError{msg: fmt.Sprintf("--coordinator-key %q (want the public nkey of a user, which begins with U)", key), hint: "nk -inkey coordinator.nk -pubout, or the users.conf of `coordinator auth init`"}
+			return 0, usagef("nk -inkey coordinator.nk -pubout, or the users.conf of `coordinator auth init`", "--coordinator-key %q (want the public nkey of a user, which begins with U)", key)
 		}
 	}
 	switch {
@@ -266,7 +266,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		return err
 	}
 	if f.exec.exec() && len(argv) == 0 {
-		return &usageError{"--engine exec without a command", "chunkworker --engine exec -- python3 replay.py {task}"}
+		return usagef("chunkworker --engine exec -- python3 replay.py {task}", "--engine exec without a command")
 	}
 	host, err := os.Hostname()
 	if err != nil {

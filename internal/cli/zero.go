@@ -6,13 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"gx1replay/internal/bars"
 )
-
-// spreadHelp is the help of --spread-bps. Its default is not the flag's, which
-// says whether it was given.
-var spreadHelp = fmt.Sprintf("assumed spread if the data has one price only, in bps, 0 or more (default %v)", bars.DefaultSpreadBps)
 
 // optionalNumber is a flag of a number for which 0 is a value: nil says that it
 // was not given.
@@ -51,7 +45,7 @@ func aboveZero(fl *pflag.FlagSet, name, want string) {
 func refuseZeros(fl *pflag.FlagSet) (err error) {
 	fl.Visit(func(f *pflag.Flag) {
 		if want := f.Annotations[aboveZeroMark]; err == nil && len(want) > 0 && isZero(f.Value.String()) {
-			err = &usageError{msg: fmt.Sprintf("--%s 0 (want %s)", f.Name, want[0])}
+			err = usagef("", "--%s 0 (want %s)", f.Name, want[0])
 		}
 	})
 	return err
