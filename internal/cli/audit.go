@@ -143,7 +143,6 @@ func (p Program) audit(ctx context.Context, f auditFlags, given *pflag.FlagSet, 
 	return nil
 }
 
-// maxParallel is more than any machine has use for.
 const maxParallel = 1024
 
 func (f *auditFlags) check() error {
@@ -158,7 +157,7 @@ func (f *auditFlags) check() error {
 	return nil
 }
 
-// ready opens what the replay needs; finish gives it up.
+// ready opens what the replay needs; finish closes it.
 func (a *auditing) ready(ctx context.Context, argv []string) (finish func(), err error) {
 	exec := a.found.m.Engine == footer.EngineExec
 	switch {
@@ -177,7 +176,6 @@ func (a *auditing) ready(ctx context.Context, argv []string) (finish func(), err
 	return func() {}, a.readyBuiltin(ctx)
 }
 
-// readyExec readies the command in a directory of its own.
 func (a *auditing) readyExec(ctx context.Context, argv []string) (func(), error) {
 	if err := a.openData(ctx); err != nil {
 		return nil, err
@@ -200,5 +198,4 @@ func (a *auditing) readyExec(ctx context.Context, argv []string) (func(), error)
 	return func() { e.engine.Close(); tidy() }, nil
 }
 
-// errNotKept: what a chunk left beside its footer is not to be had any more.
 var errNotKept = errors.New("it is no longer stored")

@@ -51,7 +51,6 @@ func (p Program) findAudited(ctx context.Context, f auditFlags, arg string) (*fo
 	return found, done, err
 }
 
-// findAuditedFile reads the run from a perf JSON.
 func (p Program) findAuditedFile(ctx context.Context, f auditFlags, path string) (*foundRun, func(), error) {
 	file, err := parsePerf(path)
 	if err != nil {
@@ -74,7 +73,6 @@ func (p Program) findAuditedFile(ctx context.Context, f auditFlags, path string)
 	return found, found.bus.Close, nil
 }
 
-// findOnBus reads the run from the bus that the flags name.
 func (p Program) findOnBus(ctx context.Context, f auditFlags, id run.ID) (*foundRun, func(), error) {
 	b, err := f.connect.dial(ctx, "audit", "", discard())
 	if err != nil {

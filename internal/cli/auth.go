@@ -68,7 +68,6 @@ runs, observer reads runs. Keys and contexts have mode 0600.`,
 // routesPort is where servers of a cluster reach each other, NATS's own default.
 const routesPort = "6222"
 
-// madeFile is one file to write.
 type madeFile struct {
 	path string // below --dir
 	mode fs.FileMode
@@ -104,10 +103,9 @@ func (p Program) authInit(f authFlags) error {
 			return err
 		}
 	}
-	return f.say(p.Stdout, dir, files)
+	return f.printNext(p.Stdout, dir, files)
 }
 
-// files are what is to be written.
 func (f *authFlags) files(dir, port string) ([]madeFile, error) {
 	urls := f.urls
 	scheme := "nats"
@@ -199,7 +197,7 @@ func (f *authFlags) servers(port string) []serverFile {
 	return list
 }
 
-// writeNew writes a file that is not there, in a directory of mode 0700.
+// writeNew writes a file that must not exist yet, in a directory of mode 0700.
 func writeNew(path string, data []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -210,8 +208,8 @@ func writeNew(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// say tells what was written and what comes next.
-func (f *authFlags) say(w io.Writer, dir string, files []madeFile) error {
+// printNext prints what was written and the next steps.
+func (f *authFlags) printNext(w io.Writer, dir string, files []madeFile) error {
 	var b strings.Builder
 	for _, file := range files {
 		fmt.Fprintf(&b, "%s %s\n", file.mode, relative(filepath.Join(dir, file.path)))

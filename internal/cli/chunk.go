@@ -75,7 +75,7 @@ Exit codes:
 	return cmd
 }
 
-// rerun is one chunk under way again.
+// rerun replays one chunk again.
 type rerun struct {
 	p       Program
 	f       chunkFlags
@@ -133,7 +133,7 @@ func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, 
 	fmt.Fprintf(p.Stderr, "chunk %d of run %s again: bars %d to %d, %s to %s; %s\n", idx, id, first, end-1, r.stamp(first), r.stamp(end-1), found.from)
 	began := time.Now()
 	now, err := replay(ctx)
-	r.tell(now, err, time.Since(began))
+	r.printResult(now, err, time.Since(began))
 	if err != nil {
 		return exitCode{code: exitChunks}
 	}
@@ -148,7 +148,6 @@ func (r *rerun) stamp(bar int64) string {
 	return time.Unix(0, r.set.Bars[bar].TimeNS).UTC().Format(time.RFC3339)
 }
 
-// open reads the data set and the policy.
 func (r *rerun) open(ctx context.Context) error {
 	if err := r.openBars(); err != nil {
 		return err
@@ -159,7 +158,6 @@ func (r *rerun) open(ctx context.Context) error {
 	return r.openPolicy(ctx)
 }
 
-// openBars reads the data set from a file, and checks its digest.
 func (r *rerun) openBars() (err error) {
 	m := r.found.m
 	source := m.Data.Source
@@ -210,7 +208,6 @@ func (r *rerun) openPolicy(ctx context.Context) error {
 	return nil
 }
 
-// builtin readies the built-in engine.
 func (r *rerun) builtin(argv []string) (func(context.Context) (footer.Footer, error), error) {
 	if len(argv) > 0 {
 		return nil, usagef("", "a command (%s) for a run of the engine %s", argv[0], r.found.m.Engine)
@@ -228,7 +225,6 @@ func (r *rerun) builtin(argv []string) (func(context.Context) (footer.Footer, er
 	}, nil
 }
 
-// freshDir makes a directory that is new or empty.
 func freshDir(dir, pattern string) (string, error) {
 	if dir == "" {
 		path, err := os.MkdirTemp("", pattern)
@@ -254,8 +250,8 @@ func freshDir(dir, pattern string) (string, error) {
 	return path, nil
 }
 
-// tell says how it ended, and how that compares with the run.
-func (r *rerun) tell(now footer.Footer, err error, took time.Duration) {
+// printResult prints how the replay ended, and how that compares with the run.
+func (r *rerun) printResult(now footer.Footer, err error, took time.Duration) {
 	out := r.p.Stderr
 	how := "ok"
 	switch {
@@ -293,8 +289,7 @@ func (r *rerun) tell(now footer.Footer, err error, took time.Duration) {
 	}
 }
 
-// statusThen is what became of the chunk in the run, if that was something
-// else.
+// statusThen is the status that the chunk had in the run, if another.
 func (r *rerun) statusThen(how string) string {
 	was := string(r.was.Status)
 	if was == "" || was == how {

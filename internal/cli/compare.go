@@ -79,7 +79,7 @@ func (p Program) compare(f compareFlags) error {
 	if err := writeReport(f.output, r.Markdown()); err != nil {
 		return err
 	}
-	if err := p.sayCompared(r, f); err != nil {
+	if err := p.printCompared(r, f); err != nil {
 		return err
 	}
 	switch r.Verdict {
@@ -91,7 +91,6 @@ func (p Program) compare(f compareFlags) error {
 	return exitCode{code: exitCannotCompare}
 }
 
-// check holds what is wrong with the command line.
 func (f compareFlags) check() error {
 	for _, v := range []struct{ flag, path string }{{"--off", f.off}, {"--on", f.on}, {"--output", f.output}} {
 		if v.path == "" {
@@ -113,7 +112,7 @@ func (f compareFlags) check() error {
 	return nil
 }
 
-// readSide reads one file. What is wrong with it stands in the report.
+// readSide reads one file. An error is part of the report.
 func readSide(path string) compare.Side {
 	b, err := readPerf(path)
 	if err != nil {
@@ -149,7 +148,7 @@ func writeReport(path string, b []byte) error {
 	return nil
 }
 
-func (p Program) sayCompared(r compare.Result, f compareFlags) error {
+func (p Program) printCompared(r compare.Result, f compareFlags) error {
 	if f.asJSON {
 		b, err := r.JSON()
 		if err != nil {

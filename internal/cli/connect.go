@@ -31,11 +31,10 @@ func (f *connectFlags) bind(fl *pflag.FlagSet, url, usage string) {
 	fl.StringVar(&a.TLSKey, "tlskey", "", "key file of the client certificate")
 }
 
-// external says whether a bus is named.
 func (f *connectFlags) external() bool { return !f.given.IsZero() }
 
-// access is how the bus is reached. Paths are absolute: the register keeps
-// them for commands that are started elsewhere.
+// access is how the bus is reached. Paths are absolute: the run registry keeps them
+// for commands that are started elsewhere.
 func (f *connectFlags) access() (bus.Access, error) {
 	a := f.given
 	if a.Context != "" && f.flags != nil && !f.flags.Changed("nats") {
@@ -75,8 +74,8 @@ func (f *connectFlags) dial(ctx context.Context, name string, role access.Role, 
 	return b, nil
 }
 
-// forWorker is how a local worker is told of the same bus: by its
-// environment, which other users cannot read.
+// forWorker passes the bus to a local worker by its environment, which other users
+// cannot read.
 func (f *connectFlags) forWorker(w coordinator.LocalWorker) []string {
 	a := f.given
 	if w.KeyFile != "" { // the embedded bus

@@ -53,7 +53,6 @@ The extension of the output, .parquet or .csv, sets the format.`,
 	return cmd
 }
 
-// mayWrite refuses a path that is taken, unless force is given.
 func mayWrite(path string, force bool) error {
 	if _, err := os.Lstat(path); err != nil || force {
 		return nil // what else is wrong with it shows when it is written
@@ -88,7 +87,6 @@ func (p Program) dataInfoCommand() *cobra.Command {
 	return cmd
 }
 
-// warnSpread says where --spread-bps has no effect.
 func (p Program) warnSpread(set bars.Set, spread optionalNumber) {
 	if text := uselessSpread(set, spread); text != "" {
 		fmt.Fprintf(p.Stderr, "warning: %s\n", text)
@@ -125,7 +123,7 @@ func (p Program) dataConvertCommand() *cobra.Command {
 				fmt.Fprintf(p.Stdout, ", with an assumed spread of %v bps", set.SpreadBps)
 			}
 			fmt.Fprintln(p.Stdout)
-			writeRead(p.Stderr, set)
+			printRead(p.Stderr, set)
 			return nil
 		},
 	}

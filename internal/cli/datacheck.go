@@ -76,7 +76,6 @@ type repaired struct {
 	Changes []bars.Change `json:"changes"`
 }
 
-// repairData writes the repaired bars of a file to another.
 func (p Program) repairData(from, to string, force, asJSON bool, read dataFlags) error {
 	if err := mayWrite(to, force); err != nil {
 		return err

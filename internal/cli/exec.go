@@ -21,8 +21,8 @@ import (
 	"gx1replay/internal/run"
 )
 
-// execFlags are the flags of the engine exec. Those of the run are the
-// coordinator's to give; a worker takes them from the run.
+// execFlags are the flags of the engine exec. A worker takes those of the run from
+// the run.
 type execFlags struct {
 	engine string
 	// Of the command, where it runs.
@@ -62,7 +62,7 @@ func (s *byteSize) Set(text string) error {
 	return nil
 }
 
-// bindCommand binds what a worker needs to know of its command.
+// bindCommand binds what a worker needs.
 func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
 	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "engine that replays chunks: builtin, or exec (the command after --)")
 	fl.StringVar(&f.dir, "exec-dir", "", "exec: working directory of the command (default: the current one)")
@@ -82,7 +82,6 @@ func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.stall, "stall-timeout", execengine.DefaultStall, "exec: fail a command that reports no new bar or phase for this long (0: no limit)")
 }
 
-// bindRun binds what is the run's.
 func (f *execFlags) bindRun(fl *pflag.FlagSet) {
 	fl.StringVar(&f.emits, "exec-emits", run.EmitsTrades, "exec: output of the command: trades, scores or signals")
 	fl.StringVar(&f.sliceFormat, "slice-format", "parquet", "exec: format of {slice}: parquet or csv")
@@ -92,10 +91,10 @@ func (f *execFlags) bindRun(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&f.ship, "exec-file", nil, "exec: file to ship with the run, NAME=PATH, for {file.NAME}; repeatable")
 }
 
-// exec says whether the engine is the user's command.
+// exec reports whether the engine is the user's command.
 func (f *execFlags) exec() bool { return f.engine == footer.EngineExec }
 
-// commandArgs takes arguments behind -- only, and only with --engine exec.
+// commandArgs takes arguments only after --.
 func commandArgs(cmd *cobra.Command, args []string) error {
 	dash := cmd.ArgsLenAtDash()
 	switch {
@@ -109,8 +108,8 @@ func commandArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// spec is the command of this command line. ships says whether shipped files
-// are to be read: a worker takes them from the run.
+// spec is the command of this command line. ships: shipped files are read, which a
+// worker takes from the run.
 func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	if !f.exec() {
 		if len(argv) > 0 {
@@ -208,7 +207,6 @@ func (f *execFlags) workingDir() (string, error) {
 	return f.dir, nil
 }
 
-// pairs reads NAME=VALUE flags.
 func pairs(flag string, list []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, text := range list {
@@ -228,17 +226,16 @@ func pairs(flag string, list []string) (map[string]string, error) {
 }
 
 // variablesVar holds a local worker's --exec-env and --slot-env: other users of the
-// host can read a command line, and no environment.
+// host can read a command line, but no environment.
 const variablesVar = envPrefix + "LOCAL_VARIABLES"
 
-// variableLists is the value of variablesVar, as JSON: bytes, because a variable
-// may be no UTF-8.
+// variableLists is the value of variablesVar, as JSON. Bytes, because a variable
+// need not be UTF-8.
 type variableLists struct {
 	Env     [][]byte `json:"exec_env"`
 	SlotEnv [][]byte `json:"slot_env"`
 }
 
-// takeVariables takes the value of variablesVar, if there is one.
 func (f *execFlags) takeVariables(text string) error {
 	if text == "" {
 		return nil
@@ -257,8 +254,8 @@ func (f *execFlags) takeVariables(text string) error {
 	return nil
 }
 
-// forWorker is the part of a worker's command line and environment that is about
-// its command.
+// forWorker is the part of a worker's command line and environment about its
+// command.
 func (f *execFlags) forWorker(argv []string) (args, env []string, err error) {
 	if !f.exec() {
 		return nil, nil, nil
@@ -301,7 +298,6 @@ func (f execFlags) list() (list []string) {
 	return list
 }
 
-// engineOf makes the engine exec of this process.
 func (p Program) engineOf(spec execengine.Spec, log *slog.Logger) (*execengine.Engine, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -316,11 +312,10 @@ func (p Program) engineOf(spec execengine.Spec, log *slog.Logger) (*execengine.E
 	return &execengine.Engine{
 		Spec: spec, Dir: dir, Log: log,
 		Guard: process.Spec{Path: exe, Args: []string{process.GuardName, guardVerb}},
-		// What tells this process of its bus is not the command's business.
+		// Variables about the bus are not for the command.
 		Inherited: slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) }),
 	}, nil
 }
 
-// guardVerb is the hidden verb by which a worker starts the guard of a
-// command.
+// guardVerb is the hidden verb by which a worker starts a command's guard.
 const guardVerb = "exec-guard"

@@ -24,7 +24,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// exitChunks is the exit code of what ends with chunks that failed.
 const exitChunks = 3
 
 func (p Program) execCommand() *cobra.Command {
@@ -94,7 +93,7 @@ Exit codes:
 	return cmd
 }
 
-// onlyExec takes --engine away where there is no choice.
+// onlyExec hides --engine where there is no choice.
 func onlyExec(cmd *cobra.Command, f *execFlags) {
 	f.engine = footer.EngineExec
 	cmd.Flags().Lookup("engine").Hidden = true
@@ -188,7 +187,6 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	return err
 }
 
-// bounds is the range that the flags ask for.
 func (f *execCheckFlags) bounds(list []bars.Bar, warmup int64) (run.BarRange, error) {
 	n := int64(len(list))
 	r := run.BarRange{End: n}
@@ -222,14 +220,13 @@ func (f *execCheckFlags) bounds(list []bars.Bar, warmup int64) (run.BarRange, er
 	return r, nil
 }
 
-// firstAt is the first bar that opens at that time or later.
+// firstAt is the first bar that opens at ns or later.
 func firstAt(list []bars.Bar, ns int64) int64 {
 	i, _ := slices.BinarySearchFunc(list, ns, func(b bars.Bar, ns int64) int { return cmp.Compare(b.TimeNS, ns) })
 	return int64(i)
 }
 
-// checkDir is where the command leaves what it does; done takes a temporary
-// one away.
+// checkDir is the command's directory; done removes a temporary one.
 func checkDir(dir string) (path string, keep bool, done func(), err error) {
 	path, err = freshDir(dir, "gx1-exec-check-")
 	if dir != "" || err != nil {
@@ -238,7 +235,6 @@ func checkDir(dir string) (path string, keep bool, done func(), err error) {
 	return path, false, func() { _ = os.RemoveAll(path) }, nil // what is left there is the system's to clean
 }
 
-// errInterrupted is the cause of a context that a signal has ended.
 var errInterrupted = errors.New("interrupted")
 
 // untilSignal ends ctx with the first SIGINT or SIGTERM, as a stop would, and
@@ -280,7 +276,6 @@ func joinInts(list []int) string {
 	return strings.Join(parts, ", ")
 }
 
-// indented is a command's last words as they are shown.
 func indented(trace string) string {
 	lines := strings.Split(strings.TrimRight(trace, "\n"), "\n")
 	return "  | " + strings.Join(lines[max(0, len(lines)-troubleLines):], "\n  | ")

@@ -86,7 +86,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 		res, err = fromBus(ctx, target, f, exp, entry, log)
 	}
 	if errors.Is(err, coordinator.ErrNoBus) || errors.Is(err, bus.ErrNoRun) {
-		// What its coordinator and its workers have left in files is next.
+		// Files of its coordinator and workers are next.
 		if _, errStat := os.Stat(target.WorkDir()); errStat == nil {
 			f.footers = []string{target.WorkDir()}
 		}
@@ -99,7 +99,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	if err != nil {
 		return err
 	}
-	return p.sayExported(res, f.asJSON)
+	return p.printExported(res, f.asJSON)
 }
 
 func fromFooters(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
@@ -153,7 +153,7 @@ type exported struct {
 	SetAside     string       `json:"set_aside"`
 }
 
-func (p Program) sayExported(res export.Result, asJSON bool) error {
+func (p Program) printExported(res export.Result, asJSON bool) error {
 	t := res.Totals
 	e := exported{
 		Path: res.Path, SHA256: res.SHA256, Outcome: t.Outcome,

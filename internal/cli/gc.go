@@ -64,13 +64,13 @@ func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
 		defer cfg.Bus.Close()
 	}
 	list, err := coordinator.GC(cmd.Context(), cfg)
-	if errOut := p.sayGarbage(list, f); errOut != nil {
+	if errOut := p.printGarbage(list, f); errOut != nil {
 		return errOut
 	}
 	return err
 }
 
-func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
+func (p Program) printGarbage(list []coordinator.Garbage, f gcFlags) error {
 	if f.asJSON {
 		if list == nil {
 			list = []coordinator.Garbage{}
@@ -97,7 +97,6 @@ func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
 	return w.Flush()
 }
 
-// size is a number of bytes for people.
 func size(n int64) string {
 	switch {
 	case n >= 10<<20:

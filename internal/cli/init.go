@@ -14,7 +14,6 @@ import (
 //go:embed templates/policy.yaml
 var policyTemplate []byte
 
-// initialPolicy is the name of the file that init writes.
 const initialPolicy = "policy.yaml"
 
 func (p Program) initCommand() *cobra.Command {

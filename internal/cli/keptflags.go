@@ -12,9 +12,9 @@ import (
 	"gx1replay/internal/redact"
 )
 
-// kept are the flags about the command that stand with the run, so that its chunks
-// can be replayed again by `chunk`: one --NAME=VALUE each, without secrets and
-// without values of the environment. Directories are absolute.
+// kept are the flags about the command that are stored with the run, for chunk:
+// --NAME=VALUE, without secrets and values of the environment. Directories are
+// absolute.
 func (f *execFlags) kept() ([]string, error) {
 	own := *f
 	var err error
@@ -30,9 +30,8 @@ func (f *execFlags) kept() ([]string, error) {
 	return redact.Args(own.list()), nil
 }
 
-// restored is f as the run had it, whose kept flags these are; what was given here
-// (the flags of a command line that are set) comes before. Lists are joined. Notes
-// say what cannot be as it was.
+// restored is f with the run's kept flags; those given here come first, and lists
+// are joined. Notes report what cannot be as it was.
 func (f execFlags) restored(kept []string, given *pflag.FlagSet, lookup func(name string) (string, bool)) (_ execFlags, notes []string, err error) {
 	fresh := execFlags{}
 	own := pflag.NewFlagSet("kept", pflag.ContinueOnError)
@@ -93,7 +92,6 @@ func (f execFlags) restored(kept []string, given *pflag.FlagSet, lookup func(nam
 	return fresh, notes, bad
 }
 
-// valuesOf are the values of a list flag that were given.
 func valuesOf(given *pflag.FlagSet, name string) []string {
 	if flag := given.Lookup(name); flag != nil && flag.Changed {
 		if list, ok := flag.Value.(pflag.SliceValue); ok {
@@ -103,7 +101,6 @@ func valuesOf(given *pflag.FlagSet, name string) []string {
 	return nil
 }
 
-// variableOf is the name in NAME=VALUE.
 func variableOf(text string) string {
 	name, _, _ := strings.Cut(text, "=")
 	return name

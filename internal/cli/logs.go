@@ -24,9 +24,7 @@ import (
 )
 
 const (
-	// maxShownLog bounds a log that is shown; those that are kept are smaller.
-	maxShownLog = 64 << 20
-	// logsPatience bounds the questions to a run's bus.
+	maxShownLog  = 64 << 20
 	logsPatience = 30 * time.Second
 )
 
@@ -164,13 +162,13 @@ func (p Program) logSources(ctx context.Context, id run.ID, f whichRun, role acc
 	return s, s.bus.Close, nil
 }
 
-// list is all attempts that have left logs, or those of one chunk. An error
-// says what could not be read; the rest is there all the same.
+// list is all attempts with logs, or those of one chunk. With an error it is what
+// could be read.
 func (s *logSources) list(ctx context.Context, idx int) ([]loggedAttempt, error) {
 	list := []loggedAttempt{}
 	for _, a := range export.FindAttemptLogs(s.target, idx) {
 		l := loggedAttempt{ChunkIdx: a.ChunkIdx, Attempt: a.Attempt, Path: a.Dir, StdoutBytes: a.Stdout, StderrBytes: a.Stderr, files: a}
-		l.tell(a.Footer)
+		l.set(a.Footer)
 		list = append(list, l)
 	}
 	if s.bus == nil {
@@ -200,16 +198,14 @@ func (s *logSources) list(ctx context.Context, idx int) ([]loggedAttempt, error)
 	return list, nil
 }
 
-// remote is an attempt whose logs are on the bus. The footer is without what
-// the chunk has to tell.
+// remote is an attempt whose logs are on the bus.
 func remote(c perf.Chunk, f footer.Footer) loggedAttempt {
 	l := loggedAttempt{ChunkIdx: c.Idx, Attempt: int(f.Attempt), Path: onBus, StdoutBytes: -1, StderrBytes: -1, footer: f}
-	// The status of the chunk is that of a run which would end now; here it is
-	// the attempt's.
+	// The status of the chunk is for a run that ends now; here it is the attempt's.
 	if f.Error = c.Error; f.Status != footer.StatusOK && f.Error != "" {
 		f.Status = footer.StatusFailed
 	}
-	l.tell(f)
+	l.set(f)
 	for _, a := range f.Artifacts {
 		switch a.Name {
 		case layout.StdoutLog:
@@ -221,7 +217,7 @@ func remote(c perf.Chunk, f footer.Footer) loggedAttempt {
 	return l
 }
 
-func (l *loggedAttempt) tell(f footer.Footer) {
+func (l *loggedAttempt) set(f footer.Footer) {
 	l.WorkerID, l.Host, l.Status, l.Error = f.WorkerID, f.Host, string(f.Status), f.Error
 }
 
@@ -243,7 +239,6 @@ func (p Program) writeLogged(list []loggedAttempt) error {
 	return w.Flush()
 }
 
-// maxShownError is how much of an error stands in a line of the list.
 const maxShownError = 80
 
 func dash(text string) string {
@@ -253,7 +248,6 @@ func dash(text string) string {
 	return text
 }
 
-// showLog writes one log to standard output.
 func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttempt, f logsFlags) error {
 	l := list[len(list)-1]
 	if f.attempt != 0 {
@@ -305,7 +299,6 @@ func (s *logSources) read(ctx context.Context, l loggedAttempt, name string) (te
 	return slices.Concat(parts...), err == nil, err
 }
 
-// chunkIdx reads the number of a chunk.
 func chunkIdx(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n >= run.MaxChunks {

@@ -79,7 +79,7 @@ const (
 	stateOrphaned = "orphaned"
 )
 
-func (l *listedRun) tell(path string, f perf.File) {
+func (l *listedRun) set(path string, f perf.File) {
 	l.RunID, l.State, l.At, l.Path = f.Report.RunID, string(f.Totals.Outcome), f.Report.Timestamp, path
 	l.PlannedBars, l.ReplayedBars = f.Totals.Coverage.PlannedBars, f.Totals.Coverage.ReplayedBars
 	l.TotalTrades, l.TotalPnlBps, l.Policy = f.Totals.TotalTrades, f.Totals.TotalPnlBps, f.Report.Policy.Name
@@ -104,7 +104,7 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 			return
 		}
 		l := &listedRun{}
-		l.tell(path, f)
+		l.set(path, f)
 		if old := runs[l.RunID]; old == nil || l.At.After(old.At) && l.ReplayedBars >= old.ReplayedBars {
 			runs[l.RunID] = l
 		}
@@ -142,7 +142,7 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 		if l == nil || !here {
 			l = &listedRun{RunID: e.RunID, At: e.StartedAt, Path: ""}
 			if f, err := readHead(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup()); err == nil {
-				l.tell(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup(), f)
+				l.set(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup(), f)
 			}
 			runs[e.RunID] = l
 		}
@@ -158,7 +158,6 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 	return list, problems, nil
 }
 
-// addBusRuns adds the runs of a bus that list does not have.
 func (p Program) addBusRuns(ctx context.Context, list []listedRun, c connectFlags) ([]listedRun, error) {
 	b, err := c.dial(ctx, "ls", access.Observer, discard())
 	if err != nil {

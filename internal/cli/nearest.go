@@ -15,11 +15,10 @@ import (
 	"gx1replay/internal/process"
 )
 
-// maxWord bounds what is compared with the names that there are.
 const maxWord = 64
 
-// unknownVerb is the error of a command line whose verb does not exist, which
-// cobra would answer with help and exit code 0.
+// unknownVerb is the error of a verb that does not exist, to which cobra would
+// print help with exit code 0.
 func unknownVerb(root *cobra.Command, args []string) error {
 	cmd := root
 	for _, arg := range args {
@@ -44,7 +43,6 @@ func unknownVerb(root *cobra.Command, args []string) error {
 	return nil
 }
 
-// unknownFlag adds the nearest flag to the error of one that does not exist.
 func unknownFlag(cmd *cobra.Command, err error) error {
 	var missing *pflag.NotExistError
 	if !errors.As(err, &missing) {

@@ -17,7 +17,6 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// What is tried where the user does not say how much.
 const (
 	// defaultFutureCuts: a dependence on the future shows at nearly every cut
 	// if it shows at all, and each costs half a replay.
@@ -170,7 +169,7 @@ func (p Program) policyCheck(ctx context.Context, path string, f policyCheckFlag
 	return err
 }
 
-// fail keeps an error, each of a policy's apart.
+// fail keeps an error; each of a policy's is kept separately.
 func (c *policyChecked) fail(err error) {
 	var all policy.Errors
 	if !errors.As(err, &all) {
@@ -182,7 +181,7 @@ func (c *policyChecked) fail(err error) {
 	}
 }
 
-// inspectPolicy fills in c. An error is one that leaves nothing more to say.
+// inspectPolicy fills in c. With an error, the rest of c is unknown.
 func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCheckFlags) error {
 	f.path = c.Path
 	pol, err := f.load(p, false, true)

@@ -20,7 +20,6 @@ func (f *policyFlags) bindPregate(fl *pflag.FlagSet) {
 	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
 }
 
-// bindKeys adds what is done about keys and models that are not known.
 func (f *policyFlags) bindKeys(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.strict, "strict", false, "treat every unknown key of the policy as an error")
 	fl.BoolVar(&f.lenient, "lenient", false, "treat every unknown key of the policy as a warning; useful with old files")

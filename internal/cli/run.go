@@ -28,7 +28,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// defaultOutputDir is where runs write unless told otherwise.
 const defaultOutputDir = coordinator.DefaultOutputDir
 
 type runFlags struct {
@@ -49,8 +48,7 @@ type runFlags struct {
 	connect                             connectFlags
 }
 
-// seconds is a duration flag: a plain number is seconds, as in the original,
-// and a Go duration is taken too.
+// seconds is a flag that takes seconds, as in the original, or a Go duration.
 type seconds time.Duration
 
 func (s *seconds) String() string { return time.Duration(*s).String() }
@@ -137,19 +135,17 @@ Exit codes:
 	return cmd
 }
 
-// graceLess is what is left of the drain when a command's grace is over.
+// graceLess is the rest of the drain after a command's grace.
 const graceLess = 2 * time.Second
 
-// Values of --sync.
 const (
 	syncDefault = "default"
 	syncAlways  = "always"
 )
 
-// run is the verb `run`.
 func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
-	// From here on a signal stops the run instead of the process, and a reader
-	// that goes away stops nothing.
+	// From here on a signal stops the run, not the process, and a closed reader
+	// stops nothing.
 	outliveReaders()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, stopSignals()...)
@@ -194,7 +190,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	// It is not closed: a write that the disk holds up would hold that up, too.
+	// It is not closed: that would wait for a write that the disk holds up.
 	logWriter := newPatientLog(logFile)
 	defer logWriter.Close()
 	log := logTo(logWriter, slog.LevelInfo).With("run_id", id)
@@ -213,29 +209,29 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		return err
 	}
 	ui := newUI(p, f, id)
-	ui.next, ui.retry = p.again(cmd, id, argv), p.again(cmd, id, argv, "--retry-failed")
+	ui.next, ui.retry = p.resumeCommand(cmd, id, argv), p.resumeCommand(cmd, id, argv, "--retry-failed")
 	exp := p.Hooks.Export
 	exp.Stderr = p.Stderr
 	cfg.Load = func(context.Context) (bars.Set, error) {
 		set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.read.spread.value, Extra: f.exec.exec(), Form: form})
 		if err == nil {
-			sayRead(log, set)
+			logRead(log, set)
 		}
 		for _, c := range set.Read.Repairs {
-			ui.say("warning: %s: repaired: %s", f.data, c)
+			ui.print("warning: %s: repaired: %s", f.data, c)
 		}
 		if len(set.ExtraSkipped) > 0 {
-			ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
+			ui.print("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
 		}
 		if err == nil && !f.exec.exec() {
 			for _, w := range replay.EpsilonFindings(pol.Features, set.Bars) {
-				ui.say("%s: %s", w.Level, w.Text)
+				ui.print("%s: %s", w.Level, w.Text)
 				log.Warn("a feature is not what it is at larger prices", "reason", w.Text)
 			}
 		}
 		if err == nil {
 			for _, text := range contradictions(pol, set, f.read.spread, f.exec.exec()) {
-				ui.say("warning: %s", text)
+				ui.print("warning: %s", text)
 				log.Warn("policy and data contradict each other", "what", text)
 			}
 		}
@@ -263,9 +259,9 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	}
 	out, err := coordinator.Run(cfg, ui.start)
 	ui.end()
-	var again *coordinator.AlreadyRun
-	if errors.As(err, &again) {
-		return p.alreadyRun(again)
+	var done *coordinator.AlreadyRun
+	if errors.As(err, &done) {
+		return p.alreadyRun(done)
 	}
 	if err != nil {
 		if logWriter.Close() && fresh {
@@ -287,8 +283,8 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	return nil
 }
 
-// localEnv is the environment of local workers: this process's own without
-// what would be taken for their flags, such as credentials for another bus.
+// localEnv is the environment of local workers: this process's own without what
+// would set their flags, such as credentials for another bus.
 func localEnv(environ []string) []string {
 	return slices.DeleteFunc(environ, func(v string) bool {
 		return strings.HasPrefix(v, envPrefix) || strings.HasPrefix(v, "NATS_")
@@ -306,7 +302,6 @@ func (f runFlags) id() (run.ID, error) {
 	return run.NewID(time.Now(), random), nil
 }
 
-// alreadyRun answers a run that leaves nothing to do.
 func (p Program) alreadyRun(a *coordinator.AlreadyRun) error {
 	if a.Code == 0 {
 		fmt.Fprintf(p.Stdout, "run %s is complete already: %s\nnothing was run\n", a.RunID, relative(a.Path))

@@ -17,16 +17,15 @@ import (
 	"gx1replay/internal/run"
 )
 
-// runArg is a run that an argument names: by its id, or by the path of its perf
-// JSON, which may be the copy in the run's directory.
+// runArg is a run named by its id or by the path of its perf JSON, or of the copy
+// in its directory.
 type runArg struct {
 	id   run.ID
 	path string // empty: it was named by its id
 	dir  string // the run's output directory, as the path has it
 }
 
-// parseRunArg reads an argument. Whether the run is known is not looked at; a file
-// has to be there.
+// parseRunArg reads an argument. The run need not be known, but a file must exist.
 func parseRunArg(text string) (runArg, error) {
 	if !strings.HasSuffix(text, ".json") && !strings.ContainsRune(text, filepath.Separator) {
 		id, err := run.ParseID(text)
@@ -108,7 +107,6 @@ func (f *whichRun) find(id run.ID) (layout.Run, process.Entry, error) {
 	return t, e, usagef("--output-dir DIR: the output directory of the run; coordinator status lists active runs", "run %s has no files in %s", id, t.Dir)
 }
 
-// readHead reads the head of the perf JSON at path.
 func readHead(path string) (perf.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -125,8 +123,8 @@ func readHead(path string) (perf.File, error) {
 	return head, nil
 }
 
-// perfPath is the path of the perf JSON that an argument names: a file that is
-// there, else the run of that id, where the run registry or the default has it.
+// perfPath is the perf JSON that an argument names: an existing file, else that of
+// the run with this id.
 func perfPath(text string) (string, error) {
 	id, err := run.ParseID(text)
 	if _, errStat := os.Stat(text); errStat == nil || err != nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 )
 
-// config is what the flags alone say of a run.
 func (f *runFlags) config(id run.ID, pol policy.Policy, given *pflag.FlagSet) coordinator.Config {
 	cfg := coordinator.Config{
 		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol, Engine: f.exec.engine,
@@ -27,13 +26,11 @@ func (f *runFlags) config(id run.ID, pol policy.Policy, given *pflag.FlagSet) co
 	return cfg
 }
 
-// flagOf is the flag that fills a field of coordinator.Config.
 var flagOf = map[string]string{
 	"Engine": "engine", "Decisions": "decisions", "Workers": "workers", "Chunks": "chunks", "ChunkBars": "chunk-bars", "Order": "order",
 	"TimeBox": "timeout", "Drain": "drain-timeout", "Lease": "lease-duration", "MaxFailures": "max-failures", "NATS.Replicas": "replicas",
 }
 
-// check finds what is wrong with the flags before anything is started.
 func (f *runFlags) check(cmd *cobra.Command, cfg coordinator.Config) error {
 	bad := func(format string, args ...any) error {
 		return usagef("coordinator run --help", format, args...)

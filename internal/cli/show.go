@@ -61,8 +61,8 @@ the path of a perf JSON.`,
 type shown struct {
 	RunID  run.ID `json:"run_id"`
 	Source string `json:"source"` // where this is from
-	// State is the manifest's (running, stopped, exported), or of files the
-	// outcome (complete, stopped, failed).
+	// State is the manifest's (running, stopped, exported), or by files the
+	// outcome.
 	State    string             `json:"state"`
 	Sessions []run.SessionTimes `json:"sessions"`
 
@@ -86,7 +86,7 @@ type shown struct {
 	Files    []string       `json:"files"`
 }
 
-// shownWorker is a worker process, as the authoritative footers tell of it.
+// shownWorker is a worker process by the authoritative footers.
 type shownWorker struct {
 	WorkerID   string    `json:"worker_id"`
 	Host       string    `json:"host"`
@@ -98,7 +98,6 @@ type shownWorker struct {
 	sec float64
 }
 
-// shownFailure is a chunk that failed, or whose last attempt did.
 type shownFailure struct {
 	ChunkIdx int           `json:"chunk_idx"`
 	Status   footer.Status `json:"status"`
@@ -159,7 +158,6 @@ func shownOf(found *foundRun) shown {
 	return s
 }
 
-// most is how many workers and failures stand on a screen.
 const most = 12
 
 func (s shown) write(w *tabwriter.Writer) error {
@@ -206,7 +204,6 @@ func (s shown) write(w *tabwriter.Writer) error {
 	return w.Flush()
 }
 
-// others says how many chunks have which other status.
 func (s shown) others() string {
 	var list []string
 	for status, n := range s.Coverage.ByStatus {
@@ -228,7 +225,6 @@ func notWhole(names []string) string {
 	return " (not reported by all chunks: " + strings.Join(names, ", ") + ")"
 }
 
-// heading is name in the first line of a block.
 func heading(i int, name string) string {
 	if i == 0 {
 		return name

@@ -21,10 +21,8 @@ import (
 )
 
 const (
-	// lookPatience bounds how long a run's bus is asked how far the run is.
 	lookPatience = 2 * time.Second
-	// watchEvery is how often --watch looks.
-	watchEvery = 2 * time.Second
+	watchEvery   = 2 * time.Second
 )
 
 func (p Program) statusCommand() *cobra.Command {
@@ -78,17 +76,16 @@ type runStatus struct {
 	Alive bool `json:"alive"`
 	// BusAnswers: the run's bus was reached. Without it there is no standing.
 	BusAnswers bool `json:"bus_answers"`
-	// LeftBytes is what a dead coordinator has left in its state directory.
+	// LeftBytes are in the state directory of a dead coordinator.
 	LeftBytes int64 `json:"left_bytes"`
-	// Standing is how far a run is whose coordinator lives; null if its bus
-	// did not say.
+	// Standing is how far an active run is; null if its bus did not report it.
 	Standing *coordinator.Standing `json:"standing"`
 
 	onBus string // the state of a run that was looked up on a bus
 }
 
-// watchStatus prints the status at every tick until nothing is under way. A run
-// that was under way and is not known any more has ended and was cleaned.
+// watchStatus prints the status at every tick until no run is active. A run that
+// was active and is unknown now has ended and was cleaned.
 func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, asJSON bool, tick <-chan time.Time) error {
 	for seen := false; ; seen = true {
 		if isTerminal(p.Stdout) && !asJSON {
@@ -114,10 +111,9 @@ func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, as
 	}
 }
 
-// lookFunc looks at the runs.
 type lookFunc func(context.Context) ([]runStatus, error)
 
-// status prints the runs and returns how many are under way.
+// status prints the runs and returns how many are active.
 func (p Program) status(ctx context.Context, look lookFunc, only run.ID, asJSON bool) (alive int, err error) {
 	list, err := look(ctx)
 	if err != nil {
@@ -157,7 +153,7 @@ func (p Program) status(ctx context.Context, look lookFunc, only run.ID, asJSON 
 	if err := w.Flush(); err != nil {
 		return alive, err
 	}
-	// What is long stands below the table, which fits 80 columns.
+	// Long texts stand below the table, which fits 80 columns.
 	for _, e := range list {
 		if e.onBus != "" {
 			continue // its process and files are on another host
@@ -183,8 +179,7 @@ func (p Program) status(ctx context.Context, look lookFunc, only run.ID, asJSON 
 	return alive, nil
 }
 
-// runs lists the register, and asks the bus of each run that lives how far it
-// is.
+// runs lists the run registry and asks the bus of each active run how far it is.
 func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	reg, err := process.OpenRegistry("")
 	if err != nil {
@@ -219,8 +214,8 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	return list, nil
 }
 
-// runsOn looks at the runs of a bus. A run whose manifest says that it is at
-// work counts as alive, unless its coordinator's heartbeat is too old.
+// runsOn looks at the runs of a bus. One whose manifest is running counts as alive
+// unless its coordinator's heartbeat is too old.
 func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]runStatus, error) {
 	all, err := b.Manifests(ctx)
 	if err != nil {
@@ -256,7 +251,7 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 	return list, nil
 }
 
-// standing is how far a run is; nil if its bus does not say in time, as while
+// standing is how far a run is; nil if its bus does not report it in time, as while
 // it starts. answers: the bus was reached.
 func standing(ctx context.Context, e process.Entry) (s *coordinator.Standing, answers bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)

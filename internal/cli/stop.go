@@ -16,7 +16,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// stopPatience bounds how long a stop is retried.
 const stopPatience = 30 * time.Second
 
 func (p Program) stopCommand() *cobra.Command {
@@ -81,7 +80,6 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	return nil
 }
 
-// stopOn stops a run of another machine over its bus.
 func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, stop run.Stop, msgID string) error {
 	b, err := connect.dial(ctx, "operator", access.Operator, discard())
 	if err != nil {
@@ -105,11 +103,10 @@ func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, st
 	return nil
 }
 
-// stopEvery is how often a stop is tried.
 const stopEvery = 250 * time.Millisecond
 
-// manifestInTime reads a run's manifest, trying until ctx ends while the bus
-// does not answer, as while a cluster chooses a leader.
+// manifestInTime retries until ctx ends while the bus does not answer, as while a
+// cluster chooses a leader.
 func manifestInTime(ctx context.Context, b *bus.Bus, id run.ID) (run.Manifest, error) {
 	again := time.NewTicker(stopEvery)
 	defer again.Stop()

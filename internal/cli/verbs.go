@@ -38,17 +38,15 @@ func takesBeforeCommand(n int, what, hint string) cobra.PositionalArgs {
 	}
 }
 
-// bindJSON adds --json.
 func bindJSON(fl *pflag.FlagSet, to *bool) { fl.BoolVar(to, "json", false, "print JSON") }
 
-// printJSON prints v to standard output.
 func (p Program) printJSON(v any) error {
 	enc := json.NewEncoder(p.Stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
 
-// table prints to standard output in columns; cells end with a tab.
+// table prints in columns; cells end with a tab.
 func (p Program) table() *tabwriter.Writer { return tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0) }
 
 // failWith gives errors of cmd the exit code code, for verbs whose exit code 1
