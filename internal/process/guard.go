@@ -121,10 +121,10 @@ func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err er
 	g = &Guarded{killWait: guardKillWait, done: make(chan struct{})}
 	// One thread at a time is enough for a guard, and starts fastest.
 	start := guard.cmd(append(slices.Clip(guard.Env), "GOMAXPROCS=1"))
-	start.ExtraFiles = make([]*os.File, guardFDs-controlFD)
-	start.ExtraFiles[controlFD-controlFD], g.control = pipes.toIt()
-	start.ExtraFiles[statusFD-controlFD], g.status = pipes.fromIt()
-	var stdin, stdout, stderr *os.File
+	var control, status, stdin, stdout, stderr *os.File
+	control, g.control = pipes.toIt()
+	status, g.status = pipes.fromIt()
+	start.ExtraFiles = []*os.File{control, status} // controlFD, statusFD
 	stdout, g.stdout = pipes.fromIt()
 	stderr, g.stderr = pipes.fromIt()
 	start.Stdout, start.Stderr = stdout, stderr
