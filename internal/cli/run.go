@@ -47,7 +47,7 @@ type runFlags struct {
 	strict, lenient, acceptNewer                bool
 	stopAuth, keepBus, quiet                    bool
 	retryFailed, explain, noGuardian            bool
-	decisions                                   bool
+	decisions, noSignals                        bool
 	sync                                        string
 	connect                                     connectFlags
 }
@@ -117,6 +117,7 @@ Exit codes:
 	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
 	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
 	fl.BoolVar(&f.decisions, "decisions", false, "also write decisions_<run_id>.parquet, with the decision at each bar and its reason")
+	fl.BoolVar(&f.noSignals, "no-signals", false, "do not write signals_<run_id>.parquet, which coordinator compare needs to compare parts of runs")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop, wait at most this long for the final reports of the workers")
 	aboveZero(fl, "drain-timeout", "100ms to 1h")
 	fl.DurationVar(&f.lease, "lease-duration", coordinator.DefaultLease, "lease of a worker on its chunk; another worker takes the chunk after a silence of one and a half leases")

@@ -17,7 +17,7 @@ func (f *runFlags) config(id run.ID, pol policy.Policy, given *pflag.FlagSet) co
 		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol, Engine: f.exec.engine,
 		Chunks: f.chunks, ChunkBars: f.chunkBars, Order: run.Order(f.order), RetryFailed: f.retryFailed, Workers: f.workers,
 		Listen: f.listen, StopAuth: f.stopAuth, SyncAlways: f.sync == syncAlways, KeepBus: f.keepBus,
-		TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease, MaxFailures: f.maxFailures, Quiet: f.quiet, Version: version(),
+		TimeBox: time.Duration(f.timeout), Drain: f.drain, Lease: f.lease, MaxFailures: f.maxFailures, NoSignals: f.noSignals, Quiet: f.quiet, Version: version(),
 	}
 	if given.Changed("decisions") {
 		cfg.Decisions = &f.decisions
