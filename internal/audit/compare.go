@@ -20,10 +20,8 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s: recorded %s, replayed %s", d.Field, d.Recorded, d.Replayed)
 }
 
-// none stands for what one side has not.
 const none = "nothing"
 
-// maxDifferences bounds those of one chunk.
 const maxDifferences = 50
 
 type differences []Difference
@@ -74,7 +72,6 @@ func Compare(recorded, replayed footer.Footer) []Difference {
 // exact are the fields that follow from bars, policy and models alone.
 var exact = footer.Fields(func(d footer.Field) bool { return d.Exact })
 
-// counts compares numbers by reason.
 func (d *differences) counts(field string, recorded, replayed footer.Counts) {
 	for _, reason := range slices.Sorted(maps.Keys(merged(recorded, replayed))) {
 		if was, is := recorded[reason], replayed[reason]; was != is {
@@ -107,7 +104,6 @@ func Artifact(name string, recorded, replayed []footer.Artifact) []Difference {
 	return []Difference{{Field: name, Recorded: was, Replayed: is}}
 }
 
-// artifact shows what is listed under a name.
 func artifact(name string, list []footer.Artifact) string {
 	i := slices.IndexFunc(list, func(a footer.Artifact) bool { return a.Name == name })
 	if i < 0 {
