@@ -278,10 +278,10 @@ func (d *decoder) artifact() (a Artifact, err error) {
 
 func (d *decoder) checkpoint() (c Checkpoint, err error) {
 	n, err := d.DecodeArrayLen()
-	if err == nil && n != len(c) {
-		err = fmt.Errorf("%d numbers (want %d)", n, len(c))
+	if err == nil && n != checkpointColumns && n != earlierColumns {
+		err = fmt.Errorf("%d numbers (want %d)", n, checkpointColumns)
 	}
-	for i := 0; i < len(c) && err == nil; i++ {
+	for i := 0; i < n && err == nil; i++ {
 		c[i], err = d.int64()
 	}
 	return c, err
