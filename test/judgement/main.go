@@ -65,7 +65,7 @@ func (c config) lastLook() int {
 var simulations = []simulation{
 	{"two-runs", 4000, twoRuns}, {"border", 4000, border}, {"repeats", 20_000, repeats},
 	{"ab", 2500, ab}, {"slots", 3000, slots}, {"power", 2000, power},
-	{"early", 3000, early}, {"replays", 1000, replays}, {"borders", 200, borders}, {"daily", 2000, daily},
+	{"early", 2000, early}, {"replays", 1000, replays}, {"borders", 200, borders}, {"daily", 2000, daily},
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
