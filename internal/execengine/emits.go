@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 
 	"gx1replay/internal/bars"
@@ -25,7 +24,7 @@ type Emit struct {
 	// Policy needs no model and no features. Trades need none of it.
 	Policy policy.Policy
 	// Source gives the bars of the data set.
-	Source BarSource
+	Source replay.Source
 	// Times are the opening times of the slice's rows, of which the first is
 	// bar FirstRow of the data set. All own bars are among them.
 	Times    []int64
@@ -35,11 +34,6 @@ type Emit struct {
 	Partial bool
 	// Bars is how many bars it replayed, as far as is known otherwise.
 	Bars int64
-}
-
-// BarSource gives bars of the data set, as replay.Source.
-type BarSource interface {
-	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
 }
 
 // Emission is what became of what a command left.
@@ -189,7 +183,7 @@ func (e *Emit) signals(ctx context.Context) (Emission, error) {
 // MarkOpen marks the open ones of list, as ReadSignals gives them, at the close
 // of bar last, or of their entry bar if that is later: a long at the bid, a
 // short at the ask.
-func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src BarSource) error {
+func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src replay.Source) error {
 	at := map[int64]*bars.Bar{} // closes that were read; nearly always one
 	for i := range list {
 		s := &list[i]
@@ -198,11 +192,11 @@ func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src BarSourc
 		}
 		bar := max(last, s.EntryBar)
 		if at[bar] == nil {
-			for b, err := range src.Bars(ctx, run.BarRange{First: bar, End: bar + 1}) {
+			for list, err := range src.Blocks(ctx, run.BarRange{First: bar, End: bar + 1}) {
 				if err != nil {
 					return fmt.Errorf("reading bar %d, at which trades are open: %w", bar, err)
 				}
-				at[bar] = &b
+				at[bar] = new(list[0])
 			}
 			if at[bar] == nil {
 				return fmt.Errorf("reading bar %d, at which trades are open: there is none", bar)

@@ -167,8 +167,11 @@ func (t *recording) dry(job Job) Dry {
 
 // openedAt is the time of a bar.
 func openedAt(ctx context.Context, src Source, bar int64) (string, error) {
-	for b, err := range src.Bars(ctx, run.BarRange{First: bar, End: bar + 1}) {
-		return timestamp(b.TimeNS), err
+	for list, err := range src.Blocks(ctx, run.BarRange{First: bar, End: bar + 1}) {
+		if err != nil {
+			return "", err
+		}
+		return timestamp(list[0].TimeNS), nil
 	}
 	return "", ErrSource
 }
