@@ -144,7 +144,7 @@ func (p *pass) run(ctx context.Context) error {
 	p.sel.Final = known && p.theirs
 	p.total()
 	for _, text := range []string{
-		trade.ManyExpired(p.attribution.DropReasons[trade.DropExpired], p.attribution.NSignals), p.fills.remark(),
+		trade.ManyExpired(p.attribution.DropReasons[trade.DropExpired], *p.attribution.NSignals), p.fills.remark(),
 	} {
 		if text != "" {
 			p.Logger.Warn("trades need a review", "what", text)
@@ -184,7 +184,7 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 	if p.picks != nil {
 		p.picks[i] = picks
 	}
-	t := perf.ChunkTrades{Known: true, DropReasons: footer.Counts{}}
+	t := perf.ChunkTrades{Known: true, DropReasons: drops}
 	for k := range picks.All() {
 		s := &signals[k]
 		if p.theirs && p.Bars != nil {
@@ -195,17 +195,15 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 		if s.Closed() {
 			t.Closed++
 			t.PnlBps += s.PnlBps()
+			p.attribution.AddTrade(s.ExitReason)
 			p.trades = append(p.trades, *s)
 			continue
 		}
 		t.Open++
 		t.OpenPnlBps += s.PnlBps()
 	}
-	for _, d := range drops {
-		t.DropReasons[d.Reason] += d.N
-	}
 	p.openPnlBps += t.OpenPnlBps
-	p.attribution.Add(trade.Attribute(signals, picks, drops))
+	p.attribution.AddSignals(int64(len(signals)), t.Open, drops)
 	p.sel.Chunks[i] = t
 	return nil
 }

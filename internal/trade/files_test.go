@@ -360,7 +360,7 @@ func TestWritersReportAFullDisk(t *testing.T) {
 		"curve":       func(w io.Writer) error { return WriteCurve(w, trades, nil) },
 		"metrics":     func(w io.Writer) error { return Measure(trades, sessions, nil).WriteJSON(w) },
 		"attribution": Attribution{}.WriteJSON,
-		"summary":     Summary{}.WriteMarkdown,
+		"summary":     fixtureSummary(t).WriteMarkdown,
 	} {
 		var whole bytes.Buffer
 		if err := write(&whole); err != nil {
