@@ -18,6 +18,7 @@ import (
 	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
 
@@ -136,16 +137,13 @@ func (r *foundRun) chunk(idx int) run.Chunk {
 	return run.Chunk{Idx: idx, Bars: run.BarRange{First: first, End: first + r.chunks[idx].Planned}}
 }
 
-// maxPolicyBytes bounds a policy from the bus.
-const maxPolicyBytes = 4 << 20
-
 // policy finds the content of the run's policy.
 func (r *foundRun) policy(ctx context.Context) ([]byte, error) {
 	content, err := export.FindPolicy(r.target, r.m.Policy)
 	if err == nil || r.bus == nil {
 		return content, err
 	}
-	return r.object(ctx, bus.PolicyObject(r.m), r.m.Policy.Content, maxPolicyBytes)
+	return r.object(ctx, bus.PolicyObject(r.m), r.m.Policy.Content, policy.MaxBytes)
 }
 
 // fetchFile brings a shipped file from the bus into dir.

@@ -72,10 +72,7 @@ func problem(format string, args ...any) Finding {
 // Inspect says what p needs, without data. The error holds every feature that
 // does not exist.
 func Inspect(p policy.Policy) (Needs, []Finding, error) {
-	sessions, err := feature.NewSessionTable(p.Sessions)
-	if err != nil {
-		return Needs{}, nil, err
-	}
+	sessions := feature.NewSessionTable(p.Sessions)
 	n := Needs{Features: []FeatureNeed{}, Exits: p.Exit.Rules(), BoundedExits: p.Exit.MaxBars > 0}
 	length, known := timeframe(p.Timeframe)
 	n.TimeframeSec, n.TimeframeAssumed = length.Seconds(), !known

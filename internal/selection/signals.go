@@ -93,9 +93,7 @@ func (s *Selector) newPass(ctx context.Context, r perf.Report, chunks []perf.Chu
 	if p.rules, err = trade.NewRules(rules, r.Data.BarLength); err != nil {
 		return p, err
 	}
-	if p.sessions, err = feature.NewSessionTable(p.policy.Sessions); err != nil {
-		return p, err
-	}
+	p.sessions = feature.NewSessionTable(p.policy.Sessions)
 	p.pass = trade.NewPass(p.policy.Risk)
 	if slices.ContainsFunc(chunks, func(c perf.Chunk) bool { return lists(c, trade.DecisionsName) >= 0 }) {
 		p.pass.KeepReasons = true

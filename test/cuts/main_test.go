@@ -48,8 +48,7 @@ func newStudy(t testing.TB, name string, data []bars.Bar, sliceBars int64) *stud
 	s := &study{bars: data, policy: p, data: run.Data{
 		SHA256: bars.Digest(data), Bars: int64(len(data)), BarLength: bars.BarLength(data), SliceBars: sliceBars,
 	}}
-	s.sessions, err = feature.NewSessionTable(p.Sessions)
-	must(t, err)
+	s.sessions = feature.NewSessionTable(p.Sessions)
 	s.model, err = model.NewSet(*p.Model, p.Sessions, p.Features, p.ModelContent)
 	must(t, err)
 	s.rules, err = trade.NewRules(p, s.data.BarLength)
