@@ -3,7 +3,26 @@ package bars
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go"
 )
+
+// OpenParquet opens a parquet file of size bytes that is not believed: a footer
+// that would take more memory than its bytes is an error. Whoever reads pages of
+// it still recovers from panics of the decoder.
+func OpenParquet(r io.ReaderAt, size int64, options ...parquet.FileOption) (*parquet.File, error) {
+	if err := checkFrame(r, size); err != nil {
+		return nil, err
+	}
+	options = append(options, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := parquet.OpenFile(r, size, options...)
+	if err != nil {
+		return nil, fmt.Errorf("opening a parquet file: %w", err)
+	}
+	return f, nil
+}
 
 // The decoder of a parquet file's footer makes room for as many elements as a
 // list claims to have. A spoilt length would take all memory, which nothing can

@@ -38,13 +38,9 @@ func decodeParquet(r io.ReaderAt, size int64, opt ReadOptions, form *form) (set 
 			set, err = Set{}, fmt.Errorf("damaged parquet file: %v", p)
 		}
 	}()
-	if err := checkFrame(r, size); err != nil {
-		return Set{}, err
-	}
-	f, err := parquet.OpenFile(r, size,
-		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<16))
+	f, err := OpenParquet(r, size, parquet.ReadBufferSize(1<<16))
 	if err != nil {
-		return Set{}, fmt.Errorf("opening a parquet file: %w", err)
+		return Set{}, err
 	}
 	notes := pandasNotes(f)
 	p, err := newParquetColumns(f, form)

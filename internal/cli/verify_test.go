@@ -43,7 +43,7 @@ func builtinRun(t *testing.T, id, data string, args ...string) string {
 func newVerifiable(t *testing.T, args ...string) *verifiable {
 	v := &verifiable{t: t, dir: builtinRun(t, "v1", "synthetic:9000", append(args, "--chunks", "4")...), good: map[string][]byte{}}
 	v.perf = filepath.Join(v.dir, "perf_v1.json")
-	for _, path := range []string{v.perf, v.csv(), v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
+	for _, path := range []string{v.perf, v.csv(), v.of("trades_", ".parquet"), v.of("signals_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -151,6 +151,8 @@ func TestVerifyNamesWhatWasChanged(t *testing.T) {
 		}, []string{"total_bars is 1 (expected 9000)", "total_model_calls is 2 (expected ", "total_wall_clock_sec is 9999"}},
 		{"policy.values", func() { v.replace(v.perf, `"values": \{[^}]*"enabled": (true)`, "false") }, []string{"policy.values.replay_config.replay_pregate.enabled is false (expected true)"}},
 		{"the parquet is another", func() { v.replace(v.of("trades_", ".parquet"), `(?s)PAR1.*(PAR1)`, "XXXX") }, []string{parquet + ": content is"}},
+		{"the signals are others", func() { v.replace(v.of("signals_", ".parquet"), `(?s)PAR1.*(PAR1)`, "XXXX") }, []string{"signals_v1.parquet: content is"}},
+		{"the signals are cut", func() { b := v.good[v.of("signals_", ".parquet")]; v.write(v.of("signals_", ".parquet"), b[:len(b)/2]) }, []string{"signals_v1.parquet: sha256 is", "signals_v1.parquet: content is"}},
 		{"the parquet is cut", func() { b := v.good[v.of("trades_", ".parquet")]; v.write(v.of("trades_", ".parquet"), b[:len(b)/2]) }, []string{parquet + ": content is"}},
 		{"metrics", func() { v.replace(v.of("metrics_", ".json"), `"n_trades": ([0-9]+)`, "3") }, []string{"metrics_v1.json: n_trades is 3 (expected "}},
 		{"metrics of a session", func() { v.replace(v.of("metrics_", ".json"), `(?s)"by_session".*?"mean_pnl_bps": ([-0-9.]+)`, "5.5") }, []string{"metrics_v1.json: by_session."}},
@@ -221,7 +223,7 @@ func TestVerifyPrintsWhatItComputed(t *testing.T) {
 func TestVerifyOfLostRows(t *testing.T) {
 	testsize.All(t)
 	v := newVerifiable(t)
-	for _, path := range []string{v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
+	for _, path := range []string{v.of("trades_", ".parquet"), v.of("signals_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")} {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +286,7 @@ func TestVerifyOfLostRows(t *testing.T) {
 // A file about the trades that is gone is named: nothing of it was compared.
 func TestVerifyNamesWhatIsGone(t *testing.T) {
 	v := newVerifiable(t)
-	gone := []string{v.of("trades_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")}
+	gone := []string{v.of("trades_", ".parquet"), v.of("signals_", ".parquet"), v.of("metrics_", ".json"), v.of("attribution_", ".json")}
 	for i, path := range gone {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)

@@ -62,5 +62,6 @@ func (s *Session) selector() *selection.Selector {
 		Files: s.target, Policy: func() (policy.Policy, error) { return s.cfg.Policy, nil }, Bars: sessionBars{&s.bars},
 		Artifacts: []selection.ArtifactReader{export.AttemptFiles{Roots: []string{s.target.WorkDir()}}, sessionArtifacts{&s.bus}},
 		Replace:   s.cfg.Export.Replacer(s.target.RunID), Logger: s.cfg.Logger,
+		NoSignals: s.cfg.NoSignals,
 	}
 }

@@ -88,6 +88,9 @@ type Config struct {
 	// Decisions: keep what became of each bar; with footer.EngineBuiltin only.
 	// Nil: no, or as the run that is resumed.
 	Decisions *bool
+	// NoSignals: do not keep the run's signals in a file. Runs are then compared
+	// by their trades alone.
+	NoSignals bool
 	// RetryFailed: a session that resumes a run retries its failed chunks.
 	RetryFailed bool
 	// Workers is the number of local worker processes, 0 to MaxWorkers. 0: workers

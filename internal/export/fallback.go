@@ -138,7 +138,7 @@ func (c Config) fallbackPerf(t layout.Run, f Failure) error {
 		return err
 	}
 	// The trades file, if there is one, stands in the output directory.
-	f.Report.Selection.Trades.File, f.Report.Selection.Trades.SHA256 = "", ""
+	f.Report.Selection.Trades.File, f.Report.Selection.Trades.SHA256, f.Report.Selection.Signals = "", "", perf.SignalsFile{}
 	_, err := s.export(context.Background(), f.Report, f.Chunks, false)
 	if errors.Is(err, perf.ErrOtherRun) {
 		s.state.Store(&state{info: s.state.Load().info, foreign: err})

@@ -201,7 +201,7 @@ func samePath(a, b string) bool {
 func (r *recovery) selection(ctx context.Context, report perf.Report, chunks []perf.Chunk) perf.Selection {
 	if sel := report.Selection; sel.Settled() && sel.Holds(chunks) {
 		if r.exporter == nil { // the file stands in another directory
-			sel.Trades.File, sel.Trades.SHA256 = "", ""
+			sel.Trades.File, sel.Trades.SHA256, sel.Signals = "", "", perf.SignalsFile{}
 		}
 		return sel
 	}

@@ -349,14 +349,14 @@ func (d decoder) checkpoints() ([]Checkpoint, error) {
 	var nonfinite error
 	for i := range n {
 		k, err := d.DecodeArrayLen()
-		if err == nil && k != len(Checkpoint{}) {
-			err = fmt.Errorf("%d numbers (want %d)", k, len(Checkpoint{}))
+		if err == nil && k != checkpointColumns && k != earlierColumns {
+			err = fmt.Errorf("%d numbers (want %d)", k, checkpointColumns)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint %d: %w", i, err)
 		}
 		var c Checkpoint
-		for j := range c {
+		for j := range c[:k] {
 			if c[j], err = d.int64(); errors.Is(err, errNonfinite) {
 				nonfinite = err
 			} else if err != nil {

@@ -15,6 +15,7 @@ const (
 	Perf          Kind = "perf"
 	TradesCSV     Kind = "trades"
 	TradesParquet Kind = "trades as parquet"
+	Signals       Kind = "signals"
 	Decisions     Kind = "decisions"
 	Metrics       Kind = "metrics"
 	Attribution   Kind = "attribution"
@@ -31,6 +32,7 @@ var kinds = []struct {
 	{Perf, "perf_", ".json"},
 	{TradesCSV, "trades_", ".csv"},
 	{TradesParquet, "trades_", ".parquet"},
+	{Signals, "signals_", ".parquet"},
 	{Decisions, "decisions_", ".parquet"},
 	{Metrics, "metrics_", ".json"},
 	{Attribution, "attribution_", ".json"},

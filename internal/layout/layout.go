@@ -51,6 +51,9 @@ func (r Run) TradesCSV() string { return r.in(TradesCSV) }
 // TradesParquet is the path of the same rows as parquet.
 func (r Run) TradesParquet() string { return r.in(TradesParquet) }
 
+// Signals is the path of the signals with their outcomes.
+func (r Run) Signals() string { return r.in(Signals) }
+
 // Decisions is the path of the decision that was taken at each bar.
 func (r Run) Decisions() string { return r.in(Decisions) }
 

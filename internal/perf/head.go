@@ -64,6 +64,6 @@ func readHead(j *json.Decoder) (File, error) {
 	scope := d.header.Selection.Scope
 	d.header.Selection.Scope = ScopeChunks // that of the chunks is not read
 	f, err := d.file()
-	f.Report.Selection = Selection{Scope: scope, Trades: d.header.Trades}
+	f.Report.Selection = Selection{Scope: scope, Trades: d.header.Trades, Signals: d.header.Signals}
 	return f, err
 }

@@ -79,7 +79,7 @@ func (d decoded) file() (File, error) {
 	}
 	if h.selected() {
 		s := NewSelection(f.Chunks)
-		s.Scope, s.Trades, s.Exact, s.TotalPnlBps, s.Chunks = h.Selection.Scope, h.Trades, h.BordersExact, h.TotalPnlBps, d.trades
+		s.Scope, s.Trades, s.Signals, s.Exact, s.TotalPnlBps, s.Chunks = h.Selection.Scope, h.Trades, h.Signals, h.BordersExact, h.TotalPnlBps, d.trades
 		s.NetPnlBps = h.NetPnlBps
 		s.Final = s.Scope == ScopeCommand || s.Scope == ScopeRun && r.Command.Emits == run.EmitsSignals
 		f.Report.Selection = s
@@ -97,7 +97,11 @@ func decode(b []byte) (decoded, error) {
 	if d, ok := decodeLines(b); ok {
 		return d, nil
 	}
-	return decodeAny(b)
+	d, err := decodeAny(b)
+	if errors.Is(err, io.EOF) { // cut off between two values
+		err = io.ErrUnexpectedEOF
+	}
+	return d, err
 }
 
 // decodeAny is decode for a file however it is laid out. It reads one chunk

@@ -125,6 +125,13 @@ type TradesFile struct {
 	WithoutRows int64 `json:"without_rows"`
 }
 
+// SignalsFile names the parquet of the run's signals. Without one File is empty.
+type SignalsFile struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"` // hex
+	Rows   int64  `json:"rows"`
+}
+
 // Model says what turned features into probabilities; zero with exec.
 type Model struct {
 	Kind    string            `json:"kind"`       // logistic | xgboost | lightgbm

@@ -16,6 +16,8 @@ import (
 type Selection struct {
 	Scope  Scope // run, stretches or command; zero is written as chunks
 	Trades TradesFile
+	// Signals names the file of the signals that trades were selected from.
+	Signals SignalsFile
 	// Exact (borders_exact): nothing in the trades depends on how the data set
 	// was cut. Signals of every replayed bar were there, and those that were
 	// taken were followed to their ends.

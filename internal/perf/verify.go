@@ -155,6 +155,7 @@ func (d decoded) verifySelection(f File) (diffs Differences) {
 		compared{"sha256", d.header.Trades.SHA256, none.SHA256},
 		compared{"without_rows", d.header.Trades.WithoutRows, none.WithoutRows},
 	)
+	diffs.compare("signals.", compared{"file", d.header.Signals.File, ""}, compared{"sha256", d.header.Signals.SHA256, ""}, compared{"rows", d.header.Signals.Rows, int64(0)})
 	return diffs
 }
 

@@ -48,6 +48,7 @@ func (e *engine) footer() footer.Footer {
 		BarsProcessed:        c.bars,
 		BarsSkippedWarmup:    c.warmup,
 		NModelCalls:          c.calls,
+		NFeaturesBuilt:       c.calls, // they are built for the bars that the model is called for
 		PregateMissingInputs: c.missing,
 		SkipReasons:          footer.Counts{},
 		Checkpoints:          slices.Clone(e.rows.rows),
@@ -69,7 +70,8 @@ func (e *engine) footer() footer.Footer {
 	f.TStartupSec = e.clock.sec(phaseStartup)
 	f.TWarmupSec = e.clock.sec(phaseWarmup)
 	f.TIOTotalSec = e.clock.sec(phaseIO)
-	f.TFeatureBuildSec = e.clock.sec(phaseFeature)
+	f.TFeatureUpkeepSec = e.clock.sec(phaseUpkeep)
+	f.TFeatureBuildSec = f.TFeatureUpkeepSec + e.clock.sec(phaseFeature)
 	f.TPregateTotalSec = e.clock.sec(phasePregate)
 	f.TModelTotalSec = e.clock.sec(phaseModel)
 	f.TPolicyTotalSec = e.clock.sec(phasePolicy)

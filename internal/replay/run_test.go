@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func counted(f footer.Footer) footer.Footer {
 	f.WallClockSec, f.BarsPerSec, f.FeatureTimeMeanMS = 0, 0, 0
 	f.TStartupSec, f.TWarmupSec, f.TIOTotalSec = 0, 0, 0
-	f.TFeatureBuildSec, f.TPregateTotalSec, f.TModelTotalSec, f.TPolicyTotalSec = 0, 0, 0, 0
+	f.TFeatureBuildSec, f.TFeatureUpkeepSec, f.TPregateTotalSec, f.TModelTotalSec, f.TPolicyTotalSec = 0, 0, 0, 0, 0
 	f.Checkpoints = slices.Clone(f.Checkpoints)
 	for i := range f.Checkpoints {
 		f.Checkpoints[i][1] = 0

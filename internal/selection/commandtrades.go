@@ -79,7 +79,7 @@ func (j *join) tryWrite(ctx context.Context) error {
 	sum := sha256.New()
 	err := j.writeFiles(ctx, file{path: j.Files.TradesCSV(), write: func(w io.Writer) error { return j.write(ctx, io.MultiWriter(w, sum)) }})
 	if err == nil {
-		j.sel.Trades.File, j.sel.Trades.SHA256 = named(j.Files, sum)
+		j.sel.Trades.File, j.sel.Trades.SHA256 = named(j.Files, j.Files.TradesCSV(), sum)
 	}
 	return err
 }

@@ -18,9 +18,9 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// named is how a perf JSON names the CSV whose bytes sum has seen.
-func named(f layout.Run, sum hash.Hash) (name, sha string) {
-	return path.Join(string(f.RunID), filepath.Base(f.TradesCSV())), hex.EncodeToString(sum.Sum(nil))
+// named is how a perf JSON names the file at that path, whose bytes sum has seen.
+func named(f layout.Run, at string, sum hash.Hash) (name, sha string) {
+	return path.Join(string(f.RunID), filepath.Base(at)), hex.EncodeToString(sum.Sum(nil))
 }
 
 // file is one of the files about a run's trades.
@@ -79,7 +79,7 @@ func (p *pass) writeFiles(ctx context.Context, r perf.Report) error {
 		file{path: p.Files.Summary(), write: summary.WriteMarkdown})
 	err := p.Selector.writeFiles(ctx, list...)
 	if err == nil {
-		p.sel.Trades.File, p.sel.Trades.SHA256 = named(p.Files, sum)
+		p.sel.Trades.File, p.sel.Trades.SHA256 = named(p.Files, p.Files.TradesCSV(), sum)
 	}
 	return err
 }

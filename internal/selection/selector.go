@@ -39,6 +39,8 @@ type Selector struct {
 	Bars Bars
 	// NoFiles: nothing is written; the selection names no trades file.
 	NoFiles bool
+	// NoSignals: no file of signals is written.
+	NoSignals bool
 	// Replace writes a file: aside, synced and renamed. Not needed with NoFiles.
 	Replace func(path string, write func(io.Writer) error) error
 	Logger  *slog.Logger

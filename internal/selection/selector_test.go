@@ -73,7 +73,7 @@ func TestVerifyTrades(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := read(t, w.target.Perf())
-	if found, err := selection.Verify(w.target.Perf(), f); err != nil || found.File != w.files().TradesCSV() || len(found.Others) != 3 {
+	if found, err := selection.Verify(w.target.Perf(), f); err != nil || found.File != w.files().TradesCSV() || len(found.Others) != 4 {
 		t.Fatalf("%+v: %v", found, err)
 	}
 	if err := e.WriteCopy(); err != nil {

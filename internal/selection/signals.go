@@ -39,6 +39,7 @@ type pass struct {
 	noEnd       error   // why, the first time
 	fills       fillCheck
 	picks       []trade.Picks // of each chunk whose signals were there; nil: no chunk has decisions
+	kept        *keptSignals  // for the file of signals; nil: none is written
 }
 
 var (
@@ -62,6 +63,9 @@ func (s *Selector) selectSignals(ctx context.Context, r perf.Report, chunks []pe
 			return p.sel, fmt.Errorf("writing the files: %w", context.Cause(ctx))
 		}
 		s.Logger.Error("writing the trades files failed", "error", err)
+	}
+	if p.kept != nil {
+		p.trySignals(ctx, r)
 	}
 	if p.picks != nil {
 		p.tryDecisions(ctx)
@@ -96,9 +100,12 @@ func (s *Selector) newPass(ctx context.Context, r perf.Report, chunks []perf.Chu
 	p.sessions = feature.NewSessionTable(p.policy.Sessions)
 	p.pass = trade.NewPass(p.policy.Risk)
 	if slices.ContainsFunc(chunks, func(c perf.Chunk) bool { return lists(c, trade.DecisionsName) >= 0 }) {
-		p.pass.KeepReasons = true
 		p.picks = make([]trade.Picks, len(chunks))
 	}
+	if !s.NoSignals && !s.NoFiles {
+		p.kept = &keptSignals{}
+	}
+	p.pass.KeepReasons = p.picks != nil || p.kept != nil
 	return p, nil
 }
 
@@ -181,6 +188,9 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 	}
 	if p.picks != nil {
 		p.picks[i] = picks
+	}
+	if err := p.keep(ctx, signals, picks); err != nil {
+		return err
 	}
 	t := perf.ChunkTrades{Known: true, DropReasons: drops}
 	for k := range picks.All() {

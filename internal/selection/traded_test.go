@@ -72,7 +72,7 @@ func newRun(t *testing.T, n int, replayed func(r run.BarRange) int64, doc string
 	r := aReport()
 	r.Data = run.Data{SHA256: bars.Digest(set.Bars), Bars: tradedBars, Source: set.Source, BarLength: bars.BarLength(set.Bars)}
 	r.Policy = run.Policy{SHA256: p.SHA256, Name: p.Name, Content: hex.EncodeToString(content[:])}
-	r.Env.Engine = footer.EngineBuiltin
+	r.Env.Engine, r.PregateEnabled = footer.EngineBuiltin, p.Pregate.Enabled
 	w := &traded{t: t, target: target(t), list: set.Bars, policy: p, report: r, decide: decide}
 	if err := os.MkdirAll(w.target.StateDir(), 0o700); err != nil {
 		t.Fatal(err)

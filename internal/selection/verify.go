@@ -103,6 +103,9 @@ func (v *verifier) verify() error {
 	}
 	v.csv(path)
 	list := []file{{path: v.files().TradesParquet(), verify: (*verifier).parquet}}
+	if v.f.Report.Selection.Signals.File != "" {
+		list = append(list, file{path: v.files().Signals(), verify: (*verifier).signals})
+	}
 	return v.others(filepath.Dir(path), append(list, figureFiles(v.files(), trade.MeasureRows(v.rows), v.attribution())...))
 }
 

@@ -2,6 +2,7 @@ package selection
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,6 +66,51 @@ func (v *verifier) parquet(path string) error {
 		moreRows(d, wrong)
 	})
 	return nil
+}
+
+// signals holds the file of signals against the perf JSON, and each row of the
+// CSV against the signal that it was made of.
+func (v *verifier) signals(path string) error {
+	b, err := safefile.Read(path, trade.MaxSignalFile)
+	if err != nil {
+		return err
+	}
+	named := v.f.Report.Selection.Signals
+	v.in(path, func(d *perf.Differences) {
+		if sha := digest(b); sha != named.SHA256 {
+			d.Add("sha256", sha, named.SHA256+", signals.sha256 of the perf JSON")
+		}
+		kept, err := trade.ReadSignals(bytes.NewReader(b), int64(len(b)), v.f.Report.Data.Bars)
+		if err != nil {
+			addError(d, err)
+			return
+		}
+		if n := int64(len(kept.Signals)); n != named.Rows {
+			d.Add("rows", n, fmt.Sprintf("%d, signals.rows of the perf JSON", named.Rows))
+		}
+		wrong := 0
+		for i := range v.rows {
+			if r := &v.rows[i]; !madeOf(r, kept.Signals) {
+				if wrong++; wrong <= shownRows {
+					d.Add(fmt.Sprintf("the signal of bar %d", r.SignalBar), "absent, not taken, or with another entry or exit", "the trade of the CSV's row "+fmt.Sprint(i+1))
+				}
+			}
+		}
+		moreRows(d, wrong)
+	})
+	return nil
+}
+
+// madeOf reports whether r is the trade of a taken signal of list, which is in
+// order of bars.
+func madeOf(r *trade.Row, list []trade.KeptSignal) bool {
+	i, ok := slices.BinarySearchFunc(list, r.SignalBar, func(k trade.KeptSignal, bar int64) int { return cmp.Compare(k.Bar, bar) })
+	if !ok {
+		return false
+	}
+	k := &list[i]
+	return k.Taken && k.Side.String() == r.Side && k.EntryBar == r.EntryBar && k.ExitBar == r.ExitBar &&
+		k.EntryPrice == r.EntryPrice && k.ExitPrice == r.ExitPrice
 }
 
 // attribution computes where bars and signals went from footers and rows. What

@@ -55,15 +55,15 @@ func WriteParquet(w io.Writer, trades iter.Seq[*Signal], sessions feature.Sessio
 // tradesTable is what the files call themselves.
 const tradesTable = "trades"
 
-// writeRows writes rows as parquet; name is what they are called. An error
-// of all ends it, and is returned as it is.
-func writeRows[T any](w io.Writer, name string, all iter.Seq2[T, error]) error {
+// writeRows writes rows as parquet; name is what they are called, options may add
+// metadata. An error of all ends it, and is returned as it is.
+func writeRows[T any](w io.Writer, name string, all iter.Seq2[T, error], options ...parquet.WriterOption) error {
 	var schema T
-	pw := parquet.NewGenericWriter[T](w,
+	pw := parquet.NewGenericWriter[T](w, append(options,
 		parquet.NewSchema(name, parquet.SchemaOf(schema)),
 		parquet.Compression(&parquet.Zstd),
 		parquet.DataPageVersion(1), // fastparquet misreads dictionaries of more than 256 values in pages of version 2
-		parquet.CreatedBy("gx1replay", "1", name))
+		parquet.CreatedBy("gx1replay", "1", name))...)
 	rows := make([]T, 0, 1024)
 	n := 0
 	write := func() error {

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/parquet-go/parquet-go"
+
+	"gx1replay/internal/bars"
 )
 
 // ErrRows: a parquet file of trades has another number of rows than was
@@ -22,9 +24,9 @@ func ReadParquet(r io.ReaderAt, size, want int64) (rows []Row, n int64, err erro
 			rows, err = nil, fmt.Errorf("damaged parquet file: %v", p)
 		}
 	}()
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := bars.OpenParquet(r, size)
 	if err != nil {
-		return nil, 0, fmt.Errorf("opening a parquet file: %w", err)
+		return nil, 0, err
 	}
 	if n = f.NumRows(); n != want {
 		return nil, n, fmt.Errorf("%w: %d (want %d)", ErrRows, n, want)

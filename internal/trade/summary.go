@@ -76,10 +76,10 @@ func (s Summary) WriteMarkdown(w io.Writer) error {
 		breakdown(&b, "month", m.ByMonth)
 	}
 	b.WriteString("## Bars and signals\n\n")
-	table(&b, []string{"bars", ""}, append(counts([]count{
+	table(&b, []string{"bars", ""}, append(counts([]countRow{
 		{"replayed", a.BarsProcessed}, {"warm-up", a.BarsSkippedWarmup}, {"passed the gate", a.PregatePasses}, {"skipped by the gate", a.PregateSkips},
 	}), reasons("skipped: ", a.SkipReasons)...))
-	table(&b, []string{"signals", ""}, append(counts([]count{
+	table(&b, []string{"signals", ""}, append(counts([]countRow{
 		{"all", a.NSignals}, {"closed trades", &a.NTrades}, {"open trades", a.TradesOpen},
 	}), reasons("dropped: ", a.DropReasons)...))
 	if a.ExitReasons != nil {
@@ -187,13 +187,13 @@ func figureRows(p *PnlFigures, t *TailFigures, c *CurveFigures, of string) (rows
 	return rows
 }
 
-// count is a row of a table; nil: it is not reported.
-type count struct {
+// countRow is a row of a table; nil: it is not reported.
+type countRow struct {
 	name string
 	n    *int64
 }
 
-func counts(list []count) (rows [][]string) {
+func counts(list []countRow) (rows [][]string) {
 	for _, c := range list {
 		if c.n != nil {
 			rows = append(rows, []string{c.name, whole(*c.n)})
