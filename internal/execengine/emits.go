@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
@@ -46,8 +45,6 @@ type Emission struct {
 	// Artifacts go with the footer: signals, as the built-in engine's, or the
 	// command's own trades.
 	Artifacts []Artifact
-	// Own are the command's own trades; nil: it left none.
-	Own *Trades
 
 	footer footer.Footer
 }
@@ -184,27 +181,19 @@ func (e *Emit) signals(ctx context.Context) (Emission, error) {
 // of bar last, or of their entry bar if that is later: a long at the bid, a
 // short at the ask.
 func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src replay.Source) error {
-	at := map[int64]*bars.Bar{} // closes that were read; nearly always one
 	for i := range list {
 		s := &list[i]
 		if !s.Open {
 			continue
 		}
 		bar := max(last, s.EntryBar)
-		if at[bar] == nil {
-			for list, err := range src.Blocks(ctx, run.BarRange{First: bar, End: bar + 1}) {
-				if err != nil {
-					return fmt.Errorf("reading bar %d, at which trades are open: %w", bar, err)
-				}
-				at[bar] = new(list[0])
-			}
-			if at[bar] == nil {
-				return fmt.Errorf("reading bar %d, at which trades are open: there is none", bar)
-			}
+		at, err := replay.BarAt(ctx, src, bar)
+		if err != nil {
+			return fmt.Errorf("reading bar %d, at which trades are open: %w", bar, err)
 		}
-		s.MarkBar, s.MarkPrice = bar, at[bar].BidClose
+		s.MarkBar, s.MarkPrice = bar, at.BidClose
 		if s.Side == trade.Short {
-			s.MarkPrice = at[bar].AskClose
+			s.MarkPrice = at.AskClose
 		}
 		s.BarsHeld = bar - s.EntryBar
 		if s.EntryBar != s.Bar {
@@ -215,15 +204,17 @@ func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src replay.S
 	return nil
 }
 
-// trades takes the command's own trades as they are. Their number is what the
-// command says it is.
+// trades takes the command's own trades as they are.
 func (e *Emit) trades() (Emission, error) {
 	out := Emission{Bars: e.Bars}
 	t, err := ReadTrades(e.Dir, e.Partial)
 	if err != nil || t == nil {
 		return out, err
 	}
-	out.Own = t
+	out.footer.NTradesClosed, out.Given = int64(t.Rows), []string{"n_trades_closed"}
+	if t.Pnl {
+		out.footer.PnlBps, out.Given = t.PnlBps, append(out.Given, pnlColumn)
+	}
 	if len(t.Content) > 0 {
 		out.Artifacts = append(out.Artifacts, newArtifact(trade.OwnTradesName, t.Content))
 	}
