@@ -26,15 +26,10 @@ func someColumns(n int) []Column {
 		nulls := strings.HasSuffix(c.Name, "nulls")
 		for i := range n {
 			if nulls && i%3 == 1 {
-				switch c.Kind {
-				case Float64, Float32:
-					c.Floats = append(c.Floats, 0)
-				case Bool:
-					c.Bools = append(c.Bools, false)
-				case String:
-					c.Strings = append(c.Strings, "")
-				default:
-					c.Ints = append(c.Ints, 0)
+				if c.Kind == String {
+					c.Texts = append(c.Texts, "")
+				} else {
+					c.Bits = append(c.Bits, 0)
 				}
 				c.sawRow(true)
 				continue
@@ -46,38 +41,58 @@ func someColumns(n int) []Column {
 	}
 	for _, twice := range []string{"", " with nulls"} {
 		for _, k := range []ColumnKind{Float64, Float32} {
-			add(Column{Name: string(k) + twice, Kind: k}, func(c *Column, i int) {
-				v := floats[i%len(floats)]
-				if k == Float32 {
-					v = float64(float32(v))
+			add(Column{Shape: Shape{Name: string(k) + twice, Kind: k}}, func(c *Column, i int) {
+				if v := floats[i%len(floats)]; k == Float32 {
+					c.Bits = append(c.Bits, bitsOf(float32(v))...)
+				} else {
+					c.Bits = append(c.Bits, bitsOf(v)...)
 				}
-				c.Floats = append(c.Floats, v)
 			})
 		}
 		for _, k := range []ColumnKind{Int64, Int32, Int16, Int8} {
 			bits := 8 * k.Width()
-			add(Column{Name: string(k) + twice, Kind: k}, func(c *Column, i int) {
-				c.Ints = append(c.Ints, []int64{0, -1, 1<<(bits-1) - 1, -1 << (bits - 1), 1<<53 + 1, 42}[i%6]<<(64-bits)>>(64-bits))
+			add(Column{Shape: Shape{Name: string(k) + twice, Kind: k}}, func(c *Column, i int) {
+				c.Bits = append(c.Bits, bitsOf([]int64{0, -1, 1<<(bits-1) - 1, -1 << (bits - 1), 1<<53 + 1, 42}[i%6]<<(64-bits)>>(64-bits))...)
 			})
 		}
 		for _, k := range []ColumnKind{Uint64, Uint32, Uint16, Uint8} {
 			bits := 8 * k.Width()
-			add(Column{Name: string(k) + twice, Kind: k}, func(c *Column, i int) {
-				c.Ints = append(c.Ints, int64([]uint64{0, 1, math.MaxUint64, 7}[i%4]<<(64-bits)>>(64-bits)))
+			add(Column{Shape: Shape{Name: string(k) + twice, Kind: k}}, func(c *Column, i int) {
+				c.Bits = append(c.Bits, []uint64{0, 1, math.MaxUint64, 7}[i%4]<<(64-bits)>>(64-bits))
 			})
 		}
-		add(Column{Name: "bool" + twice, Kind: Bool}, func(c *Column, i int) { c.Bools = append(c.Bools, i%5 < 2) })
-		add(Column{Name: "text, quoted" + twice, Kind: String}, func(c *Column, i int) { c.Strings = append(c.Strings, texts[i%len(texts)]) })
+		add(Column{Shape: Shape{Name: "bool" + twice, Kind: Bool}}, func(c *Column, i int) { c.Bits = append(c.Bits, bitsOf(i%5 < 2)...) })
+		add(Column{Shape: Shape{Name: "text, quoted" + twice, Kind: String}}, func(c *Column, i int) { c.Texts = append(c.Texts, texts[i%len(texts)]) })
 		for _, unit := range []time.Duration{time.Nanosecond, time.Microsecond, time.Millisecond} {
 			for _, zone := range []string{"", "UTC", "Europe/Oslo"} {
-				add(Column{Name: fmt.Sprint("time ", unit, zone, twice), Kind: Time, Unit: unit, Zone: zone}, func(c *Column, i int) {
-					c.Ints = append(c.Ints, (1767366245123456789+int64(i))/int64(unit))
+				add(Column{Shape: Shape{Name: fmt.Sprint("time ", unit, zone, twice), Kind: Time, Unit: unit, Zone: zone}}, func(c *Column, i int) {
+					c.Bits = append(c.Bits, uint64((1767366245123456789+int64(i))/int64(unit)))
 				})
 			}
 		}
-		add(Column{Name: "filler" + twice, Kind: Int64, Pandas: "Int64"}, func(c *Column, i int) { c.Ints = append(c.Ints, int64(i)) })
+		add(Column{Shape: Shape{Name: "filler" + twice, Kind: Int64, Pandas: "Int64"}}, func(c *Column, i int) { c.Bits = append(c.Bits, uint64(i)) })
 	}
-	add(Column{Name: "flags", Kind: Bool, Pandas: "boolean"}, func(c *Column, i int) { c.Bools = append(c.Bools, i%2 == 0) })
+	add(Column{Shape: Shape{Name: "flags", Kind: Bool, Pandas: "boolean"}}, func(c *Column, i int) { c.Bits = append(c.Bits, bitsOf(i%2 == 0)...) })
+	return list
+}
+
+// bitsOf are values as Column.Bits has them.
+func bitsOf[T bool | int64 | float32 | float64](values ...T) []uint64 {
+	list := make([]uint64, len(values))
+	for i, v := range values {
+		switch v := any(v).(type) {
+		case bool:
+			if v {
+				list[i] = 1
+			}
+		case int64:
+			list[i] = uint64(v)
+		case float32:
+			list[i] = uint64(math.Float32bits(v))
+		case float64:
+			list[i] = math.Float64bits(v)
+		}
+	}
 	return list
 }
 
@@ -89,8 +104,8 @@ func differ(got, want []Column) string {
 	}
 	for i := range want {
 		g, w := &got[i], &want[i]
-		if !g.SameShape(w) {
-			return fmt.Sprintf("column %+v (want %+v)", g.Shape(), w.Shape())
+		if g.Shape != w.Shape {
+			return fmt.Sprintf("column %+v (want %+v)", g.Shape, w.Shape)
 		}
 		if g.Len() != w.Len() {
 			return fmt.Sprintf("column %s of %d rows (want %d)", w.Name, g.Len(), w.Len())
@@ -110,13 +125,13 @@ func cellOf(c *Column, i int) string {
 	case c.Null(i):
 		return "null"
 	case c.Kind == Float64 || c.Kind == Float32:
-		return fmt.Sprintf("%x", math.Float64bits(c.Floats[i]))
+		return fmt.Sprintf("%x", math.Float64bits(c.float(i)))
 	case c.Kind == Bool:
-		return fmt.Sprint(c.Bools[i])
+		return fmt.Sprint(c.Bits[i] == 1)
 	case c.Kind == String:
-		return fmt.Sprintf("%q", c.Strings[i])
+		return fmt.Sprintf("%q", c.Texts[i])
 	}
-	return fmt.Sprint(c.Ints[i])
+	return fmt.Sprint(int64(c.Bits[i]))
 }
 
 func readExtraParquet(t testing.TB, content []byte) Set {
@@ -153,17 +168,17 @@ func TestExtraParquetInBlocks(t *testing.T) {
 	testsize.All(t)
 	const n = rowGroupBars + 3000
 	bars := Generate(n, 3)
-	extra := []Column{{Name: "x", Kind: Int64}, {Name: "s", Kind: String}}
+	extra := []Column{{Shape: Shape{Name: "x", Kind: Int64}}, {Shape: Shape{Name: "s", Kind: String}}}
 	for i := range n {
-		extra[0].Ints = append(extra[0].Ints, int64(i))
+		extra[0].Bits = append(extra[0].Bits, uint64(i))
 		extra[0].sawRow(i == n-5) // the first null is far behind
-		extra[1].Strings = append(extra[1].Strings, fmt.Sprint(strings.Repeat("x", i%7), i*i))
+		extra[1].Texts = append(extra[1].Texts, fmt.Sprint(strings.Repeat("x", i%7), i*i))
 	}
 	var whole, pieces bytes.Buffer
 	if err := writeParquetExtra(&whole, bars, extra); err != nil {
 		t.Fatal(err)
 	}
-	pw, err := NewParquetWriter(&pieces, extra)
+	pw, err := NewParquetWriter(&pieces, ShapesOf(extra))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,9 +230,9 @@ func TestExtraCSVRoundTrip(t *testing.T) {
 		switch c.Kind {
 		case Float32: // the shortest text of a float32, read as a float64
 			want.Kind = Float64
-			want.Floats = nil
-			for _, v := range c.Floats {
-				want.Floats = append(want.Floats, shortest32(v))
+			want.Bits = nil
+			for i := range c.Bits {
+				want.Bits = append(want.Bits, bitsOf(shortest32(c.float(i)))...)
 			}
 		case Int32, Int16, Int8, Uint32, Uint16, Uint8:
 			want.Kind = Int64
@@ -226,7 +241,7 @@ func TestExtraCSVRoundTrip(t *testing.T) {
 			if want.Nulls == nil {
 				want.Nulls = make([]bool, n)
 			}
-			for k, s := range c.Strings {
+			for k, s := range c.Texts {
 				want.Nulls[k] = want.Nulls[k] || s == ""
 			}
 		case Uint64, Time:
@@ -257,7 +272,7 @@ func TestExtraCSVRoundTrip(t *testing.T) {
 			}
 			continue
 		}
-		if i < 0 || set.Extra[i].Kind != String || set.Extra[i].Strings[2] != want {
+		if i < 0 || set.Extra[i].Kind != String || set.Extra[i].Texts[2] != want {
 			t.Errorf("column %s: %+v, want text with %s in row 3", name, i, want)
 		}
 	}
@@ -333,9 +348,9 @@ func TestExtraOfBids(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Column{
-		{Name: "Tick_Volume", Kind: Int64, Ints: []int64{5, 6}},
-		{Name: "spread", Kind: Int64, Ints: []int64{3, 4}},
-		{Name: "label", Kind: String, Strings: []string{"up", "do,wn"}},
+		{Shape: Shape{Name: "Tick_Volume", Kind: Int64}, Bits: bitsOf[int64](5, 6)},
+		{Shape: Shape{Name: "spread", Kind: Int64}, Bits: bitsOf[int64](3, 4)},
+		{Shape: Shape{Name: "label", Kind: String}, Texts: []string{"up", "do,wn"}},
 	}
 	if d := differ(set.Extra, want); d != "" || set.Bars[1].Volume != 6 || set.SpreadBps != DefaultSpreadBps {
 		t.Errorf("%s; %+v", d, set)
@@ -346,17 +361,17 @@ func TestExtraOfBids(t *testing.T) {
 // place of ours in what we write.
 func TestOwnMidPrices(t *testing.T) {
 	bars := Generate(50, 2)
-	other := Column{Name: "close", Kind: Float32}
-	same := Column{Name: "high", Kind: Float64}
+	other := Column{Shape: Shape{Name: "close", Kind: Float32}}
+	same := Column{Shape: Shape{Name: "high", Kind: Float64}}
 	for i := range bars {
-		other.Floats = append(other.Floats, float64(float32(bars[i].MidClose())))
-		same.Floats = append(same.Floats, bars[i].MidHigh())
+		other.Bits = append(other.Bits, bitsOf(float32(bars[i].MidClose()))...)
+		same.Bits = append(same.Bits, bitsOf(bars[i].MidHigh())...)
 	}
-	gap := Column{Name: "low", Kind: Float64, Nulls: make([]bool, len(bars))}
+	gap := Column{Shape: Shape{Name: "low", Kind: Float64}, Nulls: make([]bool, len(bars))}
 	for i := range bars {
-		gap.Floats = append(gap.Floats, bars[i].MidLow())
+		gap.Bits = append(gap.Bits, bitsOf(bars[i].MidLow())...)
 	}
-	gap.Nulls[7], gap.Floats[7] = true, 0
+	gap.Nulls[7], gap.Bits[7] = true, 0
 	for format, write := range map[string]func(*bytes.Buffer) (Set, error){
 		"parquet": func(b *bytes.Buffer) (Set, error) {
 			if err := writeParquetExtra(b, bars, []Column{same, other, gap}); err != nil {
@@ -399,7 +414,7 @@ func TestOwnMidPrices(t *testing.T) {
 }
 
 func TestCheckColumns(t *testing.T) {
-	good := func() Column { return Column{Name: "x", Kind: Int64, Ints: []int64{1, 2}} }
+	good := func() Column { return Column{Shape: Shape{Name: "x", Kind: Int64}, Bits: bitsOf[int64](1, 2)} }
 	many := make([]Column, MaxExtraColumns+1)
 	for i := range many {
 		many[i] = good()
@@ -418,7 +433,7 @@ func TestCheckColumns(t *testing.T) {
 		"a zero byte":                 func(c *Column) { c.Name = "a\x00" },
 		"a bar's own":                 func(c *Column) { c.Name = "bid_low" },
 		"kind \"decimal\" is unknown": func(c *Column) { c.Kind = "decimal" },
-		"3 values":                    func(c *Column) { c.Ints = []int64{1, 2, 3} },
+		"3 values":                    func(c *Column) { c.Bits = bitsOf[int64](1, 2, 3) },
 		"marks of 1 nulls":            func(c *Column) { c.Nulls = []bool{true} },
 		"units of 0s":                 func(c *Column) { c.Kind = Time },
 		"units of 1m0s":               func(c *Column) { c.Kind, c.Unit = Time, time.Minute },
@@ -440,7 +455,7 @@ func TestCheckColumns(t *testing.T) {
 }
 
 func TestReadFileKeepsExtra(t *testing.T) {
-	bars, extra := Generate(20, 1), []Column{{Name: "label", Kind: Bool, Bools: make([]bool, 20)}}
+	bars, extra := Generate(20, 1), []Column{{Shape: Shape{Name: "label", Kind: Bool}, Bits: make([]uint64, 20)}}
 	dir := t.TempDir()
 	for name, write := range map[string]func(b *bytes.Buffer) error{
 		"a.parquet": func(b *bytes.Buffer) error { return writeParquetExtra(b, bars, extra) },
@@ -487,7 +502,7 @@ func TestCSVLeavesOut(t *testing.T) {
 		`"c1021" (more than 1024 columns)`, `"c1022" (more than 1024 columns)`, `"c1023" (more than 1024 columns)`,
 		`"latin" (row 1: not UTF-8)`, `"long" (row 1: a text of 65537 bytes, at most 65536)`,
 	}
-	if !slices.Equal(set.ExtraSkipped, want) || len(set.Extra) != MaxExtraColumns-2 || set.Extra[0].Name != "twice" || set.Extra[0].Ints[0] != 2 {
+	if !slices.Equal(set.ExtraSkipped, want) || len(set.Extra) != MaxExtraColumns-2 || set.Extra[0].Name != "twice" || set.Extra[0].Bits[0] != 2 {
 		t.Errorf("%d columns; left out:\n%s\nwant\n%s", len(set.Extra), strings.Join(set.ExtraSkipped, "\n"), strings.Join(want, "\n"))
 	}
 }
@@ -498,7 +513,7 @@ func writeParquetExtra(w io.Writer, bars []Bar, extra []Column) error {
 	if err := CheckColumns(extra, len(bars)); err != nil {
 		return err
 	}
-	pw, err := NewParquetWriter(w, extra)
+	pw, err := NewParquetWriter(w, ShapesOf(extra))
 	if err != nil {
 		return err
 	}
@@ -512,7 +527,7 @@ func writeCSVExtra(w io.Writer, bars []Bar, extra []Column) error {
 	if err := CheckColumns(extra, len(bars)); err != nil {
 		return err
 	}
-	cw, err := NewCSVWriter(w, extra, formatTime)
+	cw, err := NewCSVWriter(w, ShapesOf(extra), formatTime)
 	if err != nil {
 		return err
 	}

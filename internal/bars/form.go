@@ -192,7 +192,7 @@ func parseMapping(s string) ([]mapped, error) {
 		if !ok || file == "" {
 			return nil, fmt.Errorf("%s (want OURS=THEIRS, as time=Date,open=Open)", shorten(item))
 		}
-		if !isBars(name) && !slices.Contains(mappable, name) {
+		if columnOf(name) == columnCount && !slices.Contains(mappable, name) {
 			return nil, fmt.Errorf("%s is no column of a bar (want time, open, high, low, close, volume, spread, or bid_open to ask_close)", shorten(name))
 		}
 		if seen[name] {

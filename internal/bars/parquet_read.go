@@ -112,16 +112,6 @@ func checkFrame(r io.ReaderAt, size int64) error {
 	return nil
 }
 
-// pandasNote is what the note of pandas says of a column.
-type pandasNote struct {
-	FieldName  string `json:"field_name"`
-	PandasType string `json:"pandas_type"`
-	NumpyType  string `json:"numpy_type"`
-	Metadata   *struct {
-		Timezone string `json:"timezone"`
-	} `json:"metadata"`
-}
-
 // pandasNotes reads the note of pandas, none where there is none or it is not
 // readable: it is for pandas, and what we need stands in the schema.
 func pandasNotes(f *parquet.File) []pandasNote {

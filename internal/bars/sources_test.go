@@ -496,8 +496,8 @@ func TestRepairs(t *testing.T) {
 	for _, b := range set.Bars {
 		volumes = append(volumes, b.Volume)
 	}
-	if !slices.Equal(volumes, []float64{1, 2, 3, 4}) || !slices.Equal(set.Extra[0].Strings, []string{"a", "b", "c", "d"}) {
-		t.Errorf("volumes %v, notes %v", volumes, set.Extra[0].Strings)
+	if !slices.Equal(volumes, []float64{1, 2, 3, 4}) || !slices.Equal(set.Extra[0].Texts, []string{"a", "b", "c", "d"}) {
+		t.Errorf("volumes %v, notes %v", volumes, set.Extra[0].Texts)
 	}
 	var said []string
 	for _, c := range set.Read.Repairs {

@@ -69,7 +69,7 @@ type sliceWriter interface {
 	Close() error
 }
 
-func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Column) (sliceWriter, error) {
+func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Shape) (sliceWriter, error) {
 	switch format {
 	case SliceParquet:
 		return bars.NewParquetWriter(w, extra)
@@ -106,7 +106,7 @@ func copySlice(ctx context.Context, w io.Writer, format, tsFormat string, src So
 			return nil, err
 		}
 		if out == nil {
-			if out, err = newSliceWriter(w, format, tsFormat, extra); err != nil {
+			if out, err = newSliceWriter(w, format, tsFormat, bars.ShapesOf(extra)); err != nil {
 				return nil, err
 			}
 		}
