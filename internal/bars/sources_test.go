@@ -460,7 +460,7 @@ func TestRefusedWhole(t *testing.T) {
 	}
 	_, err := openText(t, text, Form{})
 	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Kind != KindCrossed || refused.Count != 10 || len(refused.Where) != 10 || refused.LargestAt != "line 15" || !near(refused.Largest, 0.05) {
+	if !errors.As(err, &refused) || refused.Kind != KindCrossed || refused.Count != 10 || len(refused.Finding.First) != 10 || refused.LargestAt != "line 15" || !near(refused.Largest, 0.05) {
 		t.Fatalf("%+v, %v", refused, err)
 	}
 	for _, want := range []string{"line 3 (bar 2): bid_open: 1.1 (want at most ask_open 1.09); 10 such bars (line 3, line 5", "the largest by 0.05 (line 15)", "--repair crossed puts that right"} {
