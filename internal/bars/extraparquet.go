@@ -132,7 +132,7 @@ func codecReason(meta *format.FileMetaData, leaf int) string {
 	return ""
 }
 
-// readGroup appends the values of a row group, after which each column has n.
+// readGroup appends the values of a row group of n bars.
 func (e *parquetExtra) readGroup(group parquet.RowGroup, n int) error {
 	if len(e.list) == 0 {
 		return nil
@@ -142,11 +142,7 @@ func (e *parquetExtra) readGroup(group parquet.RowGroup, n int) error {
 		if c.reason != "" {
 			continue
 		}
-		err := c.read(chunks[c.leaf], n)
-		if err == nil && c.reason == "" && c.Len() != n {
-			err = fmt.Errorf("%d rows up to here (want %d)", c.Len(), n)
-		}
-		if err != nil {
+		if err := c.read(chunks[c.leaf], n); err != nil {
 			return fmt.Errorf("column %s: %w", shorten(c.Name), err)
 		}
 	}
@@ -155,32 +151,22 @@ func (e *parquetExtra) readGroup(group parquet.RowGroup, n int) error {
 
 func (c *parquetExtraColumn) read(chunk parquet.ColumnChunk, n int) error {
 	if c.Kind != String {
-		return readExtra(&c.Column, &c.Bits, chunk, c.Kind.appendBits, n)
+		return eachValue(chunk, c.Kind.appendBits, n, func(_ int, bits uint64, ok bool) error {
+			c.Bits = append(c.Bits, bits)
+			c.sawRow(!ok)
+			return nil
+		})
 	}
-	row := len(c.Texts)
-	if err := readExtra(&c.Column, &c.Texts, chunk, texts, n); err != nil {
-		return err
-	}
-	for ; row < len(c.Texts); row++ {
-		if c.reason = badText(c.Texts[row], row); c.reason != "" {
+	return eachValue(chunk, texts, n, func(_ int, text string, ok bool) error {
+		if c.reason != "" {
+			return nil
+		}
+		if c.reason = badText(text, len(c.Texts)); c.reason != "" {
 			c.Column = Column{Shape: c.Shape} // the values are garbage now
 			return nil
 		}
-	}
-	return nil
-}
-
-// readExtra appends the values of a column chunk to dst, one of c's, up to n.
-func readExtra[T any](c *Column, dst *[]T, chunk parquet.ColumnChunk, plain func([]T, encoding.Values, int) []T, n int) error {
-	return eachPage(chunk, plain, func(v values[T]) error {
-		if v.rows() > n-len(*dst) {
-			return fmt.Errorf("more values than the bars up to here, %d", n)
-		}
-		for i := range v.rows() {
-			x, ok := v.next(i)
-			*dst = append(*dst, x)
-			c.sawRow(!ok)
-		}
+		c.Texts = append(c.Texts, text)
+		c.sawRow(!ok)
 		return nil
 	})
 }
