@@ -14,14 +14,6 @@
 //     accounts, and Imports(account) what one of them imports. Every import
 //     keeps its subject: nothing is mapped.
 //
-// A server in the process sets them by, for each Export e and Import i:
-//
-//	Service: main.AddServiceExportWithResponse(e.Subject, server.Streamed if e.Many, else server.Singleton, accounts)
-//	         main.SetServiceExportResponseThreshold(e.Subject, e.Threshold)
-//	         account.AddServiceImport(main, i.Subject, i.Subject)
-//	Stream:  main.AddStreamExport(e.Subject, accounts)
-//	         account.AddStreamImport(main, i.Subject, "")
-//
 // Clients without credentials are in the account Strangers with the
 // permissions OfStranger. It imports nothing and is not one of Accounts.
 package access
@@ -48,22 +40,20 @@ const (
 	Observer Role = "observer"
 )
 
-// Roles lists them all.
 func Roles() []Role { return []Role{Coordinator, Worker, Operator, Observer} }
 
-// Purpose says in a few words what a role is for.
-func (r Role) Purpose() string {
-	switch r {
-	case Coordinator:
-		return "leads runs"
-	case Worker:
-		return "replays chunks"
-	case Operator:
-		return "sees runs, and may stop them"
-	case Observer:
-		return "sees runs"
-	}
-	return ""
+// Purpose is what a role is for, in a few words.
+func (r Role) Purpose() string { return roles[r].purpose }
+
+// roles are the roles by name.
+var roles = map[Role]struct {
+	account Account
+	purpose string
+}{
+	Coordinator: {Main, "leads runs"},
+	Worker:      {Workers, "replays chunks"},
+	Operator:    {Operators, "sees runs, and may stop them"},
+	Observer:    {Observers, "sees runs"},
 }
 
 // Inbox is the prefix of the subjects on which the user with that public nkey
@@ -79,7 +69,6 @@ type Permissions struct {
 	Publish, Subscribe []string
 }
 
-// streams are ours, by what they hold.
 const (
 	tasks     = "GX1_TASKS"
 	progress  = "GX1_PROGRESS"
@@ -99,8 +88,8 @@ func Streams() []string {
 // Of is the table: what a user of role r may do, beside listening to its own
 // answers.
 func Of(r Role) Permissions {
-	// What the user may do, the server tells it: a refusal is known before a
-	// request is sent, which would wait for an answer in vain.
+	// The server reports a user's rights, so that a refusal is known before a
+	// request, which would wait for an answer in vain.
 	p := Permissions{Publish: []string{UserInfo}}
 	publish := func(subjects ...string) { p.Publish = append(p.Publish, subjects...) }
 	subscribe := func(subjects ...string) { p.Subscribe = append(p.Subscribe, subjects...) }

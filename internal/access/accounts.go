@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -27,19 +28,7 @@ const (
 func Accounts() []Account { return []Account{Main, Workers, Operators, Observers} }
 
 // AccountOf is the account of the users of role r.
-func AccountOf(r Role) Account {
-	switch r {
-	case Coordinator:
-		return Main
-	case Worker:
-		return Workers
-	case Operator:
-		return Operators
-	case Observer:
-		return Observers
-	}
-	return ""
-}
+func AccountOf(r Role) Account { return roles[r].account }
 
 // Kind is what an export offers, as a server's configuration names it.
 type Kind string
@@ -54,9 +43,8 @@ const (
 	Stream Kind = "stream"
 )
 
-// Import is what an account uses of the main account. Its subject is the same
-// on both sides. A mapped subject or a prefix would let the server publish
-// answers into the main account.
+// Import is what an account uses of the main account, under the same subject: with
+// a mapped one the server could publish answers into the main account.
 type Import struct {
 	Kind    Kind
 	Subject string
@@ -77,9 +65,8 @@ type Export struct {
 
 // Bounds of what a server remembers of requests that came by an import.
 const (
-	// answerThreshold is well above the time in which clients give up. The
-	// server's default would let a user fill four times the memory with requests
-	// that nobody answers.
+	// answerThreshold is well above the patience of clients. The server's default
+	// would let a user fill four times the memory with unanswered requests.
 	answerThreshold = 30 * time.Second
 	// stopThreshold is well above the time that a stop takes to be stored.
 	stopThreshold = 10 * time.Second
@@ -161,9 +148,8 @@ func newExport(i Import) Export {
 	return e
 }
 
-// coarse is the subject of the service that a subject of the table belongs to:
-// requests that name a stream share one. The permissions of users stay as the
-// table has them.
+// coarse is the service that a subject belongs to: requests that name a stream
+// share one. Permissions of users stay exact.
 func coarse(subject string) string {
 	for _, prefix := range []string{streamInfo, nameList, directGet} {
 		rest, ok := strings.CutPrefix(subject, prefix)
@@ -179,10 +165,7 @@ func coarse(subject string) string {
 }
 
 func compareImports(x, y Import) int {
-	if c := strings.Compare(string(x.Kind), string(y.Kind)); c != 0 {
-		return c
-	}
-	return strings.Compare(x.Subject, y.Subject)
+	return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Subject, y.Subject))
 }
 
 // OfStranger is what a client without credentials may do where strangers may

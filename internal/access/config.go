@@ -12,9 +12,8 @@ type User struct {
 	Public string // nkey
 }
 
-// WriteUsers writes the part of a server's configuration that says who the
-// users are, which accounts they are in, and what each may do. It holds public
-// keys only.
+// WriteUsers writes the users, their accounts and permissions as a part of a
+// server's configuration. It holds public keys only.
 func WriteUsers(w io.Writer, users []User) error {
 	var b strings.Builder
 	b.WriteString(`# GX1 Replay: who may do what on the bus. Made by "coordinator auth init";

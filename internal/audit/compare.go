@@ -20,10 +20,8 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s: recorded %s, replayed %s", d.Field, d.Recorded, d.Replayed)
 }
 
-// none stands for what one side has not.
 const none = "nothing"
 
-// maxDifferences bounds those of one chunk.
 const maxDifferences = 50
 
 type differences []Difference
@@ -62,7 +60,11 @@ func Compare(recorded, replayed footer.Footer) []Difference {
 		}
 	}
 	if recorded.Engine == footer.EngineBuiltin {
-		d.checkpoints(recorded.Checkpoints, replayed.Checkpoints)
+		columns := len(footer.Checkpoint{})
+		if recorded.Slots == 0 { // an earlier version's rows end here
+			columns = footer.CheckpointSkips + 1
+		}
+		d.checkpoints(recorded.Checkpoints, replayed.Checkpoints, columns)
 	}
 	return d
 }
@@ -70,7 +72,6 @@ func Compare(recorded, replayed footer.Footer) []Difference {
 // exact are the fields that follow from bars, policy and models alone.
 var exact = footer.Fields(func(d footer.Field) bool { return d.Exact })
 
-// counts compares numbers by reason.
 func (d *differences) counts(field string, recorded, replayed footer.Counts) {
 	for _, reason := range slices.Sorted(maps.Keys(merged(recorded, replayed))) {
 		if was, is := recorded[reason], replayed[reason]; was != is {
@@ -79,18 +80,15 @@ func (d *differences) counts(field string, recorded, replayed footer.Counts) {
 	}
 }
 
-// timeColumns are the columns of a checkpoint that hold times: wall and CPU.
-var timeColumns = [...]int{1, 2}
-
-// checkpoints compares what rows say besides times.
-func (d *differences) checkpoints(recorded, replayed []footer.Checkpoint) {
+// checkpoints compares the first columns of rows, but for times.
+func (d *differences) checkpoints(recorded, replayed []footer.Checkpoint, columns int) {
 	if len(recorded) != len(replayed) {
 		d.add("checkpoints", fmt.Sprintf("%d rows", len(recorded)), fmt.Sprintf("%d rows", len(replayed)))
 		return
 	}
 	for i := range recorded {
-		for k := range recorded[i] {
-			if was, is := recorded[i][k], replayed[i][k]; was != is && !slices.Contains(timeColumns[:], k) {
+		for k := range columns {
+			if was, is := recorded[i][k], replayed[i][k]; was != is && k != footer.CheckpointWallNS && k != footer.CheckpointCPUNS {
 				d.add(fmt.Sprintf("checkpoints[%d][%d]", i, k), was, is)
 			}
 		}
@@ -106,7 +104,6 @@ func Artifact(name string, recorded, replayed []footer.Artifact) []Difference {
 	return []Difference{{Field: name, Recorded: was, Replayed: is}}
 }
 
-// artifact shows what is listed under a name.
 func artifact(name string, list []footer.Artifact) string {
 	i := slices.IndexFunc(list, func(a footer.Artifact) bool { return a.Name == name })
 	if i < 0 {

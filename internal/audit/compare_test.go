@@ -18,7 +18,8 @@ var notCompared = []string{
 	"t_pregate_total_sec", "t_feature_build_total_sec", "t_model_total_sec", "t_policy_total_sec", "t_io_total_sec",
 	"worker_time_sec", "pid", "timestamp", "schema", "chunk_idx", "attempt", "claim", "seq", "final", "worker_id", "host", "incarnation", "worker_build",
 	"engine_version", "chunks_total", "data_bars",
-	"cpu_user_sec", "cpu_sys_sec", "max_rss_bytes", "t_startup_sec", "t_warmup_sec", "phase", "slot",
+	"cpu_user_sec", "cpu_sys_sec", "max_rss_bytes", "t_startup_sec", "t_warmup_sec", "phase", "slot", "slots", "started_at", "ended_at", "t_feature_upkeep_sec",
+	"n_features_built", // the model's calls have it; files of earlier versions have not
 	"nonfinite_fields", "child", "child_status",
 	"artifacts", // by Artifact: which ones, the caller says
 }

@@ -8,6 +8,7 @@ package audit
 import (
 	"math/rand/v2"
 	"slices"
+	"sort"
 )
 
 // DefaultChunks is how many chunks are sampled: if 5 % of many chunks are
@@ -53,14 +54,5 @@ func Found(total, n int, miss float64) int {
 		return 0
 	}
 	// Misses falls as more are forged.
-	lo, hi := 1, total
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if Misses(total, mid, n) <= miss {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	return lo
+	return 1 + sort.Search(total-1, func(i int) bool { return Misses(total, i+1, n) <= miss })
 }

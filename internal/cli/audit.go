@@ -23,21 +23,18 @@ const (
 )
 
 type auditFlags struct {
-	chunks, parallel                     int
-	fraction                             float64
-	seed                                 uint64
-	seeded                               bool
-	workers, hosts                       []string
-	policy, data, models, outputDir, dir string
-	ignore                               []string
-	connect                              connectFlags
-	exec                                 execFlags
-	asJSON                               bool
+	chunkFlags
+	chunks, parallel       int
+	fraction               float64
+	seed                   uint64
+	seeded                 bool
+	workers, hosts, ignore []string
+	models                 string
+	asJSON                 bool
 }
 
 func (p Program) auditCommand() *cobra.Command {
 	f := auditFlags{}
-	const hint = "coordinator audit pilot_on"
 	cmd := &cobra.Command{
 		Use:   "audit RUN [flags] [-- CMD ARGS…]",
 		Short: "Replay a sample of a run's chunks and compare it with what the workers reported",
@@ -70,16 +67,7 @@ Exit codes:
   coordinator audit pilot_on --fraction 0.1 --seed 7 --json
   coordinator audit pilot_on --worker-host rented7
   coordinator audit pilot_on --exec-env 'MYLIB_*' -- python3 replay.py {task}`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			n := len(args)
-			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
-				n = dash
-			}
-			if n != 1 {
-				return notAudited(&usageError{msg: fmt.Sprintf("audit takes one RUN, got %d arguments (a command goes after --)", n), hint: hint})
-			}
-			return nil
-		},
+		Args: takesBeforeCommand(1, "one RUN", "coordinator audit pilot_on"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.seeded = cmd.Flags().Changed("seed")
 			return p.audit(cmd.Context(), f, cmd.Flags(), args[0], args[1:])
@@ -97,90 +85,79 @@ Exit codes:
 	fl.StringVar(&f.data, "data", "", "bars (default: the source that the run used)")
 	fl.StringVar(&f.models, "models", "", "directory of the model files (default: the paths in the policy)")
 	fl.IntVar(&f.parallel, "workers", 0, "chunks to replay at a time (0: one per CPU, with a command 1)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
 	fl.StringVar(&f.dir, "dir", "", "exec: keep the command's output in this directory, new or empty (default: a temporary one, which is removed)")
 	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "exec: column of the trades to leave out of the comparison; repeatable")
-	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
-	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
+	bindJSON(fl, &f.asJSON)
+	f.bind(fl)
 	f.exec.bindCommand(fl)
 	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "shipped file NAME=PATH, if it is not found by its digest; repeatable")
 	onlyExec(cmd, &f.exec)
 	p.bindEnv(cmd, natsEnv)
-	fromEnv := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error { return notAudited(fromEnv(cmd, args)) }
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return notAudited(fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
-	})
+	failWith(cmd, exitNotAudited)
 	return cmd
-}
-
-// notAudited gives an error, if there is one, the exit code 2.
-func notAudited(err error) error {
-	if err == nil {
-		return nil
-	}
-	return exitCode{code: exitNotAudited, err: err}
 }
 
 func (p Program) audit(ctx context.Context, f auditFlags, given *pflag.FlagSet, arg string, argv []string) error {
 	if err := f.check(); err != nil {
-		return notAudited(err)
+		return err
 	}
 	found, done, err := p.findAudited(ctx, f, arg)
 	if err != nil {
-		return notAudited(err)
+		return err
 	}
 	defer done()
 	a := &auditing{
-		rerun: rerun{p: p, found: found, hint: "coordinator audit " + arg, given: given, f: chunkFlags{
-			policy: f.policy, data: f.data, outputDir: f.outputDir, dir: f.dir, connect: f.connect, exec: f.exec,
-		}},
-		f: f,
+		rerun: rerun{p: p, found: found, hint: "coordinator audit " + arg, given: given, f: f.chunkFlags},
+		f:     f,
 	}
 	if err := a.choose(); err != nil {
-		return notAudited(err)
+		return err
 	}
 	ctx, kill, release := untilSignal(ctx)
 	defer release()
 	a.kill = kill
 	finish, err := a.ready(ctx, argv)
 	if err != nil {
-		return notAudited(err)
+		return err
 	}
 	defer finish()
 	a.run(ctx)
 	if ctx.Err() != nil {
-		return notAudited(fmt.Errorf("audit of run %s: %w after %d of %d chunks", found.m.RunID, context.Cause(ctx), a.done(), len(a.sample)))
+		return fmt.Errorf("audit of run %s: %w after %d of %d chunks", found.m.RunID, context.Cause(ctx), a.done(), len(a.sample))
 	}
 	report := a.report(arg)
-	if err := report.write(p.Stdout, f.asJSON); err != nil {
-		return notAudited(err)
+	if f.asJSON {
+		err = p.printJSON(report)
+	} else {
+		_, err = p.Stdout.Write(report.text())
+	}
+	if err != nil {
+		return err
 	}
 	switch {
 	case report.Different > 0:
 		return exitCode{code: exitAuditDiffers}
 	case report.NotReplayed > 0:
-		return notAudited(fmt.Errorf("%s could not be replayed: %s", counted(report.NotReplayed, "chunk"), a.firstError()))
+		return fmt.Errorf("%s could not be replayed: %s", counted(report.NotReplayed, "chunk"), a.firstError())
 	}
 	return nil
 }
 
-// maxParallel is more than any machine has use for.
 const maxParallel = 1024
 
 func (f *auditFlags) check() error {
 	switch {
 	case f.chunks < 1:
-		return &usageError{msg: fmt.Sprintf("--chunks %d (want 1 or more)", f.chunks)}
+		return usagef("", "--chunks %d (want 1 or more)", f.chunks)
 	case math.IsNaN(f.fraction) || f.fraction < 0 || f.fraction > 1:
-		return &usageError{msg: fmt.Sprintf("--fraction %v (want more than 0, at most 1)", f.fraction)}
+		return usagef("", "--fraction %v (want more than 0, at most 1)", f.fraction)
 	case f.parallel < 0 || f.parallel > maxParallel:
-		return &usageError{msg: fmt.Sprintf("--workers %d (want 0 to %d)", f.parallel, maxParallel)}
+		return usagef("", "--workers %d (want 0 to %d)", f.parallel, maxParallel)
 	}
 	return nil
 }
 
-// ready opens what the replay needs; finish gives it up.
+// ready opens what the replay needs; finish closes it.
 func (a *auditing) ready(ctx context.Context, argv []string) (finish func(), err error) {
 	exec := a.found.m.Engine == footer.EngineExec
 	switch {
@@ -194,12 +171,11 @@ func (a *auditing) ready(ctx context.Context, argv []string) (finish func(), err
 		return a.readyExec(ctx, argv)
 	}
 	if len(argv) > 0 {
-		return nil, &usageError{msg: fmt.Sprintf("a command (%s) for a run of the engine %s", argv[0], a.found.m.Engine)}
+		return nil, usagef("", "a command (%s) for a run of the engine %s", argv[0], a.found.m.Engine)
 	}
 	return func() {}, a.readyBuiltin(ctx)
 }
 
-// readyExec readies the command in a directory of its own.
 func (a *auditing) readyExec(ctx context.Context, argv []string) (func(), error) {
 	if err := a.openData(ctx); err != nil {
 		return nil, err
@@ -222,5 +198,4 @@ func (a *auditing) readyExec(ctx context.Context, argv []string) (func(), error)
 	return func() { e.engine.Close(); tidy() }, nil
 }
 
-// errNotKept: what a chunk left beside its footer is not to be had any more.
 var errNotKept = errors.New("it is no longer stored")

@@ -91,7 +91,7 @@ func TestAuditOfAnHonestRun(t *testing.T) {
 		{"run r1: none of its 30 ok chunks was reported by the workers or hosts that were named", []string{path, "--worker-host", "nobody"}},
 		{"--fraction 2 (want more than 0, at most 1)", []string{path, "--fraction", "2"}},
 		{"--chunks 0 (want 1 or more)", []string{path, "--chunks", "0"}},
-		{"audit takes one RUN, got 0 arguments", nil},
+		{"audit takes one RUN (a command goes after --), got 0 arguments", nil},
 		{"unknown flag", []string{path, "--frac", "2"}},
 		{"no such file", []string{filepath.Join(alone, "perf_r2.json")}},
 		{"a command (x) for a run of the engine builtin", []string{path, "--", "x"}},

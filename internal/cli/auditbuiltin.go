@@ -23,7 +23,6 @@ import (
 	"gx1replay/internal/worker"
 )
 
-// openData reads the bars from a file, or else from the run's bus.
 func (a *auditing) openData(ctx context.Context) error {
 	if err := a.anyBars(ctx); err != nil {
 		return err
@@ -58,8 +57,8 @@ func (a *auditing) anyBars(ctx context.Context) error {
 	return nil
 }
 
-// openValues finds the policy of a run of the built-in engine: in the file that
-// was named, in policy.values, or where it was kept. It needs the run's digest.
+// openValues opens the policy of a run of the built-in engine, which must have the
+// run's digest.
 func (a *auditing) openValues(ctx context.Context) error {
 	m := a.found.m
 	// The run began with these model files, so their versions were accepted.
@@ -71,7 +70,7 @@ func (a *auditing) openValues(ctx context.Context) error {
 			return err
 		}
 		if a.policy.SHA256 != m.Policy.SHA256 {
-			return &usageError{msg: fmt.Sprintf("policy %s has SHA-256 %.12s (expected %.12s, the run's)", a.f.policy, a.policy.SHA256, m.Policy.SHA256), hint: "--policy P: the run's policy"}
+			return usagef("--policy P: the run's policy", "policy %s has SHA-256 %.12s (expected %.12s, the run's)", a.f.policy, a.policy.SHA256, m.Policy.SHA256)
 		}
 	case len(a.found.values) > 0:
 		if a.policy, err = policy.Parse("policy.values", a.found.values, opt); err != nil {
@@ -83,7 +82,6 @@ func (a *auditing) openValues(ctx context.Context) error {
 	return err
 }
 
-// readyBuiltin opens bars, policy and models for the built-in engine.
 func (a *auditing) readyBuiltin(ctx context.Context) error {
 	if err := a.openValues(ctx); err != nil {
 		return err
@@ -119,7 +117,7 @@ func (a *auditing) readyBuiltin(ctx context.Context) error {
 		}
 		now := worker.NewResult(res)
 		if now.Unkept != nil { // the worker could not list it either
-			a.say("%v", now.Unkept)
+			a.noteOnce("%v", now.Unkept)
 		}
 		var listed []footer.Artifact
 		for _, l := range now.Artifacts {
@@ -132,8 +130,7 @@ func (a *auditing) readyBuiltin(ctx context.Context) error {
 	return nil
 }
 
-// modelFile finds a model file by the name that the policy has for it, and
-// checks its digest.
+// modelFile finds a model file by its name in the policy and checks its digest.
 func (a *auditing) modelFile(ctx context.Context, name string) ([]byte, error) {
 	want, known := a.found.m.Models[name]
 	if !known {
@@ -170,13 +167,10 @@ func (a *auditing) modelFile(ctx context.Context, name string) ([]byte, error) {
 	return nil, fmt.Errorf("model file %s: %s; --models DIR names the directory of the run's model files", name, why)
 }
 
-// states are what the policy's recursive features know at borders of slices, so
-// that a replay need not begin with the first bar.
+// states are those of the policy's recursive features at borders of slices, so that
+// a replay need not begin with the first bar.
 func (a *auditing) states() (dataset.States, error) {
-	sessions, err := feature.NewSessionTable(a.policy.Sessions)
-	if err != nil {
-		return dataset.States{}, err
-	}
+	sessions := feature.NewSessionTable(a.policy.Sessions)
 	fresh, err := feature.New(a.policy.Features, sessions)
 	if err != nil {
 		return dataset.States{}, err

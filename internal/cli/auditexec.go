@@ -20,7 +20,6 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// execAudit replays chunks by a command.
 type execAudit struct {
 	a     *auditing
 	e     *execution
@@ -73,8 +72,8 @@ func (x *execAudit) replay(ctx context.Context, slot int, c run.Chunk, was foote
 	return diffs, err
 }
 
-// artifacts compares trades and signals: by digest and, where that differs, row
-// by row.
+// artifacts compares trades and signals by digest and, where that differs, row by
+// row.
 func (x *execAudit) artifacts(ctx context.Context, c run.Chunk, was footer.Footer, res execengine.Result) (diffs []audit.Difference) {
 	var listed []footer.Artifact
 	for _, l := range res.Artifacts {
@@ -87,7 +86,7 @@ func (x *execAudit) artifacts(ctx context.Context, c run.Chunk, was footer.Foote
 		}
 		rows, err := x.rows(ctx, name, c, was, res)
 		if err != nil {
-			x.a.say("%s was compared by its digest alone: %v", name, err)
+			x.a.noteOnce("%s was compared by its digest alone: %v", name, err)
 			diffs = append(diffs, byDigest...)
 			continue
 		}
@@ -105,7 +104,6 @@ func orNothing(text string) string {
 	return text
 }
 
-// rows compares row by row what is kept of a chunk.
 func (x *execAudit) rows(ctx context.Context, name string, c run.Chunk, was footer.Footer, res execengine.Result) ([]execcheck.RowDifference, error) {
 	recorded, wasListed, err := x.recorded(ctx, name, was)
 	if err != nil {
@@ -133,7 +131,7 @@ func (x *execAudit) rows(ctx context.Context, name string, c run.Chunk, was foot
 	return chunk.Signals(before, now)
 }
 
-// decodeSignals is none where nothing is listed.
+// decodeSignals returns none if nothing is listed.
 func decodeSignals(listed footer.Artifact, parts [][]byte) ([]trade.Signal, error) {
 	if listed.Name == "" {
 		return nil, nil
@@ -141,8 +139,8 @@ func decodeSignals(listed footer.Artifact, parts [][]byte) ([]trade.Signal, erro
 	return trade.DecodeSignals(listed, parts)
 }
 
-// recorded finds the content of an artifact that was recorded; nil where none is
-// listed. What is found has the digest that is listed.
+// recorded finds the content of a recorded artifact by its digest; nil if none is
+// listed.
 func (x *execAudit) recorded(ctx context.Context, name string, was footer.Footer) ([][]byte, footer.Artifact, error) {
 	at := slices.IndexFunc(was.Artifacts, func(l footer.Artifact) bool { return l.Name == name })
 	if at < 0 {

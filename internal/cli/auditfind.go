@@ -26,7 +26,7 @@ func (p Program) findAudited(ctx context.Context, f auditFlags, arg string) (*fo
 	id, err := run.ParseID(arg)
 	if err != nil {
 		if !strings.HasSuffix(arg, ".json") {
-			return nil, nil, &usageError{msg: fmt.Sprintf("RUN is %.80q (want a run id or the path of a perf JSON)", arg), hint: "coordinator audit pilot_on"}
+			return nil, nil, usagef("coordinator audit pilot_on", "RUN is %.80q (want a run id or the path of a perf JSON)", arg)
 		}
 		return p.findAuditedFile(ctx, f, arg)
 	}
@@ -37,7 +37,7 @@ func (p Program) findAudited(ctx context.Context, f auditFlags, arg string) (*fo
 			return found, done, err
 		}
 	}
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, "")
+	found, done, err := p.findManifest(ctx, id, f.whichRun, "")
 	if err == nil && found.elsewhere != nil {
 		done()
 		return nil, nil, found.elsewhere
@@ -51,7 +51,6 @@ func (p Program) findAudited(ctx context.Context, f auditFlags, arg string) (*fo
 	return found, done, err
 }
 
-// findAuditedFile reads the run from a perf JSON.
 func (p Program) findAuditedFile(ctx context.Context, f auditFlags, path string) (*foundRun, func(), error) {
 	file, err := parsePerf(path)
 	if err != nil {
@@ -67,16 +66,15 @@ func (p Program) findAuditedFile(ctx context.Context, f auditFlags, path string)
 	if !f.connect.external() {
 		return found, func() {}, nil
 	}
-	found.bus, err = f.connectBus(ctx)
+	found.bus, err = f.connect.dial(ctx, "audit", "", discard())
 	if err != nil {
 		return nil, nil, err
 	}
 	return found, found.bus.Close, nil
 }
 
-// findOnBus reads the run from the bus that the flags name.
 func (p Program) findOnBus(ctx context.Context, f auditFlags, id run.ID) (*foundRun, func(), error) {
-	b, err := f.connectBus(ctx)
+	b, err := f.connect.dial(ctx, "audit", "", discard())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -93,14 +91,6 @@ func (p Program) findOnBus(ctx context.Context, f auditFlags, id run.ID) (*found
 		return nil, nil, err
 	}
 	return &foundRun{target: layout.Run{Dir: dir, RunID: id}, m: m, chunks: chunks, bus: b, from: "the run as its bus has it"}, b.Close, nil
-}
-
-func (f *auditFlags) connectBus(ctx context.Context) (*bus.Bus, error) {
-	access, err := f.connect.access()
-	if err != nil {
-		return nil, err
-	}
-	return bus.Connect(ctx, bus.Config{Access: access, Name: "gx1 audit", Logger: discard()})
 }
 
 // choose draws the sample.

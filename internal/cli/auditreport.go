@@ -2,9 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -44,7 +42,6 @@ type auditReport struct {
 	others map[footer.Status]int // chunks that are not ok
 }
 
-// auditedDiffer is one difference of one chunk.
 type auditedDiffer struct {
 	ChunkIdx int    `json:"chunk_idx"`
 	WorkerID string `json:"worker_id"`
@@ -58,8 +55,8 @@ type auditedError struct {
 	Error    string `json:"error"`
 }
 
-// auditStatistics is what a sample of this size says of this run. Probabilities
-// are those of the hypergeometric distribution.
+// auditStatistics is what a sample of this size proves about this run, by the
+// hypergeometric distribution.
 type auditStatistics struct {
 	ForgedChunks int     `json:"forged_chunks"` // 5 % of the eligible ones, rounded up
 	Missed       float64 `json:"missed"`        // probability that the sample has none of so many
@@ -120,22 +117,11 @@ func (a *auditing) report(arg string) auditReport {
 	return r
 }
 
-func (r *auditReport) write(w io.Writer, asJSON bool) error {
-	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	}
-	var b bytes.Buffer
-	r.writeText(&b)
-	_, err := w.Write(b.Bytes())
-	return err
-}
-
-// maxShownDiffs is how many differences of one chunk stand in the text.
+// maxShownDiffs bounds the differences of one chunk in the text.
 const maxShownDiffs = 8
 
-func (r *auditReport) writeText(b *bytes.Buffer) {
+func (r *auditReport) text() []byte {
+	b := &bytes.Buffer{}
 	not := ""
 	if r.NotReplayed > 0 {
 		not = fmt.Sprintf(", %d could not be replayed", r.NotReplayed)
@@ -175,6 +161,7 @@ func (r *auditReport) writeText(b *bytes.Buffer) {
 	}
 	r.writeStatistics(b)
 	fmt.Fprintf(b, "repeat with: %s\n", r.again)
+	return b.Bytes()
 }
 
 func (r *auditReport) writeStatistics(b *bytes.Buffer) {
@@ -192,5 +179,4 @@ func (r *auditReport) writeStatistics(b *bytes.Buffer) {
 	fmt.Fprintf(b, "%s or more would be found with at least 95 %%; a single one with %s\n", counted(s.FoundFrom, "forged chunk"), percent(s.OneFound))
 }
 
-// percent shows a probability.
 func percent(p float64) string { return fmt.Sprintf("%.3g %%", 100*p) }

@@ -17,7 +17,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// auditing is one audit under way.
 type auditing struct {
 	rerun
 	f        auditFlags
@@ -26,8 +25,8 @@ type auditing struct {
 	eligible []int // ok chunks of the named workers and hosts
 	sample   []int
 	places   []run.Chunk // of the sample
-	// replay replays a chunk, in slot of those at work, and says in what it
-	// differs from what was recorded.
+	// replay replays a chunk in a slot and returns the differences from what was
+	// recorded.
 	replay func(ctx context.Context, slot int, c run.Chunk, was footer.Footer) ([]audit.Difference, error)
 
 	mu      sync.Mutex
@@ -37,7 +36,6 @@ type auditing struct {
 	notes   map[string]bool // said once
 }
 
-// auditedChunk is what became of one sampled chunk.
 type auditedChunk struct {
 	was   footer.Footer
 	diffs []audit.Difference
@@ -71,7 +69,6 @@ func (a *auditing) run(ctx context.Context) {
 	}
 }
 
-// one replays the chunk at place i of the sample.
 func (a *auditing) one(ctx context.Context, slot, i int) {
 	was := a.found.chunks[a.sample[i]].Line.Footer()
 	diffs, err := a.replay(ctx, slot, a.places[i], was)
@@ -87,7 +84,6 @@ func (a *auditing) one(ctx context.Context, slot, i int) {
 
 const progressWidth = 60
 
-// progress shows on a terminal how far the audit is.
 func (a *auditing) progress() {
 	if a.onTerminal() {
 		fmt.Fprintf(a.p.Stderr, "\r%-*s", progressWidth, fmt.Sprintf("%d of %d chunks replayed, %d differ", a.ended, len(a.sample), a.differ))
@@ -105,8 +101,8 @@ func (a *auditing) done() int {
 	return a.ended
 }
 
-// say writes a note once, whichever chunk it is about first.
-func (a *auditing) say(format string, args ...any) {
+// noteOnce prints a note once, for the first of the chunks that it is about.
+func (a *auditing) noteOnce(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -119,7 +115,6 @@ func (a *auditing) say(format string, args ...any) {
 	}
 }
 
-// firstError is why a chunk could not be replayed.
 func (a *auditing) firstError() string {
 	for i, r := range a.results {
 		if r.err != nil {

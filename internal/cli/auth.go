@@ -68,7 +68,6 @@ runs, observer reads runs. Keys and contexts have mode 0600.`,
 // routesPort is where servers of a cluster reach each other, NATS's own default.
 const routesPort = "6222"
 
-// madeFile is one file to write.
 type madeFile struct {
 	path string // below --dir
 	mode fs.FileMode
@@ -78,10 +77,10 @@ type madeFile struct {
 func (p Program) authInit(f authFlags) error {
 	_, port, err := net.SplitHostPort(f.listen)
 	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 1 || n > 65535 {
-		return &usageError{msg: fmt.Sprintf("--listen %q (want HOST:PORT)", f.listen), hint: "coordinator auth init --help"}
+		return usagef("coordinator auth init --help", "--listen %q (want HOST:PORT)", f.listen)
 	}
 	if n := len(f.cluster); n != 0 && n != 3 && n != 5 {
-		return &usageError{msg: fmt.Sprintf("--cluster has %d hosts (want 3 or 5: a cluster works while more than half of it is up)", n), hint: "coordinator auth init --help"}
+		return usagef("coordinator auth init --help", "--cluster has %d hosts (want 3 or 5: a cluster works while more than half of it is up)", n)
 	}
 	dir, err := filepath.Abs(f.dir)
 	if err != nil {
@@ -104,10 +103,9 @@ func (p Program) authInit(f authFlags) error {
 			return err
 		}
 	}
-	return f.say(p.Stdout, dir, files)
+	return f.printNext(p.Stdout, dir, files)
 }
 
-// files are what is to be written.
 func (f *authFlags) files(dir, port string) ([]madeFile, error) {
 	urls := f.urls
 	scheme := "nats"
@@ -129,15 +127,7 @@ func (f *authFlags) files(dir, port string) ([]madeFile, error) {
 	var files []madeFile
 	var users []access.User
 	for _, role := range access.Roles() {
-		pair, err := nkeys.CreateUser()
-		if err != nil {
-			return nil, fmt.Errorf("making the key of role %s: %w", role, err)
-		}
-		public, err := pair.PublicKey()
-		if err != nil {
-			return nil, fmt.Errorf("making the key of role %s: %w", role, err)
-		}
-		seed, err := pair.Seed()
+		seed, public, err := newKey()
 		if err != nil {
 			return nil, fmt.Errorf("making the key of role %s: %w", role, err)
 		}
@@ -173,6 +163,16 @@ func (f *authFlags) files(dir, port string) ([]madeFile, error) {
 	return files, nil
 }
 
+func newKey() (seed []byte, public string, err error) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, "", err
+	}
+	seed, errSeed := pair.Seed()
+	public, err = pair.PublicKey()
+	return seed, public, errors.Join(errSeed, err)
+}
+
 type serverFile struct {
 	file string
 	access.Server
@@ -197,7 +197,7 @@ func (f *authFlags) servers(port string) []serverFile {
 	return list
 }
 
-// writeNew writes a file that is not there, in a directory of mode 0700.
+// writeNew writes a file that must not exist yet, in a directory of mode 0700.
 func writeNew(path string, data []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -208,8 +208,8 @@ func writeNew(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// say tells what was written and what comes next.
-func (f *authFlags) say(w io.Writer, dir string, files []madeFile) error {
+// printNext prints what was written and the next steps.
+func (f *authFlags) printNext(w io.Writer, dir string, files []madeFile) error {
 	var b strings.Builder
 	for _, file := range files {
 		fmt.Fprintf(&b, "%s %s\n", file.mode, relative(filepath.Join(dir, file.path)))
@@ -221,21 +221,10 @@ func (f *authFlags) say(w io.Writer, dir string, files []madeFile) error {
 	if f.tls {
 		b.WriteString("  beside them: server.pem, server.key, ca.pem; ca.pem in " + relative(dir) + " for the contexts\n")
 	}
-	at := func(role access.Role) string {
-		return layout.Context(relative(dir), "gx1-"+string(role))
-	}
-	fmt.Fprintf(&b, "  where the coordinator runs:  coordinator run … --context %s\n", abs(at(access.Coordinator)))
+	at := func(role access.Role) string { return layout.Context(dir, "gx1-"+string(role)) }
+	fmt.Fprintf(&b, "  where the coordinator runs:  coordinator run … --context %s\n", at(access.Coordinator))
 	fmt.Fprintf(&b, "  on each worker's host:       chunkworker --nats URL --nkey worker.nk\n")
-	fmt.Fprintf(&b, "  to stop a run:               coordinator stop RUN_ID --context %s\n", abs(at(access.Operator)))
+	fmt.Fprintf(&b, "  to stop a run:               coordinator stop RUN_ID --context %s\n", at(access.Operator))
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// abs is the path that --context takes.
-func abs(path string) string {
-	full, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	return full
 }

@@ -29,7 +29,7 @@ Roles: coordinator, worker, operator, observer.`,
 
 func (p Program) authPermissions(role access.Role) error {
 	if !slices.Contains(access.Roles(), role) {
-		return &usageError{msg: fmt.Sprintf("there is no role %q (want one of %v)", role, access.Roles()), hint: "coordinator auth permissions --help"}
+		return usagef("coordinator auth permissions --help", "there is no role %q (want one of %v)", role, access.Roles())
 	}
 	may := access.For(role, access.SubjectTemplate)
 	e := json.NewEncoder(p.Stdout)

@@ -28,13 +28,13 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// maxBundled is how much of one file goes into a bundle: of a log its end.
+// maxBundled bounds one file of a bundle; of a longer log the end is packed.
 const maxBundled = 16 << 20
 
 type bundleFlags struct {
-	connect           connectFlags
-	outputDir, output string
-	withPolicy        bool
+	whichRun
+	output     string
+	withPolicy bool
 }
 
 func (p Program) bundleCommand() *cobra.Command {
@@ -58,20 +58,18 @@ names that machine. Reading an external bus requires an observer's key.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.output, "output", "", "archive to write (default: bundle_<run_id>.tar.gz)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
 	fl.BoolVar(&f.withPolicy, "with-policy", false, "include the policy")
-	f.connect.bind(fl, "", "URL of the run's bus, if it is not embedded")
+	f.bind(fl)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
 
-// bundled is one file of the archive.
 type bundled struct {
 	name, what string
 	data       []byte
 }
 
-// parcel collects files, and what could not be had.
+// parcel collects files, and what is missing.
 type parcel struct {
 	files   []bundled
 	missing []string
@@ -100,17 +98,15 @@ func (p *parcel) lacks(name string, err error) {
 }
 
 func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
-	a, err := parseRunArg(text)
+	id, err := f.id(text)
 	if err != nil {
 		return err
 	}
-	id := a.id
-	f.outputDir = a.outputDir(f.outputDir)
 	if f.output == "" {
 		f.output = "bundle_" + string(id) + ".tar.gz"
 	}
 	if _, err := os.Lstat(f.output); err == nil {
-		return &usageError{msg: fmt.Sprintf("%s is there already", f.output), hint: "coordinator bundle " + string(id) + " --output FILE"}
+		return usagef("coordinator bundle "+string(id)+" --output FILE", "%s is there already", f.output)
 	}
 	var box parcel
 	found, err := p.packRun(ctx, &box, id, f)
@@ -142,9 +138,8 @@ func (p Program) bundle(ctx context.Context, text string, f bundleFlags) error {
 	return nil
 }
 
-// packRun packs what the bus, or else files, know of the run.
 func (p Program) packRun(ctx context.Context, box *parcel, id run.ID, f bundleFlags) (*foundRun, error) {
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, access.Observer)
+	found, done, err := p.findManifest(ctx, id, f.whichRun, access.Observer)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +186,6 @@ func packBus(ctx context.Context, box *parcel, b *bus.Bus) {
 	}{h, differences})
 }
 
-// packFiles packs what the run has left on this machine.
 func packFiles(box *parcel, found *foundRun) {
 	t := found.target
 	for _, f := range []struct{ name, what, path string }{
@@ -213,7 +207,7 @@ func packFiles(box *parcel, found *foundRun) {
 	}
 }
 
-// tail reads the last bytes of a file, and says so where it has more.
+// tail reads the last bytes of a file, with a note if there are more.
 func tail(path string, most int64) ([]byte, error) {
 	f, info, err := safefile.Open(path)
 	if err != nil {
@@ -230,7 +224,6 @@ func tail(path string, most int64) ([]byte, error) {
 	return append(fmt.Appendf(nil, "[the first %d of %d bytes are left out]\n", info.Size()-most, info.Size()), data...), err
 }
 
-// writeBundle writes the archive aside and renames it.
 func writeBundle(path string, id run.ID, box parcel) error {
 	err := atomicfile.Write(path, atomicfile.Options{Sync: true}, func(to io.Writer) error {
 		z := gzip.NewWriter(to)
@@ -256,7 +249,6 @@ func writeBundle(path string, id run.ID, box parcel) error {
 	return nil
 }
 
-// readme says what is in the archive.
 func (p *parcel) readme(id run.ID, now time.Time) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Run %s of GX1 Replay, bundled %s.\n\nWhat is here\n", id, now.UTC().Format(time.RFC3339))

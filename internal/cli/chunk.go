@@ -24,15 +24,14 @@ import (
 )
 
 type chunkFlags struct {
-	rerun                        bool
-	policy, data, outputDir, dir string
-	connect                      connectFlags
-	exec                         execFlags
+	whichRun
+	rerun             bool
+	policy, data, dir string
+	exec              execFlags
 }
 
 func (p Program) chunkCommand() *cobra.Command {
 	var f chunkFlags
-	const hint = "coordinator chunk RUN_ID 3"
 	cmd := &cobra.Command{
 		Use:   "chunk RUN IDX [flags] [-- CMD ARGS…]",
 		Short: "Replay one chunk of a run in the foreground",
@@ -57,16 +56,7 @@ Exit codes:
 		Example: `  coordinator chunk pilot_on 3
   coordinator chunk pilot_on 3 --exec-env 'MYLIB_*' -- python3 -m pdb replay.py {task}
   coordinator chunk pilot_on 3 --policy p.yaml --data XAUUSD_M5.parquet`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			n := len(args)
-			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
-				n = dash
-			}
-			if n != 2 {
-				return &usageError{msg: fmt.Sprintf("chunk takes RUN and the number of a chunk, got %d arguments (a command goes after --)", n), hint: hint}
-			}
-			return nil
-		},
+		Args: takesBeforeCommand(2, "RUN and the number of a chunk", "coordinator chunk RUN_ID 3"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.rerun(cmd.Context(), f, cmd.Flags(), args[0], args[1], args[2:])
 		},
@@ -76,9 +66,8 @@ Exit codes:
 	fl.BoolVar(&f.rerun, "rerun", false, "no effect; accepted for older scripts")
 	fl.StringVar(&f.policy, "policy", "", "policy file, if the run's copy was removed")
 	fl.StringVar(&f.data, "data", "", "bars, if the run's source has moved")
-	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
 	fl.StringVar(&f.dir, "dir", "", "directory of the attempt, new or empty (default: a temporary one, which is kept)")
-	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
+	f.bind(fl)
 	f.exec.bindCommand(fl)
 	fl.StringArrayVar(&f.exec.ship, "exec-file", nil, "shipped file NAME=PATH, if it is not found by its digest; repeatable")
 	onlyExec(cmd, &f.exec)
@@ -86,7 +75,7 @@ Exit codes:
 	return cmd
 }
 
-// rerun is one chunk under way again.
+// rerun replays one chunk again.
 type rerun struct {
 	p       Program
 	f       chunkFlags
@@ -103,17 +92,15 @@ type rerun struct {
 }
 
 func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, idText, idxText string, argv []string) error {
-	a, err := parseRunArg(idText)
+	id, err := f.id(idText)
 	if err != nil {
 		return err
 	}
-	id := a.id
-	f.outputDir = a.outputDir(f.outputDir)
 	idx, err := chunkIdx(idxText)
 	if err != nil {
 		return err
 	}
-	found, done, err := p.findManifest(ctx, id, f.outputDir, f.connect, "")
+	found, done, err := p.findManifest(ctx, id, f.whichRun, "")
 	if err != nil {
 		return err
 	}
@@ -122,7 +109,7 @@ func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, 
 		return found.elsewhere
 	}
 	if idx >= len(found.chunks) {
-		return &usageError{msg: fmt.Sprintf("chunk %d of run %s, which has %d (0 to %d)", idx, id, len(found.chunks), len(found.chunks)-1)}
+		return usagef("", "chunk %d of run %s, which has %d (0 to %d)", idx, id, len(found.chunks), len(found.chunks)-1)
 	}
 	r := &rerun{p: p, f: f, found: found, chunk: found.chunk(idx), was: found.chunks[idx].Line.Footer(), hint: "coordinator chunk RUN_ID IDX", given: given}
 	r.was.Status, r.was.Error = found.chunks[idx].Status, found.chunks[idx].Error
@@ -146,7 +133,7 @@ func (p Program) rerun(ctx context.Context, f chunkFlags, given *pflag.FlagSet, 
 	fmt.Fprintf(p.Stderr, "chunk %d of run %s again: bars %d to %d, %s to %s; %s\n", idx, id, first, end-1, r.stamp(first), r.stamp(end-1), found.from)
 	began := time.Now()
 	now, err := replay(ctx)
-	r.tell(now, err, time.Since(began))
+	r.printResult(now, err, time.Since(began))
 	if err != nil {
 		return exitCode{code: exitChunks}
 	}
@@ -161,7 +148,6 @@ func (r *rerun) stamp(bar int64) string {
 	return time.Unix(0, r.set.Bars[bar].TimeNS).UTC().Format(time.RFC3339)
 }
 
-// open reads the data set and the policy.
 func (r *rerun) open(ctx context.Context) error {
 	if err := r.openBars(); err != nil {
 		return err
@@ -172,7 +158,6 @@ func (r *rerun) open(ctx context.Context) error {
 	return r.openPolicy(ctx)
 }
 
-// openBars reads the data set from a file, and checks its digest.
 func (r *rerun) openBars() (err error) {
 	m := r.found.m
 	source := m.Data.Source
@@ -186,10 +171,10 @@ func (r *rerun) openBars() (err error) {
 	}
 	r.set, err = bars.Open(source, bars.ReadOptions{SpreadBps: &m.Data.SpreadBps, Extra: m.Engine == footer.EngineExec, Form: form})
 	if err != nil {
-		return &usageError{msg: err.Error(), hint: hint}
+		return usagef(hint, "%v", err)
 	}
 	if sum := bars.Digest(r.set.Bars); sum != m.Data.SHA256 {
-		return &usageError{msg: fmt.Sprintf("the bars of %s have SHA-256 %.12s, those of the run %.12s", source, sum, m.Data.SHA256), hint: hint}
+		return usagef(hint, "the bars of %s have SHA-256 %.12s, those of the run %.12s", source, sum, m.Data.SHA256)
 	}
 	return nil
 }
@@ -215,18 +200,17 @@ func (r *rerun) openPolicy(ctx context.Context) error {
 		r.content, name, err = r.found.values, "policy.values", nil
 	}
 	if err != nil {
-		return &usageError{msg: err.Error(), hint: hint}
+		return usagef(hint, "%v", err)
 	}
 	if r.policy, err = policy.Parse(name, r.content, opt); err != nil {
-		return &usageError{msg: fmt.Sprintf("reading the run's policy: %v", err), hint: hint}
+		return usagef(hint, "reading the run's policy: %v", err)
 	}
 	return nil
 }
 
-// builtin readies the built-in engine.
 func (r *rerun) builtin(argv []string) (func(context.Context) (footer.Footer, error), error) {
 	if len(argv) > 0 {
-		return nil, &usageError{msg: fmt.Sprintf("a command (%s) for a run of the engine %s", argv[0], r.found.m.Engine)}
+		return nil, usagef("", "a command (%s) for a run of the engine %s", argv[0], r.found.m.Engine)
 	}
 	m := r.found.m
 	pol, err := replay.ForVersion(m.EngineVersion, r.policy, m.Data.BarLength)
@@ -241,7 +225,6 @@ func (r *rerun) builtin(argv []string) (func(context.Context) (footer.Footer, er
 	}, nil
 }
 
-// freshDir makes a directory that is new or empty.
 func freshDir(dir, pattern string) (string, error) {
 	if dir == "" {
 		path, err := os.MkdirTemp("", pattern)
@@ -267,8 +250,8 @@ func freshDir(dir, pattern string) (string, error) {
 	return path, nil
 }
 
-// tell says how it ended, and how that compares with the run.
-func (r *rerun) tell(now footer.Footer, err error, took time.Duration) {
+// printResult prints how the replay ended, and how that compares with the run.
+func (r *rerun) printResult(now footer.Footer, err error, took time.Duration) {
 	out := r.p.Stderr
 	how := "ok"
 	switch {
@@ -306,8 +289,7 @@ func (r *rerun) tell(now footer.Footer, err error, took time.Duration) {
 	}
 }
 
-// statusThen is what became of the chunk in the run, if that was something
-// else.
+// statusThen is the status that the chunk had in the run, if another.
 func (r *rerun) statusThen(how string) string {
 	was := string(r.was.Status)
 	if was == "" || was == how {

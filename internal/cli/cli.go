@@ -1,8 +1,5 @@
-// Package cli is the command lines of both programs: verbs, flags, their
-// environment, help, and what is printed.
-//
-// It decides nothing about a run; it turns flags into configurations, and
-// results into words and exit codes.
+// Package cli has the command lines of both programs: verbs, flags, their
+// environment, help, and what is printed. It decides nothing about a run.
 package cli
 
 import (
@@ -32,17 +29,17 @@ const (
 	exitFailed = 2 // the export failed
 )
 
-// Hooks are what tests put into a program, and into the local workers that it
-// starts of itself. The zero Hooks is the product.
+// Hooks are what tests put into a program and the local workers that it starts. The
+// product's are zero.
 type Hooks struct {
 	// OnBar is called for each bar of an attempt before it is counted.
 	OnBar func(job worker.Job) func(bar int64) error
 	// Engine wraps the engine of a worker.
 	Engine func(worker.Engine) worker.Engine
-	// EngineVersion is what a worker says of its engine, and a coordinator asks
-	// for; 0: what this program has.
+	// EngineVersion is what a worker reports and a coordinator requires; 0: this
+	// program's.
 	EngineVersion int
-	// Build is what a worker says of its build; empty: what it is.
+	// Build is what a worker reports of its build; empty: its own.
 	Build string
 	// Export is given to every export.
 	Export export.Config
@@ -50,8 +47,7 @@ type Hooks struct {
 	Observe func(coordinator.Observer) coordinator.Observer
 }
 
-// Program is one of the two programs, with everything that it is given from
-// outside.
+// Program is one of the two programs, with its inputs and outputs.
 type Program struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -78,7 +74,6 @@ func (p Program) Coordinator(ctx context.Context, args []string) int {
 	return p.execute(ctx, root, args)
 }
 
-// coordinatorRoot makes the program coordinator with all its verbs.
 func (p Program) coordinatorRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "coordinator",
@@ -120,15 +115,15 @@ func (p Program) Commands() []*cobra.Command {
 	return []*cobra.Command{p.coordinatorRoot(), p.workerCommand("chunkworker", false)}
 }
 
-// onScreen is p with outputs that pass on no control characters. What they are
-// asked to show comes from commands, from the bus and from files of others.
+// onScreen is p with outputs that pass on no control characters: what they show
+// comes from commands, from the bus and from files of others.
 func (p Program) onScreen() Program {
 	p.Stdout, p.Stderr = printable.NewWriter(p.Stdout), printable.NewWriter(p.Stderr)
 	return p
 }
 
-// raw is what w writes to: for colours and cursor movements of our own, and for
-// who asked for everything as it is.
+// raw is what w writes to, for colours and cursor movements of our own and for
+// --raw.
 func raw(w io.Writer) io.Writer {
 	if s, ok := w.(*printable.Writer); ok {
 		return s.Unwrap()
@@ -147,7 +142,7 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
 	p.warnUnknownVariables()
-	err := whole(args)
+	err := refuseRemoved(args)
 	if err == nil {
 		err = unknownVerb(root, args)
 	}
@@ -169,12 +164,12 @@ func (p Program) execute(ctx context.Context, root *cobra.Command, args []string
 	return exitUsage
 }
 
-// whole refuses a command line that was pasted as it was printed, without its
-// secrets.
-func whole(args []string) error {
+// refuseRemoved refuses a command line that was pasted as it was printed, without
+// its secrets.
+func refuseRemoved(args []string) error {
 	for _, arg := range args {
 		if strings.Contains(arg, redact.Removed) {
-			return &usageError{msg: fmt.Sprintf("%s on the command line stands for a secret that was not printed: %s (want the secret in its place)", redact.Removed, arg)}
+			return usagef("", "%s on the command line stands for a secret that was not printed: %s (want the secret in its place)", redact.Removed, arg)
 		}
 	}
 	return nil
@@ -235,8 +230,8 @@ func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// bindEnv lets every flag of cmd be given by its environment variable, those
-// in foreign by that one too, and says so in its help. An error in a value names the variable.
+// bindEnv lets every flag of cmd be set by its environment variable, or by the one
+// in foreign, and adds that to its help.
 func (p Program) bindEnv(cmd *cobra.Command, foreign map[string]string) {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -264,7 +259,7 @@ func (p Program) bindEnv(cmd *cobra.Command, foreign map[string]string) {
 					continue
 				}
 				if err := cmd.Flags().Set(name, value); err != nil {
-					return &usageError{msg: fmt.Sprintf("environment variable %s=%q: %v", env, value, err)}
+					return usagef("", "environment variable %s=%q: %v", env, value, err)
 				}
 				break
 			}

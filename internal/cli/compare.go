@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -42,7 +41,7 @@ Exit codes:
   2  the runs cannot be compared, as the report explains, or wrong usage`,
 		Example: `  coordinator compare --off perf_pilot_off.json --on perf_pilot_on.json --output pilot.md
   coordinator compare --off perf_pilot_off.json --on perf_pilot_on.json --output pilot.md --min-speedup 2.5 --json`,
-		Args: func(cmd *cobra.Command, args []string) error { return cannotCompare(cobra.NoArgs(cmd, args)) },
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return p.compare(f) },
 	}
 	fl := cmd.Flags()
@@ -51,13 +50,9 @@ Exit codes:
 	fl.StringVar(&f.on, "on", "", "run with the pregate on: its run id or perf JSON")
 	fl.StringVar(&f.output, "output", "", "Markdown report to write")
 	bindLimits(fl, &f.limits)
-	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	bindJSON(fl, &f.asJSON)
 	p.bindEnv(cmd, nil)
-	fromEnv := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error { return cannotCompare(fromEnv(cmd, args)) }
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cannotCompare(fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
-	})
+	failWith(cmd, exitCannotCompare)
 	return cmd
 }
 
@@ -69,31 +64,23 @@ func bindLimits(fl *pflag.FlagSet, l *compare.Limits) {
 	fl.Float64Var(&l.MaxModelCallsRatio, "max-model-calls-ratio", l.MaxModelCallsRatio, "maximum ratio of model calls, ON / OFF")
 }
 
-// cannotCompare gives an error, if there is one, the exit code 2.
-func cannotCompare(err error) error {
-	if err == nil {
-		return nil
-	}
-	return exitCode{code: exitCannotCompare, err: err}
-}
-
 func (p Program) compare(f compareFlags) error {
 	if err := f.check(); err != nil {
-		return cannotCompare(err)
+		return err
 	}
 	for _, side := range []*string{&f.off, &f.on} {
 		path, err := perfPath(*side)
 		if err != nil {
-			return cannotCompare(err)
+			return err
 		}
 		*side = path
 	}
 	r := compare.Judge(readSide(f.off), readSide(f.on), f.limits)
 	if err := writeReport(f.output, r.Markdown()); err != nil {
-		return cannotCompare(err)
+		return err
 	}
-	if err := p.sayCompared(r, f); err != nil {
-		return cannotCompare(err)
+	if err := p.printCompared(r, f); err != nil {
+		return err
 	}
 	switch r.Verdict {
 	case compare.Pass:
@@ -104,7 +91,6 @@ func (p Program) compare(f compareFlags) error {
 	return exitCode{code: exitCannotCompare}
 }
 
-// check holds what is wrong with the command line.
 func (f compareFlags) check() error {
 	for _, v := range []struct{ flag, path string }{{"--off", f.off}, {"--on", f.on}, {"--output", f.output}} {
 		if v.path == "" {
@@ -126,7 +112,7 @@ func (f compareFlags) check() error {
 	return nil
 }
 
-// readSide reads one file. What is wrong with it stands in the report.
+// readSide reads one file. An error is part of the report.
 func readSide(path string) compare.Side {
 	b, err := readPerf(path)
 	if err != nil {
@@ -162,7 +148,7 @@ func writeReport(path string, b []byte) error {
 	return nil
 }
 
-func (p Program) sayCompared(r compare.Result, f compareFlags) error {
+func (p Program) printCompared(r compare.Result, f compareFlags) error {
 	if f.asJSON {
 		b, err := r.JSON()
 		if err != nil {
@@ -172,7 +158,7 @@ func (p Program) sayCompared(r compare.Result, f compareFlags) error {
 		return err
 	}
 	fmt.Fprintln(p.Stdout, r.Headline())
-	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
+	w := p.table()
 	for _, row := range r.Lines() {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", row[0], row[1], row[2], row[3])
 	}

@@ -12,7 +12,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// complete has a shell complete run ids, chunks, files and values.
 func complete(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		switch cmd.Name() {
@@ -36,7 +35,6 @@ func complete(root *cobra.Command) {
 	}
 }
 
-// completeRuns completes the ids of runs that a shell may mean.
 func completeRuns(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
@@ -80,5 +78,4 @@ func completeChunks(cmd *cobra.Command, args []string, text string) ([]string, c
 	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
-// maxCompleted bounds the numbers that a shell is shown.
 const maxCompleted = 1000

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
 
+	"gx1replay/internal/access"
 	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 )
@@ -28,18 +31,17 @@ func (f *connectFlags) bind(fl *pflag.FlagSet, url, usage string) {
 	fl.StringVar(&a.TLSKey, "tlskey", "", "key file of the client certificate")
 }
 
-// external says whether a bus is named.
 func (f *connectFlags) external() bool { return !f.given.IsZero() }
 
-// access is how the bus is reached. Paths are absolute: the register keeps
-// them for commands that are started elsewhere.
+// access is how the bus is reached. Paths are absolute: the run registry keeps them
+// for commands that are started elsewhere.
 func (f *connectFlags) access() (bus.Access, error) {
 	a := f.given
 	if a.Context != "" && f.flags != nil && !f.flags.Changed("nats") {
 		a.URL = "" // the default is not asked for
 	}
 	if (a.TLSCert == "") != (a.TLSKey == "") {
-		return a, &usageError{msg: "--tlscert and --tlskey go together"}
+		return a, usagef("", "--tlscert and --tlskey go together")
 	}
 	for _, path := range []*string{&a.Creds, &a.NKey, &a.TLSCA, &a.TLSCert, &a.TLSKey} {
 		if *path == "" {
@@ -54,8 +56,26 @@ func (f *connectFlags) access() (bus.Access, error) {
 	return a, nil
 }
 
-// forWorker is how a local worker is told of the same bus: by its
-// environment, which other users cannot read.
+// dial connects to the named bus. Its user needs the rights of role; empty: none
+// are asked for.
+func (f *connectFlags) dial(ctx context.Context, name string, role access.Role, log *slog.Logger) (*bus.Bus, error) {
+	where, err := f.access()
+	if err != nil {
+		return nil, err
+	}
+	b, err := bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 " + name, Logger: log})
+	if err != nil || role == "" {
+		return b, err
+	}
+	if err := b.Require(ctx, role); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// forWorker passes the bus to a local worker by its environment, which other users
+// cannot read.
 func (f *connectFlags) forWorker(w coordinator.LocalWorker) []string {
 	a := f.given
 	if w.KeyFile != "" { // the embedded bus

@@ -9,9 +9,9 @@ import (
 	"gx1replay/internal/replay"
 )
 
-// contradictions are where a policy and flags say something else than the data.
-// Each is a sentence. A command has features and a warm-up of its own, so with
-// exec those of the policy are not looked at.
+// contradictions are sentences about where a policy and flags contradict the data.
+// A command has features and a warm-up of its own, so exec leaves out those of the
+// policy.
 func contradictions(pol policy.Policy, set bars.Set, spread optionalNumber, exec bool) []string {
 	var out []string
 	if text := uselessSpread(set, spread); text != "" {
@@ -34,7 +34,7 @@ func contradictions(pol policy.Policy, set bars.Set, spread optionalNumber, exec
 	return out
 }
 
-// uselessSpread says that --spread-bps has no effect; empty: it has, or was not
+// uselessSpread warns that --spread-bps has no effect; empty: it has, or was not
 // given.
 func uselessSpread(set bars.Set, spread optionalNumber) string {
 	if spread.value == nil || set.SpreadAssumed {
@@ -43,7 +43,7 @@ func uselessSpread(set bars.Set, spread optionalNumber) string {
 	return fmt.Sprintf("--spread-bps %s has no effect: %s has ask prices, and its own spread counts", spread.String(), set.Source)
 }
 
-// otherTimeframe says that the bars are not of the policy's timeframe.
+// otherTimeframe warns that the bars are not of the policy's timeframe.
 func otherTimeframe(pol policy.Policy, needs replay.Needs, n int64, lengthSec float64) string {
 	if needs.TimeframeAssumed || n < 2 || lengthSec == needs.TimeframeSec {
 		return ""

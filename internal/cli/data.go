@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -31,10 +30,10 @@ The extension of the output, .parquet or .csv, sets the format.`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if n < 1 || n > bars.MaxSynthetic {
-				return &usageError{msg: fmt.Sprintf("--bars %d (want 1 to %d)", n, bars.MaxSynthetic), hint: "coordinator data gen --bars 70000 --output year.parquet"}
+				return usagef("coordinator data gen --bars 70000 --output year.parquet", "--bars %d (want 1 to %d)", n, bars.MaxSynthetic)
 			}
 			if output == "" {
-				return &usageError{"--output is missing", "coordinator data gen --bars 70000 --output year.parquet"}
+				return usagef("coordinator data gen --bars 70000 --output year.parquet", "--output is missing")
 			}
 			if err := mayWrite(output, force); err != nil {
 				return err
@@ -54,17 +53,15 @@ The extension of the output, .parquet or .csv, sets the format.`,
 	return cmd
 }
 
-// mayWrite refuses a path that is taken, unless force is given.
 func mayWrite(path string, force bool) error {
 	if _, err := os.Lstat(path); err != nil || force {
 		return nil // what else is wrong with it shows when it is written
 	}
-	return &usageError{msg: fmt.Sprintf("writing bars to %s: it exists already (want a new file)", path), hint: "--force overwrites it"}
+	return usagef("--force overwrites it", "writing bars to %s: it exists already (want a new file)", path)
 }
 
 func (p Program) dataInfoCommand() *cobra.Command {
 	var asJSON bool
-	var spread optionalNumber
 	var read dataFlags
 	cmd := &cobra.Command{
 		Use:     "info FILE",
@@ -72,31 +69,24 @@ func (p Program) dataInfoCommand() *cobra.Command {
 		Example: "  coordinator data info year.parquet\n  coordinator data info synthetic:70000,seed=7 --json",
 		Args:    oneArg("FILE", "coordinator data info --help"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := read.check(); err != nil {
-				return err
-			}
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value, Form: read.form})
+			set, err := read.open(args[0], false)
 			if err != nil {
 				return err
 			}
-			p.warnSpread(set, spread)
+			p.warnSpread(set, read.spread)
 			info := describedData{set.Describe(), expiryOf(set.Bars)}
 			if asJSON {
-				enc := json.NewEncoder(p.Stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(info)
+				return p.printJSON(info)
 			}
 			return info.WriteText(p.Stdout)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every gap")
 	read.bind(cmd.Flags())
-	cmd.Flags().Var(&spread, "spread-bps", spreadHelp)
 	p.bindEnv(cmd, nil)
 	return cmd
 }
 
-// warnSpread says where --spread-bps has no effect.
 func (p Program) warnSpread(set bars.Set, spread optionalNumber) {
 	if text := uselessSpread(set, spread); text != "" {
 		fmt.Fprintf(p.Stderr, "warning: %s\n", text)
@@ -104,7 +94,6 @@ func (p Program) warnSpread(set bars.Set, spread optionalNumber) {
 }
 
 func (p Program) dataConvertCommand() *cobra.Command {
-	var spread optionalNumber
 	var force bool
 	var read dataFlags
 	cmd := &cobra.Command{
@@ -113,7 +102,7 @@ func (p Program) dataConvertCommand() *cobra.Command {
 		Example: "  coordinator data convert XAUUSD_H1.csv XAUUSD_H1.parquet --spread-bps 2.5",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return &usageError{msg: fmt.Sprintf("data convert takes IN and OUT, got %d arguments", len(args)), hint: "coordinator data convert in.csv out.parquet"}
+				return usagef("coordinator data convert in.csv out.parquet", "data convert takes IN and OUT, got %d arguments", len(args))
 			}
 			return nil
 		},
@@ -121,14 +110,11 @@ func (p Program) dataConvertCommand() *cobra.Command {
 			if err := mayWrite(args[1], force); err != nil {
 				return err
 			}
-			if err := read.check(); err != nil {
-				return err
-			}
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value, Form: read.form})
+			set, err := read.open(args[0], false)
 			if err != nil {
 				return err
 			}
-			p.warnSpread(set, spread)
+			p.warnSpread(set, read.spread)
 			if err := bars.WriteFile(args[1], set.Bars); err != nil {
 				return err
 			}
@@ -137,13 +123,12 @@ func (p Program) dataConvertCommand() *cobra.Command {
 				fmt.Fprintf(p.Stdout, ", with an assumed spread of %v bps", set.SpreadBps)
 			}
 			fmt.Fprintln(p.Stdout)
-			writeRead(p.Stderr, set)
+			printRead(p.Stderr, set)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite OUT if it exists")
 	read.bind(cmd.Flags())
-	cmd.Flags().Var(&spread, "spread-bps", spreadHelp)
 	p.bindEnv(cmd, nil)
 	return cmd
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,7 +10,6 @@ import (
 
 func (p Program) dataCheckCommand() *cobra.Command {
 	var asJSON, force bool
-	var spread optionalNumber
 	var output string
 	var read dataFlags
 	cmd := &cobra.Command{
@@ -37,24 +35,21 @@ Exit codes:
   coordinator data check GBPUSD_M1.csv --repair crossed,sort --output repaired.parquet`,
 		Args: oneArg("FILE", "coordinator data check --help"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if (output == "") != (read.form.Repair == "") {
+				return usagef("coordinator data check in.csv --repair crossed --output repaired.csv", "--repair and --output go together: repaired bars are written to a new file")
+			}
+			if output != "" {
+				return p.repairData(args[0], output, force, asJSON, read)
+			}
 			if err := read.check(); err != nil {
 				return err
 			}
-			opt := bars.ReadOptions{SpreadBps: spread.value, Form: read.form}
-			if (output == "") != (read.form.Repair == "") {
-				return &usageError{msg: "--repair and --output go together: repaired bars are written to a new file", hint: "coordinator data check in.csv --repair crossed --output repaired.csv"}
-			}
-			if output != "" {
-				return p.repairData(args[0], output, force, asJSON, opt)
-			}
-			in, err := bars.Inspect(args[0], opt)
+			in, err := bars.Inspect(args[0], bars.ReadOptions{SpreadBps: read.spread.value, Form: read.form})
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(p.Stdout)
-				enc.SetIndent("", "  ")
-				err = enc.Encode(in)
+				err = p.printJSON(in)
 			} else {
 				err = in.WriteText(p.Stdout)
 			}
@@ -66,10 +61,9 @@ Exit codes:
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(fl, &asJSON)
 	fl.StringVar(&output, "output", "", "with --repair, file to write (.parquet or .csv)")
 	fl.BoolVar(&force, "force", false, "overwrite the output if it exists")
-	fl.Var(&spread, "spread-bps", spreadHelp)
 	read.bind(fl)
 	p.bindEnv(cmd, nil)
 	return cmd
@@ -82,12 +76,11 @@ type repaired struct {
 	Changes []bars.Change `json:"changes"`
 }
 
-// repairData writes the repaired bars of a file to another.
-func (p Program) repairData(from, to string, force, asJSON bool, opt bars.ReadOptions) error {
+func (p Program) repairData(from, to string, force, asJSON bool, read dataFlags) error {
 	if err := mayWrite(to, force); err != nil {
 		return err
 	}
-	set, err := bars.Open(from, opt)
+	set, err := read.open(from, false)
 	if err != nil {
 		return err
 	}
@@ -95,9 +88,7 @@ func (p Program) repairData(from, to string, force, asJSON bool, opt bars.ReadOp
 		return err
 	}
 	if asJSON {
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(repaired{Output: to, Bars: len(set.Bars), Changes: append([]bars.Change{}, set.Read.Repairs...)})
+		return p.printJSON(repaired{Output: to, Bars: len(set.Bars), Changes: append([]bars.Change{}, set.Read.Repairs...)})
 	}
 	fmt.Fprintf(p.Stdout, "%s: %d bars\n", to, len(set.Bars))
 	if len(set.Read.Repairs) == 0 {
@@ -110,7 +101,6 @@ func (p Program) repairData(from, to string, force, asJSON bool, opt bars.ReadOp
 }
 
 func (p Program) dataCutCommand() *cobra.Command {
-	var spread optionalNumber
 	var force bool
 	var read dataFlags
 	const hint = "coordinator data cut in.parquet out.parquet --from 2024-01-01 --to 2024-07-01"
@@ -121,23 +111,15 @@ func (p Program) dataCutCommand() *cobra.Command {
 the N bars before --from, for the look-back of a policy. A run over such a file
 makes the same trades as run --from.`,
 		Example: "  " + hint + "\n  coordinator data cut in.csv july.csv --from 2024-07-01 --to 2024-08-01 --warmup 500",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return &usageError{msg: fmt.Sprintf("data cut takes IN and OUT, got %d arguments", len(args)), hint: hint}
-			}
-			return nil
-		},
+		Args:    takes(2, 2, "IN and OUT", hint),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if read.form.From == "" && read.form.To == "" {
-				return &usageError{msg: "--from and --to are missing", hint: hint}
-			}
-			if err := read.check(); err != nil {
-				return err
+				return usagef(hint, "--from and --to are missing")
 			}
 			if err := mayWrite(args[1], force); err != nil {
 				return err
 			}
-			set, err := bars.Open(args[0], bars.ReadOptions{SpreadBps: spread.value, Form: read.form})
+			set, err := read.open(args[0], false)
 			if err != nil {
 				return err
 			}
@@ -157,7 +139,6 @@ makes the same trades as run --from.`,
 	read.bindPeriod(fl)
 	fl.StringVar(&read.form.Warmup, "warmup", "", "number of bars to include before --from (default 0)")
 	fl.BoolVar(&force, "force", false, "overwrite OUT if it exists")
-	fl.Var(&spread, "spread-bps", spreadHelp)
 	read.bind(fl)
 	p.bindEnv(cmd, nil)
 	return cmd

@@ -15,11 +15,12 @@ import (
 
 // dataFlags say how a data set is to be read where its content does not.
 type dataFlags struct {
-	form bars.Form
+	form   bars.Form
+	spread optionalNumber
 }
 
-// bind adds the flags that every command with a data set has.
 func (f *dataFlags) bind(fl *pflag.FlagSet) {
+	fl.Var(&f.spread, "spread-bps", spreadHelp)
 	fl.StringVar(&f.form.Columns, "columns", "", "columns of the data, by name or number: time=Date,open=Open,… (default: detected by name)")
 	fl.StringVar(&f.form.TimeFormat, "time-format", "", "time format of the data: s, ms, us, ns, or a pattern such as %d/%m/%Y %H:%M (default: detected)")
 	fl.StringVar(&f.form.TZ, "tz", "", "time zone of the data: EST, Europe/Helsinki, +02:00, America/New_York+7 (default: UTC)")
@@ -29,29 +30,35 @@ func (f *dataFlags) bind(fl *pflag.FlagSet) {
 	fl.StringVar(&f.form.Repair, "repair", "", "repair errors of the data: crossed, ulp, duplicates, sort, separated by commas (default: refuse the data)")
 }
 
-// bindPeriod adds --from and --to.
 func (f *dataFlags) bindPeriod(fl *pflag.FlagSet) {
 	fl.StringVar(&f.form.From, "from", "", "start of the period in UTC, such as 2024-01-02 or 2024-01-02T15:04:05Z (default: the first bar)")
 	fl.StringVar(&f.form.To, "to", "", "end of the period in UTC, exclusive (default: after the last bar)")
 }
 
-// check says what is wrong with the flags themselves.
 func (f *dataFlags) check() error {
 	if err := f.form.Check(); err != nil {
-		return &usageError{msg: err.Error(), hint: "docs/data.md:  the flags for each source of bars"}
+		return usagef("docs/data.md:  the flags for each source of bars", "%v", err)
 	}
 	return nil
 }
 
-// withWarmup is the form with the bars before the period that a policy looks
-// back at.
+// open reads the data set at path; extra: with the columns that only commands get.
+func (f *dataFlags) open(path string, extra bool) (bars.Set, error) {
+	if err := f.check(); err != nil {
+		return bars.Set{}, err
+	}
+	return bars.Open(path, bars.ReadOptions{SpreadBps: f.spread.value, Form: f.form, Extra: extra})
+}
+
+// withWarmup is the form, extended by the bars before the period that a policy
+// looks back at.
 func (f *dataFlags) withWarmup(pol policy.Policy, exec *execFlags) (bars.Form, error) {
 	form := f.form
 	if form.From == "" {
 		return form, nil
 	}
 	if exec.exec() {
-		// What a command looks back at is what its slices have before a chunk.
+		// A command looks back at the bars that its slices have before the chunk.
 		if pol.WarmupBars > 0 {
 			form.Warmup = strconv.FormatInt(pol.WarmupBars, 10)
 		}
@@ -67,8 +74,7 @@ func (f *dataFlags) withWarmup(pol policy.Policy, exec *execFlags) (bars.Form, e
 	return form, nil
 }
 
-// sayRead logs how a data set was read.
-func sayRead(log *slog.Logger, set bars.Set) {
+func logRead(log *slog.Logger, set bars.Set) {
 	r := set.Read
 	if r.Format == "" {
 		return
@@ -82,8 +88,7 @@ func sayRead(log *slog.Logger, set bars.Set) {
 	}
 }
 
-// writeRead writes for people what a user should know of how a set was read.
-func writeRead(w io.Writer, set bars.Set) {
+func printRead(w io.Writer, set bars.Set) {
 	for _, n := range set.Read.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
@@ -95,5 +100,6 @@ func writeRead(w io.Writer, set bars.Set) {
 	}
 }
 
-// dataArg describes --data.
 const dataArg = "bars: a CSV, parquet or JSON file (also .gz, .zst), a directory of files, or synthetic:BARS[,seed=S]"
+
+var spreadHelp = fmt.Sprintf("assumed spread if the data has one price only, in bps, 0 or more (default %v)", bars.DefaultSpreadBps)

@@ -10,13 +10,12 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// describedData is what data info says of a file.
 type describedData struct {
 	bars.Info
 	Expiry expiry `json:"expiry"`
 }
 
-// expiry says at how many bars a signal would expire by a policy that sets no
+// expiry counts the bars at which a signal would expire by a policy without
 // entry.max_gap. The last bar, which has no next one, is not counted.
 type expiry struct {
 	MaxGapSec float64 `json:"default_max_gap_sec"`

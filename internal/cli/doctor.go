@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -73,7 +72,7 @@ directory. The exit code is 1 if there is an error.`,
 	f.connect.bind(fl, "", "URL of a bus to check")
 	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory of runs")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "fallback directory of runs (default: the system's temporary directory)")
-	fl.BoolVar(&f.json, "json", false, "print JSON")
+	bindJSON(fl, &f.json)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -84,9 +83,7 @@ func (p Program) doctor(ctx context.Context, f doctorFlags) error {
 		return err
 	}
 	if f.json {
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(list)
+		err = p.printJSON(list)
 	} else {
 		err = printFindings(raw(p.Stdout), list, isTerminal(p.Stdout) && p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb")
 	}
@@ -101,7 +98,6 @@ func (p Program) doctor(ctx context.Context, f doctorFlags) error {
 	return nil
 }
 
-// examine looks at everything.
 func (f *doctorFlags) examine(ctx context.Context) ([]finding, error) {
 	list := []finding{ok("%s", versionLine())}
 	fallback := f.fallbackDir
@@ -197,11 +193,9 @@ func openFiles(most uint64) finding {
 	return ok("open file limit: %d", most)
 }
 
-// smallFiles is a size of files that an embedded bus and a perf JSON may need.
+// smallFiles is less than an embedded bus and a perf JSON may need.
 const smallFiles = 1 << 30
 
-// fileSize says whether the files of a process are limited to fewer bytes than
-// a run may need.
 func fileSize(most uint64) []finding {
 	if most >= smallFiles {
 		return nil
@@ -209,7 +203,6 @@ func fileSize(most uint64) []finding {
 	return []finding{warn("ulimit -f unlimited, or LimitFSIZE= in its unit", "file size limit: %d bytes", most)}
 }
 
-// leftovers are runs of this machine whose coordinators are gone.
 func leftovers() []finding {
 	reg, err := process.OpenRegistry("")
 	if err != nil {
@@ -232,7 +225,6 @@ func leftovers() []finding {
 	return append(list, ok("%d runs under way on this machine", alive))
 }
 
-// port says whether the embedded bus gets its own.
 func port(listen string) finding {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -278,7 +270,7 @@ func examineBus(ctx context.Context, where bus.Access) []finding {
 	return append(list, streamFindings(differences)...)
 }
 
-// roles says as which roles a user may act.
+// roles reports the roles as which a user may act.
 func roles(r bus.Rights) finding {
 	may := func(permissions func(access.Role) access.Permissions) (list []string) {
 		for _, role := range access.Roles() {
@@ -300,7 +292,7 @@ func roles(r bus.Rights) finding {
 	return ok("the user %s (account %s) may act as %s", r.User, r.Account, strings.Join(list, ", "))
 }
 
-// accounts says whether the roles of a bus are kept apart.
+// accounts reports whether each role has its own account.
 func accounts(sign string, err error) []finding {
 	switch {
 	case err != nil:
@@ -396,7 +388,6 @@ func streamFindings(differences []bus.Difference) []finding {
 	return list
 }
 
-// printFindings prints a line each, and below it what to do.
 func printFindings(w io.Writer, list []finding, color bool) error {
 	styles := map[string]string{levelOK: "\x1b[32m", levelWarning: "\x1b[33m", levelError: "\x1b[31m"}
 	var b strings.Builder

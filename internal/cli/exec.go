@@ -21,8 +21,8 @@ import (
 	"gx1replay/internal/run"
 )
 
-// execFlags are the flags of the engine exec. Those of the run are the
-// coordinator's to give; a worker takes them from the run.
+// execFlags are the flags of the engine exec. A worker takes those of the run from
+// the run.
 type execFlags struct {
 	engine string
 	// Of the command, where it runs.
@@ -62,7 +62,7 @@ func (s *byteSize) Set(text string) error {
 	return nil
 }
 
-// bindCommand binds what a worker needs to know of its command.
+// bindCommand binds what a worker needs.
 func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
 	fl.StringVar(&f.engine, "engine", footer.EngineBuiltin, "engine that replays chunks: builtin, or exec (the command after --)")
 	fl.StringVar(&f.dir, "exec-dir", "", "exec: working directory of the command (default: the current one)")
@@ -82,7 +82,6 @@ func (f *execFlags) bindCommand(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.stall, "stall-timeout", execengine.DefaultStall, "exec: fail a command that reports no new bar or phase for this long (0: no limit)")
 }
 
-// bindRun binds what is the run's.
 func (f *execFlags) bindRun(fl *pflag.FlagSet) {
 	fl.StringVar(&f.emits, "exec-emits", run.EmitsTrades, "exec: output of the command: trades, scores or signals")
 	fl.StringVar(&f.sliceFormat, "slice-format", "parquet", "exec: format of {slice}: parquet or csv")
@@ -92,29 +91,29 @@ func (f *execFlags) bindRun(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&f.ship, "exec-file", nil, "exec: file to ship with the run, NAME=PATH, for {file.NAME}; repeatable")
 }
 
-// exec says whether the engine is the user's command.
+// exec reports whether the engine is the user's command.
 func (f *execFlags) exec() bool { return f.engine == footer.EngineExec }
 
-// commandArgs takes arguments behind -- only, and only with --engine exec.
+// commandArgs takes arguments only after --.
 func commandArgs(cmd *cobra.Command, args []string) error {
 	dash := cmd.ArgsLenAtDash()
 	switch {
 	case len(args) == 0:
 		return nil
 	case dash < 0:
-		return &usageError{msg: fmt.Sprintf("unknown argument %q (a command for --engine exec goes after --)", args[0]), hint: cmd.CommandPath() + " --help"}
+		return usagef(cmd.CommandPath()+" --help", "unknown argument %q (a command for --engine exec goes after --)", args[0])
 	case dash > 0:
-		return &usageError{msg: fmt.Sprintf("unknown argument %q before --", args[0]), hint: cmd.CommandPath() + " --help"}
+		return usagef(cmd.CommandPath()+" --help", "unknown argument %q before --", args[0])
 	}
 	return nil
 }
 
-// spec is the command of this command line. ships says whether shipped files
-// are to be read: a worker takes them from the run.
+// spec is the command of this command line. ships: shipped files are read, which a
+// worker takes from the run.
 func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	if !f.exec() {
 		if len(argv) > 0 {
-			return execengine.Spec{}, &usageError{msg: fmt.Sprintf("a command (%s) without --engine exec", argv[0]), hint: "--engine exec -- " + strings.Join(redact.Args(argv), " ")}
+			return execengine.Spec{}, usagef("--engine exec -- "+strings.Join(redact.Args(argv), " "), "a command (%s) without --engine exec", argv[0])
 		}
 		return execengine.Spec{}, nil
 	}
@@ -134,7 +133,7 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 		s.Footer = f.footer
 	}
 	if f.grace < 0 || f.grace > time.Hour || f.stall < 0 || f.recycle < 0 {
-		return s, &usageError{msg: fmt.Sprintf("--grace %v, --stall-timeout %v, --exec-recycle %d (want none below 0, a grace of 1h at most)", f.grace, f.stall, f.recycle)}
+		return s, usagef("", "--grace %v, --stall-timeout %v, --exec-recycle %d (want none below 0, a grace of 1h at most)", f.grace, f.stall, f.recycle)
 	}
 	var err error
 	if s.Command.Params, err = pairs("--param", f.params); err != nil {
@@ -142,7 +141,7 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	}
 	s.Detect = f.detect
 	if err := execengine.CheckProgress(f.detect); err != nil {
-		return s, &usageError{msg: err.Error()}
+		return s, usagef("", "%v", err)
 	}
 	if f.progress != "" {
 		if s.Progress, err = execengine.NewPattern(f.progress); err != nil {
@@ -174,7 +173,7 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Command.Digests, err = execengine.Identify(argv, dir, f.digest, os.Getenv("PATH")); err != nil {
+	if s.Command.Digests, err = execengine.Identify(argv, dir, f.digest); err != nil {
 		return s, err
 	}
 	check := s
@@ -208,19 +207,18 @@ func (f *execFlags) workingDir() (string, error) {
 	return f.dir, nil
 }
 
-// pairs reads NAME=VALUE flags.
 func pairs(flag string, list []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, text := range list {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return nil, &usageError{msg: fmt.Sprintf("%s %q (want NAME=VALUE)", flag, text)}
+			return nil, usagef("", "%s %q (want NAME=VALUE)", flag, text)
 		}
 		if err := run.CheckName(name); err != nil {
-			return nil, &usageError{msg: fmt.Sprintf("%s: %v", flag, err)}
+			return nil, usagef("", "%s: %v", flag, err)
 		}
 		if _, twice := out[name]; twice {
-			return nil, &usageError{msg: fmt.Sprintf("%s %s is given twice", flag, name)}
+			return nil, usagef("", "%s %s is given twice", flag, name)
 		}
 		out[name] = value
 	}
@@ -228,17 +226,16 @@ func pairs(flag string, list []string) (map[string]string, error) {
 }
 
 // variablesVar holds a local worker's --exec-env and --slot-env: other users of the
-// host can read a command line, and no environment.
+// host can read a command line, but no environment.
 const variablesVar = envPrefix + "LOCAL_VARIABLES"
 
-// variableLists is the value of variablesVar, as JSON: bytes, because a variable
-// may be no UTF-8.
+// variableLists is the value of variablesVar, as JSON. Bytes, because a variable
+// need not be UTF-8.
 type variableLists struct {
 	Env     [][]byte `json:"exec_env"`
 	SlotEnv [][]byte `json:"slot_env"`
 }
 
-// takeVariables takes the value of variablesVar, if there is one.
 func (f *execFlags) takeVariables(text string) error {
 	if text == "" {
 		return nil
@@ -257,47 +254,50 @@ func (f *execFlags) takeVariables(text string) error {
 	return nil
 }
 
-// forWorker is the part of a worker's command line and environment that is about
-// its command.
+// forWorker is the part of a worker's command line and environment about its
+// command.
 func (f *execFlags) forWorker(argv []string) (args, env []string, err error) {
 	if !f.exec() {
 		return nil, nil, nil
 	}
-	var v variableLists
-	for _, text := range f.env {
-		v.Env = append(v.Env, []byte(text))
-	}
-	for _, text := range f.slotEnv {
-		v.SlotEnv = append(v.SlotEnv, []byte(text))
-	}
-	text, err := json.Marshal(v)
+	text, err := json.Marshal(variableLists{byteSlices(f.env), byteSlices(f.slotEnv)})
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding the variables of the command: %w", err)
 	}
-	env = []string{variablesVar + "=" + string(text)}
-	args = []string{"--engine", f.engine, "--grace", f.grace.String(), "--stall-timeout", f.stall.String()}
-	add := func(flag, value string) {
-		if value != "" {
-			args = append(args, flag+"="+value)
-		}
-	}
-	add("--exec-dir", f.dir)
-	add("--exec-footer", f.footer)
-	add("--exec-progress", f.detect)
-	add("--exec-progress-regex", f.progress)
-	add("--files", f.files)
-	add("--exec-memory-max", f.memoryMax.String())
-	add("--exec-mem-per-task", f.memPerTask.String())
-	for _, v := range f.digest {
-		add("--exec-digest", v)
-	}
-	if f.serve {
-		args = append(args, "--exec-serve", "--exec-recycle="+strconv.Itoa(f.recycle))
-	}
-	return append(append(args, "--"), argv...), env, nil
+	own := *f
+	own.env, own.slotEnv = nil, nil
+	args = append([]string{"--engine=" + f.engine}, own.list()...)
+	return append(append(args, "--"), argv...), []string{variablesVar + "=" + string(text)}, nil
 }
 
-// engineOf makes the engine exec of this process.
+func byteSlices(list []string) (out [][]byte) {
+	for _, text := range list {
+		out = append(out, []byte(text))
+	}
+	return out
+}
+
+// list is the flags of bindCommand but the engine, as --NAME=VALUE. Defaults are in
+// it, too: those of another version may differ.
+func (f execFlags) list() (list []string) {
+	fl := pflag.NewFlagSet("", pflag.ContinueOnError)
+	var own execFlags
+	own.bindCommand(fl)
+	own = f
+	fl.VisitAll(func(flag *pflag.Flag) {
+		values := []string{flag.Value.String()}
+		if many, ok := flag.Value.(pflag.SliceValue); ok {
+			values = many.GetSlice()
+		} else if flag.Name == "engine" || values[0] == "" {
+			return
+		}
+		for _, v := range values {
+			list = append(list, "--"+flag.Name+"="+v)
+		}
+	})
+	return list
+}
+
 func (p Program) engineOf(spec execengine.Spec, log *slog.Logger) (*execengine.Engine, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -312,11 +312,10 @@ func (p Program) engineOf(spec execengine.Spec, log *slog.Logger) (*execengine.E
 	return &execengine.Engine{
 		Spec: spec, Dir: dir, Log: log,
 		Guard: process.Spec{Path: exe, Args: []string{process.GuardName, guardVerb}},
-		// What tells this process of its bus is not the command's business.
+		// Variables about the bus are not for the command.
 		Inherited: slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, envPrefix) }),
 	}, nil
 }
 
-// guardVerb is the hidden verb by which a worker starts the guard of a
-// command.
+// guardVerb is the hidden verb by which a worker starts a command's guard.
 const guardVerb = "exec-guard"

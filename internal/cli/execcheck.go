@@ -1,13 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,7 +24,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// exitChunks is the exit code of what ends with chunks that failed.
 const exitChunks = 3
 
 func (p Program) execCommand() *cobra.Command {
@@ -33,17 +33,16 @@ func (p Program) execCommand() *cobra.Command {
 }
 
 type execCheckFlags struct {
-	policy, data, pregate string
-	spreadBps             optionalNumber
-	read                  dataFlags
-	bars                  int64
-	from, to              string
-	cuts                  []int
-	ignore                []string
-	tolerance             float64
-	dir                   string
-	asJSON                bool
-	exec                  execFlags
+	policy         policyFlags
+	data, from, to string
+	read           dataFlags
+	bars           int64
+	cuts           []int
+	ignore         []string
+	tolerance      float64
+	dir            string
+	asJSON         bool
+	exec           execFlags
 }
 
 func (p Program) execCheckCommand() *cobra.Command {
@@ -74,7 +73,7 @@ Exit codes:
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.policy, "policy", "", "policy file")
+	fl.StringVar(&f.policy.path, "policy", "", "policy file")
 	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.Int64Var(&f.bars, "bars", 0, "number of bars to replay, from the first with a full warm-up (default: all)")
 	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
@@ -84,10 +83,9 @@ Exit codes:
 	fl.StringArrayVar(&f.ignore, "ignore-column", nil, "column of the trades to leave out of the comparison; repeatable")
 	fl.Float64Var(&f.tolerance, "tolerance", execcheck.DefaultTolerance, "tolerance of values other than entries and exits, relative, and absolute below 1 (0: exact)")
 	fl.StringVar(&f.dir, "dir", "", "keep the command's output in this directory, new or empty (default: a temporary one, which is removed)")
-	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
-	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
+	f.policy.bindPregate(fl)
 	f.read.bind(fl)
-	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	bindJSON(fl, &f.asJSON)
 	f.exec.bindCommand(fl)
 	f.exec.bindRun(fl)
 	onlyExec(cmd, &f.exec)
@@ -95,7 +93,7 @@ Exit codes:
 	return cmd
 }
 
-// onlyExec takes --engine away where there is no choice.
+// onlyExec hides --engine where there is no choice.
 func onlyExec(cmd *cobra.Command, f *execFlags) {
 	f.engine = footer.EngineExec
 	cmd.Flags().Lookup("engine").Hidden = true
@@ -104,35 +102,32 @@ func onlyExec(cmd *cobra.Command, f *execFlags) {
 func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string) error {
 	const hint = "coordinator exec check --policy p.yaml --data d.parquet --bars 5000 -- python3 replay.py {task}"
 	if f.data == "" {
-		return &usageError{"--data is missing", hint}
+		return usagef(hint, "--data is missing")
 	}
 	if len(argv) == 0 {
-		return &usageError{"the command is missing", hint}
+		return usagef(hint, "the command is missing")
 	}
 	for _, n := range f.cuts {
 		if n < 2 {
-			return &usageError{fmt.Sprintf("--cuts %d: a cut into %d pieces (want 2 or more)", n, n), hint}
+			return usagef(hint, "--cuts %d: a cut into %d pieces (want 2 or more)", n, n)
 		}
 	}
 	if err := execcheck.CheckTolerance(f.tolerance); err != nil {
-		return &usageError{msg: err.Error()}
+		return usagef("", "%v", err)
 	}
 	spec, err := f.exec.spec(argv, true)
 	if err != nil {
 		return err
 	}
-	pol, err := p.policy(runFlags{policy: f.policy, pregate: f.pregate, exec: f.exec})
+	pol, err := f.policy.load(p, true, false)
 	if err != nil {
 		return err
 	}
-	if err := f.read.check(); err != nil {
-		return err
-	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: true, Form: f.read.form})
+	set, err := f.read.open(f.data, true)
 	if err != nil {
 		return err
 	}
-	for _, text := range contradictions(pol, set, f.spreadBps, true) {
+	for _, text := range contradictions(pol, set, f.read.spread, true) {
 		fmt.Fprintf(p.Stderr, "warning: %s\n", text)
 	}
 	at, err := f.bounds(set.Bars, pol.WarmupBars)
@@ -182,9 +177,7 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	case err != nil:
 		return err
 	case f.asJSON:
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(report)
+		err = p.printJSON(report)
 	default:
 		err = report.WriteText(p.Stdout)
 	}
@@ -194,15 +187,14 @@ func (p Program) execCheck(ctx context.Context, f execCheckFlags, argv []string)
 	return err
 }
 
-// bounds is the range that the flags ask for.
 func (f *execCheckFlags) bounds(list []bars.Bar, warmup int64) (run.BarRange, error) {
 	n := int64(len(list))
 	r := run.BarRange{End: n}
 	if f.bars < 0 || f.bars == 1 || f.bars > 0 && (f.from != "" || f.to != "") {
-		return r, &usageError{msg: fmt.Sprintf("--bars %d (want 2 or more, and neither --from nor --to with it)", f.bars)}
+		return r, usagef("", "--bars %d (want 2 or more, and neither --from nor --to with it)", f.bars)
 	}
 	if f.bars > n {
-		return r, &usageError{msg: fmt.Sprintf("--bars %d of a data set of %d", f.bars, n)}
+		return r, usagef("", "--bars %d of a data set of %d", f.bars, n)
 	}
 	if f.bars > 0 {
 		r.First = min(max(warmup, 0), n-f.bars)
@@ -218,31 +210,23 @@ func (f *execCheckFlags) bounds(list []bars.Bar, warmup int64) (run.BarRange, er
 		}
 		ns, ok := execengine.ParseTime(at.text)
 		if !ok {
-			return r, &usageError{msg: fmt.Sprintf("%s %q is no time (want 2026-01-05, 2026-01-05T12:00:00Z or s since 1970)", at.flag, at.text)}
+			return r, usagef("", "%s %q is no time (want 2026-01-05, 2026-01-05T12:00:00Z or s since 1970)", at.flag, at.text)
 		}
 		*at.to = firstAt(list, ns)
 	}
 	if r.Len() < 2 {
-		return r, &usageError{msg: fmt.Sprintf("--from %s --to %s hold %d bars (want 2 or more)", f.from, f.to, max(r.Len(), 0))}
+		return r, usagef("", "--from %s --to %s hold %d bars (want 2 or more)", f.from, f.to, max(r.Len(), 0))
 	}
 	return r, nil
 }
 
-// firstAt is the first bar that opens at that time or later.
+// firstAt is the first bar that opens at ns or later.
 func firstAt(list []bars.Bar, ns int64) int64 {
-	lo, hi := 0, len(list)
-	for lo < hi {
-		if mid := (lo + hi) / 2; list[mid].TimeNS < ns {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return int64(lo)
+	i, _ := slices.BinarySearchFunc(list, ns, func(b bars.Bar, ns int64) int { return cmp.Compare(b.TimeNS, ns) })
+	return int64(i)
 }
 
-// checkDir is where the command leaves what it does; done takes a temporary
-// one away.
+// checkDir is the command's directory; done removes a temporary one.
 func checkDir(dir string) (path string, keep bool, done func(), err error) {
 	path, err = freshDir(dir, "gx1-exec-check-")
 	if dir != "" || err != nil {
@@ -251,7 +235,6 @@ func checkDir(dir string) (path string, keep bool, done func(), err error) {
 	return path, false, func() { _ = os.RemoveAll(path) }, nil // what is left there is the system's to clean
 }
 
-// errInterrupted is the cause of a context that a signal has ended.
 var errInterrupted = errors.New("interrupted")
 
 // untilSignal ends ctx with the first SIGINT or SIGTERM, as a stop would, and
@@ -293,7 +276,6 @@ func joinInts(list []int) string {
 	return strings.Join(parts, ", ")
 }
 
-// indented is a command's last words as they are shown.
 func indented(trace string) string {
 	lines := strings.Split(strings.TrimRight(trace, "\n"), "\n")
 	return "  | " + strings.Join(lines[max(0, len(lines)-troubleLines):], "\n  | ")

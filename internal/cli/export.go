@@ -2,13 +2,10 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,15 +17,14 @@ import (
 	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/process"
-	"gx1replay/internal/run"
 )
 
 type exportFlags struct {
-	footers                        []string
-	output, outputDir, fallbackDir string
-	timeout                        time.Duration
-	connect                        connectFlags
-	asJSON                         bool
+	whichRun
+	footers             []string
+	output, fallbackDir string
+	timeout             time.Duration
+	asJSON              bool
 }
 
 func (p Program) exportCommand() *cobra.Command {
@@ -56,41 +52,28 @@ bus requires a coordinator's key.`,
 	fl.SortFlags = false
 	fl.StringArrayVar(&f.footers, "footers", nil, "directory of chunk_footer.json files to read instead of the bus; repeatable")
 	fl.StringVar(&f.output, "output", "", "file to write (default: perf_<run_id>.json in the output directory)")
-	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")
 	fl.DurationVar(&f.timeout, "timeout", time.Minute, "time limit of this command")
 	aboveZero(fl, "timeout", "a duration above 0")
-	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
-	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	f.bind(fl)
+	bindJSON(fl, &f.asJSON)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
 
 func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
-	a, err := parseRunArg(text)
+	id, err := f.id(text)
 	if err != nil {
 		return err
 	}
-	id := a.id
-	f.outputDir = a.outputDir(f.outputDir)
 	log := logTo(p.Stderr, slog.LevelWarn).With("run_id", id)
-	entry, alive, err := lookUp(id)
+	target, entry, err := f.place(id)
 	if err != nil {
 		return err
 	}
-	if f.outputDir == "" {
-		f.outputDir = defaultOutputDir
-		if entry.OutputDir != "" {
-			f.outputDir = entry.OutputDir
-		}
-	}
-	dir, err := filepath.Abs(f.outputDir)
-	if err != nil {
-		return fmt.Errorf("--output-dir: %w", err)
-	}
-	target := layout.Run{Dir: dir, FallbackDir: f.fallbackDir, RunID: id}
+	target.FallbackDir = f.fallbackDir
 	if _, err := os.Stat(target.StateDir()); err != nil && !f.connect.external() && len(f.footers) == 0 {
-		return &usageError{msg: fmt.Sprintf("run %s has no files in %s", id, dir), hint: "coordinator export " + text + " --output-dir DIR, or --footers DIR"}
+		return usagef("coordinator export "+text+" --output-dir DIR, or --footers DIR", "run %s has no files in %s", id, target.Dir)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
@@ -98,16 +81,16 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	exp.Stderr = p.Stderr
 	var res export.Result
 	if len(f.footers) > 0 {
-		res, err = fromFooters(ctx, target, f, exp, alive, log)
+		res, err = fromFooters(ctx, target, f, exp, entry.Alive, log)
 	} else {
-		res, err = fromBus(ctx, target, f, exp, entry, alive, log)
+		res, err = fromBus(ctx, target, f, exp, entry, log)
 	}
 	if errors.Is(err, coordinator.ErrNoBus) || errors.Is(err, bus.ErrNoRun) {
-		// What its coordinator and its workers have left in files is next.
+		// Files of its coordinator and workers are next.
 		if _, errStat := os.Stat(target.WorkDir()); errStat == nil {
 			f.footers = []string{target.WorkDir()}
 		}
-		res, err = fromFooters(ctx, target, f, exp, alive, log)
+		res, err = fromFooters(ctx, target, f, exp, entry.Alive, log)
 	}
 	var failed *export.NotExported
 	if errors.As(err, &failed) {
@@ -116,21 +99,7 @@ func (p Program) export(cmd *cobra.Command, text string, f exportFlags) error {
 	if err != nil {
 		return err
 	}
-	return p.sayExported(res, f.asJSON)
-}
-
-// lookUp finds a run in this machine's register; one that is not there is no
-// error.
-func lookUp(id run.ID) (e process.Entry, alive bool, err error) {
-	reg, err := process.OpenRegistry("")
-	if err != nil {
-		return e, false, err
-	}
-	e, err = reg.Get(id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return process.Entry{}, false, nil
-	}
-	return e, e.Alive, err
+	return p.printExported(res, f.asJSON)
 }
 
 func fromFooters(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, alive bool, log *slog.Logger) (export.Result, error) {
@@ -149,23 +118,17 @@ func fromFooters(ctx context.Context, t layout.Run, f exportFlags, exp export.Co
 	return export.Recover(ctx, cfg)
 }
 
-func fromBus(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, e process.Entry, alive bool, log *slog.Logger) (export.Result, error) {
+func fromBus(ctx context.Context, t layout.Run, f exportFlags, exp export.Config, e process.Entry, log *slog.Logger) (export.Result, error) {
 	cfg := coordinator.RecoverConfig{
-		Target: t, Live: alive, Output: f.output, Version: version(), Export: exp, Logger: log,
+		Target: t, Live: e.Alive, Output: f.output, Version: version(), Export: exp, Logger: log,
 	}
 	if f.connect.external() {
-		where, err := f.connect.access()
-		if err != nil {
-			return export.Result{}, err
-		}
-		if cfg.Bus, err = bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 export", Logger: log}); err != nil {
+		var err error
+		if cfg.Bus, err = f.connect.dial(ctx, "export", access.Coordinator, log); err != nil {
 			return export.Result{}, err
 		}
 		defer cfg.Bus.Close()
-		if err := cfg.Bus.Require(ctx, access.Coordinator); err != nil {
-			return export.Result{}, err
-		}
-	} else if alive {
+	} else if e.Alive {
 		var err error
 		if cfg.Bus, err = coordinator.ConnectTo(ctx, e); err != nil {
 			return export.Result{}, err
@@ -190,7 +153,7 @@ type exported struct {
 	SetAside     string       `json:"set_aside"`
 }
 
-func (p Program) sayExported(res export.Result, asJSON bool) error {
+func (p Program) printExported(res export.Result, asJSON bool) error {
 	t := res.Totals
 	e := exported{
 		Path: res.Path, SHA256: res.SHA256, Outcome: t.Outcome,
@@ -198,9 +161,7 @@ func (p Program) sayExported(res export.Result, asJSON bool) error {
 		Chunks: t.ChunksTotal, ChunksOK: t.ChunksCompleted, Refused: res.Refused, PlanGuessed: res.FootersOnly, SetAside: res.SetAside,
 	}
 	if asJSON {
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(e)
+		return p.printJSON(e)
 	}
 	fmt.Fprintf(p.Stdout, "%s: %s, %d of %d bars, %d of %d chunks ok\n", relative(e.Path), e.Outcome, e.ReplayedBars, e.PlannedBars, e.ChunksOK, e.Chunks)
 	if e.PlanGuessed {

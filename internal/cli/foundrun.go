@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,11 +16,11 @@ import (
 	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
 
-// foundRun is what is known of a run, from its bus if that is up, else from
-// its files.
+// foundRun is a run as its bus has it, if that is up, else as its files do.
 type foundRun struct {
 	target layout.Run
 	m      run.Manifest
@@ -34,15 +32,15 @@ type foundRun struct {
 	totals perf.Totals // of a file; zero: count them
 	// perf is the path of the run's perf JSON; empty: the target's.
 	perf string
-	// elsewhere says where the perf JSON of a complete run is whose footers are
+	// elsewhere is where the perf JSON of a complete run is whose footers are
 	// cleaned, if it is not here. There are no chunks then.
 	elsewhere *coordinator.Exported
 }
 
-// findManifest finds a run. The user of an external bus needs the rights of
-// role; empty: none are asked for.
-func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, c connectFlags, role access.Role) (*foundRun, func(), error) {
-	s, done, err := p.logSources(ctx, id, outputDir, c, role)
+// findManifest finds a run. The user of an external bus needs the rights of role;
+// empty: none are asked for.
+func (p Program) findManifest(ctx context.Context, id run.ID, f whichRun, role access.Role) (*foundRun, func(), error) {
+	s, done, err := p.logSources(ctx, id, f, role)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,8 +73,8 @@ func (p Program) findManifest(ctx context.Context, id run.ID, outputDir string, 
 	return found, done, nil
 }
 
-// findExport looks for the perf JSON of a complete run on this machine: in the
-// directory that was named, and where it was exported to.
+// findExport looks for the perf JSON of a complete run in the named directory and
+// where it was exported to.
 func (r *foundRun) findExport(e *coordinator.Exported) {
 	for _, path := range []string{r.target.Perf(), e.File} {
 		if !filepath.IsAbs(path) {
@@ -107,7 +105,7 @@ func readFiles(ctx context.Context, t layout.Run) (f perf.File, path string, err
 		return f, "", err
 	}
 	if !l.Known() {
-		return f, "", &usageError{msg: fmt.Sprintf("run %s has neither %s nor %s", t.RunID, t.Perf(), t.Backup()), hint: "--output-dir DIR: the output directory of the run"}
+		return f, "", usagef("--output-dir DIR: the output directory of the run", "run %s has neither %s nor %s", t.RunID, t.Perf(), t.Backup())
 	}
 	if _, err := os.Stat(t.WorkDir()); err == nil {
 		if err := l.AddFooters(ctx, []string{t.WorkDir()}); err != nil {
@@ -127,7 +125,6 @@ func (r *foundRun) fromFile(f perf.File) {
 	}
 }
 
-// chunk is the place of chunk idx: the chunks follow each other.
 func (r *foundRun) chunk(idx int) run.Chunk {
 	first := int64(0)
 	for _, c := range r.chunks[:idx] {
@@ -136,19 +133,14 @@ func (r *foundRun) chunk(idx int) run.Chunk {
 	return run.Chunk{Idx: idx, Bars: run.BarRange{First: first, End: first + r.chunks[idx].Planned}}
 }
 
-// maxPolicyBytes bounds a policy from the bus.
-const maxPolicyBytes = 4 << 20
-
-// policy finds the content of the run's policy.
 func (r *foundRun) policy(ctx context.Context) ([]byte, error) {
 	content, err := export.FindPolicy(r.target, r.m.Policy)
 	if err == nil || r.bus == nil {
 		return content, err
 	}
-	return r.object(ctx, bus.PolicyObject(r.m), r.m.Policy.Content, maxPolicyBytes)
+	return r.object(ctx, bus.PolicyObject(r.m), r.m.Policy.Content, policy.MaxBytes)
 }
 
-// fetchFile brings a shipped file from the bus into dir.
 func (r *foundRun) fetchFile(ctx context.Context, f run.CommandFile, dir string) (string, error) {
 	if r.bus == nil {
 		return "", errors.New("it is not found by its digest, and the run's bus is not up")
@@ -171,11 +163,10 @@ func (r *foundRun) object(ctx context.Context, name, sha string, limit int64) ([
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != sha {
-		return nil, fmt.Errorf("object %s has content with SHA-256 %x (want %s)", name, sum, sha)
+	if sum := sha256Hex(content); sum != sha {
+		return nil, fmt.Errorf("object %s has content with SHA-256 %s (want %s)", name, sum, sha)
 	}
 	return content, nil
 }
 
-// discard is a log that nobody reads.
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

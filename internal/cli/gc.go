@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"gx1replay/internal/bus"
 	"gx1replay/internal/coordinator"
 	"gx1replay/internal/process"
 )
@@ -38,7 +35,7 @@ held is lost. With --nats it also cleans that bus. It never touches active runs.
 	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory of the runs")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	f.connect.bind(fl, "", "URL of a bus to clean as well")
-	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	bindJSON(fl, &f.asJSON)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -61,30 +58,24 @@ func (p Program) gc(cmd *cobra.Command, args []string, f gcFlags) error {
 		return err
 	}
 	if f.connect.external() {
-		access, err := f.connect.access()
-		if err != nil {
-			return err
-		}
-		if cfg.Bus, err = bus.Connect(cmd.Context(), bus.Config{Access: access, Name: "gx1 gc", Logger: log}); err != nil {
+		if cfg.Bus, err = f.connect.dial(cmd.Context(), "gc", "", log); err != nil {
 			return err
 		}
 		defer cfg.Bus.Close()
 	}
 	list, err := coordinator.GC(cmd.Context(), cfg)
-	if errOut := p.sayGarbage(list, f); errOut != nil {
+	if errOut := p.printGarbage(list, f); errOut != nil {
 		return errOut
 	}
 	return err
 }
 
-func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
+func (p Program) printGarbage(list []coordinator.Garbage, f gcFlags) error {
 	if f.asJSON {
 		if list == nil {
 			list = []coordinator.Garbage{}
 		}
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(list)
+		return p.printJSON(list)
 	}
 	if len(list) == 0 {
 		fmt.Fprintln(p.Stdout, "nothing to remove")
@@ -94,7 +85,7 @@ func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
 	if f.dryRun {
 		done = "would be removed"
 	}
-	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
+	w := p.table()
 	fmt.Fprintln(w, "RUN_ID\tOUTCOME\tSIZE\t\tWHY\tWHERE")
 	for _, g := range list {
 		what := "stays"
@@ -106,7 +97,6 @@ func (p Program) sayGarbage(list []coordinator.Garbage, f gcFlags) error {
 	return w.Flush()
 }
 
-// size is a number of bytes for people.
 func size(n int64) string {
 	switch {
 	case n >= 10<<20:

@@ -15,28 +15,28 @@ import (
 	"gx1replay/internal/run"
 )
 
-// guardianVerb is the hidden verb of the process that exports if its
-// coordinator vanishes. It is found before anything else is set up: it waits
-// for as long as the run takes, and shall cost next to nothing meanwhile.
+// guardianVerb is the hidden verb of the process that exports if its coordinator
+// dies. It is looked for before anything else is set up: the guardian waits as long
+// as the run takes, and must cost little.
 const guardianVerb = "guardian"
 
-// guard is the life of a guardian; args are the run_id, the output directory
-// and the fallback directory.
+// guard is the life of a guardian; args are run_id, output directory and fallback
+// directory.
 func (p Program) guard(ctx context.Context, args []string) int {
 	pipe, ok := process.InheritedLifeline(p.Getenv)
 	if !ok || len(args) != 3 {
 		return exitUsage
 	}
-	// It ends when its coordinator does, and by nothing else: whoever stops
-	// the run by its process group or session means the coordinator.
+	// It ends only with its coordinator: a stop of its process group or session is
+	// meant for the coordinator.
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	id, err := run.ParseID(args[0])
 	if err != nil {
 		return exitUsage
 	}
 	target := layout.Run{RunID: id, Dir: args[1], FallbackDir: args[2]}
-	// Standard error ends at the coordinator, who will not be there to read
-	// when there is something to say.
+	// Standard error ends at the coordinator, which is gone when there is something
+	// to log.
 	var w io.Writer = p.Stderr
 	if f, _, err := openLog(target); err == nil {
 		defer f.Close()
@@ -47,11 +47,8 @@ func (p Program) guard(ctx context.Context, args []string) int {
 	err = export.Guard(ctx, export.GuardConfig{
 		Target: target, Pipe: pipe, Config: p.Hooks.Export, Logger: log,
 		Woken: func() { runtime.GOMAXPROCS(runtime.NumCPU()) },
-		Alive: func(pid int, start string) bool {
-			now, err := process.StartTime(pid)
-			return err == nil && now == start
-		},
-		Kill: func(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }, // gone already is fine
+		Alive: process.Alive,
+		Kill:  func(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }, // gone already is fine
 	})
 	if err != nil {
 		log.Error("recovering the run of a dead coordinator failed", "error", err)
@@ -60,7 +57,6 @@ func (p Program) guard(ctx context.Context, args []string) int {
 	return exitOK
 }
 
-// guardianSpec starts this program as a guardian.
 func guardianSpec(exe string, t layout.Run) process.Spec {
 	return process.Spec{
 		Path: exe, Args: []string{exe, guardianVerb, string(t.RunID), t.Dir, t.FallbackDir},

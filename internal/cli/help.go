@@ -18,7 +18,6 @@ const (
 	groupHost  = "host"
 )
 
-// group puts verbs into a group of root.
 func group(root *cobra.Command, id, title string, verbs ...*cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: id, Title: title})
 	for _, v := range verbs {
@@ -45,7 +44,7 @@ var runFlagGroups = flagGroups{
 	{"Your own command (--engine exec)", nil}, // what is left
 }
 
-// useHelp has -h print what fits on a screen, and --help all of it.
+// useHelp has -h print what fits on a screen, and --help everything.
 func useHelp(root *cobra.Command, groups map[string]flagGroups) {
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		g := groups[cmd.Name()]
@@ -68,7 +67,7 @@ func useHelp(root *cobra.Command, groups map[string]flagGroups) {
 	})
 }
 
-// shortHelp is the usage, the examples and the first group of flags.
+// shortHelp prints usage, examples and the first group of flags.
 func shortHelp(out io.Writer, cmd *cobra.Command, g flagGroups) {
 	fmt.Fprintf(out, "%s\n\nUsage:\n  %s\n", cmd.Short, cmd.UseLine())
 	if cmd.Example != "" {
@@ -96,7 +95,6 @@ func shortHelp(out io.Writer, cmd *cobra.Command, g flagGroups) {
 	fmt.Fprintf(out, "\n%s --help explains everything.\n", cmd.CommandPath())
 }
 
-// write prints fl, group by group.
 func (g flagGroups) write(out io.Writer, fl *pflag.FlagSet) {
 	named := map[string]bool{}
 	for _, group := range g {

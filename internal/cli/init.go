@@ -14,7 +14,6 @@ import (
 //go:embed templates/policy.yaml
 var policyTemplate []byte
 
-// initialPolicy is the name of the file that init writes.
 const initialPolicy = "policy.yaml"
 
 func (p Program) initCommand() *cobra.Command {
@@ -26,12 +25,7 @@ prints the command that replays generated bars with it. A file that exists is
 left unchanged, and is an error.`,
 		Example: `  coordinator init
   coordinator init my_policies`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return &usageError{msg: fmt.Sprintf("init takes one directory at most, got %d arguments", len(args)), hint: "coordinator init my_policies"}
-			}
-			return nil
-		},
+		Args: takes(0, 1, "one directory at most", "coordinator init my_policies"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
@@ -51,7 +45,7 @@ func (p Program) initialize(dir string) error {
 	path := filepath.Join(dir, initialPolicy)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return &usageError{msg: path + " exists and is left unchanged", hint: "coordinator init DIR"}
+		return usagef("coordinator init DIR", "%s", path+" exists and is left unchanged")
 	}
 	if err != nil {
 		return fmt.Errorf("writing a policy: %w", err)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -13,51 +12,26 @@ import (
 	"gx1replay/internal/redact"
 )
 
-// kept are the flags about the command that stand with the run, so that its chunks
-// can be replayed again by `chunk`: one --NAME=VALUE each, without secrets and
-// without values of the environment. Directories are absolute.
+// kept are the flags about the command that are stored with the run, for chunk:
+// --NAME=VALUE, without secrets and values of the environment. Directories are
+// absolute.
 func (f *execFlags) kept() ([]string, error) {
-	dir, err := f.workingDir()
-	if err == nil {
-		dir, err = filepath.Abs(dir)
+	own := *f
+	var err error
+	if own.dir, err = f.workingDir(); err == nil {
+		own.dir, err = filepath.Abs(own.dir)
 	}
-	files := f.files
-	if err == nil && files != "" {
-		files, err = filepath.Abs(files)
+	if err == nil && own.files != "" {
+		own.files, err = filepath.Abs(own.files)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the directories of the command: %w", err)
 	}
-	list := []string{"--exec-dir=" + dir, "--grace=" + f.grace.String(), "--stall-timeout=" + f.stall.String()}
-	add := func(name, value string) {
-		if value != "" {
-			list = append(list, "--"+name+"="+value)
-		}
-	}
-	add("exec-footer", f.footer)
-	add("exec-progress", f.detect)
-	add("exec-progress-regex", f.progress)
-	add("files", files)
-	add("exec-memory-max", f.memoryMax.String())
-	add("exec-mem-per-task", f.memPerTask.String())
-	for _, v := range f.env {
-		add("exec-env", v)
-	}
-	for _, v := range f.slotEnv {
-		add("slot-env", v)
-	}
-	for _, v := range f.digest {
-		add("exec-digest", v)
-	}
-	if f.serve {
-		list = append(list, "--exec-serve=true", "--exec-recycle="+strconv.Itoa(f.recycle))
-	}
-	return redact.Args(list), nil
+	return redact.Args(own.list()), nil
 }
 
-// restored is f as the run had it, whose kept flags these are; what was given here
-// (the flags of a command line that are set) comes before. Lists are joined. Notes
-// say what cannot be as it was.
+// restored is f with the run's kept flags; those given here come first, and lists
+// are joined. Notes report what cannot be as it was.
 func (f execFlags) restored(kept []string, given *pflag.FlagSet, lookup func(name string) (string, bool)) (_ execFlags, notes []string, err error) {
 	fresh := execFlags{}
 	own := pflag.NewFlagSet("kept", pflag.ContinueOnError)
@@ -80,15 +54,12 @@ func (f execFlags) restored(kept []string, given *pflag.FlagSet, lookup func(nam
 		case strings.Contains(value, redact.Removed) && name == "exec-env":
 			variable := variableOf(value)
 			if _, set := lookup(variable); !set {
-				return f, notes, &usageError{
-					msg:  fmt.Sprintf("the run had --exec-env %s=…, but its value is not stored (want the flag again, or %s set here)", variable, variable),
-					hint: "--exec-env " + variable + "=VALUE",
-				}
+				return f, notes, usagef("--exec-env "+variable+"=VALUE", "the run had --exec-env %s=…, but its value is not stored (want the flag again, or %s set here)", variable, variable)
 			}
 			notes = append(notes, fmt.Sprintf("--exec-env %s: the run's value is not stored; the value set here is used", variable))
 			value = variable
 		case strings.Contains(value, redact.Removed):
-			return f, notes, &usageError{msg: fmt.Sprintf("the run had a --%s that is not stored, because it looks like a secret (want it again)", name), hint: "--" + name + "=VALUE"}
+			return f, notes, usagef("--"+name+"=VALUE", "the run had a --%s that is not stored, because it looks like a secret (want it again)", name)
 		case name == "exec-dir":
 			if info, err := os.Stat(value); err != nil || !info.IsDir() {
 				notes = append(notes, fmt.Sprintf("the run's working directory %.200q is not here; the command runs in this one", value))
@@ -121,7 +92,6 @@ func (f execFlags) restored(kept []string, given *pflag.FlagSet, lookup func(nam
 	return fresh, notes, bad
 }
 
-// valuesOf are the values of a list flag that were given.
 func valuesOf(given *pflag.FlagSet, name string) []string {
 	if flag := given.Lookup(name); flag != nil && flag.Changed {
 		if list, ok := flag.Value.(pflag.SliceValue); ok {
@@ -131,7 +101,6 @@ func valuesOf(given *pflag.FlagSet, name string) []string {
 	return nil
 }
 
-// variableOf is the name in NAME=VALUE.
 func variableOf(text string) string {
 	name, _, _ := strings.Cut(text, "=")
 	return name

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// logQueue is how many writes wait for the disk; a busy run logs a few a
+	// logQueue is how many writes wait for the disk; a busy run logs a few per
 	// second.
 	logQueue = 4096
-	// logPatience is what a disk gets at the end to take what still waits.
+	// logPatience is the time for the disk to take the rest at the end.
 	logPatience = 500 * time.Millisecond
 )
 
-// patientLog is a log's writer that never holds up who writes: the log stands
-// in the output directory, and a disk that hangs there must not hang the
-// watchdog. What finds the queue full is dropped and counted.
+// patientLog is a log's writer that never blocks: the log is in the output
+// directory, and a disk that hangs there must not hang the watchdog. What finds the
+// queue full is dropped and counted.
 type patientLog struct {
 	w     io.Writer
 	ended chan struct{}
@@ -41,13 +41,11 @@ func newPatientLog(w io.Writer) *patientLog {
 func (l *patientLog) copy(queue <-chan []byte) {
 	defer close(l.ended)
 	for b := range queue {
-		// A log that cannot be written is no reason to end a run, and there is
-		// nowhere to say so.
+		// A log that cannot be written does not end a run.
 		_, _ = l.w.Write(b)
 	}
 }
 
-// Write takes p and returns at once.
 func (l *patientLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,8 +68,7 @@ func (l *patientLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close waits for what is on its way, and not longer than logPatience. It
-// reports whether all of it was written.
+// Close waits at most logPatience for the rest. It reports whether all was written.
 func (l *patientLog) Close() bool {
 	l.mu.Lock()
 	if l.queue != nil {
@@ -89,8 +86,8 @@ func (l *patientLog) Close() bool {
 	}
 }
 
-// openLog opens the run's log, to which a resumed run appends, and
-// says whether there was none before.
+// openLog opens the run's log, to which a resumed run appends; fresh: there was
+// none.
 func openLog(t layout.Run) (f *os.File, fresh bool, err error) {
 	if err := os.MkdirAll(t.RunDir(), 0o755); err != nil {
 		return nil, false, fmt.Errorf("making the run's directory: %w", err)
@@ -105,8 +102,7 @@ func openLog(t layout.Run) (f *os.File, fresh bool, err error) {
 	return f, false, nil
 }
 
-// forgetLog removes the log of a run that never was, and its directory, if
-// nothing is in them.
+// forgetLog removes an empty log and its directory.
 func forgetLog(f *os.File) {
 	if info, err := f.Stat(); err != nil || info.Size() > 0 {
 		return

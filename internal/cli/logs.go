@@ -2,16 +2,11 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,25 +19,19 @@ import (
 	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
 	"gx1replay/internal/printable"
-	"gx1replay/internal/process"
 	"gx1replay/internal/redact"
 	"gx1replay/internal/run"
 )
 
 const (
-	// maxShownLog bounds a log that is shown; those that are kept are smaller.
-	maxShownLog = 64 << 20
-	// logsPatience bounds the questions to a run's bus.
+	maxShownLog  = 64 << 20
 	logsPatience = 30 * time.Second
 )
 
 type logsFlags struct {
-	attempt   int
-	stdout    bool
-	outputDir string
-	connect   connectFlags
-	asJSON    bool
-	raw       bool
+	whichRun
+	attempt             int
+	stdout, asJSON, raw bool
 }
 
 func (p Program) logsCommand() *cobra.Command {
@@ -58,12 +47,7 @@ secrets as [removed], unless --raw is given.`,
 		Example: `  coordinator logs pilot_on
   coordinator logs pilot_on 3
   coordinator logs pilot_on 3 --attempt 1 --stdout | less`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 {
-				return &usageError{msg: fmt.Sprintf("logs takes RUN and perhaps the number of a chunk, got %d arguments", len(args)), hint: "coordinator logs RUN_ID 3"}
-			}
-			return nil
-		},
+		Args: takes(1, 2, "RUN and perhaps the number of a chunk", "coordinator logs RUN_ID 3"),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.logs(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
@@ -71,8 +55,7 @@ secrets as [removed], unless --raw is given.`,
 	fl.IntVar(&f.attempt, "attempt", 0, "number of the attempt (default: the last one)")
 	aboveZero(fl, "attempt", "1 or more; without the flag the last one's are shown")
 	fl.BoolVar(&f.stdout, "stdout", false, "show standard output instead of standard error")
-	fl.StringVar(&f.outputDir, "output-dir", "", "output directory of the run (default: from the run registry, else "+defaultOutputDir+")")
-	f.connect.bind(fl, "", "URL of the bus, if it is not embedded")
+	f.bind(fl)
 	fl.BoolVar(&f.asJSON, "json", false, "print the list as JSON")
 	fl.BoolVar(&f.raw, "raw", false, "print the log unchanged, with control characters and secrets")
 	p.bindEnv(cmd, natsEnv)
@@ -106,12 +89,10 @@ type logSources struct {
 }
 
 func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
-	a, err := parseRunArg(args[0])
+	id, err := f.id(args[0])
 	if err != nil {
 		return err
 	}
-	id := a.id
-	f.outputDir = a.outputDir(f.outputDir)
 	idx := -1
 	if len(args) == 2 {
 		if idx, err = chunkIdx(args[1]); err != nil {
@@ -120,7 +101,7 @@ func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logsPatience)
 	defer cancel()
-	s, done, err := p.logSources(ctx, id, f.outputDir, f.connect, "")
+	s, done, err := p.logSources(ctx, id, f.whichRun, "")
 	if err != nil {
 		return err
 	}
@@ -131,17 +112,15 @@ func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
 	}
 	switch {
 	case idx < 0 && f.asJSON:
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(list)
+		return p.printJSON(list)
 	case len(list) == 0:
 		what := "run " + string(id)
 		if idx >= 0 {
 			what = fmt.Sprintf("chunk %d of run %s", idx, id)
 		}
-		return &usageError{msg: fmt.Sprintf("no logs of %s: looked in %s (only --engine exec leaves logs)", what, strings.Join(s.looked, ", ")), hint: "coordinator logs " + string(id) + " --output-dir DIR"}
+		return usagef("coordinator logs "+string(id)+" --output-dir DIR", "no logs of %s: looked in %s (only --engine exec leaves logs)", what, strings.Join(s.looked, ", "))
 	case idx < 0:
-		return writeLogged(p.Stdout, list)
+		return p.writeLogged(list)
 	}
 	return p.showLog(ctx, s, list, f)
 }
@@ -149,80 +128,47 @@ func (p Program) logs(ctx context.Context, f logsFlags, args []string) error {
 // logSources finds the run's directories and its bus, if that is up. On an
 // external bus the run need not have written here. Its user needs the rights of
 // role; empty: none are asked for.
-func (p Program) logSources(ctx context.Context, id run.ID, outputDir string, c connectFlags, role access.Role) (*logSources, func(), error) {
-	target, entry, alive, err := findRun(id, outputDir)
-	if nothing := (*usageError)(nil); err != nil && !(c.external() && errors.As(err, &nothing)) {
+func (p Program) logSources(ctx context.Context, id run.ID, f whichRun, role access.Role) (*logSources, func(), error) {
+	target, entry, err := f.find(id)
+	if nothing := (*usageError)(nil); err != nil && !(f.connect.external() && errors.As(err, &nothing)) {
 		return nil, nil, err
 	}
 	s := &logSources{target: target, looked: []string{target.RunDir(), target.WorkDir()}}
-	connect := func() (*bus.Bus, error) { return nil, nil }
 	switch {
-	case c.external():
-		where, err := c.access()
-		if err != nil {
+	case f.connect.external():
+		s.looked = append(s.looked, f.connect.given.String())
+		s.bus, err = f.connect.dial(ctx, "logs", "", discard())
+		if usage := (*usageError)(nil); errors.As(err, &usage) {
 			return nil, nil, err
 		}
-		connect = func() (*bus.Bus, error) {
-			return bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 logs", Logger: discard()})
+		if err == nil && role != "" {
+			if err := s.bus.Require(ctx, role); err != nil {
+				s.bus.Close()
+				return nil, nil, err
+			}
 		}
-		s.looked = append(s.looked, where.String())
-	case alive:
-		connect = func() (*bus.Bus, error) { return coordinator.ConnectTo(ctx, entry) }
+	case entry.Alive:
 		s.looked = append(s.looked, coordinator.AccessTo(entry).String())
+		s.bus, err = coordinator.ConnectTo(ctx, entry)
 	default:
-		s.looked = append(s.looked, "no reachable bus")
+		s.looked, err = append(s.looked, "no reachable bus"), nil
 	}
-	b, err := connect()
 	if err != nil {
 		fmt.Fprintf(p.Stderr, "warning: %v\n", err)
 	}
-	if b == nil {
+	if s.bus == nil {
 		return s, func() {}, nil
 	}
-	if role != "" && c.external() {
-		if err := b.Require(ctx, role); err != nil {
-			b.Close()
-			return nil, nil, err
-		}
-	}
-	s.bus = b
-	return s, b.Close, nil
+	return s, s.bus.Close, nil
 }
 
-// findRun says where a run writes, and what the register knows of it.
-func findRun(id run.ID, outputDir string) (t layout.Run, e process.Entry, alive bool, err error) {
-	if e, alive, err = lookUp(id); err != nil {
-		return t, e, false, err
-	}
-	if outputDir == "" {
-		outputDir = defaultOutputDir
-		if e.OutputDir != "" {
-			outputDir = e.OutputDir
-		}
-	}
-	dir, err := filepath.Abs(outputDir)
-	if err != nil {
-		return t, e, false, fmt.Errorf("--output-dir: %w", err)
-	}
-	t = layout.Run{Dir: dir, RunID: id}
-	for _, path := range []string{t.RunDir(), t.StateDir(), t.Perf()} {
-		if _, err := os.Stat(path); err == nil {
-			return t, e, alive, nil
-		}
-	}
-	if alive {
-		return t, e, alive, nil
-	}
-	return t, e, false, &usageError{msg: fmt.Sprintf("run %s has no files in %s", id, dir), hint: "--output-dir DIR: the output directory of the run; coordinator status lists active runs"}
-}
-
-// list is all attempts that have left logs, or those of one chunk. An error
-// says what could not be read; the rest is there all the same.
+// list is all attempts with logs, or those of one chunk. With an error it is what
+// could be read.
 func (s *logSources) list(ctx context.Context, idx int) ([]loggedAttempt, error) {
 	list := []loggedAttempt{}
 	for _, a := range export.FindAttemptLogs(s.target, idx) {
 		l := loggedAttempt{ChunkIdx: a.ChunkIdx, Attempt: a.Attempt, Path: a.Dir, StdoutBytes: a.Stdout, StderrBytes: a.Stderr, files: a}
-		l.tell(a.Footer)
+		l.set(a.Footer)
 		list = append(list, l)
 	}
 	if s.bus == nil {
@@ -252,16 +198,14 @@ func (s *logSources) list(ctx context.Context, idx int) ([]loggedAttempt, error)
 	return list, nil
 }
 
-// remote is an attempt whose logs are on the bus. The footer is without what
-// the chunk has to tell.
+// remote is an attempt whose logs are on the bus.
 func remote(c perf.Chunk, f footer.Footer) loggedAttempt {
 	l := loggedAttempt{ChunkIdx: c.Idx, Attempt: int(f.Attempt), Path: onBus, StdoutBytes: -1, StderrBytes: -1, footer: f}
-	// The status of the chunk is that of a run which would end now; here it is
-	// the attempt's.
+	// The status of the chunk is for a run that ends now; here it is the attempt's.
 	if f.Error = c.Error; f.Status != footer.StatusOK && f.Error != "" {
 		f.Status = footer.StatusFailed
 	}
-	l.tell(f)
+	l.set(f)
 	for _, a := range f.Artifacts {
 		switch a.Name {
 		case layout.StdoutLog:
@@ -273,12 +217,12 @@ func remote(c perf.Chunk, f footer.Footer) loggedAttempt {
 	return l
 }
 
-func (l *loggedAttempt) tell(f footer.Footer) {
+func (l *loggedAttempt) set(f footer.Footer) {
 	l.WorkerID, l.Host, l.Status, l.Error = f.WorkerID, f.Host, string(f.Status), f.Error
 }
 
-func writeLogged(out io.Writer, list []loggedAttempt) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+func (p Program) writeLogged(list []loggedAttempt) error {
+	w := p.table()
 	fmt.Fprintln(w, "CHUNK\tATTEMPT\tWORKER\tSTATUS\tERROR\tLOGS")
 	for _, l := range list {
 		text, _, _ := strings.Cut(l.Error, "; its log: ")
@@ -295,7 +239,6 @@ func writeLogged(out io.Writer, list []loggedAttempt) error {
 	return w.Flush()
 }
 
-// maxShownError is how much of an error stands in a line of the list.
 const maxShownError = 80
 
 func dash(text string) string {
@@ -305,7 +248,6 @@ func dash(text string) string {
 	return text
 }
 
-// showLog writes one log to standard output.
 func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttempt, f logsFlags) error {
 	l := list[len(list)-1]
 	if f.attempt != 0 {
@@ -315,7 +257,7 @@ func (p Program) showLog(ctx context.Context, s *logSources, list []loggedAttemp
 			for _, l := range list {
 				have = append(have, strconv.Itoa(l.Attempt))
 			}
-			return &usageError{msg: fmt.Sprintf("attempt %d of chunk %d has no logs here; available: %s", f.attempt, l.ChunkIdx, strings.Join(have, ", "))}
+			return usagef("", "attempt %d of chunk %d has no logs here; available: %s", f.attempt, l.ChunkIdx, strings.Join(have, ", "))
 		}
 		l = list[i]
 	}
@@ -357,11 +299,10 @@ func (s *logSources) read(ctx context.Context, l loggedAttempt, name string) (te
 	return slices.Concat(parts...), err == nil, err
 }
 
-// chunkIdx reads the number of a chunk.
 func chunkIdx(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n >= run.MaxChunks {
-		return 0, &usageError{msg: fmt.Sprintf("chunk %q (want its number, 0 to %d)", text, run.MaxChunks-1), hint: "coordinator logs RUN_ID lists them"}
+		return 0, usagef("coordinator logs RUN_ID lists them", "chunk %q (want its number, 0 to %d)", text, run.MaxChunks-1)
 	}
 	return n, nil
 }

@@ -3,20 +3,17 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gx1replay/internal/access"
-	"gx1replay/internal/bus"
 	"gx1replay/internal/cli/progress"
 	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
@@ -56,7 +53,7 @@ backup; "coordinator status" asks the run itself.`,
 	}
 	cmd.Flags().StringVar(&outputDir, "output-dir", defaultOutputDir, "directory whose runs to list")
 	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list, too")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(cmd.Flags(), &asJSON)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -82,7 +79,7 @@ const (
 	stateOrphaned = "orphaned"
 )
 
-func (l *listedRun) tell(path string, f perf.File) {
+func (l *listedRun) set(path string, f perf.File) {
 	l.RunID, l.State, l.At, l.Path = f.Report.RunID, string(f.Totals.Outcome), f.Report.Timestamp, path
 	l.PlannedBars, l.ReplayedBars = f.Totals.Coverage.PlannedBars, f.Totals.Coverage.ReplayedBars
 	l.TotalTrades, l.TotalPnlBps, l.Policy = f.Totals.TotalTrades, f.Totals.TotalPnlBps, f.Report.Policy.Name
@@ -91,6 +88,7 @@ func (l *listedRun) tell(path string, f perf.File) {
 // listRuns lists the runs of a directory, and those of this machine that are
 // active elsewhere. Problems are about files that could not be read.
 func listRuns(dir string) (list []listedRun, problems []error, err error) {
+	list = []listedRun{}
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--output-dir: %w", err)
@@ -106,7 +104,7 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 			return
 		}
 		l := &listedRun{}
-		l.tell(path, f)
+		l.set(path, f)
 		if old := runs[l.RunID]; old == nil || l.At.After(old.At) && l.ReplayedBars >= old.ReplayedBars {
 			runs[l.RunID] = l
 		}
@@ -144,7 +142,7 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 		if l == nil || !here {
 			l = &listedRun{RunID: e.RunID, At: e.StartedAt, Path: ""}
 			if f, err := readHead(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup()); err == nil {
-				l.tell(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup(), f)
+				l.set(layout.Run{Dir: e.OutputDir, RunID: e.RunID}.Backup(), f)
 			}
 			runs[e.RunID] = l
 		}
@@ -160,21 +158,13 @@ func listRuns(dir string) (list []listedRun, problems []error, err error) {
 	return list, problems, nil
 }
 
-// addBusRuns adds the runs of a bus that list does not have.
 func (p Program) addBusRuns(ctx context.Context, list []listedRun, c connectFlags) ([]listedRun, error) {
-	where, err := c.access()
-	if err != nil {
-		return nil, err
-	}
-	b, err := bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 ls", Logger: discard()})
+	b, err := c.dial(ctx, "ls", access.Observer, discard())
 	if err != nil {
 		return nil, err
 	}
 	defer b.Close()
-	if err := b.Require(ctx, access.Observer); err != nil {
-		return nil, err
-	}
-	runs, err := runsOn(ctx, b, where, "")
+	runs, err := runsOn(ctx, b, c.given, "")
 	if err != nil {
 		return nil, err
 	}
@@ -196,18 +186,13 @@ func (p Program) addBusRuns(ctx context.Context, list []listedRun, c connectFlag
 
 func (p Program) writeRuns(list []listedRun, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		if list == nil {
-			list = []listedRun{}
-		}
-		return enc.Encode(list)
+		return p.printJSON(list)
 	}
 	if len(list) == 0 {
 		fmt.Fprintln(p.Stdout, "no runs found; --output-dir DIR lists those of another directory")
 		return nil
 	}
-	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
+	w := p.table()
 	fmt.Fprintln(w, "RUN_ID\tSTATE\tWHEN\tBARS\tTRADES\tPNL_BPS\tPOLICY")
 	for _, l := range list {
 		bars, trades, pnl := "-", "-", "-"

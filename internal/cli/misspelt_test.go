@@ -51,7 +51,7 @@ func TestVersionFlag(t *testing.T) {
 }
 
 func TestUnknownVariablesAreNamed(t *testing.T) {
-	environ := []string{"GX1R_CHUNSK=7", "GX1R_ZZZZZZZZZ=secret", "GX1R_CHUNKS=4", "GX1R_CONCURRENCY=3", "GX1R_ARG_0=a", "GX1R_TASK_FILE=t", "GX1R_LIFELINE_FD=3", "GX1R_GUARD=1.2.3", "GX1R_LOCAL_VARIABLES={}", "GX1_DATA=d", "HOME=/"}
+	environ := []string{"GX1R_CHUNSK=7", "GX1R_ZZZZZZZZZ=secret", "GX1R_CHUNKS=4", "GX1R_CONCURRENCY=3", "GX1R_ARG_0=a", "GX1R_TASK_FILE=t", "GX1R_LIFELINE_FD=3", "GX1R_GUARD=1.2.3", "GX1R_TEST=all", "GX1R_LOCAL_VARIABLES={}", "GX1_DATA=d", "HOME=/"}
 	for _, worker := range []bool{false, true} {
 		var out, errs bytes.Buffer
 		p := Program{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }, Environ: func() []string { return environ }}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,11 +15,10 @@ import (
 	"gx1replay/internal/process"
 )
 
-// maxWord bounds what is compared with the names that there are.
 const maxWord = 64
 
-// unknownVerb is the error of a command line whose verb does not exist, which
-// cobra would answer with help and exit code 0.
+// unknownVerb is the error of a verb that does not exist, to which cobra would
+// print help with exit code 0.
 func unknownVerb(root *cobra.Command, args []string) error {
 	cmd := root
 	for _, arg := range args {
@@ -43,11 +43,10 @@ func unknownVerb(root *cobra.Command, args []string) error {
 	return nil
 }
 
-// unknownFlag adds the nearest flag to the error of one that does not exist.
 func unknownFlag(cmd *cobra.Command, err error) error {
 	var missing *pflag.NotExistError
 	if !errors.As(err, &missing) {
-		return &usageError{msg: err.Error(), hint: cmd.CommandPath() + " --help"}
+		return usagef(cmd.CommandPath()+" --help", "%v", err)
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -65,13 +64,19 @@ func misspelt(msg, word string, names []string, path string) error {
 			msg += fmt.Sprintf(" (the nearest is %s)", name)
 		}
 	}
-	return &usageError{msg: msg, hint: hint}
+	return usagef(hint, "%s", msg)
 }
 
-// ownVariables lists those that are set by a program of ours for another, or for what it starts.
-func ownVariables() []string {
-	return []string{variablesVar, slotVar, process.LifelineEnv, process.GuardEnv}
-}
+// flagVariables are the variables of all flags of the two programs, one a line.
+// A list, because chunkworker would otherwise link the coordinator's verbs to
+// make it. The test of it writes it anew with -update.
+//
+//go:embed variables.txt
+var flagVariables string
+
+// otherVariables are set by a program of ours for another or for what it starts,
+// or by our tests.
+var otherVariables = []string{variablesVar, slotVar, process.LifelineEnv, process.GuardEnv, envPrefix + "TEST"}
 
 // warnUnknownVariables names each variable of ours that no flag of the two
 // programs has. Values are not printed: they may be secrets.
@@ -79,16 +84,10 @@ func (p Program) warnUnknownVariables() {
 	if p.Environ == nil {
 		return
 	}
-	var names []string // of variables; made when one is there
+	names := strings.Fields(flagVariables)
 	for _, v := range p.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || slices.Contains(ownVariables(), name) {
-			continue
-		}
-		if names == nil {
-			names = variables(p.coordinatorRoot())
-		}
-		if slices.Contains(names, name) {
+		if !strings.HasPrefix(name, envPrefix) || execengine.IsVariable(name) || slices.Contains(otherVariables, name) || slices.Contains(names, name) {
 			continue
 		}
 		text := fmt.Sprintf("warning: the environment variable %.64s matches no flag and has no effect", name)
@@ -99,14 +98,4 @@ func (p Program) warnUnknownVariables() {
 		}
 		fmt.Fprintln(p.Stderr, text)
 	}
-}
-
-// variables are those of all flags of cmd and of what is below it.
-func variables(cmd *cobra.Command) []string {
-	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, envName(f.Name)) })
-	for _, c := range cmd.Commands() {
-		names = append(names, variables(c)...)
-	}
-	return names
 }

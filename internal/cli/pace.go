@@ -7,14 +7,12 @@ import (
 )
 
 const (
-	// paceOver is what bars/s is averaged over: long enough to be calm.
 	paceOver = 5 * time.Second
-	// paceAfter is how long bars must have moved before there is a figure:
-	// one made of the first report alone is off by hours.
+	// paceAfter is how long bars must have moved before there is a figure: the
+	// first report alone is off by hours.
 	paceAfter = 2 * time.Second
 )
 
-// pace measures how fast bars move of late.
 type pace struct {
 	// marks begin, while nothing has moved, with the last look; later with
 	// the first look at which something had, or with one that is paceOver
@@ -23,7 +21,6 @@ type pace struct {
 	moving bool
 }
 
-// mark is how far the run was at a moment.
 type mark struct {
 	at   time.Time
 	bars int64

@@ -2,12 +2,10 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +17,6 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// What is tried where the user does not say how much.
 const (
 	// defaultFutureCuts: a dependence on the future shows at nearly every cut
 	// if it shows at all, and each costs half a replay.
@@ -29,16 +26,13 @@ const (
 )
 
 type policyCheckFlags struct {
-	data, pregate string
-	spreadBps     optionalNumber
-	read          dataFlags
-	bars          int64
-	cuts          int
-	seed          uint64
-	strict        bool
-	lenient       bool
-	acceptNewer   bool
-	asJSON        bool
+	policyFlags
+	data   string
+	read   dataFlags
+	bars   int64
+	cuts   int
+	seed   uint64
+	asJSON bool
 }
 
 func (p Program) policyCommand() *cobra.Command {
@@ -80,13 +74,10 @@ Exit codes:
 	aboveZero(fl, "bars", "1 or more; without the flag all are replayed")
 	fl.IntVar(&f.cuts, "cuts", defaultFutureCuts, "number of replays with the future cut off; each costs half a replay")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of the bars to cut at")
-	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
 	f.read.bind(fl)
-	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
-	fl.BoolVar(&f.strict, "strict", false, strictHelp)
-	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
-	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
-	fl.BoolVar(&f.asJSON, "json", false, "print JSON")
+	f.bindPregate(fl)
+	f.bindKeys(fl)
+	bindJSON(fl, &f.asJSON)
 	p.bindEnv(cmd, nil)
 	return cmd
 }
@@ -153,9 +144,9 @@ func (p Program) policyCheck(ctx context.Context, path string, f policyCheckFlag
 	const hint = "coordinator policy check --help"
 	switch {
 	case f.cuts < 0 || f.cuts > maxFutureCuts:
-		return &usageError{fmt.Sprintf("--cuts %d (want 0 to %d)", f.cuts, maxFutureCuts), hint}
+		return usagef(hint, "--cuts %d (want 0 to %d)", f.cuts, maxFutureCuts)
 	case f.bars < 0:
-		return &usageError{fmt.Sprintf("--bars %d (want 1 or more)", f.bars), hint}
+		return usagef(hint, "--bars %d (want 1 or more)", f.bars)
 	}
 	c := policyChecked{Path: path, Errors: []policyError{}, Findings: []replay.Finding{}, UnknownKeys: []string{}}
 	err := p.inspectPolicy(ctx, &c, f)
@@ -168,9 +159,7 @@ func (p Program) policyCheck(ctx context.Context, path string, f policyCheckFlag
 	}
 	c.OK = err == nil && !slices.ContainsFunc(c.Findings, func(v replay.Finding) bool { return v.Level == replay.LevelProblem })
 	if f.asJSON {
-		enc := json.NewEncoder(p.Stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(c)
+		err = p.printJSON(c)
 	} else {
 		err = c.writeText(p.Stdout)
 	}
@@ -180,7 +169,7 @@ func (p Program) policyCheck(ctx context.Context, path string, f policyCheckFlag
 	return err
 }
 
-// fail keeps an error, each of a policy's apart.
+// fail keeps an error; each of a policy's is kept separately.
 func (c *policyChecked) fail(err error) {
 	var all policy.Errors
 	if !errors.As(err, &all) {
@@ -192,9 +181,10 @@ func (c *policyChecked) fail(err error) {
 	}
 }
 
-// inspectPolicy fills in c. An error is one that leaves nothing more to say.
+// inspectPolicy fills in c. With an error, the rest of c is unknown.
 func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCheckFlags) error {
-	pol, err := p.policy(runFlags{policy: c.Path, pregate: f.pregate, strict: f.strict, lenient: f.lenient, acceptNewer: f.acceptNewer, quiet: true})
+	f.path = c.Path
+	pol, err := f.load(p, false, true)
 	if err != nil {
 		return err
 	}
@@ -207,11 +197,8 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 		costs := checkedCosts(*pol.Costs)
 		c.Costs = &costs
 	}
-	for _, name := range pol.MissingIncludes {
-		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "the included file " + name + " is not there"})
-	}
-	if len(pol.UnknownKeys) > 0 {
-		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: "unused keys: " + strings.Join(pol.UnknownKeys, ", ")})
+	for _, text := range unused(pol) {
+		c.warn(text)
 	}
 	needs, found, err := replay.Inspect(pol)
 	if err != nil {
@@ -229,14 +216,18 @@ func (p Program) inspectPolicy(ctx context.Context, c *policyChecked, f policyCh
 	if f.data == "" {
 		return nil
 	}
-	if err := f.read.check(); err != nil {
-		return err
-	}
-	set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Form: f.read.form})
+	set, err := f.read.open(f.data, false)
 	if err != nil {
 		return err
 	}
 	return c.audit(ctx, job, set, f)
+}
+
+// warn adds a warning; an empty text is none.
+func (c *policyChecked) warn(text string) {
+	if text != "" {
+		c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: text})
+	}
 }
 
 func (c *policyChecked) audit(ctx context.Context, job replay.Job, set bars.Set, f policyCheckFlags) error {
@@ -252,14 +243,9 @@ func (c *policyChecked) audit(ctx context.Context, job replay.Job, set bars.Set,
 		return fmt.Errorf("checking %s on %s: %w", c.Path, set.Source, err)
 	}
 	c.Audit = &audit
-	warn := func(text string) {
-		if text != "" {
-			c.Findings = append(c.Findings, replay.Finding{Level: replay.LevelWarning, Text: text})
-		}
-	}
-	warn(otherTimeframe(job.Policy, *c.Needs, n, c.Data.BarLengthSec))
-	warn(uselessSpread(set, f.spreadBps))
-	warn(trade.ManyExpired(audit.Dry.DropReasons[trade.DropExpired], audit.Dry.Signals))
+	c.warn(otherTimeframe(job.Policy, *c.Needs, n, c.Data.BarLengthSec))
+	c.warn(uselessSpread(set, f.read.spread))
+	c.warn(trade.ManyExpired(audit.Dry.DropReasons[trade.DropExpired], audit.Dry.Signals))
 	c.Findings = append(c.Findings, audit.Findings()...)
 	c.Findings = append(c.Findings, replay.EpsilonFindings(job.Policy.Features, set.Bars)...)
 	return nil

@@ -15,7 +15,6 @@ import (
 	"gx1replay/internal/replay"
 )
 
-// writeText writes the check for people.
 func (c *policyChecked) writeText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "policy\t%s, %s\n\tsha256 %s\n", c.Name, c.Path, c.SHA256)

@@ -16,7 +16,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// command readies the run's command, or the one that was given in its place.
 func (r *rerun) command(ctx context.Context, argv []string) (func(context.Context) (footer.Footer, error), error) {
 	e, err := r.execution(ctx, argv, fmt.Sprintf("gx1-rerun-%s-%d-", r.found.m.RunID, r.chunk.Idx))
 	if err != nil {
@@ -33,7 +32,6 @@ func (r *rerun) command(ctx context.Context, argv []string) (func(context.Contex
 	}, nil
 }
 
-// execution is a command that is ready to replay chunks of a run.
 type execution struct {
 	r        *rerun
 	engine   *execengine.Engine
@@ -43,7 +41,6 @@ type execution struct {
 	dataFile func(context.Context) (string, error)
 }
 
-// job is the replay of a chunk in dir, which was reported as was.
 func (e *execution) job(c run.Chunk, was footer.Footer, slot int, dir string) execengine.Job {
 	return execengine.Job{
 		Manifest: e.r.found.m, Chunk: c, Slot: slot, Attempt: max(int(was.Attempt), 1), Dir: dir,
@@ -52,9 +49,8 @@ func (e *execution) job(c run.Chunk, was footer.Footer, slot int, dir string) ex
 	}
 }
 
-// execution readies the run's command, or the one that was given in its place,
-// in the directory that the flags name, or in a new one with a name of that
-// pattern.
+// execution prepares the run's command, or the given one, in the directory of --dir
+// or a new one with a name of that pattern.
 func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*execution, error) {
 	m := &r.found.m
 	given := len(argv) > 0
@@ -62,10 +58,10 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 		argv = m.Command.Argv
 	}
 	if !given && m.Command.ArgvSHA256 != "" {
-		return nil, &usageError{fmt.Sprintf("the command of run %s is stored without its secrets: %q (want it after --, with them)", m.RunID, argv), r.hint + " -- CMD"}
+		return nil, usagef(r.hint+" -- CMD", "the command of run %s is stored without its secrets: %q (want it after --, with them)", m.RunID, argv)
 	}
 	if len(argv) == 0 {
-		return nil, &usageError{fmt.Sprintf("the command of run %s is not known", m.RunID), r.hint + " -- CMD"}
+		return nil, usagef(r.hint+" -- CMD", "the command of run %s is not known", m.RunID)
 	}
 	flags, notes, err := r.f.exec.restored(m.Command.Flags, r.given, os.LookupEnv)
 	for _, text := range notes {
@@ -103,7 +99,7 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	}
 	for name := range r.f.exec.shipped() {
 		if _, known := c.Files[name]; !known {
-			return nil, &usageError{msg: fmt.Sprintf("--exec-file %s: the run has no file of that name", name)}
+			return nil, usagef("", "--exec-file %s: the run has no file of that name", name)
 		}
 	}
 	if r.dir, err = freshDir(r.f.dir, pattern); err != nil {
@@ -122,8 +118,8 @@ func (r *rerun) execution(ctx context.Context, argv []string, pattern string) (*
 	return &execution{r: r, engine: engine, memory: memory, files: files, written: written, dataFile: memory.DataFile(r.dir, c)}, nil
 }
 
-// writtenPolicy finds the files of the run's policy as they were written: those
-// of --policy, or the run's own.
+// writtenPolicy finds the policy's files, of --policy or of the run, as they were
+// written.
 func (r *rerun) writtenPolicy(ctx context.Context) ([]policy.File, error) {
 	if r.f.policy != "" {
 		return r.policy.Files, nil
@@ -133,7 +129,7 @@ func (r *rerun) writtenPolicy(ctx context.Context) ([]policy.File, error) {
 		if r.found.bus == nil {
 			return nil, errors.New("the run's bus is not up")
 		}
-		content, err := r.found.object(ctx, run.FileObject(f.SHA256), f.SHA256, maxPolicyBytes)
+		content, err := r.found.object(ctx, run.FileObject(f.SHA256), f.SHA256, policy.MaxBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -142,8 +138,8 @@ func (r *rerun) writtenPolicy(ctx context.Context) ([]policy.File, error) {
 	return list, nil
 }
 
-// sameFiles digests those files of the run's command that --exec-digest named,
-// so that their changes are seen without naming them again.
+// sameFiles digests the files that the run's --exec-digest named, so that changes
+// show.
 func (r *rerun) sameFiles(c *run.Command, dir string) {
 	for name := range r.found.m.Command.Digests {
 		if _, there := c.Digests[name]; there || slices.Contains(r.found.m.Command.Argv, name) {
@@ -159,7 +155,7 @@ func (r *rerun) sameFiles(c *run.Command, dir string) {
 	}
 }
 
-// files finds the shipped files: where the command line says, or by digest.
+// files finds the shipped files by --exec-file, by digest, or on the bus.
 func (r *rerun) files(ctx context.Context, list map[string]run.CommandFile) (map[string]string, error) {
 	given := r.f.exec.shipped()
 	paths := map[string]string{}
@@ -176,7 +172,7 @@ func (r *rerun) files(ctx context.Context, list map[string]run.CommandFile) (map
 		} else if path = r.fileByDigest(f); path == "" {
 			var err error
 			if path, err = r.found.fetchFile(ctx, f, filepath.Join(r.dir, "files")); err != nil {
-				return nil, &usageError{msg: fmt.Sprintf("--exec-file %s (%s, SHA-256 %.12s): %v", name, f.Name, f.SHA256, err), hint: "--exec-file " + name + "=PATH"}
+				return nil, usagef("--exec-file "+name+"=PATH", "--exec-file %s (%s, SHA-256 %.12s): %v", name, f.Name, f.SHA256, err)
 			}
 		}
 		abs, err := filepath.Abs(path)
@@ -188,8 +184,7 @@ func (r *rerun) files(ctx context.Context, list map[string]run.CommandFile) (map
 	return paths, nil
 }
 
-// fileByDigest looks where workers find or keep shipped files; empty: it is
-// not there.
+// fileByDigest looks where workers find or keep shipped files; empty: not there.
 func (r *rerun) fileByDigest(f run.CommandFile) string {
 	list := []string{r.found.target.Work().File(f.SHA256, f.Name)}
 	if dir := r.f.exec.files; dir != "" {

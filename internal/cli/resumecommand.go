@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// again is the command that resumes a run, to paste into a shell. A secret that the
-// environment gave is taken from there again. In the place of one of the command
-// line stands redact.Removed, which the program refuses.
-func (p Program) again(cmd *cobra.Command, id run.ID, argv []string, more ...string) string {
+// resumeCommand is the command that resumes a run, for a shell. It takes secrets of
+// the environment from there again. For others it has redact.Removed, which the
+// program refuses.
+func (p Program) resumeCommand(cmd *cobra.Command, id run.ID, argv []string, more ...string) string {
 	words := []string{"coordinator", "run"}
 	variables := map[int]string{} // that gave a word
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -50,7 +50,6 @@ func (p Program) again(cmd *cobra.Command, id run.ID, argv []string, more ...str
 	return strings.Join(shown, " ")
 }
 
-// quoted is text as a shell reads it back.
 func quoted(text string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,=@%+", r)

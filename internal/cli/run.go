@@ -23,37 +23,32 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/layout"
 	"gx1replay/internal/perf"
-	"gx1replay/internal/policy"
 	"gx1replay/internal/process"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 )
 
-// defaultOutputDir is where runs write unless told otherwise.
 const defaultOutputDir = coordinator.DefaultOutputDir
 
 type runFlags struct {
-	policy, data, runID, outputDir, fallbackDir string
-	workers, chunks                             int
-	chunkBars                                   int64
-	order, listen                               string
-	exec                                        execFlags
-	spreadBps                                   optionalNumber
-	read                                        dataFlags
-	timeout                                     seconds
-	drain, lease                                time.Duration
-	maxFailures, exitOnStop, replicas           int
-	pregate                                     string
-	strict, lenient, acceptNewer                bool
-	stopAuth, keepBus, quiet                    bool
-	retryFailed, explain, noGuardian            bool
-	decisions, noSignals                        bool
-	sync                                        string
-	connect                                     connectFlags
+	policy                              policyFlags
+	data, runID, outputDir, fallbackDir string
+	workers, chunks                     int
+	chunkBars                           int64
+	order, listen                       string
+	exec                                execFlags
+	read                                dataFlags
+	timeout                             seconds
+	drain, lease                        time.Duration
+	maxFailures, exitOnStop, replicas   int
+	stopAuth, keepBus, quiet            bool
+	retryFailed, explain, noGuardian    bool
+	decisions, noSignals                bool
+	sync                                string
+	connect                             connectFlags
 }
 
-// seconds is a duration flag: a plain number is seconds, as in the original,
-// and a Go duration is taken too.
+// seconds is a flag that takes seconds, as in the original, or a Go duration.
 type seconds time.Duration
 
 func (s *seconds) String() string { return time.Duration(*s).String() }
@@ -96,7 +91,7 @@ Exit codes:
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.policy, "policy", "", "policy file (YAML)")
+	fl.StringVar(&f.policy.path, "policy", "", "policy file (YAML)")
 	fl.StringVar(&f.data, "data", "", dataArg)
 	fl.IntVar(&f.workers, "workers", runtime.NumCPU(), "number of local worker processes (default: one per CPU)")
 	fl.Lookup("workers").DefValue = "0" // so that help is the same on every machine
@@ -109,13 +104,10 @@ Exit codes:
 	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")
 	fl.Var(&f.timeout, "timeout", "time limit of the run, as seconds or a duration")
-	fl.StringVar(&f.pregate, "pregate", "", "override the policy's pregate: true or false")
-	fl.Var(&f.spreadBps, "spread-bps", spreadHelp)
+	f.policy.bindPregate(fl)
 	f.read.bindPeriod(fl)
 	f.read.bind(fl)
-	fl.BoolVar(&f.strict, "strict", false, strictHelp)
-	fl.BoolVar(&f.lenient, "lenient", false, lenientHelp)
-	fl.BoolVar(&f.acceptNewer, "accept-newer-model", false, acceptNewerHelp)
+	f.policy.bindKeys(fl)
 	fl.BoolVar(&f.decisions, "decisions", false, "also write decisions_<run_id>.parquet, with the decision at each bar and its reason")
 	fl.BoolVar(&f.noSignals, "no-signals", false, "do not write signals_<run_id>.parquet, which coordinator compare needs to compare parts of runs")
 	fl.DurationVar(&f.drain, "drain-timeout", coordinator.DefaultDrain, "after a stop, wait at most this long for the final reports of the workers")
@@ -144,26 +136,17 @@ Exit codes:
 	return cmd
 }
 
-// Helps of flags that several verbs have.
-const (
-	strictHelp      = "treat every unknown key of the policy as an error"
-	lenientHelp     = "treat every unknown key of the policy as a warning; useful with old files"
-	acceptNewerHelp = "accept model files of newer library versions than the newest known one; unknown fields stay errors"
-)
-
-// graceLess is what is left of the drain when a command's grace is over.
+// graceLess is the rest of the drain after a command's grace.
 const graceLess = 2 * time.Second
 
-// Values of --sync.
 const (
 	syncDefault = "default"
 	syncAlways  = "always"
 )
 
-// run is the verb `run`.
 func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
-	// From here on a signal stops the run instead of the process, and a reader
-	// that goes away stops nothing.
+	// From here on a signal stops the run, not the process, and a closed reader
+	// stops nothing.
 	outliveReaders()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, stopSignals()...)
@@ -173,7 +156,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	pol, err := p.policy(f)
+	pol, err := f.policy.load(p, f.exec.exec(), f.quiet)
 	if err != nil {
 		return err
 	}
@@ -208,7 +191,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	// It is not closed: a write that the disk holds up would hold that up, too.
+	// It is not closed: that would wait for a write that the disk holds up.
 	logWriter := newPatientLog(logFile)
 	defer logWriter.Close()
 	log := logTo(logWriter, slog.LevelInfo).With("run_id", id)
@@ -227,29 +210,29 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		return err
 	}
 	ui := newUI(p, f, id)
-	ui.next, ui.retry = p.again(cmd, id, argv), p.again(cmd, id, argv, "--retry-failed")
+	ui.next, ui.retry = p.resumeCommand(cmd, id, argv), p.resumeCommand(cmd, id, argv, "--retry-failed")
 	exp := p.Hooks.Export
 	exp.Stderr = p.Stderr
 	cfg.Load = func(context.Context) (bars.Set, error) {
-		set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.spreadBps.value, Extra: f.exec.exec(), Form: form})
+		set, err := bars.Open(f.data, bars.ReadOptions{SpreadBps: f.read.spread.value, Extra: f.exec.exec(), Form: form})
 		if err == nil {
-			sayRead(log, set)
+			logRead(log, set)
 		}
 		for _, c := range set.Read.Repairs {
-			ui.say("warning: %s: repaired: %s", f.data, c)
+			ui.print("warning: %s: repaired: %s", f.data, c)
 		}
 		if len(set.ExtraSkipped) > 0 {
-			ui.say("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
+			ui.print("warning: %s: columns that commands do not get: %s", f.data, strings.Join(set.ExtraSkipped, ", "))
 		}
 		if err == nil && !f.exec.exec() {
 			for _, w := range replay.EpsilonFindings(pol.Features, set.Bars) {
-				ui.say("%s: %s", w.Level, w.Text)
+				ui.print("%s: %s", w.Level, w.Text)
 				log.Warn("a feature is not what it is at larger prices", "reason", w.Text)
 			}
 		}
 		if err == nil {
-			for _, text := range contradictions(pol, set, f.spreadBps, f.exec.exec()) {
-				ui.say("warning: %s", text)
+			for _, text := range contradictions(pol, set, f.read.spread, f.exec.exec()) {
+				ui.print("warning: %s", text)
 				log.Warn("policy and data contradict each other", "what", text)
 			}
 		}
@@ -277,9 +260,9 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	}
 	out, err := coordinator.Run(cfg, ui.start)
 	ui.end()
-	var again *coordinator.AlreadyRun
-	if errors.As(err, &again) {
-		return p.alreadyRun(again)
+	var done *coordinator.AlreadyRun
+	if errors.As(err, &done) {
+		return p.alreadyRun(done)
 	}
 	if err != nil {
 		if logWriter.Close() && fresh {
@@ -287,7 +270,7 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 		}
 		var differs *coordinator.Differs
 		if errors.As(err, &differs) {
-			return &usageError{msg: differs.Error(), hint: "another --run-id"}
+			return usagef("another --run-id", "%v", differs)
 		}
 		return err
 	}
@@ -301,8 +284,8 @@ func (p Program) run(cmd *cobra.Command, f runFlags, argv []string) error {
 	return nil
 }
 
-// localEnv is the environment of local workers: this process's own without
-// what would be taken for their flags, such as credentials for another bus.
+// localEnv is the environment of local workers: this process's own without what
+// would set their flags, such as credentials for another bus.
 func localEnv(environ []string) []string {
 	return slices.DeleteFunc(environ, func(v string) bool {
 		return strings.HasPrefix(v, envPrefix) || strings.HasPrefix(v, "NATS_")
@@ -320,43 +303,6 @@ func (f runFlags) id() (run.ID, error) {
 	return run.NewID(time.Now(), random), nil
 }
 
-func (p Program) policy(f runFlags) (policy.Policy, error) {
-	if f.policy == "" {
-		return policy.Policy{}, &usageError{"--policy is missing", "coordinator run --policy examples/policies/gated.yaml --data synthetic:70000"}
-	}
-	if f.strict && f.lenient {
-		return policy.Policy{}, &usageError{msg: "--strict and --lenient exclude each other", hint: "coordinator run --help"}
-	}
-	opt := policy.Options{
-		Strict: f.strict, RefuseMistakes: !f.lenient && !f.exec.exec(),
-		NeedModel: !f.exec.exec(), AcceptNewerModel: f.acceptNewer,
-	}
-	if v := p.Getenv(policy.PregateEnv); v != "" {
-		opt.PregateEnv = &v
-	}
-	if f.pregate != "" {
-		on, err := strconv.ParseBool(f.pregate)
-		if err != nil {
-			return policy.Policy{}, &usageError{msg: fmt.Sprintf("--pregate %q (want true or false)", f.pregate)}
-		}
-		opt.PregateFlag = &on
-	}
-	pol, err := policy.Load(f.policy, opt)
-	if err != nil {
-		return policy.Policy{}, err
-	}
-	for _, name := range pol.MissingIncludes {
-		if !f.quiet {
-			fmt.Fprintf(p.Stderr, "warning: %s: the included file %s is not there\n", f.policy, name)
-		}
-	}
-	if len(pol.UnknownKeys) > 0 && !f.quiet {
-		fmt.Fprintf(p.Stderr, "warning: %s: unused keys: %s\n", f.policy, strings.Join(pol.UnknownKeys, ", "))
-	}
-	return pol, nil
-}
-
-// alreadyRun answers a run that leaves nothing to do.
 func (p Program) alreadyRun(a *coordinator.AlreadyRun) error {
 	if a.Code == 0 {
 		fmt.Fprintf(p.Stdout, "run %s is complete already: %s\nnothing was run\n", a.RunID, relative(a.Path))

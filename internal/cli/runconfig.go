@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"gx1replay/internal/coordinator"
@@ -11,7 +10,6 @@ import (
 	"time"
 )
 
-// config is what the flags alone say of a run.
 func (f *runFlags) config(id run.ID, pol policy.Policy, given *pflag.FlagSet) coordinator.Config {
 	cfg := coordinator.Config{
 		RunID: id, OutputDir: f.outputDir, FallbackDir: f.fallbackDir, Policy: pol, Engine: f.exec.engine,
@@ -28,19 +26,17 @@ func (f *runFlags) config(id run.ID, pol policy.Policy, given *pflag.FlagSet) co
 	return cfg
 }
 
-// flagOf is the flag that fills a field of coordinator.Config.
 var flagOf = map[string]string{
 	"Engine": "engine", "Decisions": "decisions", "Workers": "workers", "Chunks": "chunks", "ChunkBars": "chunk-bars", "Order": "order",
 	"TimeBox": "timeout", "Drain": "drain-timeout", "Lease": "lease-duration", "MaxFailures": "max-failures", "NATS.Replicas": "replicas",
 }
 
-// check finds what is wrong with the flags before anything is started.
 func (f *runFlags) check(cmd *cobra.Command, cfg coordinator.Config) error {
 	bad := func(format string, args ...any) error {
-		return &usageError{msg: fmt.Sprintf(format, args...), hint: "coordinator run --help"}
+		return usagef("coordinator run --help", format, args...)
 	}
 	if f.data == "" {
-		return &usageError{"--data is missing", "coordinator run --policy " + f.policy + " --data synthetic:70000"}
+		return usagef("coordinator run --policy "+f.policy.path+" --data synthetic:70000", "--data is missing")
 	}
 	if err := f.read.check(); err != nil {
 		return err
@@ -53,7 +49,7 @@ func (f *runFlags) check(cmd *cobra.Command, cfg coordinator.Config) error {
 	}
 	switch {
 	case f.exec.exec() && f.workers > 0 && cmd.ArgsLenAtDash() < 0:
-		return &usageError{"--engine exec without a command", "coordinator run … --engine exec -- python3 replay.py {task}   (or --workers 0, and workers elsewhere that have it)"}
+		return usagef("coordinator run … --engine exec -- python3 replay.py {task}   (or --workers 0, and workers elsewhere that have it)", "--engine exec without a command")
 	case f.replicas != 0 && !f.connect.external():
 		return bad("--replicas %d without --nats: the embedded bus is one server", f.replicas)
 	case f.sync != syncDefault && f.sync != syncAlways:

@@ -11,8 +11,8 @@ import (
 	"gx1replay/internal/run"
 )
 
-// checkSizes refuses --exec-file files that are too large to go with a run whose
-// local workers have no directory to find them in. Other workers may have one.
+// checkSizes refuses --exec-file files too large to ship if local workers have no
+// directory for them. Other workers may have one.
 func (f *execFlags) checkSizes(local bool) error {
 	for name, path := range f.shipped() {
 		info, err := os.Stat(path)
@@ -26,8 +26,8 @@ func (f *execFlags) checkSizes(local bool) error {
 	return nil
 }
 
-// checkFound refuses --exec-file files that are too large to go with a run and
-// are not in the directory in which local workers look for them.
+// checkFound refuses --exec-file files too large to ship that are not in the
+// directory where local workers look.
 func (f *execFlags) checkFound(c run.Command, local bool) error {
 	if !local {
 		return nil
@@ -48,15 +48,11 @@ func (f *execFlags) checkFound(c run.Command, local bool) error {
 }
 
 func tooLarge(name, path string, size int64, more string) error {
-	return &usageError{
-		msg: fmt.Sprintf("--exec-file %s: %s has %d bytes (want at most %d, %d MiB, of a file that goes with a run%s)",
-			name, path, size, execengine.MaxShipped, execengine.MaxShipped>>20, more),
-		hint: "--files DIR: a directory on each worker's host in which the file is found, by its name or its SHA-256",
-	}
+	return usagef("--files DIR: a directory on each worker's host in which the file is found, by its name or its SHA-256", "--exec-file %s: %s has %d bytes (want at most %d, %d MiB, of a file that goes with a run%s)", name, path, size, execengine.MaxShipped, execengine.MaxShipped>>20, more)
 }
 
-// inFiles says whether the directory of large files has the file, as workers look
-// for it.
+// inFiles reports whether the directory of large files has the file, looking as
+// workers do.
 func (f *execFlags) inFiles(path string, file run.CommandFile) (bool, error) {
 	own, err := os.Stat(path)
 	if err != nil {

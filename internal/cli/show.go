@@ -2,9 +2,7 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +21,7 @@ import (
 )
 
 func (p Program) showCommand() *cobra.Command {
-	var connect connectFlags
-	var outputDir string
+	var which whichRun
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show RUN",
@@ -38,27 +35,24 @@ the path of a perf JSON.`,
   coordinator show pilot_on --nats nats://10.0.0.1:4222 --nkey observer.nk`,
 		Args: oneArg("RUN", "coordinator ls"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := parseRunArg(args[0])
+			id, err := which.id(args[0])
 			if err != nil {
 				return err
 			}
-			found, done, err := p.findManifest(cmd.Context(), a.id, a.outputDir(outputDir), connect, access.Observer)
+			found, done, err := p.findManifest(cmd.Context(), id, which, access.Observer)
 			if err != nil {
 				return err
 			}
 			defer done()
 			s := shownOf(found)
 			if asJSON {
-				enc := json.NewEncoder(p.Stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(s)
+				return p.printJSON(s)
 			}
-			return s.write(p.Stdout)
+			return s.write(p.table())
 		},
 	}
-	cmd.Flags().StringVar(&outputDir, "output-dir", "", "directory that the run wrote to (default: that of the run registry, else "+defaultOutputDir+")")
-	connect.bind(cmd.Flags(), "", "URL of the run's bus, if it is not an embedded one")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	which.bind(cmd.Flags())
+	bindJSON(cmd.Flags(), &asJSON)
 	p.bindEnv(cmd, natsEnv)
 	return cmd
 }
@@ -67,8 +61,8 @@ the path of a perf JSON.`,
 type shown struct {
 	RunID  run.ID `json:"run_id"`
 	Source string `json:"source"` // where this is from
-	// State is the manifest's (running, stopped, exported), or of files the
-	// outcome (complete, stopped, failed).
+	// State is the manifest's (running, stopped, exported), or by files the
+	// outcome.
 	State    string             `json:"state"`
 	Sessions []run.SessionTimes `json:"sessions"`
 
@@ -92,7 +86,7 @@ type shown struct {
 	Files    []string       `json:"files"`
 }
 
-// shownWorker is a worker process, as the authoritative footers tell of it.
+// shownWorker is a worker process by the authoritative footers.
 type shownWorker struct {
 	WorkerID   string    `json:"worker_id"`
 	Host       string    `json:"host"`
@@ -104,7 +98,6 @@ type shownWorker struct {
 	sec float64
 }
 
-// shownFailure is a chunk that failed, or whose last attempt did.
 type shownFailure struct {
 	ChunkIdx int           `json:"chunk_idx"`
 	Status   footer.Status `json:"status"`
@@ -165,11 +158,9 @@ func shownOf(found *foundRun) shown {
 	return s
 }
 
-// most is how many workers and failures stand on a screen.
 const most = 12
 
-func (s shown) write(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+func (s shown) write(w *tabwriter.Writer) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, printable.Line(fmt.Sprintf(format, args...)))
 	}
@@ -213,7 +204,6 @@ func (s shown) write(out io.Writer) error {
 	return w.Flush()
 }
 
-// others says how many chunks have which other status.
 func (s shown) others() string {
 	var list []string
 	for status, n := range s.Coverage.ByStatus {
@@ -235,7 +225,6 @@ func notWhole(names []string) string {
 	return " (not reported by all chunks: " + strings.Join(names, ", ") + ")"
 }
 
-// heading is name in the first line of a block.
 func heading(i int, name string) string {
 	if i == 0 {
 		return name

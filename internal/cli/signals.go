@@ -9,11 +9,9 @@ import (
 	"syscall"
 )
 
-// stopSignals are the signals that ask this process to end. A SIGHUP that was
-// ignored when it started is still ignored: nohup has asked for that. Call it
-// before anything is done about signals.
-//
-// SIGUSR1 and SIGUSR2 are ignored by a Go program that does not ask for them.
+// stopSignals are the signals that ask this process to end. An ignored SIGHUP stays
+// ignored, as nohup wants. Call it before any other handling of signals. Go ignores
+// SIGUSR1 and SIGUSR2 unless asked.
 func stopSignals() []os.Signal {
 	list := []os.Signal{syscall.SIGTERM, syscall.SIGINT}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -22,16 +20,14 @@ func stopSignals() []os.Signal {
 	return list
 }
 
-// outliveReaders makes a write fail that nobody can read any more, instead of
-// ending the process: what it has to finish is more than its output. The signal
-// is caught and dropped; one that is ignored would be ignored in commands, too.
+// outliveReaders makes a write without a reader fail instead of ending the process.
+// The signal is caught, not ignored: commands would inherit that.
 func outliveReaders() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }
 
-// dumpOnQuit writes the stacks of all goroutines to each of to at a SIGQUIT, and
-// passes the signal on, as a stop. It works as long as the process does: until
-// end, which waits for it.
+// dumpOnQuit writes the stacks of all goroutines at a SIGQUIT and passes the signal
+// on, as a stop, until end.
 func dumpOnQuit(stops chan<- os.Signal, to ...io.Writer) (end func()) {
 	quits := make(chan os.Signal, 1)
 	signal.Notify(quits, syscall.SIGQUIT)
@@ -61,10 +57,8 @@ func dumpOnQuit(stops chan<- os.Signal, to ...io.Writer) (end func()) {
 	}
 }
 
-// maxStacks bounds a dump.
 const maxStacks = 16 << 20
 
-// stacks are the stacks of all goroutines, as the runtime prints them.
 func stacks() []byte {
 	for size := 64 << 10; ; size *= 2 {
 		b := make([]byte, size)

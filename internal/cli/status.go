@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,10 +21,8 @@ import (
 )
 
 const (
-	// lookPatience bounds how long a run's bus is asked how far the run is.
 	lookPatience = 2 * time.Second
-	// watchEvery is how often --watch looks.
-	watchEvery = 2 * time.Second
+	watchEvery   = 2 * time.Second
 )
 
 func (p Program) statusCommand() *cobra.Command {
@@ -52,31 +47,24 @@ func (p Program) statusCommand() *cobra.Command {
 			}
 			look := func(ctx context.Context) ([]runStatus, error) { return p.runs(ctx, only) }
 			if connect.external() {
-				where, err := connect.access()
-				if err != nil {
-					return err
-				}
-				b, err := bus.Connect(cmd.Context(), bus.Config{Access: where, Name: "gx1 observer", Logger: discard()})
+				b, err := connect.dial(cmd.Context(), "observer", access.Observer, discard())
 				if err != nil {
 					return err
 				}
 				defer b.Close()
-				if err := b.Require(cmd.Context(), access.Observer); err != nil {
-					return err
-				}
-				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, where, only) }
+				look = func(ctx context.Context) ([]runStatus, error) { return runsOn(ctx, b, connect.given, only) }
 			}
 			if watch {
 				t := time.NewTicker(watchEvery)
 				defer t.Stop()
 				return p.watchStatus(cmd.Context(), look, only, asJSON, t.C)
 			}
-			_, err := p.status(cmd.Context(), p.Stdout, look, only, asJSON)
+			_, err := p.status(cmd.Context(), look, only, asJSON)
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every 2 s until no run is under way, then exit 0")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(cmd.Flags(), &asJSON)
 	connect.bind(cmd.Flags(), "", "URL of a bus whose runs to list (default: the runs of this machine)")
 	p.bindEnv(cmd, natsEnv)
 	return cmd
@@ -88,23 +76,22 @@ type runStatus struct {
 	Alive bool `json:"alive"`
 	// BusAnswers: the run's bus was reached. Without it there is no standing.
 	BusAnswers bool `json:"bus_answers"`
-	// LeftBytes is what a dead coordinator has left in its state directory.
+	// LeftBytes are in the state directory of a dead coordinator.
 	LeftBytes int64 `json:"left_bytes"`
-	// Standing is how far a run is whose coordinator lives; null if its bus
-	// did not say.
+	// Standing is how far an active run is; null if its bus did not report it.
 	Standing *coordinator.Standing `json:"standing"`
 
 	onBus string // the state of a run that was looked up on a bus
 }
 
-// watchStatus prints the status at every tick until nothing is under way. A run
-// that was under way and is not known any more has ended and was cleaned.
+// watchStatus prints the status at every tick until no run is active. A run that
+// was active and is unknown now has ended and was cleaned.
 func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, asJSON bool, tick <-chan time.Time) error {
 	for seen := false; ; seen = true {
 		if isTerminal(p.Stdout) && !asJSON {
 			fmt.Fprint(raw(p.Stdout), "\x1b[H\x1b[2J") // the screen, anew
 		}
-		alive, err := p.status(ctx, p.Stdout, look, only, asJSON)
+		alive, err := p.status(ctx, look, only, asJSON)
 		if unknown := (*usageError)(nil); seen && only != "" && errors.As(err, &unknown) {
 			if asJSON {
 				fmt.Fprintln(p.Stdout, "[]")
@@ -124,11 +111,10 @@ func (p Program) watchStatus(ctx context.Context, look lookFunc, only run.ID, as
 	}
 }
 
-// lookFunc looks at the runs.
 type lookFunc func(context.Context) ([]runStatus, error)
 
-// status prints the runs and returns how many are under way.
-func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only run.ID, asJSON bool) (alive int, err error) {
+// status prints the runs and returns how many are active.
+func (p Program) status(ctx context.Context, look lookFunc, only run.ID, asJSON bool) (alive int, err error) {
 	list, err := look(ctx)
 	if err != nil {
 		return 0, err
@@ -139,15 +125,13 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 		}
 	}
 	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return alive, enc.Encode(list)
+		return alive, p.printJSON(list)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(out, "no run is under way")
+		fmt.Fprintln(p.Stdout, "no run is under way")
 		return 0, nil
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := p.table()
 	fmt.Fprintln(w, "RUN_ID\tSTATE\tFOR\tCHUNKS\tBARS")
 	for _, e := range list {
 		state, chunks, bars := stateActive, "-", "-"
@@ -169,7 +153,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 	if err := w.Flush(); err != nil {
 		return alive, err
 	}
-	// What is long stands below the table, which fits 80 columns.
+	// Long texts stand below the table, which fits 80 columns.
 	for _, e := range list {
 		if e.onBus != "" {
 			continue // its process and files are on another host
@@ -178,7 +162,7 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 		if !e.Alive {
 			left = ", " + size(e.LeftBytes) + " left"
 		}
-		fmt.Fprintf(out, "%s: pid %d, %s%s\n  %s\n", e.RunID, e.PID, coordinator.AccessTo(e.Entry), left, relative(e.OutputDir))
+		fmt.Fprintf(p.Stdout, "%s: pid %d, %s%s\n  %s\n", e.RunID, e.PID, coordinator.AccessTo(e.Entry), left, relative(e.OutputDir))
 	}
 	for _, e := range list {
 		if e.Standing == nil {
@@ -189,14 +173,13 @@ func (p Program) status(ctx context.Context, out io.Writer, look lookFunc, only 
 			which = "this run"
 		}
 		for _, u := range e.Standing.Incompatible {
-			fmt.Fprintf(out, "worker %s on %s does not serve %s: %s\n", printable.Line(u.WorkerID), printable.Line(u.Host), which, printable.Line(u.Why))
+			fmt.Fprintf(p.Stdout, "worker %s on %s does not serve %s: %s\n", printable.Line(u.WorkerID), printable.Line(u.Host), which, printable.Line(u.Why))
 		}
 	}
 	return alive, nil
 }
 
-// runs lists the register, and asks the bus of each run that lives how far it
-// is.
+// runs lists the run registry and asks the bus of each active run how far it is.
 func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	reg, err := process.OpenRegistry("")
 	if err != nil {
@@ -213,7 +196,7 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 		}
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("no run %s is known on this machine", only), hint: "coordinator status"}
+		return nil, usagef("coordinator status", "no run %s is known on this machine", only)
 	}
 	var asked sync.WaitGroup
 	for i := range list {
@@ -231,8 +214,8 @@ func (p Program) runs(ctx context.Context, only run.ID) ([]runStatus, error) {
 	return list, nil
 }
 
-// runsOn looks at the runs of a bus. A run whose manifest says that it is at
-// work counts as alive, unless its coordinator's heartbeat is too old.
+// runsOn looks at the runs of a bus. One whose manifest is running counts as alive
+// unless its coordinator's heartbeat is too old.
 func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]runStatus, error) {
 	all, err := b.Manifests(ctx)
 	if err != nil {
@@ -263,12 +246,12 @@ func runsOn(ctx context.Context, b *bus.Bus, where bus.Access, only run.ID) ([]r
 		list = append(list, s)
 	}
 	if only != "" && len(list) == 0 {
-		return nil, &usageError{msg: fmt.Sprintf("%s has no run %s", where, only), hint: "coordinator status --nats URL"}
+		return nil, usagef("coordinator status --nats URL", "%s has no run %s", where, only)
 	}
 	return list, nil
 }
 
-// standing is how far a run is; nil if its bus does not say in time, as while
+// standing is how far a run is; nil if its bus does not report it in time, as while
 // it starts. answers: the bus was reached.
 func standing(ctx context.Context, e process.Entry) (s *coordinator.Standing, answers bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)

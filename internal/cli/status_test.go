@@ -20,7 +20,7 @@ func TestStatusSaysWhichBus(t *testing.T) {
 		}, nil
 	}
 	var out bytes.Buffer
-	if alive, err := (Program{}).status(t.Context(), &out, look, "", false); err != nil || alive != 2 {
+	if alive, err := (Program{Stdout: &out}).status(t.Context(), look, "", false); err != nil || alive != 2 {
 		t.Fatalf("%d are alive, %v (want 2)", alive, err)
 	}
 	for _, want := range []string{"nats://10.0.0.1:4222", "context cluster", "active, bus does not answer", "by_url: pid 1, nats://10.0.0.1:4222"} {

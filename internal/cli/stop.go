@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,6 @@ import (
 	"gx1replay/internal/run"
 )
 
-// stopPatience bounds how long a stop is retried.
 const stopPatience = 30 * time.Second
 
 func (p Program) stopCommand() *cobra.Command {
@@ -53,20 +51,16 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	}
 	id := a.id
 	if len(reason) > run.MaxReasonLen {
-		return &usageError{msg: fmt.Sprintf("--reason has %d bytes (at most %d)", len(reason), run.MaxReasonLen)}
+		return usagef("", "--reason has %d bytes (at most %d)", len(reason), run.MaxReasonLen)
 	}
 	var e process.Entry
 	if !connect.external() { // what is given goes before what is known
-		reg, err := process.OpenRegistry("")
-		if err != nil {
-			return err
-		}
-		if e, err = reg.Get(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if e, err = lookUp(id); err != nil {
 			return err
 		}
 	}
 	if !e.Alive && !connect.external() {
-		return &usageError{msg: fmt.Sprintf("no run %s is under way on this machine: it has ended, or never started", id), hint: "coordinator status"}
+		return usagef("coordinator status", "no run %s is under way on this machine: it has ended, or never started", id)
 	}
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
@@ -86,28 +80,20 @@ func (p Program) stop(ctx context.Context, text, reason string, timeout time.Dur
 	return nil
 }
 
-// stopOn stops a run of another machine over its bus.
 func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, stop run.Stop, msgID string) error {
-	where, err := connect.access()
-	if err != nil {
-		return err
-	}
-	b, err := bus.Connect(ctx, bus.Config{Access: where, Name: "gx1 operator", Logger: discard()})
+	b, err := connect.dial(ctx, "operator", access.Operator, discard())
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	if err := b.Require(ctx, access.Operator); err != nil {
-		return err
-	}
 	m, err := manifestInTime(ctx, b, id)
 	switch {
 	case errors.Is(err, bus.ErrNoRun):
-		return &usageError{msg: fmt.Sprintf("%s has no run %s: it was cleaned after its end, or never started", where, id), hint: "coordinator status --nats URL"}
+		return usagef("coordinator status --nats URL", "%s has no run %s: it was cleaned after its end, or never started", connect.given, id)
 	case err != nil:
 		return err
 	case m.State != run.StateRunning:
-		return &usageError{msg: fmt.Sprintf("run %s is not under way: its epoch %d is %s", id, m.Session, m.State)}
+		return usagef("", "run %s is not under way: its epoch %d is %s", id, m.Session, m.State)
 	}
 	seq, err := b.StoreStop(ctx, id, stop, 0, msgID)
 	if err != nil {
@@ -117,11 +103,10 @@ func (p Program) stopOn(ctx context.Context, connect connectFlags, id run.ID, st
 	return nil
 }
 
-// stopEvery is how often a stop is tried.
 const stopEvery = 250 * time.Millisecond
 
-// manifestInTime reads a run's manifest, trying until ctx ends while the bus
-// does not answer, as while a cluster chooses a leader.
+// manifestInTime retries until ctx ends while the bus does not answer, as while a
+// cluster chooses a leader.
 func manifestInTime(ctx context.Context, b *bus.Bus, id run.ID) (run.Manifest, error) {
 	again := time.NewTicker(stopEvery)
 	defer again.Stop()
@@ -135,15 +120,5 @@ func manifestInTime(ctx context.Context, b *bus.Bus, id run.ID) (run.Manifest, e
 		case <-ctx.Done():
 			return m, err
 		}
-	}
-}
-
-// oneArg demands one argument and says which.
-func oneArg(name, hint string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return &usageError{msg: fmt.Sprintf("%s takes one %s, got %d", cmd.CommandPath(), name, len(args)), hint: hint}
-		}
-		return nil
 	}
 }

@@ -34,7 +34,6 @@ const (
 	logEvery  = 10 * time.Second       // a log line elsewhere, after the first
 )
 
-// ui shows a run to whoever started it.
 type ui struct {
 	p     Program
 	f     runFlags
@@ -51,18 +50,17 @@ type ui struct {
 	kept  atomic.Int64 // bars that earlier sessions have replayed
 	next  string       // the command that goes on from here
 	retry string       // the one that takes up failed chunks, too
-	// troubles are shown by the goroutine that shows all else: whoever tells of
-	// them must not wait for the terminal.
+	// One goroutine prints them: their reporters must not wait for the terminal.
 	troubles chan coordinator.Trouble
 	notices  chan string
-	told     map[string]bool
+	shown    map[string]bool
 	closed   sync.Once
 }
 
 func newUI(p Program, f runFlags, id run.ID) *ui {
 	u := &ui{
 		p: p, f: f, id: id, done: make(chan struct{}), begun: time.Now(),
-		troubles: make(chan coordinator.Trouble, 64), told: map[string]bool{}, notices: make(chan string, 64),
+		troubles: make(chan coordinator.Trouble, 64), shown: map[string]bool{}, notices: make(chan string, 64),
 	}
 	if file, ok := raw(p.Stderr).(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		u.color = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
@@ -73,8 +71,8 @@ func newUI(p Program, f runFlags, id run.ID) *ui {
 	return u
 }
 
-// say prints a line that must not be lost in the live one.
-func (u *ui) say(format string, args ...any) {
+// print prints a line above the live one.
+func (u *ui) print(format string, args ...any) {
 	if u.f.quiet {
 		return
 	}
@@ -85,20 +83,19 @@ func (u *ui) say(format string, args ...any) {
 	fmt.Fprintln(w, printable.Text(redact.Text(fmt.Sprintf(format, args...))))
 }
 
-// start is called before the session begins: from now on a stop leaves a perf
-// JSON. It does not wait for the terminal, which may be held.
+// start is called before the epoch begins: from now on a stop leaves a perf JSON.
+// It does not wait for the terminal, which may be held.
 func (u *ui) start(s *coordinator.Session) {
 	u.s = s
 	if u.f.quiet {
 		return
 	}
 	u.drawn.Go(func() {
-		u.say("run_id %s", u.id)
+		u.print("run_id %s", u.id)
 		u.show()
 	})
 }
 
-// Ready is called when the bus is up.
 func (u *ui) Ready(i coordinator.Info) {
 	open := i.WorkerKey != "" // to other hosts
 	how := ""
@@ -113,16 +110,15 @@ func (u *ui) Ready(i coordinator.Info) {
 	cmd := "nats " + how + "pub gx1.stop." + string(i.RunID) + " ''"
 	u.stop.Store(&cmd)
 	for _, w := range i.Warnings {
-		u.say("warning: %s", w)
+		u.print("warning: %s", w)
 	}
-	u.say("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
+	u.print("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
 	if open {
-		u.say("the bus accepts other hosts, with a key; copy %s to a host and start a worker there:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
+		u.print("the bus accepts other hosts, with a key; copy %s to a host and start a worker there:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
 			relative(i.WorkerKey), elsewhere(i.URL), i.RunID)
 	}
 }
 
-// elsewhere is a URL's host and port as other hosts name them.
 func elsewhere(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -137,7 +133,7 @@ func elsewhere(text string) string {
 	return net.JoinHostPort(host, u.Port())
 }
 
-// explain tells what a session that goes on from earlier ones does.
+// Explain prints what a resumed run replays.
 func (u *ui) Explain(fates []coordinator.Fate) {
 	u.kept.Store(u.s.Progress().Bars)
 	replay := 0
@@ -146,7 +142,7 @@ func (u *ui) Explain(fates []coordinator.Fate) {
 			replay++
 		}
 	}
-	u.say("resuming run %s: %d of %d chunks to replay", u.id, replay, len(fates))
+	u.print("resuming run %s: %d of %d chunks to replay", u.id, replay, len(fates))
 	if !u.f.explain {
 		return
 	}
@@ -155,20 +151,18 @@ func (u *ui) Explain(fates []coordinator.Fate) {
 		if f.Replay {
 			what = "replay"
 		}
-		u.say("  chunk %d  %s  %s", f.Idx, what, f.Why)
+		u.print("  chunk %d  %s  %s", f.Idx, what, f.Why)
 	}
 }
 
-// mostTold bounds how many different troubles are shown while a run goes on.
-const mostTold = 20
+const maxShownTroubles = 20
 
-// anyNumber is what differs between two tellings of the same trouble.
+// anyNumber differs between two reports of the same error.
 var anyNumber = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+`)
 
-// troubleLines is how much of an error's trace is shown.
 const troubleLines = 12
 
-// Trouble is told of an attempt that went wrong.
+// Trouble reports an attempt that failed.
 func (u *ui) Trouble(t coordinator.Trouble) {
 	select {
 	case u.troubles <- t:
@@ -176,7 +170,7 @@ func (u *ui) Trouble(t coordinator.Trouble) {
 	}
 }
 
-// Notice is called with a line about what holds the run up.
+// Notice reports what delays the run.
 func (u *ui) Notice(text string) {
 	select {
 	case u.notices <- text:
@@ -184,19 +178,18 @@ func (u *ui) Notice(text string) {
 	}
 }
 
-// Step is of no interest on a screen.
 func (u *ui) Step(string) {}
 
-// tell shows an attempt that went wrong, if none like it was shown.
-func (u *ui) tell(t coordinator.Trouble) {
+// showTrouble prints a failed attempt, if none like it was printed.
+func (u *ui) showTrouble(t coordinator.Trouble) {
 	text, _, _ := strings.Cut(t.Error, "; its log: ")
 	lines := strings.Split(strings.TrimRight(t.Trace, "\n"), "\n")
-	// The same trouble in another chunk names other paths, bars and bytes.
+	// The same error in another chunk has other paths, bars and bytes.
 	key := anyNumber.ReplaceAllString(text+"\n"+lines[len(lines)-1], "#")
-	if u.told[key] || len(u.told) >= mostTold {
+	if u.shown[key] || len(u.shown) >= maxShownTroubles {
 		return
 	}
-	u.told[key] = true
+	u.shown[key] = true
 	var b strings.Builder
 	fmt.Fprintf(&b, "chunk %d, attempt %d on %s: %s", t.ChunkIdx, t.Attempt, t.WorkerID, t.Error)
 	if t.Trace != "" {
@@ -204,10 +197,10 @@ func (u *ui) tell(t coordinator.Trouble) {
 			fmt.Fprintf(&b, "\n  | %s", line)
 		}
 	}
-	u.say("%s", b.String())
+	u.print("%s", b.String())
 }
 
-// end takes the live line away.
+// end removes the live line.
 func (u *ui) end() {
 	u.closed.Do(func() { close(u.done) })
 	u.drawn.Wait()
@@ -216,8 +209,8 @@ func (u *ui) end() {
 	}
 }
 
-// show draws until end. Off a terminal it logs: a line as soon as bars move,
-// which scripts wait for, and one each logEvery.
+// show draws until end. Off a terminal it logs a line as soon as bars move, for
+// which scripts wait, and one every logEvery.
 func (u *ui) show() {
 	t := time.NewTicker(drawEvery)
 	defer t.Stop()
@@ -229,17 +222,17 @@ func (u *ui) show() {
 		select {
 		case <-u.done:
 			for range len(u.troubles) {
-				u.tell(<-u.troubles)
+				u.showTrouble(<-u.troubles)
 			}
 			for range len(u.notices) {
-				u.say("warning: %s", <-u.notices)
+				u.print("warning: %s", <-u.notices)
 			}
 			return
 		case text := <-u.notices:
-			u.say("warning: %s", text)
+			u.print("warning: %s", text)
 			continue
 		case t := <-u.troubles:
-			u.tell(t)
+			u.showTrouble(t)
 			continue
 		case <-t.C:
 		}
@@ -279,12 +272,10 @@ func (u *ui) state() progress.State {
 	return s
 }
 
-// statusOrder is how chunks are counted at the end: the good ones first.
 var statusOrder = [...]footer.Status{
 	footer.StatusOK, footer.StatusStopped, footer.StatusUnresponsive, footer.StatusFailed, footer.StatusParseError, footer.StatusMissing,
 }
 
-// summary prints how the run ended.
 func (u *ui) summary(out export.Outcome) {
 	t := out.Result.Totals
 	wall := time.Since(u.begun)
@@ -333,7 +324,7 @@ func (u *ui) summary(out export.Outcome) {
 		}
 	}
 	if note := u.slowStart(t.ChunksTotal); note != "" {
-		u.say("note: %s", note)
+		u.print("note: %s", note)
 	}
 	s.LastError, s.ExportError = redact.Text(s.LastError), redact.Text(s.ExportError)
 	if err := progress.Summary(raw(u.p.Stdout), s, u.color && isTerminal(u.p.Stdout)); err != nil && u.log != nil {
@@ -341,15 +332,15 @@ func (u *ui) summary(out export.Outcome) {
 	}
 }
 
-// Start-up is worth a word where it is more than startShare of the time of all
-// attempts, and leastStart in all.
+// Bounds from which start-up is worth a note: of the time of all attempts, and in
+// all.
 const (
 	startShare = 0.2
 	leastStart = time.Second
 )
 
-// slowStart says how much of their time commands took to start, and what helps;
-// empty: little, or nothing does.
+// slowStart is a note on the commands' start-up time and what reduces it; empty if
+// it is short.
 func (u *ui) slowStart(chunks int) string {
 	if !u.f.exec.exec() || u.f.exec.serve || chunks <= max(u.f.workers, 1) {
 		return ""
@@ -367,7 +358,6 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// relative shortens a path below the working directory.
 func relative(path string) string {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -44,7 +43,7 @@ Exit codes:
 			return p.verify(path, asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(cmd.Flags(), &asJSON)
 	p.bindEnv(cmd, nil)
 	return cmd
 }
@@ -69,7 +68,7 @@ func (p Program) verify(path string, asJSON bool) error {
 		if !asJSON {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		return p.sayVerified(verified{Path: path, Error: err.Error(), Trades: selection.Verified{Others: []string{}, Missing: []string{}}, Differences: perf.Differences{}})
+		return p.printVerifiedJSON(verified{Path: path, Error: err.Error(), Trades: selection.Verified{Others: []string{}, Missing: []string{}}, Differences: perf.Differences{}})
 	}
 	v := verified{
 		Path: path, RunID: string(f.Report.RunID), Outcome: f.Totals.Outcome, Differences: perf.Differences{},
@@ -86,13 +85,12 @@ func (p Program) verify(path string, asJSON bool) error {
 	v.add(path, err)
 	v.OK = v.Error == ""
 	if asJSON {
-		return p.sayVerified(v)
+		return p.printVerifiedJSON(v)
 	}
-	return p.tellVerified(v, f)
+	return p.printVerified(v, f)
 }
 
-// add adds the differences that err holds; those without a file are of the one
-// at path. A difference is named once.
+// add adds the differences in err, each once; those without a file are of path.
 func (v *verified) add(path string, err error) {
 	var list perf.Differences
 	if !errors.As(err, &list) {
@@ -123,19 +121,16 @@ func parsePerf(path string) (perf.File, error) {
 	return perf.ParseVerified(b)
 }
 
-func (p Program) sayVerified(v verified) error {
-	enc := json.NewEncoder(p.Stdout)
-	enc.SetIndent("", "  ")
-	err := enc.Encode(v)
+func (p Program) printVerifiedJSON(v verified) error {
+	err := p.printJSON(v)
 	if err == nil && !v.OK {
 		return exitCode{code: exitUsage}
 	}
 	return err
 }
 
-// tellVerified is for people. Every number is the one that was computed from the
-// file beside it.
-func (p Program) tellVerified(v verified, f perf.File) error {
+// printVerified prints for people. Each number is the computed one.
+func (p Program) printVerified(v verified, f perf.File) error {
 	if !v.OK {
 		for _, d := range v.Differences {
 			fmt.Fprintln(p.Stdout, printable.Line(d.String()))

@@ -21,7 +21,6 @@ func (p Program) versionCommand() *cobra.Command {
 	}
 }
 
-// versionText is the line that holds the version.
 func versionText() string {
 	v := version()
 	return fmt.Sprintf("gx1-replay %s (commit %s, %s %s/%s)\n", v.Module, v.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
@@ -31,8 +30,7 @@ func versionText() string {
 // scripts/release.sh), so that a build without VCS stamping has them, too.
 var stampedVersion, stampedCommit string
 
-// version is the stamped version of this program, or else what the go command
-// recorded.
+// version is the stamped version, or else the go command's.
 func version() coordinator.Version {
 	v := coordinator.Version{Module: "(devel)", Commit: "unknown"}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -41,7 +39,6 @@ func version() coordinator.Version {
 	return coordinator.Version{Module: cmp.Or(stampedVersion, v.Module), Commit: cmp.Or(stampedCommit, v.Commit)}
 }
 
-// recorded is the version that the go command wrote into a program.
 func recorded(info *debug.BuildInfo) coordinator.Version {
 	v := coordinator.Version{Module: cmp.Or(info.Main.Version, "(devel)"), Commit: "unknown"}
 	changes := ""

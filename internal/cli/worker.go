@@ -30,10 +30,9 @@ import (
 )
 
 const (
-	// orphanLimit is when a local worker ends whose coordinator is gone: it
-	// has a second, less what the end of a process takes.
-	orphanLimit = 800 * time.Millisecond
-	// exitOrphaned is read by nobody but a person who traces a worker's end.
+	// orphanLimit is when an orphaned local worker exits: it has a second, less the
+	// time of the exit.
+	orphanLimit  = 800 * time.Millisecond
 	exitOrphaned = 1
 )
 
@@ -52,8 +51,7 @@ type workerFlags struct {
 	cacheMax     byteSize
 }
 
-// workerCommand is the program `chunkworker` and, hidden, the verb by which
-// the coordinator starts its own local workers.
+// workerCommand is the program chunkworker and, hidden, the verb of local workers.
 func (p Program) workerCommand(name string, hidden bool) *cobra.Command {
 	var f workerFlags
 	cmd := &cobra.Command{
@@ -92,8 +90,8 @@ can take them at once.`,
 // defaultCache holds the slices of fifty million bars.
 const defaultCache = 4 << 30
 
-// cache is the worker's. A local worker's stands with the run and goes with
-// it: the bus that it is fetched from is on the same disk.
+// cache is the worker's. A local worker's is removed with its run: the bus is on
+// the same disk.
 func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error) {
 	if local {
 		return dataset.NewCache(layout.Work(f.workDir).Cache(), math.MaxInt64, log), nil
@@ -117,30 +115,30 @@ func (f *workerFlags) cache(local bool, log *slog.Logger) (*dataset.Cache, error
 	return dataset.NewCache(dir, int64(f.cacheMax), log), nil
 }
 
-// workDirectory makes the work directory and makes sure that nobody else can
-// put files there. A local worker's is in its run's own directory.
+// workDirectory makes the work directory, where nobody else may put files. A local
+// worker's is in its run's own directory.
 func (f *workerFlags) workDirectory(local bool) (string, error) {
 	switch {
 	case local:
 		return f.workDir, safefile.InnerDir(f.workDir)
 	case f.workDir == "":
-		// Beside the register, where that has no other place.
+		// Beside the run registry, if that has no other place.
 		parent, err := safefile.TempDir(os.TempDir(), "gx1-replay-"+strconv.Itoa(os.Geteuid()))
 		if err != nil {
-			return "", &usageError{msg: fmt.Sprintf("the default work directory: %v", err), hint: "--work-dir DIR: a directory of your own"}
+			return "", usagef("--work-dir DIR: a directory of your own", "the default work directory: %v", err)
 		}
 		dir := filepath.Join(parent, "work")
 		return dir, safefile.InnerDir(dir)
 	}
 	dir, err := safefile.UserDir(f.workDir)
 	if err != nil {
-		return "", &usageError{msg: fmt.Sprintf("--work-dir: %v", err), hint: "--work-dir DIR: a directory of your own that others cannot write"}
+		return "", usagef("--work-dir DIR: a directory of your own that others cannot write", "--work-dir: %v", err)
 	}
 	return dir, nil
 }
 
-// keep is for how long the work directory keeps what was not touched. A local
-// worker's goes with its run.
+// keep is how long unused files stay in the work directory. A local worker's is
+// removed with its run.
 func (f *workerFlags) keep(local bool) time.Duration {
 	if local {
 		return 0
@@ -148,16 +146,14 @@ func (f *workerFlags) keep(local bool) time.Duration {
 	return f.keepWork
 }
 
-// defaultIdle is how long --exit-when-idle waits for work without a value.
+// defaultIdle is the value of --exit-when-idle without one.
 const defaultIdle = "1m"
 
-// maxSlots bounds --concurrency.
 const maxSlots = 1024
 
 // slotVar holds a local worker's number among those of its run.
 const slotVar = envPrefix + "LOCAL_SLOT"
 
-// localSlot reads the value of slotVar; empty: 0.
 func localSlot(text string) (int, error) {
 	if text == "" {
 		return 0, nil
@@ -169,21 +165,20 @@ func localSlot(text string) (int, error) {
 	return n, nil
 }
 
-// slots is how many chunks the worker replays at a time.
 func (f *workerFlags) slots(local bool) (int, error) {
 	switch {
 	case f.concurrency < 0 || f.concurrency > maxSlots:
-		return 0, &usageError{msg: fmt.Sprintf("--concurrency %d (want 1 to %d)", f.concurrency, maxSlots)}
+		return 0, usagef("", "--concurrency %d (want 1 to %d)", f.concurrency, maxSlots)
 	case f.maxRuntime < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--max-runtime-per-chunk %v (want a duration, or 0 for no limit)", f.maxRuntime)}
+		return 0, usagef("", "--max-runtime-per-chunk %v (want a duration, or 0 for no limit)", f.maxRuntime)
 	case f.keepWork < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)}
+		return 0, usagef("", "--keep-work %v (want a duration, or 0 to keep everything)", f.keepWork)
 	case f.idle < 0:
-		return 0, &usageError{msg: fmt.Sprintf("--exit-when-idle %v (want a duration, or 0 to never exit)", f.idle)}
+		return 0, usagef("", "--exit-when-idle %v (want a duration, or 0 to never exit)", f.idle)
 	}
 	for _, key := range f.coordinators {
 		if !nkeys.IsValidPublicUserKey(key) {
-			return 0, &usageError{msg: fmt.Sprintf("--coordinator-key %q (want the public nkey of a user, which begins with U)", key), hint: "nk -inkey coordinator.nk -pubout, or the users.conf of `coordinator auth init`"}
+			return 0, usagef("nk -inkey coordinator.nk -pubout, or the users.conf of `coordinator auth init`", "--coordinator-key %q (want the public nkey of a user, which begins with U)", key)
 		}
 	}
 	switch {
@@ -195,8 +190,8 @@ func (f *workerFlags) slots(local bool) (int, error) {
 	return min(runtime.NumCPU(), maxSlots), nil
 }
 
-// connectWorker connects, and waits for a bus that is not there yet: a worker
-// may be started first. A local worker's is there, or gone.
+// connectWorker waits for a bus that is not there yet, because a worker may be
+// started first. A local worker's is there, or gone.
 func connectWorker(ctx context.Context, cfg bus.Config, local bool) (*bus.Bus, error) {
 	said := time.Time{}
 	for {
@@ -219,22 +214,21 @@ func connectWorker(ctx context.Context, cfg bus.Config, local bool) (*bus.Bus, e
 }
 
 const (
-	// connectEvery is how often a worker looks for a bus that is not there.
 	connectEvery = time.Second
-	// waitingEvery is how often it says so.
+	// waitingEvery is how often the wait is logged.
 	waitingEvery = 30 * time.Second
 )
 
 // exitSecondSignal is a shell's code for a program that a signal ended.
 const exitSecondSignal = 130
 
-// work is the life of a worker process. The first signal asks it to go, one more
-// than sameSignal later means now.
+// work is the life of a worker process. The first signal asks it to exit; another
+// one, more than sameSignal later, ends it.
 func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
-	// Before anything else opens files: the lifeline's descriptor is fixed.
+	// Before other files are opened: the lifeline's descriptor is fixed.
 	lifeline, local := process.InheritedLifeline(p.Getenv)
-	// Whoever reads the log may die before this process: a write must fail
-	// then, and not end it with its footers unwritten.
+	// If the reader of the log dies, a write must fail and not end this process
+	// with its footers unwritten.
 	outliveReaders()
 	log := logTo(p.Stderr, slog.LevelInfo)
 	slots, err := f.slots(local)
@@ -266,7 +260,7 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 		return err
 	}
 	if f.exec.exec() && len(argv) == 0 {
-		return &usageError{"--engine exec without a command", "chunkworker --engine exec -- python3 replay.py {task}"}
+		return usagef("chunkworker --engine exec -- python3 replay.py {task}", "--engine exec without a command")
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -282,12 +276,12 @@ func (p Program) work(ctx context.Context, f workerFlags, argv []string) error {
 	defer cancel(nil)
 	var end *exitRequest
 	if local {
-		end = heed(lifeline, cancel)
+		end = awaitExit(lifeline, cancel)
 		if err := process.YieldToCoordinator(); err != nil {
 			log.Warn("lowering this worker's priority failed", "error", err)
 		}
 	} else {
-		end = heed(nil, cancel)
+		end = awaitExit(nil, cancel)
 	}
 	defer end.end()
 

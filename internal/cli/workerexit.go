@@ -11,24 +11,23 @@ import (
 	"gx1replay/internal/worker"
 )
 
-// sameSignal is how long after the first signal a further one is the same,
-// delivered twice: GNU timeout signals its child, and then its group.
+// sameSignal is the time within which a second signal is the first one delivered
+// twice: GNU timeout signals its child, then its group.
 const sameSignal = time.Second
 
-// exitRequest is the request to a worker process to end.
 type exitRequest struct {
 	signals chan os.Signal
 	line    *process.Line // of a local worker; nil: it has no coordinator of its own
 	cancel  context.CancelCauseFunc
-	// hurry is closed when no command may go on, whatever its grace.
+	// hurry is closed when commands must end, whatever their grace.
 	hurry chan struct{}
 	over  chan struct{}
 	owned sync.WaitGroup
 }
 
-// heed begins to listen for what tells this process to end, and ends its work
-// with cancel then. lifeline is that of a local worker, else nil.
-func heed(lifeline *os.File, cancel context.CancelCauseFunc) *exitRequest {
+// awaitExit calls cancel when this process must exit. lifeline is a local worker's,
+// else nil.
+func awaitExit(lifeline *os.File, cancel context.CancelCauseFunc) *exitRequest {
 	f := &exitRequest{
 		signals: make(chan os.Signal, 4), cancel: cancel, hurry: make(chan struct{}), over: make(chan struct{}),
 	}
@@ -40,7 +39,6 @@ func heed(lifeline *os.File, cancel context.CancelCauseFunc) *exitRequest {
 	return f
 }
 
-// end stops listening.
 func (f *exitRequest) end() {
 	signal.Stop(f.signals)
 	close(f.over)
@@ -55,8 +53,8 @@ func (f *exitRequest) listen() {
 	var first time.Time // signal
 	var late, soon <-chan time.Time
 	hurried := false
-	// Soon no command may go on: the coordinator ends, which has waited for last
-	// words before, or was told not to. It shall leave no command behind.
+	// The coordinator ends, after it has waited for final reports or was told not
+	// to. It must leave no command behind.
 	hurry := func() {
 		if !hurried {
 			hurried = true
@@ -68,9 +66,9 @@ func (f *exitRequest) listen() {
 		case <-f.over:
 			return
 		case <-f.signals:
-			// A local worker whose coordinator lives was signalled by somebody
-			// else, who may have signalled everybody. It gives back what it
-			// holds with the whole grace: to end it sooner is the coordinator's.
+			// A local worker whose coordinator lives was signalled by another
+			// process, perhaps with its whole group. It returns its chunks with the
+			// whole grace; only the coordinator ends it sooner.
 			if f.line == nil && !first.IsZero() && time.Since(first) > sameSignal {
 				os.Exit(exitSecondSignal)
 			}
@@ -86,8 +84,8 @@ func (f *exitRequest) listen() {
 			gone = nil
 			f.cancel(worker.ErrOrphaned)
 			hurry()
-			// Footers are written at once. What may take longer is the
-			// answer of a bus that has most likely died, too.
+			// Footers are written at once. Only a bus, most likely dead too, may
+			// take longer.
 			late = time.After(orphanLimit)
 		case <-soon:
 			close(f.hurry)

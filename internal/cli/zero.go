@@ -6,16 +6,9 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"gx1replay/internal/bars"
 )
 
-// spreadHelp is the help of --spread-bps. Its default is not the flag's, which
-// says whether it was given.
-var spreadHelp = fmt.Sprintf("assumed spread if the data has one price only, in bps, 0 or more (default %v)", bars.DefaultSpreadBps)
-
-// optionalNumber is a flag of a number for which 0 is a value: nil says that it
-// was not given.
+// optionalNumber is a number flag for which 0 is a value; nil: not given.
 type optionalNumber struct{ value *float64 }
 
 func (n *optionalNumber) String() string {
@@ -36,28 +29,24 @@ func (n *optionalNumber) Set(text string) error {
 	return nil
 }
 
-// aboveZeroMark is the annotation of a flag whose zero value says that it was
-// not given.
+// aboveZeroMark annotates a flag whose zero value means that it was not given.
 const aboveZeroMark = "gx1r_above_zero"
 
-// aboveZero has the flag name refuse a 0 that was given, which would count as
-// not given. want says what it takes.
+// aboveZero refuses a given 0, which would count as not given. want is what the
+// flag takes.
 func aboveZero(fl *pflag.FlagSet, name, want string) {
 	fl.Lookup(name).Annotations = map[string][]string{aboveZeroMark: {want}}
 }
 
-// refuseZeros looks for flags of aboveZero that were given as 0, on the command
-// line or by a variable.
 func refuseZeros(fl *pflag.FlagSet) (err error) {
 	fl.Visit(func(f *pflag.Flag) {
 		if want := f.Annotations[aboveZeroMark]; err == nil && len(want) > 0 && isZero(f.Value.String()) {
-			err = &usageError{msg: fmt.Sprintf("--%s 0 (want %s)", f.Name, want[0])}
+			err = usagef("", "--%s 0 (want %s)", f.Name, want[0])
 		}
 	})
 	return err
 }
 
-// isZero says that a flag's value is no more than its type's zero.
 func isZero(text string) bool {
 	if v, err := strconv.ParseFloat(text, 64); err == nil {
 		return v == 0

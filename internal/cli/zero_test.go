@@ -219,7 +219,7 @@ func TestZeroesReachWhereTheyCount(t *testing.T) {
 		t.Errorf("grace %v, stall %v, %v", spec.Grace, spec.Stall, err)
 	}
 	args, _, err := f.forWorker([]string{"true"})
-	if text := strings.Join(args, " "); err != nil || !strings.Contains(text, "--grace 0s --stall-timeout 0s") {
+	if text := strings.Join(args, " "); err != nil || !strings.Contains(text, "--grace=0s --stall-timeout=0s") {
 		t.Errorf("a worker gets %s, %v", text, err)
 	}
 	if err := (compare.Limits{}).Check(); err != nil {

@@ -12,12 +12,10 @@ import (
 	"gx1replay/internal/access"
 )
 
-// A client with the run's key is in the global account, where the streams are.
-// They were there before other accounts existed, so stores of earlier versions are
-// found. On loopback these clients are this user's own processes. A server that
-// other hosts reach also has the accounts of the roles.
+// A client with the run's key is in the global account, where the streams are, also
+// those in stores of earlier versions. On loopback these are this user's own
+// processes. A server that other hosts reach also has the accounts of the roles.
 
-// admitted is who may connect.
 type admitted struct {
 	users    []*server.NkeyUser
 	accounts []*server.Account
@@ -25,8 +23,8 @@ type admitted struct {
 	roles    bool
 }
 
-// admit makes the users and accounts for a server that listens on host; "": it
-// has no port.
+// admit makes the users and accounts for a server that listens on host; empty: no
+// port.
 func (s *Server) admit(host string, strangers []string, dir string) (*admitted, error) {
 	public, err := s.pair.PublicKey()
 	if err != nil {
@@ -43,8 +41,7 @@ func (s *Server) admit(host string, strangers []string, dir string) (*admitted, 
 	return who, nil
 }
 
-// admitRoles makes a key for each role but the coordinator's, whose is the run's
-// key.
+// admitRoles makes the keys of the roles; the coordinator's is the run's key.
 func (s *Server) admitRoles(who *admitted, dir string) error {
 	who.roles = true
 	s.roles = map[access.Role]string{}
@@ -66,9 +63,8 @@ func (s *Server) admitRoles(who *admitted, dir string) error {
 	return nil
 }
 
-// admitStrangers makes the account of clients without credentials. They are
-// taken for a user whose seed nobody keeps, so nobody can log in as that user.
-// The gate is the one other user there.
+// admitStrangers makes the account of clients without credentials. They count as a
+// user whose seed nobody keeps. The gate is the one other user there.
 func (s *Server) admitStrangers(who *admitted, subjects []string) error {
 	account := server.NewAccount(string(access.Strangers))
 	nobody, err := nkeys.CreateUser()
@@ -100,10 +96,9 @@ func permissions(p access.Permissions) *server.Permissions {
 	}
 }
 
-// wire gives the roles' accounts what they import of the global one. It is
-// called before the server starts: an account that has no import of
-// $JS.API.INFO by then gets a JetStream API of its own, which answers each
-// request first, with an error. A reload would not do the same.
+// wire has the roles' accounts import from the global one. Call it before the
+// server starts: an account without an import of $JS.API.INFO by then gets a
+// JetStream API of its own, which answers each request first, with an error.
 func (who *admitted) wire(srv *server.Server) error {
 	if !who.roles {
 		return nil
@@ -140,8 +135,8 @@ func (who *admitted) wire(srv *server.Server) error {
 	return nil
 }
 
-// enable gives the global account its streams. With a second account the server
-// does so only for those that are configured so. Call it once srv has started.
+// enable gives the started server's global account its streams. With a second
+// account the server does so only for configured ones.
 func (who *admitted) enable(srv *server.Server) error {
 	if len(who.accounts) == 0 {
 		return nil
@@ -175,15 +170,13 @@ func export(ours *server.Account, e access.Export, accounts map[access.Account]*
 // hosts reach; "" on others.
 func (s *Server) RoleKey(role access.Role) string { return s.roles[role] }
 
-// errNoGate: nobody without credentials is let in.
 var errNoGate = errors.New("the bus has no gate for clients without credentials")
 
 // HasStrangers reports whether clients without credentials are let in.
 func (s *Server) HasStrangers() bool { return s.gate != nil }
 
-// Gate is the public key of the user who hears what strangers publish, and may
-// answer them, with Sign to answer the server's challenge. It connects without a
-// socket, as with the run's key.
+// Gate is the public key of the user that receives what strangers publish, and may
+// answer them. Sign answers the server's challenge. It connects without a socket.
 func (s *Server) Gate() (public string, sign func(nonce []byte) ([]byte, error), err error) {
 	if s.gate == nil {
 		return "", nil, errNoGate

@@ -10,8 +10,6 @@ import (
 	"gx1replay/internal/layout"
 )
 
-// natsContext is what the stock nats command reads of a context file; what
-// it does not name has its default.
 type natsContext struct {
 	Description string `json:"description"`
 	URL         string `json:"url"`

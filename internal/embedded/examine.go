@@ -16,18 +16,15 @@ import (
 	"gx1replay/internal/layout"
 )
 
-// A server that finds a stream damaged says so in its log, if at all, and goes
-// on without the stream, or without what it could not read of it. So who opens
-// a store again looks at its files first (checkStore, then prepareStore), and compares the streams that are there
-// afterwards with those that were there before.
+// A server that finds a stream damaged at most logs it, and goes on without the
+// stream or what it could not read. So its files are examined first (checkStore,
+// prepareStore), and the streams compared afterwards.
 
-// streamsDir is where the streams of the global account stand in a store.
 var streamsDir = filepath.Join("jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams")
 
-// prepareStore lists the streams of a store that is to be examined, and says what
-// of their files is damaged. If nothing is, the consumers are removed: those of a
-// server that is gone are of no use to the next one, and one that is damaged takes
-// its stream with it.
+// prepareStore lists the streams of a store and what of their files is damaged. If
+// nothing is, it removes the consumers: the next server does not need them, and a
+// damaged one takes its stream with it.
 func prepareStore(store string) (streams, damage []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(store, streamsDir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,8 +57,7 @@ func prepareStore(store string) (streams, damage []string, err error) {
 	return streams, nil, nil
 }
 
-// compare says what of the streams that were there the server has not opened
-// whole.
+// compare lists the streams that the server has not opened whole.
 func (s *Server) compare(streams []string) ([]string, error) {
 	if len(streams) == 0 {
 		return nil, nil
@@ -89,13 +85,12 @@ func (s *Server) compare(streams []string) ([]string, error) {
 	return list, nil
 }
 
-// Damage says what of the store was found not to be whole, a line each; nothing
-// unless the server was started with Examine.
+// Damage lists what of the examined store was not whole.
 func (s *Server) Damage() []string { return s.damage }
 
-// SetAside renames the store in dir, so that the next server begins with an
-// empty one, and returns its new path. Nothing of it is changed. A store that
-// another process serves is an error.
+// SetAside renames the store in dir, unchanged, so that the next server begins with
+// an empty one, and returns its new path. A store that another process serves is an
+// error.
 func SetAside(dir string, now time.Time) (path string, err error) {
 	store := filepath.Join(dir, layout.BusDir)
 	lock, err := lockStore(filepath.Join(store, layout.LockFile))

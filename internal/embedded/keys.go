@@ -14,8 +14,7 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// KeyFiles are the names of the files of keys in a server's directory, the run's
-// first.
+// KeyFiles are the names of the key files in a server's directory, the run's first.
 func KeyFiles() []string {
 	list := []string{layout.KeyFile}
 	for _, role := range access.Roles() {
@@ -31,9 +30,9 @@ func roleKeyFile(role access.Role) string { return string(role) + ".nk" }
 // maxKey bounds a key's file; a seed has 58 bytes.
 const maxKey = 1 << 10
 
-// loadKey reads a key, or makes it, readable by its owner alone. A damaged one,
-// as a crash of the host may leave it, opens nothing any more and is made anew;
-// what is no file is moved aside. what names it in errors.
+// loadKey reads a key, or makes it, readable by its owner alone. A damaged one, as
+// after a crash of the host, is replaced; what is no file is moved aside. what
+// names it in errors.
 func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 	seed, err := safefile.Read(path, maxKey)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +61,6 @@ func loadKey(path, what string, log *slog.Logger) (nkeys.KeyPair, error) {
 	return pair, nil
 }
 
-// publicKey reads a key as loadKey does, and returns its public part.
 func publicKey(path, what string, log *slog.Logger) (string, error) {
 	pair, err := loadKey(path, what, log)
 	if err != nil {

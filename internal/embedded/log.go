@@ -9,18 +9,18 @@ import (
 	"gx1replay/internal/loglimit"
 )
 
-// fatalText takes the first thing that the server called fatal. Its stock
-// logger would end the process.
+// fatalText takes the first fatal message of the server, whose stock logger would
+// end the process.
 type fatalText chan string
 
-// logAdapter takes the server's log. Anybody who reaches the port can make the
-// server warn, so warnings and errors are limited.
+// logAdapter takes the server's log. Warnings and errors are limited: anybody who
+// reaches the port can cause them.
 type logAdapter struct {
 	log   *slog.Logger
 	lines *loglimit.Limiter
 	fatal fatalText
-	// broken, if not nil, is called with what the server says of a file that
-	// it cannot write. It must not block.
+	// broken, if not nil, is called with the message about a file that cannot be
+	// written. It must not block.
 	broken func(string)
 }
 
@@ -43,8 +43,8 @@ func (l logAdapter) Fatalf(f string, v ...any) {
 	}
 }
 
-// writeError is in the lines with which the server gives a stream up that it
-// cannot write: it stores nothing more there, and answers no publisher.
+// writeError is in the message about a stream that cannot be written: the server
+// stores nothing more there and answers no publisher.
 const writeError = "critical write error"
 
 func (l logAdapter) limited(level slog.Level, f string, v []any) {
@@ -54,13 +54,13 @@ func (l logAdapter) limited(level slog.Level, f string, v []any) {
 // clientID stands in each format of a line about a client, behind its address.
 const clientID = " - cid:"
 
-// ofClient reports whether the format f is of a line about a client. The server
-// puts the names that the client and its library give themselves into the format.
+// ofClient reports whether the format is of a message about a client. The names
+// that the client and its library give themselves are in it.
 func ofClient(f string) bool { return strings.Contains(f, clientID) }
 
-// kind is what a server's format says of whichever client: before it stand the
-// client's address and number, its names in quotes, and its user in quotes.
-// Behind it, in quotes again, may stand what the client has sent.
+// kind is a format without what differs between clients: before it stand address,
+// number, quoted names and quoted user, behind it perhaps quoted what the client
+// sent.
 func kind(f string) string {
 	_, text, ok := strings.Cut(f, clientID)
 	if !ok {

@@ -12,9 +12,9 @@ import (
 	"gx1replay/internal/layout"
 )
 
-// Malformed says that no server can be started on a store: something in it is of
-// another kind than what a server makes, or much larger. A server would wait for it
-// for ever, take all memory for it, or not be able to write.
+// Malformed: no server can be started on a store, because something in it is of
+// another kind than a server's files, or much larger. A server would hang, take all
+// memory, or not be able to write.
 type Malformed struct{ What []string }
 
 func (e *Malformed) Error() string {
@@ -33,7 +33,6 @@ const (
 	maxOther = 1 << 30
 )
 
-// maxSize is how large a file of that name may be.
 func maxSize(name string) int64 {
 	switch {
 	case name == "meta.inf" || name == "meta.sum":
@@ -44,9 +43,9 @@ func maxSize(name string) int64 {
 	return maxOther
 }
 
-// checkStore looks at everything in a store, without opening it. If no server can be
-// started on it the error is a *Malformed. The store's directory itself may have been
-// moved elsewhere and its place be a link. In it a server makes no links.
+// checkStore looks at the files of a store without opening them. If no server can
+// be started, the error is a *Malformed. The directory may be a link to another
+// place; within, a server makes no links.
 func checkStore(store string) error {
 	bad := &Malformed{}
 	// With the dot it is the directory that a link leads to.
@@ -88,7 +87,7 @@ func checkStore(store string) error {
 	return nil
 }
 
-// malformed says what is wrong with what stands at rel in a store; "" if nothing is.
+// malformed is what is wrong with the file at rel in a store; empty: nothing.
 func malformed(rel string, info fs.FileInfo) string {
 	switch mode, dir := info.Mode(), mustBeDir(rel); {
 	case dir == yes && !mode.IsDir():
@@ -101,7 +100,6 @@ func malformed(rel string, info fs.FileInfo) string {
 	return ""
 }
 
-// Whether a path must be a directory.
 type answer int
 
 const (
@@ -110,7 +108,6 @@ const (
 	no
 )
 
-// mustBeDir says of what kind a path in a store must be.
 func mustBeDir(rel string) answer {
 	if rel == layout.LockFile {
 		return no
@@ -132,8 +129,8 @@ func mustBeDir(rel string) answer {
 	return either
 }
 
-// moveAside renames what is at path, a directory or anything else, to base, or to
-// base.2, base.3, … if something stands there, and returns the new path.
+// moveAside renames path to base, or to base.2, base.3, … if that exists, and
+// returns the new path.
 func moveAside(path, base string) (string, error) {
 	to, err := atomicfile.SetAside(path, func(n int) string {
 		if n == 1 {

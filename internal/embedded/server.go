@@ -1,13 +1,8 @@
-// Package embedded runs a NATS server inside the process, so that a run on
-// one box needs nothing beside it: it locks the store, makes the keys, and opens
-// a port.
-//
-// Clients without credentials are in an account of their own, which imports
-// nothing: no message of theirs, and no answer to one, reaches the streams. The
-// process hears what they publish through a connection of its own in that
-// account (Gate), and does with it what it sees fit.
-//
-// It knows nothing of runs, streams or messages.
+// Package embedded runs a NATS server inside the process. It locks the store, makes
+// the keys, and opens a port. It knows nothing of runs, streams or messages.
+// Clients without credentials are in an account that imports nothing: no message of
+// theirs, and no answer to one, reaches the streams. The process receives what they
+// publish by a connection of its own in that account (Gate).
 package embedded
 
 import (
@@ -43,56 +38,51 @@ type Config struct {
 	// publish to, in their own account. Empty, or an address other than
 	// loopback: none, and credentials are demanded of everyone.
 	Strangers []string
-	// SyncAlways has every write synced before it is answered: a power cut
-	// then loses nothing that was acknowledged, and each write costs a sync.
+	// SyncAlways syncs every write before it is answered, so that a power cut loses
+	// nothing acknowledged.
 	SyncAlways bool
-	// Examine has what an earlier server left in the store looked at before it is
-	// used: see Damage.
+	// Examine: what an earlier server left in the store is examined first, see
+	// Damage.
 	Examine bool
-	// Prepare, if not nil, is called with a server that has no port yet, and
-	// the port opens after it has returned: a client that finds the port open
-	// finds what Prepare made. Connections that it opened stay.
+	// Prepare, if not nil, is called before the port opens: a client that finds the
+	// port open finds what Prepare made. Its connections stay.
 	Prepare func(ctx context.Context, s *Server) error
-	// Broken, if not nil, is called when the server cannot write a file of its
-	// store, as on a full disk: it stores nothing more in that stream, and
-	// publishers wait in vain. It may be called again, and must not block.
+	// Broken, if not nil, is called when the server cannot write a file, as on a
+	// full disk: it stores nothing more in that stream, and publishers wait in
+	// vain. It may be called again and must not block.
 	Broken func(why string)
 	Logger *slog.Logger
 }
 
 const (
-	// startTimeout bounds the recovery of the store; 100,000 messages take a
+	// startTimeout bounds the recovery of the store: 100,000 messages take a
 	// second.
 	startTimeout = 30 * time.Second
-	// readyStep is how soon a server that failed to start is noticed; it is
-	// asked every 25 ms.
-	readyStep = 100 * time.Millisecond
+	readyStep    = 100 * time.Millisecond
 	// JetStream's own limits, instead of shares of the machine: streams are
 	// in files, and a run fills the disk before it fills this.
 	maxMemory = 64 << 20
 	maxStore  = 1 << 40
 )
 
-// Server is a running server.
 type Server struct {
-	srv   *server.Server
-	opts  *server.Options
-	fatal fatalText
-	sync  bool
-	lock  *os.File
-	pair  nkeys.KeyPair
-	key   string
-	roles map[access.Role]string // files of keys
-	gate  nkeys.KeyPair          // nil: no strangers
-	// damage is what was found in a store that was to be examined.
+	srv    *server.Server
+	opts   *server.Options
+	fatal  fatalText
+	sync   bool
+	lock   *os.File
+	pair   nkeys.KeyPair
+	key    string
+	roles  map[access.Role]string // files of keys
+	gate   nkeys.KeyPair          // nil: no strangers
 	damage []string
 	broken func(string)
 	log    *slog.Logger
 	lines  *loglimit.Limiter
 }
 
-// Store returns the store that a server has left in dir, be it damaged; "" if there
-// is none, or one that never had a stream.
+// Store is the store that a server left in dir, damaged or not; empty if there is
+// none or it never had a stream.
 func Store(dir string) string {
 	path := filepath.Join(dir, layout.BusDir)
 	if _, err := os.Stat(filepath.Join(path, streamsDir)); errors.Is(err, fs.ErrNotExist) && checkStore(path) == nil {
@@ -195,7 +185,6 @@ func splitListen(listen string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// serve runs the server on the store, without a port.
 func (s *Server) serve(ctx context.Context, store, host string, port int, who *admitted) error {
 	s.opts = &server.Options{
 		ServerName: "gx1-embedded", NoSigs: true, DontListen: true, Host: host, Port: port,
@@ -220,8 +209,7 @@ func (s *Server) serve(ctx context.Context, store, host string, port int, who *a
 	return nil
 }
 
-// open opens the port, or a free one if it is taken. Nobody has asked for the
-// server's port before, so that it may still change.
+// open opens the port, or a free one if it is taken, which can change until now.
 func (s *Server) open(host string, port int) error {
 	where := net.JoinHostPort(host, strconv.Itoa(port))
 	if port != server.RANDOM_PORT && !portFree(where) {
@@ -245,8 +233,8 @@ func (s *Server) open(host string, port int) error {
 	}
 }
 
-// ready waits until srv takes connections. A server that failed says so in
-// its log only, and is never ready.
+// ready waits until srv takes connections. A server that failed is never ready, and
+// only logs it.
 func ready(ctx context.Context, srv *server.Server, fatal fatalText) error {
 	for end := time.Now().Add(startTimeout); time.Now().Before(end); {
 		if srv.ReadyForConnections(readyStep) {
@@ -263,7 +251,6 @@ func ready(ctx context.Context, srv *server.Server, fatal fatalText) error {
 	return fmt.Errorf("starting the bus: not ready within %v", startTimeout)
 }
 
-// portFree tries the port.
 func portFree(where string) bool {
 	l, err := net.Listen("tcp", where)
 	if err != nil {

@@ -19,9 +19,8 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// This file knows how the server writes its files (TestFact_BlocksAreReadAs…). It
-// reads them before the server does. The server would cut a block off at the first
-// message that it finds damaged.
+// How the server writes its files (TestFact_BlocksAreReadAs…). They are read before
+// the server does, which would cut a block off at the first damaged message.
 
 const (
 	recordHeader = 22 // length, sequence, time, length of the subject
@@ -32,7 +31,7 @@ const (
 	sealed = "cmp"
 )
 
-// verifyStream says what of the files of a stream is damaged; "" if nothing is.
+// verifyStream returns the damage of a stream's files; empty: none.
 func verifyStream(dir, name string) (string, error) {
 	if err := verifyMeta(dir, name); err != nil {
 		return readError(err)
@@ -59,12 +58,10 @@ func verifyStream(dir, name string) (string, error) {
 	return "", nil
 }
 
-// errDamaged: the content of a file is not what was written.
 var errDamaged = errors.New("is damaged")
 
-// readError tells damage from a file that cannot be looked at now, of which
-// nothing may be concluded. One that is gone, is no file, or is where the disk cannot
-// be read any more, is damage.
+// readError separates damage from a file that cannot be read now, which proves
+// nothing. A missing file, what is no file, and an unreadable disk are damage.
 func readError(err error) (string, error) {
 	for _, now := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM} {
 		if errors.Is(err, now) {
@@ -74,7 +71,6 @@ func readError(err error) (string, error) {
 	return err.Error(), nil
 }
 
-// verifyMeta compares a stream's configuration with its checksum.
 func verifyMeta(dir, name string) error {
 	path := filepath.Join(dir, "meta.inf")
 	meta, err := safefile.Read(path, maxMeta)
@@ -93,9 +89,9 @@ func verifyMeta(dir, name string) error {
 	return nil
 }
 
-// verifyBlock checks every message of a block. The last block of a stream may
-// end within a message, since its server was killed while it wrote, or in zeros,
-// which a power cut leaves. The server cuts both off.
+// verifyBlock checks every message of a block. The last block may end within a
+// message, as after a kill, or in zeros, as after a power cut: the server cuts both
+// off.
 func verifyBlock(path, stream string, index int, last bool) error {
 	b, err := safefile.Read(path, maxBlock)
 	if err != nil {

@@ -80,6 +80,7 @@ func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 	rows := min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks)
 	a.tally = newTally(job.Chunk.Bars.Len(), time.Now(), rows)
 	a.tally.times = a.own
+	a.tally.first = job.Chunk.Bars.First + beforePeriod(job.Manifest, job.Chunk.Bars)
 	a.tally.sliceRows, a.tally.sliceWarmup = a.task.Slice.Rows, a.task.WarmupBars
 	a.detect = newDetector(e.Spec.Detect, a.tally.planned, a.task.Slice)
 	a.progress = followFile(p.progress, a.opens(p.progress))
@@ -207,9 +208,7 @@ func (a *attempt) expand() error {
 		a.paths.footer = path
 	}
 	var err error
-	own := a.variables()
-	a.env, a.withheld, err = Environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, own, v)
-	a.shown = shownVars(spec.Env, spec.SlotEnv, own, a.env)
+	a.env, err = environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, a.variables(), v)
 	return err
 }
 

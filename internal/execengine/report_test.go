@@ -13,7 +13,7 @@ import (
 // stand in a Report's own fields.
 var notTaken = []string{
 	"run_id", "chunk_id", "status", "start_ts", "end_ts", "pid", "timestamp", "schema", "chunk_idx", "attempt", "claim",
-	"seq", "final", "worker_id", "host", "engine", "incarnation", "worker_build", "engine_version", "chunks_total", "data_bars", "planned_bars", "first_bar", "end_bar", "phase", "slot",
+	"seq", "final", "worker_id", "host", "engine", "incarnation", "worker_build", "engine_version", "chunks_total", "data_bars", "planned_bars", "first_bar", "end_bar", "phase", "slot", "slots", "started_at", "ended_at",
 	"nonfinite_fields", "unreported", "child", "child_status", "artifacts", "checkpoints",
 }
 

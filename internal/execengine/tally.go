@@ -31,8 +31,10 @@ type tally struct {
 	child       []byte // the command's own footer
 	childStatus string
 
+	first int64 // index in the data set of the first bar that counts
 	rows  []footer.Checkpoint
-	every int64 // rows are kept at this distance in bars at least
+	rowAt int64 // index of the bar after those of the last report
+	every int64 // a row is kept at each multiple of it
 	most  int   // rows
 	cpu   func() time.Duration
 }
@@ -122,31 +124,36 @@ func (t *tally) enter(phase footer.Phase, now time.Time) {
 	t.phase = phase
 }
 
+// checkpoint keeps the first report at or after each multiple of a power of two
+// of the bar's index in the data set. Which reports stay depends on their bars
+// alone, so that two runs of one command keep rows at the same bars, however far
+// each of them came.
 func (t *tally) checkpoint(now time.Time) {
-	if t.most < 2 {
+	before := max(t.rowAt, t.first)
+	t.rowAt = t.first + t.bars
+	if t.most < 1 || t.rowAt/t.every == before/t.every {
 		return
 	}
-	if n := len(t.rows); n > 0 && t.bars-t.rows[n-1][0] < t.every {
-		return
-	}
-	row := footer.Checkpoint{t.bars, int64(now.Sub(t.began)), 0, t.all.Footer.NModelCalls, t.all.Footer.PregateSkips}
+	c := &t.all.Footer
+	row := footer.Checkpoint{t.bars, int64(now.Sub(t.began)), 0, c.NModelCalls, c.PregateSkips, c.NFeaturesBuilt, c.BarsSkippedWarmup}
 	if t.cpu != nil {
-		row[2] = int64(t.cpu())
+		row[footer.CheckpointCPUNS] = int64(t.cpu())
 	}
 	if n := len(t.rows); n > 0 {
 		for k := range row {
 			row[k] = max(row[k], t.rows[n-1][k]) // cumulative, whatever was said
 		}
 	}
-	if len(t.rows) == t.most {
-		kept := t.rows[:0]
-		for i := 1; i < len(t.rows); i += 2 {
-			kept = append(kept, t.rows[i])
-		}
-		t.rows = kept
-		t.every = max(1, (t.bars-t.rows[0][0])/int64(t.most/2))
-	}
 	t.rows = append(t.rows, row)
+	for len(t.rows) > t.most {
+		t.every *= 2
+		before := t.first
+		t.rows = slices.DeleteFunc(t.rows, func(r footer.Checkpoint) bool {
+			at, was := t.first+r[footer.CheckpointBars], before
+			before = at
+			return at/t.every == was/t.every
+		})
+	}
 }
 
 // footer is the footer of now, with bars bars replayed. given are names that

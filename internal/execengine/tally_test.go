@@ -137,7 +137,7 @@ func TestTallyThinsCheckpoints(t *testing.T) {
 		}
 	}
 	rows := y.footer(10_000, began.Add(time.Minute)).Checkpoints
-	if len(rows) < most/2 {
+	if len(rows) < most/4 {
 		t.Errorf("only %d rows are left", len(rows))
 	}
 	for i := 1; i < len(rows); i++ {
@@ -145,6 +145,51 @@ func TestTallyThinsCheckpoints(t *testing.T) {
 			if rows[i][k] < rows[i-1][k] {
 				t.Fatalf("row %d falls: %v after %v", i, rows[i], rows[i-1])
 			}
+		}
+	}
+}
+
+// Two runs of one command keep rows at the same bars, however far each of them
+// came, and wherever a chunk begins.
+func TestTallyKeepsRowsOnAGrid(t *testing.T) {
+	began := time.Unix(1000, 0)
+	const first, most = 1003, 8
+	rowsAt := func(upTo int64) map[int64]bool {
+		y := newTally(2_000, began, most)
+		y.first = first
+		for n := int64(3); n <= upTo; n += 3 {
+			y.add(reportOf(n, ""), began.Add(time.Duration(n)*time.Millisecond))
+		}
+		at := map[int64]bool{}
+		for _, r := range y.footer(upTo, began.Add(time.Minute)).Checkpoints {
+			at[first+r[0]] = true
+		}
+		return at
+	}
+	// first is the first report at or after each multiple, by looking at all.
+	grid := func(every, upTo int64) (list []int64) {
+		before := int64(first)
+		for n := int64(3); n <= upTo; n += 3 {
+			if at := first + n; at/every > before/every {
+				list = append(list, at)
+			}
+			before = first + n
+		}
+		return list
+	}
+	for upTo := int64(3); upTo <= 2_000; upTo += 97 {
+		every := int64(1)
+		for len(grid(every, upTo)) > most {
+			every *= 2
+		}
+		got, want := rowsAt(upTo), grid(every, upTo)
+		for _, at := range want {
+			if !got[at] {
+				t.Fatalf("after %d bars there is no row at bar %d: %v (want %v)", upTo, at, got, want)
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("after %d bars there are rows at %v (want %v)", upTo, got, want)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"attempt", nil, func(f *Footer) { f.Attempt = 0 }, "attempt 0 (want 1 or more)"},
 		{"engine", nil, func(f *Footer) { f.Engine = "exec" }, `engine "exec" (want builtin)`},
 
-		{"falling checkpoints", nil, func(f *Footer) { f.Checkpoints[1][4] = 5 }, "checkpoints[1] [24 20 18 8 5] falls below [16 10 9 4 6]"},
+		{"falling checkpoints", nil, func(f *Footer) { f.Checkpoints[1][4] = 5 }, "checkpoints[1] [24 20 18 8 5 0 0] falls below [16 10 9 4 6 0 0]"},
 		{"negative checkpoint", nil, func(f *Footer) { f.Checkpoints[0][0] = -1 }, "checkpoints[0]"},
 		{"negative reason", nil, func(f *Footer) { f.SkipReasons["spread"], f.SkipReasons["session"] = -1, 13 }, `skip_reasons: "spread" -1 (want 0 to 2^53)`},
 		{"negative dropped", nil, func(f *Footer) { f.DropReasons["slots"] = -1 }, `drop_reasons: "slots" -1`},

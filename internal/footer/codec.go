@@ -20,8 +20,8 @@ const (
 	// MaxEncodedBytes bounds an encoded footer. Two of them, an attempt's own
 	// and the best, fit into the 1 MiB that a NATS server takes by default.
 	MaxEncodedBytes = 384 << 10
-	// MaxCheckpoints bounds the checkpoints of one footer, about 25 bytes each.
-	MaxCheckpoints = 8192
+	// MaxCheckpoints bounds the checkpoints of one footer, 64 bytes each.
+	MaxCheckpoints = 4096
 	maxArtifacts   = 4096
 	maxNames       = 256
 )

@@ -73,6 +73,10 @@ func TestGolden(t *testing.T) {
 func TestEarlierFootersAreRead(t *testing.T) {
 	want := fullFooter().Normalize()
 	want.Incarnation, want.WorkerBuild, want.EngineVersion, want.ChunksTotal, want.DataBars = "", "", 0, 0, 0
+	want.Slots, want.StartedAt, want.EndedAt, want.NFeaturesBuilt, want.TFeatureUpkeepSec = 0, "", "", 0, 0
+	for i := range want.Checkpoints {
+		want.Checkpoints[i][CheckpointFeatures], want.Checkpoints[i][CheckpointWarmup] = 0, 0
+	}
 	for ext, decode := range map[string]func([]byte) (Footer, error){".msgpack": Decode, ".json": DecodeJSON} {
 		b, err := os.ReadFile(filepath.Join("testdata", "earlier", "full"+ext))
 		if err != nil {
@@ -82,6 +86,14 @@ func TestEarlierFootersAreRead(t *testing.T) {
 		f.Child, want.Child = compacted(t, f.Child), compacted(t, want.Child)
 		if err != nil || !reflect.DeepEqual(f, want) {
 			t.Errorf("full%s: %+v, %v", ext, f, err)
+		}
+	}
+}
+
+func TestCheckpointsOfOtherLengthsAreRefused(t *testing.T) {
+	for _, row := range []string{"[]", "[1,2,3,4]", "[1,2,3,4,5,6]", "[1,2,3,4,5,6,7,8]"} {
+		if f, err := DecodeJSON([]byte(`{"checkpoints":[` + row + `]}`)); err == nil {
+			t.Errorf("%s is read as %v", row, f.Checkpoints)
 		}
 	}
 }
@@ -404,7 +416,7 @@ func TestShortcutsWriteWhatTheLibrariesWrite(t *testing.T) {
 		f.Claim = rapid.Uint64().Draw(r, "claim")
 		f.SkipReasons = rapid.MapOf(rapid.StringN(0, 8, MaxReasonLen), rapid.Int64()).Draw(r, "skips")
 		f.Unreported = rapid.SliceOf(rapid.String()).Draw(r, "unreported")
-		f.Checkpoints = rapid.SliceOf(rapid.Map(rapid.SliceOfN(rapid.Int64(), 5, 5), func(n []int64) Checkpoint { return Checkpoint(n) })).Draw(r, "checkpoints")
+		f.Checkpoints = rapid.SliceOf(rapid.Map(rapid.SliceOfN(rapid.Int64(), checkpointColumns, checkpointColumns), func(n []int64) Checkpoint { return Checkpoint(n) })).Draw(r, "checkpoints")
 		f = f.Normalize()
 		want, err := json.Marshal(f)
 		if err != nil {

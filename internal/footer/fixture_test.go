@@ -26,8 +26,9 @@ func fullFooter() Footer {
 		SkipReasons: Counts{"spread": 100, "session": 9, "atr": 0}, DropReasons: Counts{"slots": 3}, NSignals: 149,
 		NonfiniteFields: []string{"pnl_bps", "bars_per_sec"}, Unreported: []string{"n_signals"},
 		Child: json.RawMessage(`{"status": "ok", "loss": null, "n": [1, 2]}`), ChildStatus: "exit 1",
+		Slots: 154, StartedAt: "2026-11-24T10:36:05.5Z", EndedAt: "2026-11-24T10:37:05Z", NFeaturesBuilt: 157, TFeatureUpkeepSec: 158.5,
 		Artifacts:   []Artifact{{Name: "signals.csv", Bytes: 1234, SHA256: "ab12", Parts: 2}, {Name: "stderr.log"}},
-		Checkpoints: []Checkpoint{{1024, 5_000_000_000, 4_000_000_000, 12, 900}, {2048, 1 << 62, 1 << 40, 13, 1900}},
+		Checkpoints: []Checkpoint{{1024, 5_000_000_000, 4_000_000_000, 12, 900, 14, 50}, {2048, 1 << 62, 1 << 40, 13, 1900, 15, 51}},
 	}
 }
 

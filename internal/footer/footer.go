@@ -42,9 +42,25 @@ const (
 // MaxTraceLen bounds error and error_traceback in characters.
 const MaxTraceLen = 5000
 
-// Checkpoint is one row of cumulative counters: bars, wall nanoseconds, CPU
-// nanoseconds, model calls, pregate skips.
-type Checkpoint [5]int64
+// Checkpoint is one row of cumulative counters, by the indices below. Rows of
+// earlier versions end after the pregate's skips; what follows is 0 in them.
+type Checkpoint [checkpointColumns]int64
+
+// The columns of a checkpoint.
+const (
+	CheckpointBars = iota
+	CheckpointWallNS
+	CheckpointCPUNS
+	CheckpointCalls    // of the model
+	CheckpointSkips    // of the pregate, bars
+	CheckpointFeatures // n_features_built
+	CheckpointWarmup   // bars_skipped_warmup
+
+	checkpointColumns
+
+	// earlierColumns is how many columns rows of earlier versions have.
+	earlierColumns = CheckpointSkips + 1
+)
 
 // Artifact names one file that a chunk left beside its footer.
 type Artifact struct {
@@ -124,6 +140,11 @@ type Footer struct {
 	Child             json.RawMessage `json:"child"` // exec: the command's own footer, a JSON object
 	ChildStatus       string          `json:"child_status"`
 	Artifacts         []Artifact      `json:"artifacts"`
+	Slots             int64           `json:"slots"`                                  // of the worker's process; 0: a worker of an earlier version
+	StartedAt         string          `json:"started_at"`                             // when the attempt began, RFC 3339 UTC
+	EndedAt           string          `json:"ended_at"`                               // when the replay ended; empty while it goes on
+	NFeaturesBuilt    int64           `json:"n_features_built" footer:"measured"`     // bars for which features were built
+	TFeatureUpkeepSec float64         `json:"t_feature_upkeep_sec" footer:"measured"` // part of t_feature_build_total_sec: what each bar costs, built or not
 	Checkpoints       []Checkpoint    `json:"checkpoints"`
 }
 

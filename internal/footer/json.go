@@ -94,6 +94,20 @@ func appendList[T any](dst []byte, list []T, one func([]byte, T) ([]byte, error)
 	return append(dst, ']'), nil
 }
 
+// UnmarshalJSON reads a row of this version or of earlier ones.
+func (c *Checkpoint) UnmarshalJSON(b []byte) error {
+	row := make([]int64, 0, checkpointColumns)
+	if err := json.Unmarshal(b, &row); err != nil {
+		return err
+	}
+	if n := len(row); n != checkpointColumns && n != earlierColumns {
+		return fmt.Errorf("a checkpoint has %d numbers (want %d)", n, checkpointColumns)
+	}
+	*c = Checkpoint{}
+	copy(c[:], row)
+	return nil
+}
+
 func appendCheckpoint(dst []byte, c Checkpoint) ([]byte, error) {
 	return appendList(dst, c[:], func(dst []byte, n int64) ([]byte, error) { return strconv.AppendInt(dst, n, 10), nil })
 }

@@ -64,8 +64,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"number for child", field("child", 0x01), "field child"},
 		{"list for a map", field("skip_reasons", 0x90), "field skip_reasons"},
 		{"map for a list", field("artifacts", 0x80), "field artifacts"},
-		{"short checkpoint", field("checkpoints", 0x91, 0x94, 1, 2, 3, 4), "checkpoint 0: 4 numbers (want 5)"},
-		{"long checkpoint", field("checkpoints", 0x91, 0x96, 1, 2, 3, 4, 5, 6), "checkpoint 0: 6 numbers (want 5)"},
+		{"short checkpoint", field("checkpoints", 0x91, 0x94, 1, 2, 3, 4), "checkpoint 0: 4 numbers (want 7)"},
+		{"long checkpoint", field("checkpoints", 0x91, 0x96, 1, 2, 3, 4, 5, 6), "checkpoint 0: 6 numbers (want 7)"},
 		{"null checkpoint", field("checkpoints", 0x91, 0xc0), "checkpoint 0"},
 		{"null in a checkpoint", field("checkpoints", 0x91, 0x95, 1, 2, 0xc0, 4, 5), "null is not a number"},
 		{"null artifact", field("artifacts", 0x91, 0xc0), "artifact 0"},
@@ -80,7 +80,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"reason that grows too long", packed(t, map[string]any{"skip_reasons": Counts{strings.Repeat("\xff.", MaxReasonLen/2): 1}}), "bytes (at most 64)"},
 		{"too many names", packed(t, map[string]any{"unreported": make([]string, maxNames+1)}), "257 entries"},
 		{"too many artifacts", packed(t, map[string]any{"artifacts": make([]Artifact, maxArtifacts+1)}), "4097 entries"},
-		{"too many checkpoints", packed(t, map[string]any{"checkpoints": make([]Checkpoint, MaxCheckpoints+1)}), "8193 entries"},
+		{"too many checkpoints", packed(t, map[string]any{"checkpoints": make([]Checkpoint, MaxCheckpoints+1)}), "4097 entries"},
 	} {
 		f, err := Decode(tc.in)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -194,7 +194,7 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 		{"has 65 bytes (at most 64)", Footer{DropReasons: Counts{strings.Repeat("x", 65): 1}}},
 		{"unreported has 257 entries", Footer{Unreported: distinct(257)}},
 		{"artifacts has 4097 entries", Footer{Artifacts: make([]Artifact, 4097)}},
-		{"checkpoints has 8193 entries", Footer{Checkpoints: make([]Checkpoint, 8193)}},
+		{"checkpoints has 4097 entries", Footer{Checkpoints: make([]Checkpoint, 4097)}},
 		{"bytes (at most 393216)", Footer{Host: strings.Repeat("x", MaxEncodedBytes)}},
 	} {
 		if _, err := tc.f.Encode(); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "chunk 0") {

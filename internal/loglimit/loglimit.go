@@ -1,5 +1,4 @@
-// Package loglimit bounds what others can make a process write into its log: a
-// line that anybody can cause, as often as he likes, goes through a Limiter.
+// Package loglimit bounds log lines that others can cause.
 package loglimit
 
 import (
@@ -15,7 +14,7 @@ const (
 	// Burst is how many lines of one message are written in a window. Some are
 	// of use, as each may name something else; a thousand are not.
 	Burst = 10
-	// maxMessages bounds the messages that are told apart. Others count as one.
+	// maxMessages bounds the messages that are counted separately.
 	maxMessages = 256
 )
 
@@ -35,7 +34,6 @@ type line struct {
 	msg   string
 }
 
-// count is what became of a message in the window that began at since.
 type count struct {
 	since      time.Time
 	written    int
@@ -67,8 +65,6 @@ func (l *Limiter) Log(level slog.Level, kind, msg string, args ...any) {
 	l.log.Log(context.Background(), level, msg, args...)
 }
 
-// admit reports whether a line is to be written, and how many before it were
-// left out.
 func (l *Limiter) admit(k line) (suppressed int, write bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -58,7 +58,6 @@ func Text(text string) string {
 	return b.String()
 }
 
-// unfit reports whether a text with r has to be looked at.
 func unfit(r rune) bool { return !Is(r) && r != '\n' && r != '\t' || r == utf8.RuneError }
 
 // Writer writes Text to another writer. Its methods may be called from several

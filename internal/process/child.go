@@ -5,8 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,33 +17,28 @@ const (
 	sigKill = syscall.SIGKILL
 )
 
-// outputWait bounds the wait for the end of a dead worker's output. All that
-// it wrote is in the pipe already; only a process that left the group can
-// keep the pipe open longer.
+// outputWait bounds the wait for the end of a dead worker's output. All of it is in
+// the pipe already; only a process that left the group holds the pipe longer.
 const outputWait = 500 * time.Millisecond
 
-// group is the process group that may be signalled now, if there is one. Its
-// lock is held across kill(2), which does not block, and nothing else. It
-// closes the gap between reading the number and signalling it, in which the
-// leader could be reaped and its number given to another process.
+// group is a process group that may be signalled. Its lock is held across kill(2),
+// which does not block, so that the leader is not reaped between the reading of its
+// number and the signal.
 type group struct {
 	mu   sync.Mutex
 	pgid int // 0: none
 }
 
-// adopt makes pgid the group to signal.
 func (g *group) adopt(pgid int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pgid = pgid
 }
 
-// release ends all signalling. The leader may be reaped afterwards, not
-// before.
+// release ends all signalling. The leader may be reaped only afterwards.
 func (g *group) release() { g.adopt(0) }
 
-// signal sends sig to the whole group, if there is one. An error means that
-// no process is left, or the kernel refuses; no caller can do more.
+// signal sends sig to the whole group. No caller can do anything about an error.
 func (g *group) signal(sig syscall.Signal) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -53,7 +48,6 @@ func (g *group) signal(sig syscall.Signal) error {
 	return syscall.Kill(-g.pgid, sig)
 }
 
-// child is one process with its lifeline and its output.
 type child struct {
 	proc     *os.Process
 	lifeline *os.File      // our end; the worker sees by its closing that we are gone
@@ -61,100 +55,91 @@ type child struct {
 	copied   chan struct{} // closed when out has ended
 }
 
-// start starts spec in a process group of its own.
 func start(spec Spec, out *sink) (c *child, err error) {
-	// Everything but what the child keeps is closed here, on every way out.
-	var theirs, ours []*os.File
-	defer func() {
-		closeAll(theirs)
-		if err != nil {
-			closeAll(ours)
-		}
-	}()
-	pipe := func() (r, w *os.File, err error) {
-		r, w, err = os.Pipe()
-		if err != nil {
-			return nil, nil, fmt.Errorf("starting %s: %w", spec.Path, err)
-		}
-		return r, w, nil
-	}
-
+	var pipes pipes
+	defer func() { pipes.close(err != nil) }()
 	if spec.Dir != "" {
 		// The error of the start itself would name the program.
 		if _, err := os.Stat(spec.Dir); err != nil {
 			return nil, fmt.Errorf("starting %s in its working directory: %w", spec.Path, err)
 		}
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", spec.Path, err)
+	env := spec.Env
+	if env == nil {
+		env = os.Environ()
 	}
-	theirs = append(theirs, null)
-
+	cmd := spec.cmd(append(slices.Clip(env), fmt.Sprintf("%s=%d", LifelineEnv, lifelineFD)))
+	c = &child{copied: make(chan struct{})}
 	// One lifeline each: the two ends of a pipe are blocking or not for all
 	// who share them, and the worker wants its own way.
-	life, lifeline, err := pipe()
-	if err != nil {
-		return nil, err
-	}
-	theirs, ours = append(theirs, life), append(ours, lifeline)
-
-	c = &child{lifeline: lifeline, copied: make(chan struct{})}
-	stdout := null
+	var life *os.File
+	life, c.lifeline = pipes.toIt()
+	cmd.ExtraFiles = append([]*os.File{life}, spec.ExtraFiles...)
 	if out != nil {
-		r, w, err := pipe()
-		if err != nil {
-			return nil, err
-		}
-		theirs, ours = append(theirs, w), append(ours, r)
-		c.out, stdout = r, w
+		var w *os.File
+		w, c.out = pipes.fromIt()
+		cmd.Stdout, cmd.Stderr = w, w
 	}
-
-	args := spec.Args
-	if len(args) == 0 {
-		args = []string{spec.Path}
+	if pipes.err != nil {
+		return nil, fmt.Errorf("starting %s: %w", spec.Path, pipes.err)
 	}
-	c.proc, err = os.StartProcess(spec.Path, args, &os.ProcAttr{
-		Dir:   spec.Dir,
-		Env:   childEnv(spec.Env),
-		Files: append([]*os.File{null, stdout, stdout, life}, spec.ExtraFiles...),
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
-	})
-	if err != nil {
+	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting a worker: %w", err)
 	}
+	c.proc = cmd.Process
 	go c.copyOutput(out)
 	return c, nil
 }
 
-// tell reports over the lifeline that this process ends the child. A child that
-// does not listen, or that is gone, does not matter.
-func (c *child) tell() { _, _ = c.lifeline.Write([]byte{1}) }
+// notify reports over the lifeline that this process ends the child, which may be
+// gone.
+func (c *child) notify() { _, _ = c.lifeline.Write([]byte{1}) }
 
-// childEnv is env, or this process's own, with the lifeline's descriptor. Of a
-// name that is there twice the last one counts, as with exec.Cmd: a program
-// would see the first, and append(os.Environ(), …) would change nothing.
-func childEnv(env []string) []string {
-	if env == nil {
-		env = os.Environ()
+func (s Spec) cmd(env []string) *exec.Cmd {
+	return &exec.Cmd{Path: s.Path, Args: s.Args, Dir: s.Dir, Env: env, SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
+}
+
+// pipes are those of a process to be started.
+type pipes struct {
+	its, ours []*os.File
+	err       error // of the first that could not be made
+}
+
+func (p *pipes) pipe() (r, w *os.File) {
+	if p.err == nil {
+		r, w, p.err = os.Pipe()
 	}
-	env = append(slices.Clip(env), fmt.Sprintf("%s=%d", LifelineEnv, lifelineFD))
-	seen := make(map[string]bool, len(env))
-	set := make([]string, 0, len(env))
-	for _, kv := range slices.Backward(env) {
-		name, _, _ := strings.Cut(kv, "=")
-		if !seen[name] {
-			seen[name] = true
-			set = append(set, kv)
-		}
+	return r, w
+}
+
+func (p *pipes) toIt() (its, our *os.File) {
+	r, w := p.pipe()
+	p.its, p.ours = append(p.its, r), append(p.ours, w)
+	return r, w
+}
+
+func (p *pipes) fromIt() (its, our *os.File) {
+	r, w := p.pipe()
+	p.its, p.ours = append(p.its, w), append(p.ours, r)
+	return w, r
+}
+
+// close closes the process's ends, which it has itself once started, and with all
+// ours too. It may be called again.
+func (p *pipes) close(all bool) {
+	for _, f := range p.its {
+		f.Close()
 	}
-	slices.Reverse(set)
-	return set
+	if p.its = nil; !all {
+		return
+	}
+	for _, f := range p.ours {
+		f.Close()
+	}
 }
 
 func (c *child) pid() int { return c.proc.Pid }
 
-// reap takes the dead leader's exit from the kernel.
 func (c *child) reap() (code int, text string) {
 	state, err := c.proc.Wait()
 	c.lifeline.Close()
@@ -164,8 +149,7 @@ func (c *child) reap() (code int, text string) {
 	return state.ExitCode(), state.String()
 }
 
-// finish waits for the end of the output and closes it. It reports false if
-// it had to be cut off.
+// finish waits for the end of the output. It reports false if it had to be cut off.
 func (c *child) finish() bool {
 	if c.out == nil {
 		<-c.copied
@@ -199,8 +183,8 @@ func (c *child) copyOutput(out *sink) {
 	}
 }
 
-// sink takes the output of a slot's processes. The lock matters only when an
-// earlier copy was cut off in the middle of a write that blocks.
+// sink takes the output of a slot's processes. The lock matters if an earlier copy
+// was cut off in a blocking write.
 type sink struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -208,8 +192,8 @@ type sink struct {
 	failed bool
 }
 
-// write hands p on. An error is logged once and otherwise swallowed: a full
-// disk must not end a worker by a broken pipe.
+// write logs an error once and drops the rest: a full disk must not end a worker by
+// a broken pipe.
 func (k *sink) write(p []byte) {
 	if len(p) == 0 {
 		return
@@ -221,10 +205,4 @@ func (k *sink) write(p []byte) {
 		k.log.Warn("the worker's output is being lost", "error", err)
 	}
 	k.failed = err != nil
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
 }

@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// Companion is a process that outlives its parent if that vanishes: it sees
-// the end of the pipe that it was given as its lifeline. It leads a process
-// group of its own.
+// Companion is a process that outlives its parent, whose death it sees by the end
+// of its lifeline. It leads a process group.
 type Companion struct {
 	c      *child
 	group  group
@@ -17,7 +16,7 @@ type Companion struct {
 	log    *slog.Logger
 }
 
-// StartCompanion starts one; its output goes to out, discarded if nil.
+// StartCompanion starts one; nil out discards its output.
 func StartCompanion(spec Spec, out io.Writer, log *slog.Logger) (*Companion, error) {
 	var k *sink
 	if out != nil {
@@ -33,14 +32,11 @@ func StartCompanion(spec Spec, out io.Writer, log *slog.Logger) (*Companion, err
 	return p, nil
 }
 
-// Pipe is the writing end of its lifeline, to which more may be written.
+// Pipe is the writing end of its lifeline.
 func (p *Companion) Pipe() *os.File { return p.c.lifeline }
 
-// PID is its process number.
-func (p *Companion) PID() int { return p.c.pid() }
-
-// End closes the pipe, waits for the process's end, for at most grace, and
-// kills it after that. It is called once.
+// End closes the pipe and waits for the process, which is killed after grace. Call
+// it once.
 func (p *Companion) End(grace time.Duration) {
 	_ = p.c.lifeline.Close()
 	t := time.NewTimer(grace)

@@ -2,24 +2,18 @@ package process
 
 import (
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// settleWait bounds the wait for killed processes to be gone. They die
-	// at once unless they sit in an uninterruptible system call.
-	settleWait = time.Second
-	// zombieWait bounds the wait for another process to reap them, so that the
-	// group's number is free; some containers' init never does.
-	zombieWait = 100 * time.Millisecond
-)
+// zombieWait bounds the wait for another process to reap them; some containers'
+// init never does.
+const zombieWait = 100 * time.Millisecond
 
-// waitExited blocks until the child pid has ended and leaves it unreaped. An
-// error means that it is not our child (any more).
+// waitExited blocks until the child pid has ended, and leaves it unreaped. An error
+// means that it is not our child.
 func waitExited(pid int) error {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -29,10 +23,9 @@ func waitExited(pid int) error {
 	}
 }
 
-// settle waits, bounded, until only the dead, unreaped leader is in the
-// group of pgid, all of which was sent SIGKILL. It reaps those that the
-// kernel gave to us when their parent died: that is so where this process is
-// the init of a container. It returns how many still live.
+// settle waits until only the dead, unreaped leader is in the group, all of which
+// was sent SIGKILL. It reaps orphans that are ours, as in the init of a container.
+// It returns how many still live.
 func settle(pgid int) (left int) {
 	start := time.Now()
 	pause := time.NewTicker(2 * time.Millisecond)
@@ -45,37 +38,20 @@ func settle(pgid int) (left int) {
 			return 0
 		case live == 0 && waited > zombieWait:
 			return 0
-		case waited > settleWait:
+		case waited > killedWait:
 			return live
 		}
 		<-pause.C
 	}
 }
 
-// members counts the processes of the group other than its leader, after it
-// has reaped those that are ours to reap. The unreaped leader pins the
-// group's number, so a member can be of no other group. Without /proc it sees
-// nobody.
+// members counts the processes of the group other than its leader, and reaps those
+// that are ours. The unreaped leader keeps the group's number from others. Without
+// /proc there are none.
 func members(pgid int) (live, zombies int) {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return 0, 0
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return 0, 0
-	}
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == pgid {
-			continue
-		}
-		st, err := readStat(pid)
-		if err != nil || st.pgrp != pgid {
-			continue
-		}
+	for pid, st := range processes() {
 		switch {
+		case pid == pgid || st.pgrp != pgid:
 		case !st.dead():
 			live++
 		case st.ppid == os.Getpid() && reapOrphan(pid):

@@ -21,14 +21,13 @@ var (
 
 const (
 	// guardStartWait bounds the wait for a guard's first message, which mostly
-	// comes within 50 ms. A machine far beyond its load must not fail it.
+	// comes within 50 ms. Overload must not fail it.
 	guardStartWait = time.Minute
 	// killedWait bounds the wait for killed processes to be gone. They die at
 	// once unless they sit in an uninterruptible system call.
 	killedWait = time.Second
-	// guardKillWait is what a guard has for Kill: endWait, killedWait and, on a
-	// machine far beyond its load, some time to do it in. One that does not
-	// answer, because it was stopped, is killed then.
+	// guardKillWait is a guard's time for Kill, with a reserve for overload. A
+	// guard that does not answer, because it was stopped, is killed then.
 	guardKillWait = endWait + killedWait + 4*time.Second
 	// guardAskWait bounds the writing of a byte to the guard: a pipe that is
 	// full has no reader.
@@ -51,22 +50,20 @@ type Exit struct {
 	Signal syscall.Signal // 0 without one
 	Killed bool           // by our SIGKILL; a command that ended before it came is not
 
-	// UserSec, SysSec are CPU seconds of all its processes that were waited
-	// for, by each other or by the guard. MaxRSSBytes is the peak of the
-	// largest of them; the kernel counts what a process was before exec, so it
-	// is never less than the guard's own few MB.
+	// CPU seconds of all its processes that were waited for, and the peak of the
+	// largest. The kernel counts what a process was before exec, so it is at least
+	// the guard's own few MB.
 	UserSec     float64
 	SysSec      float64
 	MaxRSSBytes int64
 
-	// Left are the processes that were still there when the command's leader
-	// had ended by itself, and were killed then. Of a command that we killed,
-	// and whenever some do not die of SIGKILL within a second, those are Alive.
+	// Left were still there when the command's leader had ended by itself, and were
+	// killed then. Alive do not die of SIGKILL within a second.
 	Left  int
 	Alive int
 
-	// Lost: how the command ended is not known, because its guard died
-	// first: Code is -1, Signal is SIGKILL, which the guard's death sends.
+	// Lost: the guard died first, so the exit is unknown. Code is -1, Signal the
+	// SIGKILL that the guard's death sends.
 	Lost bool
 }
 
@@ -80,8 +77,8 @@ func (e Exit) String() string {
 	return fmt.Sprintf("exit status %d", e.Code)
 }
 
-// Guarded is a command that runs, or has run, under its guard. All methods may
-// be called at any time, by several goroutines, and again.
+// Guarded is a command under its guard. Several goroutines may call all methods at
+// any time and again.
 type Guarded struct {
 	guard                 *os.Process
 	control, status       *os.File
@@ -119,72 +116,31 @@ func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err er
 	if err != nil {
 		return nil, err
 	}
-	// Everything but what the guard keeps is closed here, on every way out.
-	var theirs, ours []*os.File
-	defer func() {
-		closeAll(theirs)
-		if err != nil {
-			closeAll(ours)
-		}
-	}()
-	pipe := func() (r, w *os.File) {
-		if err != nil {
-			return nil, nil
-		}
-		if r, w, err = os.Pipe(); err != nil {
-			err = fmt.Errorf("starting %s: %w", cmd.Path, err)
-		}
-		return r, w
-	}
-	keep := func(their, our *os.File) *os.File {
-		if err == nil {
-			theirs, ours = append(theirs, their), append(ours, our)
-		}
-		return our
-	}
+	var pipes pipes
+	defer func() { pipes.close(err != nil) }()
 	g = &Guarded{killWait: guardKillWait, done: make(chan struct{})}
-	var files [guardFDs]*os.File
-	r, w := pipe()
-	files[controlFD], g.control = r, keep(r, w)
-	r, w = pipe()
-	files[statusFD], g.status = w, keep(w, r)
-	r, w = pipe()
-	files[1], g.stdout = w, keep(w, r)
-	r, w = pipe()
-	files[2], g.stderr = w, keep(w, r)
+	// One thread at a time is enough for a guard, and starts fastest.
+	start := guard.cmd(append(slices.Clip(guard.Env), "GOMAXPROCS=1"))
+	var control, status, stdin, stdout, stderr *os.File
+	control, g.control = pipes.toIt()
+	status, g.status = pipes.fromIt()
+	start.ExtraFiles = []*os.File{control, status} // controlFD, statusFD
+	stdout, g.stdout = pipes.fromIt()
+	stderr, g.stderr = pipes.fromIt()
+	start.Stdout, start.Stderr = stdout, stderr
 	if cmd.Stdin {
-		r, w = pipe()
-		files[0], g.stdin = r, keep(r, w)
+		stdin, g.stdin = pipes.toIt()
+		start.Stdin = stdin
 	}
-	if err != nil {
-		return nil, err
+	if pipes.err != nil {
+		return nil, fmt.Errorf("starting %s: %w", cmd.Path, pipes.err)
 	}
-	if !cmd.Stdin {
-		null, err := os.Open(os.DevNull)
-		if err != nil {
-			return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
-		}
-		theirs, files[0] = append(theirs, null), null
-	}
-
-	args := guard.Args
-	if len(args) == 0 {
-		args = []string{guard.Path}
-	}
-	g.guard, err = os.StartProcess(guard.Path, args, &os.ProcAttr{
-		Dir: guard.Dir,
-		// One thread at a time is enough for a guard, and starts fastest.
-		Env:   append(slices.Clip(guard.Env), "GOMAXPROCS=1"),
-		Files: files[:],
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
-	})
-	if err != nil {
+	if err := start.Start(); err != nil {
 		return nil, fmt.Errorf("starting the guard of %s: %w", cmd.Path, err)
 	}
-	// Their ends must be closed before the wait: a guard that dies is noticed
-	// by the end of its status.
-	closeAll(theirs)
-	theirs = nil
+	g.guard = start.Process
+	// Its ends are closed before the wait, so that a guard's death ends its status.
+	pipes.close(false)
 	if err := g.begin(order, wait); err != nil {
 		g.abandon()
 		return nil, commandError(cmd, err)
@@ -193,7 +149,6 @@ func startUnder(guard Spec, cmd Command, wait time.Duration) (g *Guarded, err er
 	return g, nil
 }
 
-// order is what the guard receives of c.
 func (c Command) order() (order, error) {
 	if c.Path == "" {
 		return order{}, fmt.Errorf("%w: its path is empty", ErrNotFound)
@@ -207,8 +162,7 @@ func (c Command) order() (order, error) {
 		dir = "."
 	}
 	o := order{Path: []byte(c.Path), Args: byteSlices(args), Env: byteSlices(c.Env), MemoryMax: c.MemoryMax}
-	// Not what is left of a path when its dots are taken out: a directory may
-	// be a symbolic link.
+	// The path is not cleaned: a directory may be a symbolic link.
 	if dir[0] != '/' {
 		wd, err := os.Getwd()
 		if err != nil {
@@ -234,7 +188,6 @@ func (c Command) order() (order, error) {
 	return o, nil
 }
 
-// begin sends the order and waits for the command's start.
 func (g *Guarded) begin(o order, wait time.Duration) error {
 	until := time.Now().Add(wait)
 	_ = g.control.SetWriteDeadline(until)
@@ -259,8 +212,7 @@ func (g *Guarded) begin(o order, wait time.Duration) error {
 	return nil
 }
 
-// abandon ends a guard that did not report that it started. It may have, and what
-// it started must not be left.
+// abandon ends a guard that did not report its start, and what it may have started.
 func (g *Guarded) abandon() {
 	_ = g.control.Close() // it kills its command and exits
 	t := time.AfterFunc(g.killWait, func() { _ = g.guard.Kill() })
@@ -268,7 +220,6 @@ func (g *Guarded) abandon() {
 	_, _ = g.guard.Wait()
 }
 
-// watch waits for the guard's last message and its exit.
 func (g *Guarded) watch() {
 	defer close(g.done)
 	var w word
@@ -327,8 +278,7 @@ func (g *Guarded) Kill() {
 	})
 }
 
-// ask writes a byte to the guard. One that is gone receives nothing, and there is
-// nothing left to ask for.
+// ask writes a byte to the guard, which may be gone.
 func (g *Guarded) ask(b byte) {
 	_ = g.control.SetWriteDeadline(time.Now().Add(guardAskWait))
 	_, _ = g.control.Write([]byte{b})
@@ -375,7 +325,6 @@ func (g *Guarded) Close() {
 	})
 }
 
-// classified wraps in err what a shell would report: not found or not executable.
 func classified(err error) error {
 	switch startCode(err) {
 	case 127:
@@ -386,8 +335,8 @@ func classified(err error) error {
 	return err
 }
 
-// commandError returns what of cmd did not start. A script that is there and
-// whose interpreter is not gives the same error as one that is not there.
+// commandError names what did not start. A script without its interpreter gives the
+// same error as no script.
 func commandError(cmd Command, err error) error {
 	if errors.Is(err, syscall.ENOENT) {
 		if by := interpreter(cmd); by != "" {
@@ -400,7 +349,6 @@ func commandError(cmd Command, err error) error {
 	return fmt.Errorf("starting %s: %w", cmd.Path, err)
 }
 
-// interpreter returns what the first line of a script names.
 func interpreter(cmd Command) string {
 	path := cmd.Path
 	if path[0] != '/' {

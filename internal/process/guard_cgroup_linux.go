@@ -14,29 +14,22 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// cgroup is the cgroup (version 2) of one command. No process leaves it
-// without the rights to, and it is killed as one.
+// cgroup is the cgroup (version 2) of one command, which is killed as one.
 type cgroup struct {
 	dir    string
 	fd     int
 	memory bool // it bounds the memory of all its processes together
 }
 
-// cgroupPrefix begins the name of a command's cgroup. The guard's name follows.
 const cgroupPrefix = "gx1r-command-"
 
-// cgroupWait bounds the wait until a cgroup whose processes are gone can be
-// removed.
 const cgroupWait = 200 * time.Millisecond
 
-// newCgroup makes a cgroup with that limit of memory, if it is above 0, below
-// this process's own or beside it. It returns nil where nothing was delegated
-// to us; the error contains the reason why there is none, or none with the limit.
-//
-// A cgroup that is delegated and has processes of its own cannot hand the
-// memory controller to one below it. Where a service manager puts us into a
-// subgroup of the one that it delegates (systemd's DelegateSubgroup=), the one
-// beside has the limit.
+// newCgroup makes a cgroup below this process's own or beside it, with a limit of
+// memory if above 0. It returns nil if none is delegated to us; the error is the
+// reason for none, or for none with the limit. A delegated cgroup with processes of
+// its own cannot hand the memory controller down. If a service manager puts us into
+// a subgroup (systemd's DelegateSubgroup=), the one beside it has the limit.
 func newCgroup(memoryMax int64) (*cgroup, error) {
 	own, top, err := ownCgroup()
 	if err != nil {
@@ -64,9 +57,9 @@ func newCgroup(memoryMax int64) (*cgroup, error) {
 	return first, why
 }
 
-// sweepCgroups ends what is in cgroups of commands whose guards are gone, and
-// removes them: in this process's own cgroup and in the one above. ours is the
-// namespace of this process's number.
+// sweepCgroups ends and removes the cgroups of commands whose guards are gone, in
+// this process's own cgroup and the one above. ours is the namespace of this
+// process's number.
 func sweepCgroups(ours string) {
 	own, top, err := ownCgroup()
 	if err != nil {
@@ -87,19 +80,15 @@ func sweepCgroups(ours string) {
 	}
 }
 
-// abandoned reports whether that is the name of a command's cgroup whose guard is
-// gone.
 func abandoned(name, ours string) bool {
 	rest, ok := strings.CutPrefix(name, cgroupPrefix)
 	guard, _, marked := strings.Cut(rest, "-")
 	return ok && marked && gone(guard, ours)
 }
 
-// makeCgroup makes one in dir.
 func makeCgroup(dir string, memoryMax int64) (*cgroup, error) {
 	if memoryMax > 0 {
-		// It fails where the controller is not there, and where dir has
-		// processes.
+		// It fails without the controller, and if dir has processes.
 		_ = writeFile(dir, "cgroup.subtree_control", "+memory")
 	}
 	path, err := os.MkdirTemp(dir, cgroupPrefix+ownName()+"-")
@@ -129,7 +118,6 @@ func (c *cgroup) path() string {
 // kill kills all that are in it. Before Linux 5.14 it does nothing.
 func (c *cgroup) kill() { killCgroup(c.path()) }
 
-// remove removes it once its processes are gone.
 func (c *cgroup) remove() {
 	if c == nil {
 		return
@@ -147,7 +135,7 @@ func killCgroup(dir string) {
 	}
 }
 
-// removeCgroup removes the cgroup dir and those that the command made in it.
+// removeCgroup also removes cgroups that the command made in it.
 func removeCgroup(dir string) {
 	if dir == "" {
 		return
@@ -170,7 +158,6 @@ func removeCgroup(dir string) {
 	}
 }
 
-// writeFile writes an attribute of a cgroup.
 func writeFile(dir, name, text string) error {
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY, 0)
 	if err != nil {
@@ -181,8 +168,8 @@ func writeFile(dir, name, text string) error {
 	return err
 }
 
-// ownCgroup returns the directory of this process's cgroup and the topmost
-// that it sees.
+// ownCgroup is the directory of this process's cgroup, and the topmost that it
+// sees.
 func ownCgroup() (own, top string, err error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -224,9 +211,8 @@ func findCgroup(mounts, groups string) (own, top string, err error) {
 	return "", "", errors.New("the cgroup of this process is not mounted")
 }
 
-// isDelegated reports whether the cgroup dir is ours to divide. A service manager
-// marks it by an attribute or by making it its user's; the topmost that a
-// container sees is the container's.
+// isDelegated reports whether we may divide the cgroup dir. A service manager marks
+// it by an attribute or its owner; the topmost that a container sees is its own.
 func isDelegated(dir string, top bool) bool {
 	// The root of all has no type, and no owner.
 	if _, err := os.Stat(filepath.Join(dir, "cgroup.type")); err != nil || unix.Access(dir, unix.W_OK) != nil {

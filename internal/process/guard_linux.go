@@ -17,8 +17,7 @@ import (
 // maxrssUnit is what an rusage counts memory in, in bytes.
 const maxrssUnit = 1 << 10
 
-// adoptOrphans makes this process the parent of every descendant whose parent
-// dies, so that none can leave it.
+// adoptOrphans makes orphaned descendants children of this process.
 func adoptOrphans() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("becoming the reaper of the command's orphans: %w", err)
@@ -26,8 +25,7 @@ func adoptOrphans() error {
 	return nil
 }
 
-// keepFromCommand closes fd and all above it for what is executed. What this
-// process inherited from a shell goes no further.
+// keepFromCommand closes fd and all above it on exec.
 func keepFromCommand(fd int) {
 	if unix.CloseRange(uint(fd), 1<<31-1, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
@@ -39,9 +37,8 @@ func keepFromCommand(fd int) {
 
 func replaceFD(with, fd int) error { return unix.Dup3(with, fd, 0) }
 
-// startCommand starts the command, in a cgroup of its own where there can be
-// one, and with its limit of memory. Where the system does not let us do it
-// so, the command is started without.
+// startCommand starts the command with its limit of memory, in a cgroup of its own
+// if the system allows it, else without.
 func (g *guard) startCommand() (err error) {
 	limit := g.order.MemoryMax
 	var why error
@@ -49,8 +46,7 @@ func (g *guard) startCommand() (err error) {
 	limited := g.cgroup != nil && g.cgroup.memory
 	attr := &syscall.SysProcAttr{
 		Pdeathsig: sigKill,
-		// A process that was just executed stops for its tracer, so it has its
-		// limit before it does anything.
+		// A traced process stops after exec, so it has its limit first.
 		Ptrace: limit > 0 && !limited,
 	}
 	if g.cgroup != nil {
@@ -96,8 +92,8 @@ func (g *guard) startCommand() (err error) {
 	return nil
 }
 
-// awaitStop waits until the traced child pid has stopped, or was killed, and
-// leaves that to the caller that waits for its end.
+// awaitStop waits until the traced child pid has stopped or ended, and leaves it
+// unreaped.
 func awaitStop(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
@@ -107,8 +103,8 @@ func awaitStop(pid int) {
 	}
 }
 
-// limitMemory bounds the address space of the process pid, and of what it
-// starts from now on.
+// limitMemory bounds the address space of the process and of those that it starts
+// later.
 func limitMemory(pid int, limit int64) error {
 	var had unix.Rlimit
 	if err := unix.Prlimit(pid, unix.RLIMIT_AS, nil, &had); err != nil {
@@ -121,8 +117,8 @@ func limitMemory(pid int, limit int64) error {
 	return nil
 }
 
-// awaitLeader waits until the leader has ended and leaves it unreaped. It
-// reaps orphans meanwhile, and returns what they used.
+// awaitLeader waits for the leader's end and leaves it unreaped. It reaps orphans
+// meanwhile, and returns what they used.
 func awaitLeader(leader int) (used usage) {
 	for {
 		var info unix.Siginfo
@@ -154,15 +150,14 @@ func siginfoPID(info *unix.Siginfo) int {
 	return int((*[8]int32)(unsafe.Pointer(info))[field])
 }
 
-// kin is a process of the tree below another.
 type kin struct {
 	pid   int
 	start uint64 // with pid, distinguishes it from every other
 }
 
-// descendants returns the processes below root that live. One that is started,
-// or changes its parent, meanwhile may be missing: a caller that must miss none asks again
-// until root has no children.
+// descendants are the living processes below root. One that starts or gets another
+// parent meanwhile may be missing: who must miss none asks again until root has no
+// children.
 func descendants(root int) (live []kin) {
 	if _, ok := childrenOf(root); ok {
 		return treeBelow(root, childrenOf)
@@ -190,8 +185,8 @@ func treeBelow(root int, children func(int) ([]int, bool)) (live []kin) {
 	return live
 }
 
-// childrenOf returns the children of a process, dead ones too. It reports
-// false where the system does not list them.
+// childrenOf returns all children, dead ones too, and false if the system does not
+// list them.
 func childrenOf(pid int) (pids []int, ok bool) {
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
@@ -212,8 +207,8 @@ func childrenOf(pid int) (pids []int, ok bool) {
 	return pids, ok
 }
 
-// everybodysChildren reads all processes of the machine, which may be many,
-// for a kernel without those lists.
+// everybodysChildren reads all processes of the machine, for a kernel without those
+// lists.
 func everybodysChildren() func(int) ([]int, bool) {
 	lists := map[int][]int{}
 	for pid, st := range processes() {
@@ -222,7 +217,6 @@ func everybodysChildren() func(int) ([]int, bool) {
 	return func(pid int) ([]int, bool) { return lists[pid], true }
 }
 
-// processes are those of the machine that /proc shows.
 func processes() func(yield func(int, procStat) bool) {
 	return func(yield func(int, procStat) bool) {
 		dir, err := os.Open("/proc")
@@ -246,10 +240,9 @@ func processes() func(yield func(int, procStat) bool) {
 	}
 }
 
-// kill sends SIGKILL to this process and to no other that got its number.
 func (k kin) kill() { k.signal(sigKill) }
 
-// signal sends sig to this process and to no other that got its number.
+// signal sends sig to this process and to no other with its number.
 func (k kin) signal(sig syscall.Signal) {
 	fd, err := unix.PidfdOpen(k.pid, 0)
 	if err != nil {
@@ -265,7 +258,6 @@ func (k kin) signal(sig syscall.Signal) {
 	}
 }
 
-// inGroup reports whether it is in that process group.
 func (k kin) inGroup(pgid int) bool {
 	st, err := readStat(k.pid)
 	return err == nil && st.pgrp == pgid
@@ -276,10 +268,9 @@ func (k kin) is() bool {
 	return err == nil && st.start == k.start
 }
 
-// killStrays kills, one by one, the processes left in the group of a leader that is
-// no child of a process here any more, and waits, bounded, until they are gone. It
-// returns how many still live. The group's number is its own for as long as
-// there are any, and its guard died a moment ago.
+// killStrays kills the processes left in the group of a leader that is no child
+// here, and returns how many live after a bounded wait. The group keeps its number
+// while there are any, and its guard died a moment ago.
 func killStrays(pgid int) (left int) {
 	until := time.Now().Add(killedWait)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -297,8 +288,8 @@ func killStrays(pgid int) (left int) {
 	}
 }
 
-// treeUsage is Usage of the guard with the number root. Its own CPU time is
-// not counted, that of the children that it reaped is.
+// treeUsage is Usage of the guard root. Its own CPU time is not counted, that of
+// the children that it reaped is.
 func treeUsage(root int) (userSec, sysSec float64, rssBytes int64) {
 	own, err := readTimes(root)
 	if err != nil {

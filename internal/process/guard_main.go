@@ -3,7 +3,6 @@ package process
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -11,21 +10,19 @@ import (
 	"time"
 )
 
-// strayWait is how long a guard whose worker is gone continues killing: nobody
-// waits for it.
+// strayWait is how long a guard whose worker is gone continues killing.
 const strayWait = 30 * time.Second
 
-// endWait is what the descendants of a command have at least between SIGTERM and
-// SIGKILL. A process that removes shared memory or a lock needs some moments.
+// endWait is the least time between SIGTERM and SIGKILL for the descendants of a
+// command, which may have to remove shared memory or a lock.
 const endWait = time.Second
 
-// GuardName is what ps and killall call a guard: a killall of this program's
-// name must not end it before its command.
+// GuardName is what ps and killall show: a killall of this program's name must not
+// end a guard before its command.
 const GuardName = "gx1r-guard"
 
-// GuardEnv is the variable by which a command's processes are known. Its value
-// names the guard: number, start time, and the namespace in which the number
-// counts.
+// GuardEnv marks a command's processes with the name of their guard: number, start
+// time, and namespace of the number.
 const GuardEnv = "GX1R_GUARD"
 
 // GuardMain is the guard's own main, for the program's hidden verb, and
@@ -36,48 +33,47 @@ const GuardEnv = "GX1R_GUARD"
 // asked for, and kills all that is left of the command when its leader has
 // ended, when it is asked to, and when its worker is gone.
 func GuardMain(args []string) int {
-	// The death of the thread that forked, not of the process, is what
-	// PR_SET_PDEATHSIG is tied to: this one stays to the end.
+	// PR_SET_PDEATHSIG is tied to the thread that forked: this one stays.
 	runtime.LockOSThread()
 	if len(args) > 0 || !isPipe(controlFD) || !isPipe(statusFD) {
 		fmt.Fprintln(os.Stderr, "this verb is for the program itself: it guards a worker's command")
 		return 64
 	}
-	// A Ctrl-C and a kill of the worker's group must not end the guard before
-	// its command. Caught and dropped: what is ignored would be for the command
-	// too.
+	// A Ctrl-C and a kill of the worker's group must not end the guard first.
+	// Caught, not ignored: the command would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	keepFromCommand(controlFD)
 	takeName(GuardName)
 
+	control, status := os.NewFile(controlFD, "control"), os.NewFile(statusFD, "status")
 	var o order
-	if err := readFrame(pipeEnd(controlFD), maxOrder, &o); err != nil {
+	if err := readFrame(control, maxOrder, &o); err != nil {
 		return 1 // no worker is left to receive it
 	}
-	g := &guard{order: o}
+	g := &guard{order: o, control: control}
 	if err := g.start(); err != nil {
 		f := &failed{Text: err.Error()}
 		_ = errors.As(err, &f.Errno)
-		_ = writeFrame(pipeEnd(statusFD), word{Failed: f})
+		_ = writeFrame(status, word{Failed: f})
 		return 1
 	}
-	_ = writeFrame(pipeEnd(statusFD), word{Started: &started{PID: g.pid, Memory: g.memory, Cgroup: g.cgroup.path()}})
+	_ = writeFrame(status, word{Started: &started{PID: g.pid, Memory: g.memory, Cgroup: g.cgroup.path()}})
 	exit := g.run()
 	g.cgroup.remove()
-	_ = writeFrame(pipeEnd(statusFD), word{Ended: &exit})
+	_ = writeFrame(status, word{Ended: &exit})
 	return 0
 }
 
-// guard is the state of a guard.
 type guard struct {
-	order  order
-	pid    int     // the command's leader
-	cgroup *cgroup // nil: none
-	memory string  // as MemoryLimit
-	used   usage   // by processes that were reaped
+	order   order
+	control *os.File
+	pid     int     // the command's leader
+	cgroup  *cgroup // nil: none
+	memory  string  // as MemoryLimit
+	used    usage   // by processes that were reaped
 }
 
-// start starts the command and lets go of its standard descriptors.
+// start starts the command and closes its standard descriptors here.
 func (g *guard) start() error {
 	if err := adoptOrphans(); err != nil {
 		return err
@@ -101,7 +97,6 @@ func (g *guard) start() error {
 	return nil
 }
 
-// forkExec starts the command in a process group of its own.
 func (g *guard) forkExec(attr *syscall.SysProcAttr) (pid int, err error) {
 	attr.Setpgid = true
 	return syscall.ForkExec(string(g.order.Path), texts(g.order.Args), &syscall.ProcAttr{
@@ -112,14 +107,14 @@ func (g *guard) forkExec(attr *syscall.SysProcAttr) (pid int, err error) {
 	})
 }
 
-// run waits for the command's end, brings it about if asked to, and kills what
-// is left. The leader stays unreaped until its group has been killed, so that
-// the group's number is its own.
+// run waits for the command's end, causes it if asked to, and kills what is left.
+// The leader stays unreaped until its group has been killed, so that no other
+// process gets its number.
 func (g *guard) run() Exit {
 	ended := make(chan usage, 1)
 	go func() { ended <- awaitLeader(g.pid) }()
 	asked := make(chan byte)
-	go listen(asked)
+	go listen(g.control, asked)
 
 	terminated := false
 	for {
@@ -149,13 +144,11 @@ func (g *guard) run() Exit {
 	}
 }
 
-// bidEnd asks what is left of a command whose leader has ended or dies now to
-// end, too, and waits until no process is left, at least for endWait if need be.
-// After a stop, what is left of the command's grace counts: that is over when
-// the worker asks for the kill, or is gone. asked is nil if it is over.
-//
-// The group has had its SIGTERM if the command was terminated: a second one
-// could mean something else.
+// bidEnd sends SIGTERM to what is left of a command whose leader has ended or dies
+// now, and waits until nothing is left: for endWait or, after a stop, the rest of
+// the command's grace, until the worker asks for the kill or is gone. asked is nil
+// if the grace is over. The group of a terminated command has had its SIGTERM: a
+// second one could mean something else.
 func (g *guard) bidEnd(terminated bool, asked <-chan byte) {
 	told := map[kin]bool{}
 	least := time.Now().Add(endWait)
@@ -188,7 +181,7 @@ func (g *guard) bidEnd(terminated bool, asked <-chan byte) {
 	}
 }
 
-// reapOrphans reaps those that were given to us, and not the leader.
+// reapOrphans reaps orphans that became ours, not the leader.
 func (g *guard) reapOrphans() {
 	pids, _ := childrenOf(os.Getpid())
 	for _, pid := range pids {
@@ -202,8 +195,7 @@ func (g *guard) reapOrphans() {
 	}
 }
 
-// kill kills a command that has not ended: its leader at once, what that has
-// started when it has had its time.
+// kill kills the leader of a command at once, and its descendants after their time.
 func (g *guard) kill(ended <-chan usage, terminated bool, patience time.Duration) Exit {
 	_ = syscall.Kill(g.pid, sigKill)
 	g.bidEnd(terminated, nil)
@@ -225,8 +217,7 @@ func (g *guard) kill(ended <-chan usage, terminated bool, patience time.Duration
 	}
 }
 
-// finish kills and reaps what is left behind the leader, which has ended, until
-// nobody is.
+// finish kills and reaps what the ended leader left behind.
 func (g *guard) finish(until time.Time) Exit {
 	g.killAll()
 	exit := Exit{Code: -1, Signal: sigKill, Lost: true} // if something else has reaped it
@@ -260,35 +251,33 @@ func (g *guard) finish(until time.Time) Exit {
 	}
 }
 
-// killAll kills the command's group and all descendants. The leader is not
-// reaped yet.
+// killAll kills the command's group and all descendants, while the leader is
+// unreaped.
 func (g *guard) killAll() {
 	g.cgroup.kill()
 	_ = syscall.Kill(-g.pid, sigKill)
 	g.killDescendants()
 }
 
-// killDescendants kills those too that left the group. What they start
-// meanwhile is found the next time.
+// killDescendants also kills those that left the group. New ones are found the next
+// time.
 func (g *guard) killDescendants() {
 	for _, p := range descendants(os.Getpid()) {
 		p.kill()
 	}
 }
 
-// listen passes on what the worker asks for, until it is gone.
-func listen(asked chan<- byte) {
+func listen(control *os.File, asked chan<- byte) {
 	defer close(asked)
 	b := make([]byte, 1)
 	for {
-		if n, err := pipeEnd(controlFD).Read(b); n == 0 || err != nil {
+		if n, err := control.Read(b); n == 0 || err != nil {
 			return
 		}
 		asked <- b[0]
 	}
 }
 
-// usage is what reaped processes have used.
 type usage struct {
 	user, sys float64 // CPU seconds
 	rss       int64   // bytes; of the largest
@@ -311,36 +300,6 @@ func usageOf(ru syscall.Rusage) usage {
 		sys:  time.Duration(ru.Stime.Nano()).Seconds(),
 		rss:  int64(ru.Maxrss) * maxrssUnit,
 	}
-}
-
-// pipeEnd reads and writes a descriptor that blocks, as those of a guard do.
-type pipeEnd int
-
-func (p pipeEnd) Read(b []byte) (int, error) {
-	for {
-		n, err := syscall.Read(int(p), b)
-		if err == syscall.EINTR {
-			continue
-		}
-		if n == 0 && err == nil && len(b) > 0 {
-			return 0, io.EOF
-		}
-		return max(n, 0), err
-	}
-}
-
-func (p pipeEnd) Write(b []byte) (done int, err error) {
-	for done < len(b) {
-		n, err := syscall.Write(int(p), b[done:])
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return done, err
-		}
-		done += n
-	}
-	return done, nil
 }
 
 func isPipe(fd int) bool {

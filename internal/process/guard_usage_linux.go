@@ -26,8 +26,6 @@ func readTimes(pid int) (procTimes, error) {
 	return parseTimes(b)
 }
 
-// parseTimes reads one line of /proc/<pid>/stat, from the end of the command's
-// name, as parseStat does.
 func parseTimes(b []byte) (t procTimes, err error) {
 	i := bytes.LastIndexByte(b, ')')
 	if i < 0 {

@@ -13,7 +13,6 @@ import (
 const (
 	controlFD = 3 // what it receives: one order, then a byte each; its end: kill
 	statusFD  = 4 // what it reports: messages
-	guardFDs  = 5
 )
 
 // What a guard is asked for.

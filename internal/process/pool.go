@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,24 +17,21 @@ import (
 const (
 	// DefaultMinBackoff is short: one crash should not cost a run much.
 	DefaultMinBackoff = 100 * time.Millisecond
-	// DefaultMaxBackoff keeps a worker that always crashes from filling log
-	// and CPU, and still tries again soon after its cause was removed.
+	// DefaultMaxBackoff keeps a worker that always crashes from filling log and
+	// CPU, and is short enough once the cause is removed.
 	DefaultMaxBackoff = 10 * time.Second
-	// DefaultStableAfter is how long a process must live for its death to be
-	// no part of a crash loop.
+	// DefaultStableAfter is a life that is no part of a crash loop.
 	DefaultStableAfter = 30 * time.Second
-	// DefaultGrace fits, with what ending a group may cost on top (at most
-	// 1.5 s), into the coordinator's default drain deadline of 8 s.
+	// DefaultGrace, with at most 1.5 s for the end of a group, fits into the
+	// coordinator's default drain deadline of 8 s.
 	DefaultGrace = 5 * time.Second
 )
 
-// maxSetUpRestarts is how often in a row a worker is started again that reports
-// that it is set up wrongly: a file may still be on its way, a wrong command
-// stays wrong.
+// maxSetUpRestarts is how often in a row a worker is restarted that reports a wrong
+// set-up: a file may still be on its way.
 const maxSetUpRestarts = 3
 
-// ErrSetUp is what Run returns when every slot failed because its
-// worker is set up wrongly.
+// ErrSetUp is returned by Run if every slot failed by a wrong set-up.
 var ErrSetUp = errors.New("workers are set up wrongly")
 
 // Spec is what to start, in the terms of exec.Cmd.
@@ -44,8 +42,8 @@ type Spec struct {
 	// top.
 	Env []string
 	Dir string // working directory; empty: this process's own
-	// ExtraFiles become descriptors 4, 5, … of the worker (3 is its
-	// lifeline). They stay the caller's to close.
+	// ExtraFiles become descriptors 4, 5, … (3 is the lifeline) and stay the
+	// caller's to close.
 	ExtraFiles []*os.File
 }
 
@@ -63,18 +61,14 @@ type Config struct {
 	StableAfter time.Duration // a life this long resets the back-off
 	Grace       time.Duration // between SIGTERM and SIGKILL when the context ends
 
-	// LogWriter returns where standard output and error of a slot's
-	// processes go, in the order in which they wrote. It is called once a
-	// slot; within a slot writes come one at a time, and they are pieces of
-	// the output, not lines. One writer given to several slots must allow
-	// writes at the same time. A writer that fails loses what was written and
-	// holds up nothing; a writer that blocks blocks its worker once the pipe
-	// is full. Nil: both are discarded.
+	// LogWriter returns where standard output and error of a slot go, in pieces,
+	// not lines; it is called once per slot. A writer of several slots must allow
+	// concurrent writes. What a failing writer gets is lost; a blocking one blocks
+	// its worker once the pipe is full. Nil: both are discarded.
 	LogWriter func(slot int) io.Writer
 
-	// Notify is called with each event. Events of one slot come in order, those of
-	// different slots from different goroutines. It must not block. May be
-	// nil.
+	// Notify is called with each event, for one slot in order, and must not block.
+	// May be nil.
 	Notify func(Event)
 
 	Logger *slog.Logger // nil: silent
@@ -98,9 +92,9 @@ type Event struct {
 	Kind EventKind
 	Slot int
 	PID  int
-	// Code is the exit code (Exited, GaveUp), -1 if there is none: a signal,
-	// or a start that failed for want of something. A program that is not
-	// there is 127, one that cannot be run 126, as in a shell.
+	// Code is the exit code (Exited, GaveUp), -1 for a signal or a start for which
+	// something was missing; as in a shell 127 if the program is not there, 126 if
+	// it cannot be run.
 	Code int
 	Exit string // as text: "exit status 3", "signal: killed", the error of a start
 	// SetUpWrongly: Code is one of 64, 78, 126, 127.
@@ -111,12 +105,10 @@ type Event struct {
 
 // SlotStatus is a snapshot of one slot.
 type SlotStatus struct {
-	Slot     int
-	PID      int       // 0 while no process runs
-	Started  time.Time // of the process that runs, or ran last; zero before the first
-	Starts   int       // processes that came to life
-	Restarts int       // attempts to start after the first, failed ones included
-	LastExit string    // empty before the first exit
+	PID      int    // 0 while no process runs
+	Starts   int    // processes that came to life
+	Restarts int    // attempts to start after the first, failed ones included
+	LastExit string // empty before the first exit
 	GaveUp   bool
 }
 
@@ -138,23 +130,10 @@ func New(cfg Config) (*Pool, error) {
 	if cfg.N > 0 && cfg.Command == nil {
 		return nil, errors.New("process pool: no command")
 	}
-	for _, d := range []struct {
-		name  string
-		value *time.Duration
-		def   time.Duration
-	}{
-		{"MinBackoff", &cfg.MinBackoff, DefaultMinBackoff},
-		{"MaxBackoff", &cfg.MaxBackoff, DefaultMaxBackoff},
-		{"StableAfter", &cfg.StableAfter, DefaultStableAfter},
-		{"Grace", &cfg.Grace, DefaultGrace},
-	} {
-		if *d.value < 0 {
-			return nil, fmt.Errorf("process pool: %s is %v (want 0 for the default of %v, or more)", d.name, *d.value, d.def)
-		}
-		if *d.value == 0 {
-			*d.value = d.def
-		}
-	}
+	cfg.MinBackoff = cmp.Or(cfg.MinBackoff, DefaultMinBackoff)
+	cfg.MaxBackoff = cmp.Or(cfg.MaxBackoff, DefaultMaxBackoff)
+	cfg.StableAfter = cmp.Or(cfg.StableAfter, DefaultStableAfter)
+	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	cfg.MaxBackoff = max(cfg.MaxBackoff, cfg.MinBackoff)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

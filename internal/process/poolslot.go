@@ -10,7 +10,6 @@ import (
 	"time"
 )
 
-// slot runs one process after the other.
 type slot struct {
 	pool  *Pool
 	idx   int
@@ -20,7 +19,6 @@ type slot struct {
 	status SlotStatus
 }
 
-// exit is how a life, or the attempt to start one, ended.
 type exit struct {
 	pid   int
 	code  int // -1 without one
@@ -28,9 +26,8 @@ type exit struct {
 	lived time.Duration
 }
 
-// setUpWrongly reports whether the exit means that no further attempt can help:
-// usage error, configuration error (sysexits.h), not executable, not found
-// (POSIX shell).
+// setUpWrongly reports a usage or configuration error (sysexits.h) or a program
+// that cannot be run or found (POSIX shell): a retry cannot help.
 func (e exit) setUpWrongly() bool {
 	switch e.code {
 	case 64, 78, 126, 127:
@@ -92,8 +89,7 @@ func (s *slot) run(ctx context.Context) error {
 	}
 }
 
-// live starts one process and returns when it, its group and its output are
-// gone.
+// live runs one process until it, its group and its output are gone.
 func (s *slot) live(ctx context.Context, out *sink, restarts int) exit {
 	c, err := start(s.pool.cfg.Command(s.idx), out)
 	if err != nil {
@@ -101,12 +97,11 @@ func (s *slot) live(ctx context.Context, out *sink, restarts int) exit {
 	}
 	pid, started := c.pid(), time.Now()
 	s.group.adopt(pid)
-	// A Kill that came before adopt has missed this group, and has set the
-	// flag before it looked.
+	// A Kill before adopt has missed this group, but has set the flag.
 	if s.pool.killed.Load() {
 		_ = s.group.signal(sigKill)
 	}
-	s.set(func(st *SlotStatus) { st.PID, st.Started, st.Starts = pid, started, st.Starts+1 })
+	s.set(func(st *SlotStatus) { st.PID, st.Starts = pid, st.Starts+1 })
 	s.pool.cfg.Notify(Event{Kind: Started, Slot: s.idx, PID: pid, Code: -1, Restarts: restarts})
 
 	log := s.pool.cfg.Logger.With("slot", s.idx, "pid", pid)
@@ -134,14 +129,14 @@ func (s *slot) live(ctx context.Context, out *sink, restarts int) exit {
 	return exit{pid: pid, code: code, text: text, lived: lived}
 }
 
-// end waits for the leader's exit and, once ctx has ended, brings it about.
+// end waits for the leader's exit, and after ctx causes it.
 func (s *slot) end(ctx context.Context, c *child, exited <-chan error) error {
 	select {
 	case err := <-exited:
 		return err
 	case <-ctx.Done():
 	}
-	c.tell()
+	c.notify()
 	_ = s.group.signal(sigTerm)
 	grace := time.NewTimer(s.pool.cfg.Grace)
 	defer grace.Stop()
@@ -163,13 +158,11 @@ func (s *slot) set(change func(*SlotStatus)) {
 func (s *slot) snapshot() SlotStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.status
-	st.Slot = s.idx
-	return st
+	return s.status
 }
 
-// backoff is the wait before a restart: it doubles with each death up to a
-// bound, and begins anew after a life that was long enough.
+// backoff doubles the wait with each death up to a bound; a long enough life resets
+// it.
 type backoff struct{ last time.Duration }
 
 func (b *backoff) next(lived time.Duration, cfg Config) time.Duration {
@@ -181,8 +174,8 @@ func (b *backoff) next(lived time.Duration, cfg Config) time.Duration {
 	return b.last
 }
 
-// startCode is what a shell would have returned for a start that failed, or
-// -1 where trying again may help (too many processes, no memory).
+// startCode is a shell's exit code for a failed start, -1 if a retry may help (too
+// many processes, no memory).
 func startCode(err error) int {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -1,8 +1,7 @@
 package process
 
-// workerNice is how much nicer local workers are than their coordinator. They keep every CPU busy;
-// what they report to, and who has to export at once when a stop comes, goes
-// first. Beside programs of other users it makes little difference.
+// workerNice is how much nicer local workers are than their coordinator, which must
+// export at once when a stop comes while they keep every CPU busy.
 const workerNice = 5
 
 // YieldToCoordinator lowers the priority of this process, a local worker,

@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lowerPriority raises the nice value of every thread of this process: on Linux
-// it is a thread's, and new threads have that of the one that makes them. The
-// second pass finds threads that were made during the first.
+// lowerPriority raises the nice value of every thread: on Linux it is a thread's,
+// and new threads inherit it. The second pass finds threads made during the first.
 func lowerPriority(by int) error {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // 20 less the nice value
 	if err != nil {

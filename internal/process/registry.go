@@ -37,7 +37,7 @@ type Entry struct {
 	// key. Entries of earlier versions lack it.
 	OpenToStrangers bool `json:"open_to_strangers,omitempty"`
 
-	// What else an external bus takes: a context's name, and files.
+	// Further access to an external bus: a context's name, and files.
 	Context   string `json:"context,omitempty"`
 	CredsFile string `json:"creds_file,omitempty"`
 	TLSCA     string `json:"tlsca,omitempty"`
@@ -51,8 +51,8 @@ type Entry struct {
 
 const (
 	entrySuffix = ".json"
-	// maxEntryBytes bounds what is read: an entry has some 500 bytes, of
-	// which two may be long paths.
+	// maxEntryBytes bounds an entry, which has some 500 bytes, two of them perhaps
+	// long paths.
 	maxEntryBytes = 64 << 10
 )
 
@@ -61,33 +61,33 @@ const (
 // aside and renamed, so that a reader sees the old entry or the new one.
 type Registry struct{ dir string }
 
-// Dir is the register's directory.
-func (r *Registry) Dir() string { return r.dir }
-
-// Put stores e in place of what the register held of its run. An empty
-// StartTime is filled in from the process e.PID, which must live then.
+// Put stores e. An empty StartTime is filled in from the process e.PID, which must
+// live.
 func (r *Registry) Put(e Entry) error {
-	if err := e.validate(); err != nil {
-		return fmt.Errorf("putting a run into the run registry: %w", err)
-	}
-	if e.StartTime == "" {
-		var err error
-		if e.StartTime, err = StartTime(e.PID); err != nil {
-			return fmt.Errorf("putting run %s into the run registry: %w", e.RunID, err)
-		}
-	}
-	b, err := encodeEntry(e)
-	if err != nil {
-		return fmt.Errorf("putting run %s into the run registry: %w", e.RunID, err)
-	}
-	if err := atomicfile.Write(r.path(e.RunID), atomicfile.Options{}, atomicfile.Parts(b)); err != nil {
+	if err := r.put(e); err != nil {
 		return fmt.Errorf("putting run %s into the run registry: %w", e.RunID, err)
 	}
 	return nil
 }
 
-// Remove takes the run out of the register if its entry is still that of the
-// coordinator pid. An entry of another process, or none, is no error.
+func (r *Registry) put(e Entry) (err error) {
+	if err := e.validate(); err != nil {
+		return err
+	}
+	if e.StartTime == "" {
+		if e.StartTime, err = StartTime(e.PID); err != nil {
+			return err
+		}
+	}
+	b, err := encodeEntry(e)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(r.path(e.RunID), atomicfile.Options{}, atomicfile.Parts(b))
+}
+
+// Remove removes the run's entry if it is still that of the coordinator pid.
+// Another one, or none, is no error.
 func (r *Registry) Remove(id run.ID, pid int) error {
 	if _, err := run.ParseID(string(id)); err != nil {
 		return fmt.Errorf("removing a run from the run registry: %w", err)
@@ -103,9 +103,8 @@ func (r *Registry) remove(id run.ID, pid int) error {
 	if err != nil || e.PID != pid {
 		return err
 	}
-	// A next session may put its entry here at this moment. Take the file
-	// away first, look again, and give back what is not ours, unless yet
-	// another one has come.
+	// A resumed run may put its entry here meanwhile: move the file away, look
+	// again, and give back what is not ours unless yet another one has come.
 	f, err := os.CreateTemp(r.dir, "."+string(id)+".remove.*") // List does not look at it
 	if err != nil {
 		return err
@@ -124,8 +123,7 @@ func (r *Registry) remove(id run.ID, pid int) error {
 	return nil
 }
 
-// Get returns the entry of one run. The error wraps fs.ErrNotExist if the
-// register has none.
+// Get returns the entry of one run, or an error that wraps fs.ErrNotExist.
 func (r *Registry) Get(id run.ID) (Entry, error) {
 	if _, err := run.ParseID(string(id)); err != nil {
 		return Entry{}, fmt.Errorf("looking a run up in the run registry: %w", err)
@@ -134,12 +132,12 @@ func (r *Registry) Get(id run.ID) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("looking run %s up in the run registry: %w", id, err)
 	}
-	e.Alive = alive(e.PID, e.StartTime)
+	e.Alive = Alive(e.PID, e.StartTime)
 	return e, nil
 }
 
-// List returns all entries, the oldest first, the dead ones too. Files that
-// hold no entry are left out and named in problems, each an error of its own.
+// List returns all entries, the oldest first, dead ones included. problems are the
+// files that hold none.
 func (r *Registry) List() (entries []Entry, problems []error) {
 	files, err := os.ReadDir(r.dir)
 	if err != nil {
@@ -164,7 +162,7 @@ func (r *Registry) List() (entries []Entry, problems []error) {
 			problems = append(problems, fmt.Errorf("run registry file %s: %w", path, err))
 			continue
 		}
-		e.Alive = alive(e.PID, e.StartTime)
+		e.Alive = Alive(e.PID, e.StartTime)
 		entries = append(entries, e)
 	}
 	slices.SortFunc(entries, func(a, b Entry) int {
@@ -175,8 +173,7 @@ func (r *Registry) List() (entries []Entry, problems []error) {
 
 func (r *Registry) path(id run.ID) string { return filepath.Join(r.dir, string(id)+entrySuffix) }
 
-// read reads the entry of run id. Only a regular file of our own counts;
-// the name is never followed to another place.
+// read reads an entry. Only a regular file of our own counts.
 func (r *Registry) read(path string, id run.ID) (Entry, error) {
 	f, info, err := safefile.Open(path)
 	if err != nil {
@@ -211,8 +208,7 @@ func encodeEntry(e Entry) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// decodeEntry reads what encodeEntry wrote, now or in a version that adds
-// fields.
+// decodeEntry also reads entries with fields of later versions.
 func decodeEntry(b []byte) (Entry, error) {
 	if len(b) > maxEntryBytes {
 		return Entry{}, fmt.Errorf("has more than %d bytes", maxEntryBytes)
@@ -240,8 +236,8 @@ func (e Entry) validate() error {
 	return nil
 }
 
-// alive reports whether the process pid that began at start still lives.
-func alive(pid int, start string) bool {
+// Alive reports whether the process pid that began at start still lives.
+func Alive(pid int, start string) bool {
 	now, err := StartTime(pid)
 	return err == nil && now == start
 }

@@ -81,7 +81,7 @@ func TestRegisterKeepsAndForgets(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	info, err := os.Stat(filepath.Join(r.Dir(), "a.json"))
+	info, err := os.Stat(filepath.Join(r.dir, "a.json"))
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("the file has mode %v, %v (want 0600)", info.Mode(), err)
 	}
@@ -102,7 +102,7 @@ func TestRegisterKeepsAndForgets(t *testing.T) {
 	if err := r.Remove("a", os.Getpid()); err != nil {
 		t.Errorf("removing what is not there: %v", err)
 	}
-	files, err := os.ReadDir(r.Dir())
+	files, err := os.ReadDir(r.dir)
 	if err != nil || len(files) != 0 {
 		t.Errorf("left in the directory: %v, %v", files, err)
 	}
@@ -142,7 +142,7 @@ func TestRegisterSaysWhatItSkips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := func(name string) string { return filepath.Join(r.Dir(), name) }
+	path := func(name string) string { return filepath.Join(r.dir, name) }
 	for name, content := range map[string]string{
 		"empty.json":     "",
 		"half.json":      string(golden[:40]),
@@ -183,7 +183,7 @@ func TestRegisterSaysWhatItSkips(t *testing.T) {
 
 func TestRegisterOfADirectoryThatIsGone(t *testing.T) {
 	r := openRegister(t)
-	if err := os.Remove(r.Dir()); err != nil {
+	if err := os.Remove(r.dir); err != nil {
 		t.Fatal(err)
 	}
 	if entries, problems := r.List(); len(entries) != 0 || len(problems) != 1 {
@@ -196,7 +196,7 @@ func TestRegisterOfADirectoryThatIsGone(t *testing.T) {
 
 func TestInvariant5_NoInvalidIDReachesAPath(t *testing.T) {
 	r := openRegister(t)
-	outside := filepath.Join(filepath.Dir(r.Dir()), "x.json")
+	outside := filepath.Join(filepath.Dir(r.dir), "x.json")
 	if err := os.WriteFile(outside, []byte("untouched"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestPutRefuses(t *testing.T) {
 			t.Errorf("%s: Put is no error", name)
 		}
 	}
-	if files, _ := os.ReadDir(r.Dir()); len(files) != 0 {
+	if files, _ := os.ReadDir(r.dir); len(files) != 0 {
 		t.Errorf("left in the directory: %v", files)
 	}
 }
@@ -336,10 +336,10 @@ func TestOpenRegisterFindsItsPlace(t *testing.T) {
 			t.Errorf("XDG_RUNTIME_DIR=%q: %v", value, err)
 			continue
 		}
-		if r.Dir() != want {
-			t.Errorf("XDG_RUNTIME_DIR=%q: %s (want %s)", value, r.Dir(), want)
+		if r.dir != want {
+			t.Errorf("XDG_RUNTIME_DIR=%q: %s (want %s)", value, r.dir, want)
 		}
-		for _, d := range []string{r.Dir(), filepath.Dir(r.Dir())} {
+		for _, d := range []string{r.dir, filepath.Dir(r.dir)} {
 			if info, err := os.Stat(d); err != nil || info.Mode().Perm() != 0o700 {
 				t.Errorf("%s: %v, %v (want 0700)", d, info, err)
 			}

@@ -33,9 +33,8 @@ func OpenRegistry(dir string) (*Registry, error) {
 	return openChain(parent, filepath.Join(parent, "runs"))
 }
 
-// openChain makes and checks the directories in order, each the parent of the
-// next. Once one is ours and closed to others, no other user can exchange what is in
-// it.
+// openChain makes and checks the directories, each the parent of the next. Below
+// one that is ours and closed to others, no other user can exchange anything.
 func openChain(dirs ...string) (*Registry, error) {
 	for _, dir := range dirs {
 		if err := safefile.PrivateDir(dir); err != nil {
@@ -45,9 +44,8 @@ func openChain(dirs ...string) (*Registry, error) {
 	return &Registry{dir: dirs[len(dirs)-1]}, nil
 }
 
-// defaultParent chooses the directory above runs. A runtime directory of
-// another user, as sudo -E leaves it, or one that does not exist, is passed
-// over.
+// defaultParent is the directory above runs. A runtime directory of another user,
+// as sudo -E leaves it, or a missing one is passed over.
 func defaultParent(runtimeDir, tmp string, uid int) string {
 	if filepath.IsAbs(runtimeDir) { // the XDG specification has relative ones ignored
 		if info, err := os.Stat(runtimeDir); err == nil && info.IsDir() {

@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReleaseProgram gives back what this process has mapped of its own program
-// file so far, most of which its start needed and its waiting does not. The
-// pages are read-only; one that is needed again is found again.
+// ReleaseProgram gives back the pages of its own program that this process has
+// mapped, most of which only its start needed. They are read again on demand.
 func ReleaseProgram() {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -34,7 +33,6 @@ func ReleaseProgram() {
 		if err1 != nil || err2 != nil || end <= first {
 			continue
 		}
-		// Advice: where it is not taken, the pages stay.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(first), uintptr(end-first), unix.MADV_DONTNEED)
 	}
 }

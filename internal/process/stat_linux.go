@@ -26,9 +26,8 @@ func readStat(pid int) (procStat, error) {
 	return parseStat(b)
 }
 
-// parseStat reads one line of /proc/<pid>/stat. The command's name stands in
-// parentheses and may hold anything, parentheses and spaces too, so fields
-// are counted from the last one.
+// parseStat reads one line of /proc/<pid>/stat. The command's name in parentheses
+// may hold anything, so fields are counted from the last one.
 func parseStat(b []byte) (procStat, error) {
 	i := bytes.LastIndexByte(b, ')')
 	if i < 0 {

@@ -61,7 +61,7 @@ func TestStartTimeOfTheLivingAndTheDead(t *testing.T) {
 	if again, err := StartTime(os.Getpid()); err != nil || again != self {
 		t.Errorf("%q, then %q, %v", self, again, err)
 	}
-	if !alive(os.Getpid(), self) || alive(os.Getpid(), self+"1") {
+	if !Alive(os.Getpid(), self) || Alive(os.Getpid(), self+"1") {
 		t.Error("alive does not tell the process from a later one")
 	}
 	cmd := exec.Command(os.Args[0])

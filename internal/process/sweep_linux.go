@@ -11,16 +11,13 @@ import (
 	"time"
 )
 
-// maxEnviron bounds what is read of a process's environment. The kernel takes
-// no more than 6 MB.
+// maxEnviron bounds an environment; the kernel takes no more than 6 MB.
 const maxEnviron = 8 << 20
 
-// takeName makes name what ps and killall show of this process.
 func takeName(name string) {
 	_ = os.WriteFile("/proc/self/comm", []byte(name), 0) // without it, it works as well
 }
 
-// guardMark is this guard's mark.
 func guardMark() []string {
 	name := ownName()
 	if name == "" {
@@ -30,7 +27,7 @@ func guardMark() []string {
 }
 
 // ownName distinguishes this process from every other: number, start time, and the
-// namespace in which the number counts.
+// namespace of the number.
 func ownName() string {
 	st, err := readStat(os.Getpid())
 	if err != nil {
@@ -39,8 +36,8 @@ func ownName() string {
 	return fmt.Sprintf("%d.%d.%s", os.Getpid(), st.start, pidNamespace("self"))
 }
 
-// gone reports whether the process of that name, as ownName gives it, has ended.
-// Of one in another namespace than ours that cannot be seen.
+// gone reports whether the process with that ownName has ended. In a namespace
+// other than ours that cannot be seen.
 func gone(name, ours string) bool {
 	var pid int
 	var start uint64
@@ -52,7 +49,6 @@ func gone(name, ours string) bool {
 	return err != nil || st.start != start || st.dead()
 }
 
-// pidNamespace names the namespace of process numbers of a process, or is empty.
 func pidNamespace(pid string) string {
 	link, err := os.Readlink("/proc/" + pid + "/ns/pid")
 	if err != nil {
@@ -91,7 +87,6 @@ func SweepCommands(ctx context.Context, mark string) (found, alive int) {
 	}
 }
 
-// strays lists the living processes with mark whose guard is gone.
 func strays(mark, namespace string) (list []kin) {
 	if namespace == "" {
 		return nil
@@ -111,8 +106,8 @@ func strays(mark, namespace string) (list []kin) {
 	return list
 }
 
-// marked returns the guard's name in the environment of a process of this user,
-// if mark is in it, too.
+// marked returns the guard's name in the environment of a process of this user that
+// has mark, too.
 func marked(pid int, mark string) (guard string, ok bool) {
 	// Another user's cannot be opened, except by root, which ends its own alone.
 	f, err := os.Open(fmt.Sprintf("/proc/%d/environ", pid))

@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SelfCPU returns what this process has used since it began: seconds of CPU
-// in user and in system mode, of all its threads, and the peak of its
-// resident memory in bytes. Zeros if the system does not report it.
+// SelfCPU returns the CPU seconds of this process in user and system mode, and its
+// peak resident memory. Zeros if the system does not report it.
 func SelfCPU() (user, sys float64, maxRSSBytes int64) {
 	var usage unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {

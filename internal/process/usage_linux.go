@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxRSS returns the peak resident set in bytes. The kernel's rusage keeps
-// the peak of the memory that a process had before exec, which for a worker
-// is its coordinator's, so the status file is asked first.
+// maxRSS is the peak resident set in bytes. The kernel's rusage keeps the peak
+// before exec, for a worker its coordinator's, so the status file comes first.
 func maxRSS(usage unix.Rusage) int64 {
 	if b, err := os.ReadFile("/proc/self/status"); err == nil {
 		if kib, ok := parseVmHWM(b); ok {

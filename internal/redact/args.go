@@ -35,7 +35,6 @@ func flagName(arg string) (string, bool) {
 	return name, len(name) < len(arg) && name != "" && !strings.ContainsAny(name, "= \t\n:")
 }
 
-// flagValue redacts the value of a flag.
 func flagValue(flag, value string) string {
 	switch {
 	case harmless(value):
@@ -56,7 +55,6 @@ func flagValue(flag, value string) string {
 	return oneArg(value)
 }
 
-// oneArg redacts an argument that stands alone.
 func oneArg(arg string) string {
 	if g := assigned.FindStringSubmatch(arg); g != nil {
 		name, value := g[1], g[2]

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// JSON returns a JSON text without secrets: its strings are redacted by the names
-// that they stand under, and lists of strings as argument vectors. All else, and
-// the order, stays. What is no JSON is redacted as a text.
+// JSON returns a JSON text without secrets: strings are redacted by their names,
+// lists of strings as argument vectors. All else stays, in its order. What is no
+// JSON is redacted as text.
 func JSON(text []byte) []byte {
 	if !json.Valid(text) {
 		return []byte(Text(string(text)))
@@ -19,14 +19,12 @@ func JSON(text []byte) []byte {
 	return w.out.Bytes()
 }
 
-// walker goes through a valid JSON text.
 type walker struct {
 	in  []byte
 	at  int
 	out bytes.Buffer
 }
 
-// skip copies blanks, commas and colons.
 func (w *walker) skip() {
 	begin := w.at
 	for w.at < len(w.in) && strings.IndexByte(" \t\r\n,:", w.in[w.at]) >= 0 {
@@ -35,13 +33,11 @@ func (w *walker) skip() {
 	w.out.Write(w.in[begin:w.at])
 }
 
-// copied copies n bytes.
 func (w *walker) copied(n int) {
 	w.out.Write(w.in[w.at : w.at+n])
 	w.at += n
 }
 
-// value copies the value that stands under name.
 func (w *walker) value(name string) {
 	w.skip()
 	switch w.in[w.at] {
@@ -85,7 +81,7 @@ func (w *walker) value(name string) {
 	}
 }
 
-// text takes the string at this place: what it says, and how it is written.
+// text takes the string at this place and its JSON.
 func (w *walker) text() (s string, raw []byte) {
 	end := w.at + 1
 	for ; w.in[end] != '"'; end++ {
@@ -99,7 +95,6 @@ func (w *walker) text() (s string, raw []byte) {
 	return s, raw
 }
 
-// write writes a string as it was written, unless it is to be shown otherwise.
 func (w *walker) write(s, shown string, raw []byte) {
 	if shown == s {
 		w.out.Write(raw)

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// secretWords are words of a name that say that its value is a secret. Those in
-// secretParts may be any part of a word, as in PGPASSWORD.
+// secretWords make a name that of a secret, secretParts anywhere in a word, as in
+// PGPASSWORD.
 var (
 	secretWords = map[string]bool{"pass": true, "pwd": true, "pw": true, "token": true, "bearer": true, "authorization": true, "cookie": true, "jwt": true, "credential": true, "credentials": true}
 	secretParts = []string{"password", "passwd", "passphrase", "passcode", "secret", "apikey", "accesskey", "privatekey", "authkey"}
 	secretEnds  = []string{"token", "pwd", "pass"}
-	// notEnds end so and speak of no secret.
+	// notEnds are no secrets.
 	notEnds = map[string]bool{"bypass": true, "compass": true}
 	// keyOf are the words before "key" that make it a secret one.
 	keyOf = map[string]bool{"api": true, "access": true, "private": true, "auth": true, "account": true, "signing": true, "encryption": true, "session": true, "subscription": true, "storage": true, "service": true, "master": true}
@@ -23,13 +23,11 @@ var (
 	camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 )
 
-// words are the words of a name, in lower case.
 func words(name string) []string {
 	name = camel.ReplaceAllString(name, "${1}_$2")
 	return strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '_' || r == '-' || r == '.' })
 }
 
-// secretName says whether a value of that name is a secret.
 func secretName(name string) bool {
 	list := words(name)
 	if len(list) == 0 || noSecret[list[len(list)-1]] {
@@ -56,15 +54,13 @@ func secretName(name string) bool {
 	return false
 }
 
-// keyName says whether a name is that of some key: it is a secret if its value
-// looks like one.
+// keyName: a value of that name is a secret if it looks like one.
 func keyName(name string) bool {
 	list := words(name)
 	return len(list) > 0 && list[len(list)-1] == "key"
 }
 
-// random says whether a value looks drawn by lot: long, with digits and
-// letters, and no path.
+// random: a value is long, with digits and letters, and no path.
 func random(value string) bool {
 	return len(value) >= 16 && !strings.ContainsAny(value[:1], "/.~") && strings.ContainsAny(value, "0123456789") &&
 		strings.ContainsAny(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") && keyChars.MatchString(value)
@@ -72,8 +68,8 @@ func random(value string) bool {
 
 var keyChars = regexp.MustCompile(`^[A-Za-z0-9_+/=.-]+$`)
 
-// harmless says that a value is no secret: nothing, a truth value, a placeholder of
-// ours or a path below one, a variable of a shell, or what was redacted before.
+// harmless: nothing, a truth value, a placeholder of ours or a path below one, a
+// variable of a shell, or what was redacted.
 func harmless(value string) bool {
 	switch strings.ToLower(value) {
 	case "", "true", "false", "null", "none", "nil", "[removed", Removed:

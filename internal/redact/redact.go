@@ -50,11 +50,11 @@ func Text(text string) string {
 	return out.String()
 }
 
-// following is how many lines a value may be behind the line of its name.
+// following is how many lines behind its name a value may be.
 const following = 8
 
-// suspect says whether a line may hold a secret or its name. The expressions are
-// slow, and logs are long.
+// suspect finds lines that may hold a secret or its name: the expressions are slow,
+// and logs are long.
 func suspect(line string) bool {
 	for _, sign := range signs {
 		if strings.Contains(line, sign) {
@@ -76,7 +76,6 @@ var (
 		"github_pat_", "glpat-", "xox", "slack.com", "_live_", "_test_", "sk-", "npm_", "pypi-", "hf_"}
 )
 
-// lines redacts lines that are suspect.
 func lines(text string) string {
 	text = users(text)
 	text = named(text, inQuery, queryValue)
@@ -134,9 +133,8 @@ var (
 // queryNames are names of query values that say nothing elsewhere.
 var queryNames = map[string]bool{"key": true, "sig": true, "signature": true, "x-amz-signature": true, "x-amz-credential": true, "x-goog-signature": true, "auth": true, "code": true}
 
-// named removes the values of secrets. The groups of re are what stands before a
-// name, the name, and the separator; value matches what follows. A value that is
-// kept is looked at, too: it may hold another name.
+// named removes the values of secrets. re has the groups prefix, name, separator;
+// value matches what follows. A kept value is searched, too.
 func named(text string, re, value *regexp.Regexp) string {
 	var out strings.Builder
 	for {
@@ -175,13 +173,12 @@ func named(text string, re, value *regexp.Regexp) string {
 // maxKey bounds what is looked at behind a name that may be that of a key.
 const maxKey = 256
 
-// secret says whether a value of that name is to be removed.
 func secret(name, value string) bool {
 	return secretName(name) || keyName(name) && random(value)
 }
 
-// users removes what stands between :// and the @ of a host. A password may hold a
-// slash, which a URL cannot hold and users type.
+// users removes what is between :// and the @ of a host. A password that a user
+// typed may hold a slash.
 func users(text string) string {
 	var out strings.Builder
 	for {

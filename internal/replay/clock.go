@@ -9,6 +9,7 @@ const (
 	phaseStartup phase = iota
 	phaseWarmup
 	phaseIO
+	phaseUpkeep // of what features are computed from: each bar has it
 	phaseFeature
 	phasePregate
 	phaseModel

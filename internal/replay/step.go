@@ -42,7 +42,7 @@ func (e *engine) look(buf []bars.Bar) {
 	// A policy may ask for more warm-up than its features need; it counts from
 	// the data's start, so that it is the same bars for any cut.
 	a.ready = max(e.set.ReadyFrom(), int(min(e.job.Policy.WarmupBars-e.next, int64(len(buf)))))
-	e.clock.lap(phaseFeature)
+	e.clock.lap(phaseUpkeep)
 	if e.gate.on {
 		a.inputs = e.set.Inputs()
 	} else {
@@ -253,5 +253,6 @@ func (e *engine) checkpoint() {
 		cpu = int64(e.job.CPU())
 	}
 	c := &e.counts
-	e.rows.add(footer.Checkpoint{c.bars, e.clock.now(), cpu, c.calls, c.skipped})
+	// Features are built for the bars that the model is called for.
+	e.rows.add(footer.Checkpoint{c.bars, e.clock.now(), cpu, c.calls, c.skipped, c.calls, c.warmup})
 }

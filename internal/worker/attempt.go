@@ -299,7 +299,11 @@ func (a *attempt) footer(f *footer.Footer, status footer.Status) *footer.Footer 
 	out.ChunksTotal, out.DataBars = int64(a.s.m.Plan.Chunks), a.s.m.Data.Bars
 	out.FirstBar, out.EndBar, out.PlannedBars = a.chunk.Bars.First, a.chunk.Bars.End, a.chunk.Bars.Len()
 	out.WorkerTimeSec = now.Sub(a.started).Seconds()
+	out.Slots, out.StartedAt = int64(a.w.cfg.Slots), a.started.UTC().Format(time.RFC3339Nano)
 	out.Timestamp = now.UTC().Format(time.RFC3339Nano)
+	if status != footer.StatusPartial {
+		out.EndedAt = out.Timestamp
+	}
 	if usage := a.w.cfg.Usage; usage != nil {
 		user, sys, rss := usage()
 		out.CPUUserSec, out.CPUSysSec, out.MaxRSSBytes = max(user-a.base.user, 0), max(sys-a.base.sys, 0), rss

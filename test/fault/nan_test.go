@@ -20,7 +20,7 @@ import (
 // counts) come from clocks.
 var engineNumbers = []string{
 	"wall_clock_sec", "bars_per_sec", "feature_time_mean_ms", "t_pregate_total_sec", "t_feature_build_total_sec",
-	"t_model_total_sec", "t_policy_total_sec", "t_io_total_sec", "t_startup_sec", "t_warmup_sec", "pnl_bps", "open_pnl_bps",
+	"t_feature_upkeep_sec", "t_model_total_sec", "t_policy_total_sec", "t_io_total_sec", "t_startup_sec", "t_warmup_sec", "pnl_bps", "open_pnl_bps",
 }
 
 // Each number of a footer that is not finite is written as 0 and named, and

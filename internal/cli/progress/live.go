@@ -9,10 +9,9 @@ import (
 	"golang.org/x/term"
 )
 
-// Live keeps one line up to date at the end of a terminal. On anything else
-// it draws nothing. Its methods may be called by several goroutines; they
-// block while the terminal is held (Ctrl-S), so nothing that must go on may
-// wait for them.
+// Live keeps one line up to date at the end of a terminal; elsewhere it draws
+// nothing. Several goroutines may call its methods. They block while the terminal
+// is held (Ctrl-S).
 type Live struct {
 	out   io.Writer
 	color bool
@@ -44,7 +43,7 @@ func (l *Live) Draw(s State) {
 	l.write(l.clear() + l.line())
 }
 
-// Clear takes the line away; what is printed next begins where it stood.
+// Clear removes the line.
 func (l *Live) Clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,8 +78,8 @@ func (l *Live) clear() string {
 	return strings.Repeat("\x1b[A", up) + "\r\x1b[J"
 }
 
-// line returns the line to show and takes note of its length. The last column
-// stays free: where the cursor goes behind it, terminals disagree.
+// line returns the line to show and its length. The last column stays free: behind
+// it, terminals differ in where the cursor goes.
 func (l *Live) line() string {
 	width, ok := l.width()
 	if !ok {
@@ -90,8 +89,7 @@ func (l *Live) line() string {
 	return Render(l.last, width-1, l.color)
 }
 
-// write prints s in one piece, so that nothing flickers. A terminal that is
-// gone is nobody's error here.
+// write prints s in one piece, so that nothing flickers.
 func (l *Live) write(s string) {
 	if s != "" {
 		_, _ = io.WriteString(l.out, s)

@@ -47,8 +47,7 @@ func percent(done, total int64) string {
 
 func known(rate float64) bool { return rate > 0 && !math.IsInf(rate, 0) }
 
-// rate is bars a second: with one decimal below 10, where a slow command
-// lives.
+// rate has one decimal below 10, as of slow commands.
 func rate(barsPerSec float64) string {
 	switch {
 	case !known(barsPerSec):

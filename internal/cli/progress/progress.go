@@ -1,9 +1,6 @@
-// Package progress says how far a run is: as one live line on a terminal, as
-// attributes of a log line elsewhere, and as the summary at its end.
-//
-// Render, Line and Summary are pure: what they show is passed in, and the
-// caller decides whether colours are wanted (it honours NO_COLOR). Live alone
-// knows a terminal. The package never computes a figure of the run.
+// Package progress shows how far a run is: as one live line on a terminal, as
+// attributes of a log line elsewhere, and as the summary at its end. Only Live is
+// not pure. It computes no figure of the run.
 package progress
 
 import (
@@ -31,20 +28,18 @@ type State struct {
 	Left   time.Duration // estimate; below 0: not known
 	Trades int64
 
-	// Taken says that some worker has taken a task of this session.
+	// Taken: a worker has taken a task of this epoch.
 	Taken bool
-	// Stopping says that a stop was heard: what runs is being drained.
+	// Stopping: the run drains.
 	Stopping bool
-	// BusLost says that the bus does not answer: the figures are old.
+	// BusLost: the bus does not answer; the figures are old.
 	BusLost bool
-	// Of Uploads slices of the data set Uploaded are on the bus; 0 of 0:
-	// nothing is being uploaded.
+	// Uploaded of Uploads slices of the data set are on the bus; 0 of 0: no upload.
 	Uploaded, Uploads int
 	// StopCommand is the exact command that stops this run.
 	StopCommand string
 }
 
-// What is said of a run whose figures do not speak for themselves.
 const (
 	planning = "planning" // there are no chunks yet
 	nobody   = "no worker has taken a task"
@@ -52,15 +47,13 @@ const (
 	busLost  = "the bus does not answer"
 )
 
-// uploading says how far the upload is.
 func (s State) uploading() string {
 	return "uploading the data set, " + Count(int64(s.Uploaded)) + "/" + Count(int64(s.Uploads))
 }
 
-// Render returns the live line of s in at most width columns, without a line
-// end and, with color, with escape sequences, which take no column. Where
-// there is no room for all, parts are chosen by their weight, short forms
-// before none; half a stop command would be worse than none.
+// Render returns the live line of s in at most width columns; escape sequences,
+// with color, take none. Parts that do not fit are shortened or left out by their
+// weight: half a stop command would be worse than none.
 func Render(s State, width int, color bool) string {
 	parts := s.parts()
 	chosen := make([]string, len(parts)) // empty: left out
@@ -99,8 +92,8 @@ func Render(s State, width int, color bool) string {
 
 const gap = " · "
 
-// part is one piece of the line. Pieces stand in the order of the list; those
-// with the lowest weight are chosen first.
+// part is a piece of the line, in order. Those of the lowest weight are chosen
+// first.
 type part struct {
 	text, short string // short: empty if there is no other form
 	style       style
@@ -150,11 +143,10 @@ func (s State) parts() []part {
 	return parts
 }
 
-// maxWeight is the highest weight that parts gives.
 const maxWeight = 6
 
-// Line returns s as attributes of a log line. bars_per_sec and left are not
-// there while they are not known.
+// Line returns s as attributes of a log line. bars_per_sec and left are missing
+// while unknown.
 func Line(s State) []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("run_id", s.RunID),

@@ -10,13 +10,11 @@ import (
 	"gx1replay/internal/printable"
 )
 
-// SummaryState is what is said at the end of a run. Empty texts and zero
-// counts are left out, unless a line would be without its point.
+// SummaryState is the end of a run. Most empty texts and zero counts are left out.
 type SummaryState struct {
 	RunID   string
 	Outcome string // complete | stopped | failed
-	// StopSource and StopReason say what stopped the run; empty if nothing
-	// did.
+	// StopSource and StopReason are of the stop; empty: none.
 	StopSource, StopReason string
 	Wall                   time.Duration // of this session or of all, as the perf JSON has it
 	Workers                int           // that took part
@@ -25,50 +23,42 @@ type SummaryState struct {
 	BarsPerSec                float64 // over Wall; 0 or not finite: not known
 
 	ChunksTotal int
-	// Chunks counts the chunks by status, in the order in which they are to
-	// be read.
+	// Chunks counts the chunks by status, in order.
 	Chunks []StatusCount
-	// LastError is one line of the worst that happened to a chunk.
+	// LastError is one line about the worst error of a chunk.
 	LastError string
 
-	// Phases say where the workers' time went, in the order in which they
-	// are to be read; shares are of their sum.
+	// Phases are the workers' times, in order; shares are of their sum.
 	Phases []Phase
 
 	Trades, TradesOpen int64
 	PnlBps             float64
 	NetPnlBps          *float64 // after costs; nil: there are none, or it is not known
-	// Signals are all that were made; Expired of them found no next bar in time.
+	// Signals counts all; Expired of them had no next bar in time.
 	Signals, Expired int64
-	// WithoutRows are closed trades whose rows the trades file does not have.
+	// WithoutRows are closed trades that the trades file lacks.
 	WithoutRows int64
 	Remarks     []string // sentences about the trades
 
 	File string // the perf JSON, or the stub
-	// ExportError says why there is a stub and no perf JSON.
+	// ExportError is the reason for a stub.
 	ExportError string
-	// Next is the command that goes on from here; NextWhy says in a few
-	// words what it does.
+	// Next is the command that resumes the run; NextWhy what it does.
 	Next, NextWhy string
 }
 
-// StatusCount is a number of chunks of one status.
 type StatusCount struct {
 	Status string
 	N      int
 }
 
-// Phase is the time that one phase took, added over all workers.
 type Phase struct {
 	Name string
 	Sec  float64
 }
 
-// Summary writes the end of a run for a person to read in five seconds: the
-// outcome, what was done and how fast, where the time went, and last the
-// coverage, the file and the command that goes on. With color, escape
-// sequences mark the outcome and what went wrong. It returns the writer's
-// error.
+// Summary writes the end of a run: outcome, amounts and speed, times, and last
+// coverage, file and next command.
 func Summary(w io.Writer, s SummaryState, color bool) error {
 	var b strings.Builder
 	row := func(name, text string) {
@@ -133,8 +123,7 @@ func (s SummaryState) speed() string {
 	return text
 }
 
-// shares says in whole percent where the time went; what rounds to 0 is left
-// out.
+// shares are in whole percent; those of 0 are left out.
 func (s SummaryState) shares() string {
 	sum := 0.0
 	for _, p := range s.Phases {
@@ -152,7 +141,6 @@ func (s SummaryState) shares() string {
 	return strings.Join(shares, ", ")
 }
 
-// counted is a time that can be added up: others count as none.
 func counted(sec float64) float64 {
 	if !known(sec) {
 		return 0

@@ -21,7 +21,6 @@ func paint(text string, s style, color bool) string {
 	return string(s) + text + "\x1b[0m"
 }
 
-// columns is how many columns of a terminal text takes.
 func columns(text string) int {
 	n := 0
 	for _, r := range text {
@@ -30,8 +29,8 @@ func columns(text string) int {
 	return n
 }
 
-// wide are the blocks whose characters take two columns (East Asian Width W
-// and F, Unicode annex 11; whole blocks, so rather too wide than too narrow).
+// wide are blocks whose characters take two columns (East Asian Width W and F,
+// Unicode annex 11), rather too many than too few.
 var wide = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x1100, Hi: 0x115f, Stride: 1}, {Lo: 0x231a, Hi: 0x231b, Stride: 1}, {Lo: 0x2e80, Hi: 0x303e, Stride: 1},
