@@ -170,10 +170,7 @@ func (a *auditing) modelFile(ctx context.Context, name string) ([]byte, error) {
 // states are those of the policy's recursive features at borders of slices, so that
 // a replay need not begin with the first bar.
 func (a *auditing) states() (dataset.States, error) {
-	sessions, err := feature.NewSessionTable(a.policy.Sessions)
-	if err != nil {
-		return dataset.States{}, err
-	}
+	sessions := feature.NewSessionTable(a.policy.Sessions)
 	fresh, err := feature.New(a.policy.Features, sessions)
 	if err != nil {
 		return dataset.States{}, err

@@ -173,7 +173,7 @@ func (f *execFlags) spec(argv []string, ships bool) (execengine.Spec, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Command.Digests, err = execengine.Identify(argv, dir, f.digest, os.Getenv("PATH")); err != nil {
+	if s.Command.Digests, err = execengine.Identify(argv, dir, f.digest); err != nil {
 		return s, err
 	}
 	check := s

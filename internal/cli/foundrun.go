@@ -16,6 +16,7 @@ import (
 	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 )
 
@@ -132,15 +133,12 @@ func (r *foundRun) chunk(idx int) run.Chunk {
 	return run.Chunk{Idx: idx, Bars: run.BarRange{First: first, End: first + r.chunks[idx].Planned}}
 }
 
-// maxPolicyBytes bounds a policy from the bus.
-const maxPolicyBytes = 4 << 20
-
 func (r *foundRun) policy(ctx context.Context) ([]byte, error) {
 	content, err := export.FindPolicy(r.target, r.m.Policy)
 	if err == nil || r.bus == nil {
 		return content, err
 	}
-	return r.object(ctx, bus.PolicyObject(r.m), r.m.Policy.Content, maxPolicyBytes)
+	return r.object(ctx, bus.PolicyObject(r.m), r.m.Policy.Content, policy.MaxBytes)
 }
 
 func (r *foundRun) fetchFile(ctx context.Context, f run.CommandFile, dir string) (string, error) {

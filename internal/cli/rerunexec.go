@@ -129,7 +129,7 @@ func (r *rerun) writtenPolicy(ctx context.Context) ([]policy.File, error) {
 		if r.found.bus == nil {
 			return nil, errors.New("the run's bus is not up")
 		}
-		content, err := r.found.object(ctx, run.FileObject(f.SHA256), f.SHA256, maxPolicyBytes)
+		content, err := r.found.object(ctx, run.FileObject(f.SHA256), f.SHA256, policy.MaxBytes)
 		if err != nil {
 			return nil, err
 		}

@@ -15,10 +15,7 @@ import (
 
 // newFeatures makes the set of a policy's features, which has seen no bar.
 func newFeatures(p policy.Policy) (*feature.Set, error) {
-	sessions, err := feature.NewSessionTable(p.Sessions)
-	if err != nil {
-		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
-	}
+	sessions := feature.NewSessionTable(p.Sessions)
 	set, err := feature.New(p.Features, sessions)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", p.Name, err)

@@ -17,6 +17,7 @@ import (
 	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
 	"gx1replay/internal/perf"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 	"gx1replay/internal/selection"
 )
@@ -139,16 +140,13 @@ func workDirs(t layout.Run) []string {
 // readPolicy reads the content of a run's policy from its bus; nil: it is not
 // there, and may be in a file.
 func readPolicy(ctx context.Context, b *bus.Bus, p run.Policy, log *slog.Logger) []byte {
-	content, err := b.GetObject(ctx, bus.PolicyObject(run.Manifest{Policy: p}), maxPolicyBytes)
+	content, err := b.GetObject(ctx, bus.PolicyObject(run.Manifest{Policy: p}), policy.MaxBytes)
 	if err != nil {
 		log.Warn("reading the policy from the bus failed", "error", err)
 		return nil
 	}
 	return content
 }
-
-// maxPolicyBytes bounds a policy from the bus.
-const maxPolicyBytes = 4 << 20
 
 // readBus makes of what the bus holds what a coordinator would export now.
 func readBus(ctx context.Context, b *bus.Bus, cfg RecoverConfig) (ledger.Account, error) {

@@ -17,8 +17,7 @@ import (
 // freshSet is a set of features that has seen nothing.
 func freshSet(t testing.TB, names ...string) *feature.Set {
 	t.Helper()
-	table, err := feature.NewSessionTable([]policy.MarketSession{{Name: "DAY", StartHour: 0, EndHour: 24}})
-	must(t, err)
+	table := feature.NewSessionTable([]policy.MarketSession{{Name: "DAY", StartHour: 0, EndHour: 24}})
 	set, err := feature.New(names, table)
 	must(t, err)
 	return set

@@ -12,9 +12,9 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/execengine"
-	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 )
 
 // Config says what is replayed, and by which command.
@@ -179,7 +179,7 @@ func (c *checker) replay(ctx context.Context, p Piece) (left, error) {
 	}
 	var l left
 	if err == nil {
-		l, err = c.read(p, execengine.OutDir(dir), res.Footer)
+		l, err = c.read(p, dir)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -203,8 +203,13 @@ type left struct {
 	nothing bool // no file of trades; a piece without trades may have none
 }
 
-func (c *checker) read(p Piece, out string, _ footer.Footer) (left, error) {
+func (c *checker) read(p Piece, dir string) (left, error) {
 	l := left{piece: p}
+	out, err := safefile.OpenDir(execengine.OutDir(dir))
+	if err != nil {
+		return l, err
+	}
+	defer out.Close() // it was read only
 	m := c.Manifest
 	slice := execengine.SliceRange(p.Bars, m.Data.Bars, c.Policy.WarmupBars, m.Command.TailBars)
 	switch m.Command.Emits {
@@ -225,7 +230,7 @@ func (c *checker) read(p Piece, out string, _ footer.Footer) (left, error) {
 		l.nothing = true
 		return l, nil
 	}
-	l.table, err = readTable(t)
+	l.table, err = readTable(t.Content)
 	return l, err
 }
 
@@ -247,10 +252,9 @@ func (c *checker) barAt(ns int64) (bar int64, ok bool) {
 }
 
 func (c *checker) report() Report {
-	stamp := func(bar int64) string { return c.stamp(bar) }
 	return Report{
 		Emits: c.Manifest.Command.Emits, FirstBar: c.Range.First, EndBar: c.Range.End,
-		FirstTS: stamp(c.Range.First), LastTS: stamp(c.Range.End - 1),
+		FirstTS: c.stamp(c.Range.First), LastTS: c.stamp(c.Range.End - 1),
 		WarmupBars: c.Policy.WarmupBars, TailBars: c.Manifest.Command.TailBars,
 		Cuts: c.Cuts, Findings: []Finding{}, NotCompared: []string{},
 	}

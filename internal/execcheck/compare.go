@@ -198,34 +198,38 @@ func (j *joined) differences() (list []difference, same []int64) {
 	return j.pair(j.near(missing, extra, same)), same
 }
 
-// pair makes one difference of two rows that begin alike.
-func (j *joined) pair(missing, extra []*row) []difference {
-	var columns []int
-	for _, k := range []int{j.entry, j.side} {
-		if k >= 0 {
-			columns = append(columns, k)
-		}
-	}
+// match pairs rows of missing with rows of extra that are the same in columns
+// and that fit, each with the first of at most tries. A row of missing without
+// one stands alone, at its place; rest is what is left of extra.
+func (j *joined) match(missing, extra []*row, columns []int, tries int, fit func(whole, cut *row) bool) (list []difference, rest []*row) {
+	columns = slices.DeleteFunc(columns, func(k int) bool { return k < 0 })
 	alike := map[string][]*row{}
 	for _, r := range extra {
 		key := j.key(*r, columns)
 		alike[key] = append(alike[key], r)
 	}
 	used := map[*row]bool{}
-	var list []difference
-	for _, r := range missing {
-		d := difference{whole: r}
-		key := j.key(*r, columns)
-		if found := alike[key]; len(found) > 0 && j.entry >= 0 {
-			d.cut, alike[key] = found[0], found[1:]
-			used[d.cut] = true
+	for _, m := range missing {
+		d := difference{whole: m}
+		key := j.key(*m, columns)
+		found := alike[key]
+		for i, r := range found[:min(len(found), tries)] {
+			if fit(m, r) {
+				d.cut, used[r] = r, true
+				alike[key] = slices.Delete(found, i, i+1)
+				break
+			}
 		}
 		list = append(list, d)
 	}
-	for _, r := range extra {
-		if !used[r] {
-			list = append(list, difference{cut: r})
-		}
+	return list, slices.DeleteFunc(slices.Clone(extra), func(r *row) bool { return used[r] })
+}
+
+// pair makes one difference of two rows that begin alike.
+func (j *joined) pair(missing, extra []*row) []difference {
+	list, rest := j.match(missing, extra, []int{j.entry, j.side}, 1, func(_, _ *row) bool { return j.entry >= 0 })
+	for _, r := range rest {
+		list = append(list, difference{cut: r})
 	}
 	slices.SortStableFunc(list, func(a, b difference) int { return cmp.Compare(a.at(), b.at()) })
 	return list

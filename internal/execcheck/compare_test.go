@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"gx1replay/internal/execengine"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
@@ -43,7 +42,7 @@ func (c *checker) trades(t testing.TB, rows ...string) left {
 	}
 	l := left{}
 	var err error
-	l.table, err = readTable(&execengine.Trades{Header: strings.Split("trade_id,entry_time,exit_time,side,pnl", ","), Content: []byte(text)})
+	l.table, err = readTable([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +128,7 @@ func TestTradesThatDiffer(t *testing.T) {
 
 func tableOf(t *testing.T, text string) left {
 	t.Helper()
-	head, _, _ := strings.Cut(text, "\n")
-	tab, err := readTable(&execengine.Trades{Header: strings.Split(head, ","), Content: []byte(text)})
+	tab, err := readTable([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,8 +317,7 @@ func FuzzTrades(f *testing.F) {
 		k := aChecker(50)
 		var list []left
 		for _, text := range []string{whole, cut} {
-			head, _, _ := strings.Cut(text, "\n")
-			tab, err := readTable(&execengine.Trades{Header: strings.Split(head, ","), Content: []byte(text)})
+			tab, err := readTable([]byte(text))
 			if err != nil || len(tab.header) == 0 {
 				return
 			}

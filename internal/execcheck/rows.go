@@ -1,11 +1,8 @@
 package execcheck
 
 import (
-	"bytes"
-	"encoding/csv"
 	"fmt"
 
-	"gx1replay/internal/execengine"
 	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
@@ -28,11 +25,11 @@ type Chunk struct {
 // CSV, by the rules of Run: the order of rows does not count, numbers that are
 // equal are one, and columns that number rows are left out.
 func (c Chunk) Trades(recorded, replayed []byte) ([]RowDifference, error) {
-	was, err := csvTable(recorded)
+	was, err := readTable(recorded)
 	if err != nil {
 		return nil, fmt.Errorf("recorded: %w", err)
 	}
-	is, err := csvTable(replayed)
+	is, err := readTable(replayed)
 	if err != nil {
 		return nil, fmt.Errorf("replayed: %w", err)
 	}
@@ -65,16 +62,4 @@ func (c Chunk) rows(was, is table) ([]RowDifference, error) {
 		out = append(out, RowDifference{recorded, replayed})
 	}
 	return out, nil
-}
-
-// csvTable reads trades as CSV; without content there is no header.
-func csvTable(content []byte) (table, error) {
-	if len(bytes.TrimSpace(content)) == 0 {
-		return table{}, nil
-	}
-	header, err := csv.NewReader(bytes.NewReader(content)).Read()
-	if err != nil {
-		return table{}, fmt.Errorf("reading the header of the trades: %w", err)
-	}
-	return readTable(&execengine.Trades{Header: header, Content: content})
 }

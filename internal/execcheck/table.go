@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,24 +29,19 @@ type row struct {
 	exit  int64 // bar; -1: not known, or open
 }
 
-// readTable reads a command's trades.
-func readTable(t *execengine.Trades) (table, error) {
-	out := table{}
-	cr := csv.NewReader(bytes.NewReader(t.Content))
-	cr.FieldsPerRecord = len(t.Header)
-	for first := true; ; first = false {
-		record, err := cr.Read()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return out, fmt.Errorf("reading the command's trades: %w", err)
-		}
-		if first {
-			out.header = record
-			continue
-		}
-		out.rows = append(out.rows, row{cells: record, entry: -1, exit: -1})
+// readTable reads a command's trades as CSV; without content there is no
+// header.
+func readTable(content []byte) (table, error) {
+	records, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
+	if err != nil {
+		return table{}, fmt.Errorf("reading the trades: %w", err)
+	}
+	if len(records) == 0 {
+		return table{}, nil
+	}
+	out := table{header: records[0]}
+	for _, cells := range records[1:] {
+		out.rows = append(out.rows, row{cells: cells, entry: -1, exit: -1})
 	}
 	out.count()
 	return out, nil
@@ -57,21 +51,13 @@ func readTable(t *execengine.Trades) (table, error) {
 func (t *table) count() {
 	t.counted = make([]bool, len(t.header))
 	for k := range t.counted {
-		t.counted[k] = true
+		next, counts := int64(0), true
 		for i := range t.rows {
 			n, err := strconv.ParseInt(t.rows[i].cells[k], 10, 64)
-			if err != nil {
-				t.counted[k] = false
-				break
-			}
-			if i == 0 {
-				continue
-			}
-			if before, _ := strconv.ParseInt(t.rows[i-1].cells[k], 10, 64); n != before+1 {
-				t.counted[k] = false
-				break
-			}
+			counts = counts && err == nil && (i == 0 || n == next)
+			next = n + 1
 		}
+		t.counted[k] = counts
 	}
 }
 

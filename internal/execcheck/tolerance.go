@@ -63,43 +63,21 @@ func (j *joined) near(missing, extra []*row, same []int64) (_, _ []*row) {
 	if j.c.Tolerance == 0 || len(missing) == 0 || len(extra) == 0 {
 		return missing, extra
 	}
-	var exact []int
-	for _, k := range []int{j.entry, j.exit, j.side} {
-		if k >= 0 {
-			exact = append(exact, k)
+	list, rest := j.match(missing, extra, []int{j.entry, j.exit, j.side}, mostAlike, func(m, r *row) bool {
+		d := j.rowsApart(m, r)
+		if d > j.c.Tolerance {
+			return false
 		}
-	}
-	alike := map[string][]*row{}
-	for _, r := range extra {
-		key := j.key(*r, exact)
-		alike[key] = append(alike[key], r)
-	}
-	used := map[*row]bool{}
+		j.c.drift.add(d)
+		if m.piece >= 0 {
+			same[m.piece] = max(same[m.piece], m.entry)
+		}
+		return true
+	})
 	var left []*row
-	for _, m := range missing {
-		key := j.key(*m, exact)
-		found := false
-		for i, r := range alike[key][:min(len(alike[key]), mostAlike)] {
-			d := j.rowsApart(m, r)
-			if d > j.c.Tolerance {
-				continue
-			}
-			found, used[r] = true, true
-			alike[key] = append(alike[key][:i:i], alike[key][i+1:]...)
-			j.c.drift.add(d)
-			if m.piece >= 0 {
-				same[m.piece] = max(same[m.piece], m.entry)
-			}
-			break
-		}
-		if !found {
-			left = append(left, m)
-		}
-	}
-	var rest []*row
-	for _, r := range extra {
-		if !used[r] {
-			rest = append(rest, r)
+	for _, d := range list {
+		if d.cut == nil {
+			left = append(left, d.whole)
 		}
 	}
 	return left, rest

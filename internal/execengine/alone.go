@@ -19,7 +19,7 @@ func (a *attempt) alone(ctx context.Context, report func(footer.Footer)) ending 
 	a.reproduce()
 	c, err := a.start(false)
 	if err != nil {
-		return ending{started: err, withheld: a.withheld}
+		return ending{started: err, withheld: a.env.withheld}
 	}
 	defer c.guarded.Close()
 	return a.follow(ctx, control{
@@ -33,7 +33,7 @@ func (a *attempt) reproduce() {
 	path := filepath.Join(a.paths.dir, layout.ReproduceScript)
 	err := atomicfile.Write(path, atomicfile.Options{Mode: 0o700, New: true}, func(w io.Writer) error {
 		return Reproduce(w, Reproduction{
-			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env, Shown: a.shown, Argv: a.argv,
+			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env.vars, Shown: a.env.shown, Argv: a.argv,
 			Task: a.paths.task, Serve: a.e.Spec.Serve,
 		})
 	})
@@ -46,12 +46,12 @@ func (a *attempt) reproduce() {
 // error means that it cannot be started.
 func (a *attempt) start(stdin bool) (*child, error) {
 	e := a.e
-	path, err := process.LookPath(a.argv[0], valueOf(a.env, "PATH"), e.Dir)
+	path, err := process.LookPath(a.argv[0], valueOf(a.env.vars, "PATH"), e.Dir)
 	if err != nil {
 		return nil, err
 	}
 	g, err := process.StartGuarded(e.Guard, process.Command{
-		Path: path, Args: a.argv, Env: a.env, Dir: e.Dir, Stdin: stdin, MemoryMax: e.Spec.MemoryMax,
+		Path: path, Args: a.argv, Env: a.env.vars, Dir: e.Dir, Stdin: stdin, MemoryMax: e.Spec.MemoryMax,
 	})
 	if err != nil {
 		return nil, err

@@ -47,10 +47,8 @@ type attempt struct {
 	own   []int64 // opening times of the chunk's bars
 	slice []int64 // of the slice's rows
 
-	argv     []string // nil in serve mode
-	env      []string
-	withheld []string
-	shown    map[string]bool // names in env whose values may be kept
+	argv []string // nil in serve mode
+	env  environment
 
 	tally      *tally
 	progressed bool // progress came by another way than the footer file
@@ -76,32 +74,21 @@ type heard struct {
 	told bool
 }
 
-// addDetected adds progress that was recognised in the command's output.
-func (h *heard) addDetected(r Report) {
-	h.mu.Lock()
-	told := h.told
-	h.mu.Unlock()
-	if !told {
-		h.merge(r)
-	}
-}
-
 func (h *heard) isTold() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.told
 }
 
-// add adds what the command has reported.
-func (h *heard) add(r Report) {
+// add adds progress. told: in a form that the command chose, or that it was
+// described by.
+func (h *heard) add(r Report, told bool) {
 	h.mu.Lock()
-	h.told = true
-	h.mu.Unlock()
-	h.merge(r)
-}
-
-func (h *heard) merge(r Report) {
-	h.mu.Lock()
+	if h.told && !told {
+		h.mu.Unlock()
+		return
+	}
+	h.told = h.told || told
 	switch {
 	case r.Final && r.ChunkID != "" && r.ChunkID != h.chunkID:
 		// Another chunk's, of which nobody waits any more.
@@ -134,17 +121,17 @@ func (a *attempt) line(text []byte, stdout bool) {
 	if stdout {
 		if object, ok := GX1Line(text); ok {
 			if r, err := ParseReport(object); err == nil {
-				a.heard.add(r)
+				a.heard.add(r, true)
 				return
 			}
 		}
 	}
 	if p := a.e.Spec.Progress; p != nil {
 		if r, ok := p.Match(text, a.tally.planned); ok {
-			a.heard.add(r)
+			a.heard.add(r, true)
 		}
 	} else if r, ok := a.detect.match(text); ok {
-		a.heard.addDetected(r)
+		a.heard.add(r, false)
 	}
 }
 
@@ -159,7 +146,7 @@ type control struct {
 
 // follow sees the command through to its end.
 func (a *attempt) follow(ctx context.Context, c control, report func(footer.Footer)) ending {
-	end := ending{where: a.paths.footer, withheld: a.withheld, format: a.job.Manifest.Command.SliceFormat}
+	end := ending{where: a.paths.footer, withheld: a.env.withheld, format: a.job.Manifest.Command.SliceFormat}
 	a.tally.cpu = func() time.Duration {
 		user, sys, _ := c.cpu()
 		return time.Duration((user + sys) * float64(time.Second))
@@ -315,7 +302,7 @@ func (a *attempt) poll(report func(footer.Footer)) {
 			a.log.Debug("reading the progress file failed", "error", err)
 		}
 		for _, r := range list {
-			a.heard.add(r)
+			a.heard.add(r, true)
 		}
 		if len(list) == 0 {
 			break

@@ -59,7 +59,7 @@ func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339N
 func (c cell) time() (ns int64, ok bool) {
 	switch c.kind {
 	case cellText:
-		return parseTime(c.text)
+		return ParseTime(c.text)
 	case cellInteger:
 		return epochTime(c.n)
 	case cellInstant:

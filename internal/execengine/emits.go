@@ -18,8 +18,8 @@ import (
 
 // Emit is what a command was asked to leave of a chunk, and where.
 type Emit struct {
-	Kind  string // run.EmitsTrades, EmitsScores or EmitsSignals
-	Dir   string // the command's output directory
+	Kind  string        // run.EmitsTrades, EmitsScores or EmitsSignals
+	Dir   *safefile.Dir // the command's output directory
 	Chunk run.BarRange
 	Data  run.Data
 	// Policy needs no model and no features. Trades need none of it.
@@ -68,21 +68,16 @@ type Emission struct {
 // with a file, by name, line and column, or is one of Source. Of a partial
 // attempt there may be no file, and then there are no bars with scores.
 func Emitted(ctx context.Context, e Emit) (Emission, error) {
-	return reading(e.Dir, func(d *safefile.Dir) (Emission, error) { return e.in(ctx, d) })
-}
-
-// in is Emitted for what is in dir.
-func (e *Emit) in(ctx context.Context, dir *safefile.Dir) (Emission, error) {
 	if e.Bars < 0 || e.Bars > e.Chunk.Len() {
 		return Emission{}, fmt.Errorf("%d bars of a chunk of %d", e.Bars, e.Chunk.Len())
 	}
 	switch e.Kind {
 	case run.EmitsScores:
-		return e.scores(ctx, dir)
+		return e.scores(ctx)
 	case run.EmitsSignals:
-		return e.signals(ctx, dir)
+		return e.signals(ctx)
 	case run.EmitsTrades:
-		return e.trades(dir)
+		return e.trades()
 	}
 	return Emission{}, fmt.Errorf("--exec-emits %q is unknown (want %s, %s or %s)", e.Kind, run.EmitsTrades, run.EmitsScores, run.EmitsSignals)
 }
@@ -133,12 +128,12 @@ func (e *Emit) ownTimes() ([]int64, error) {
 }
 
 // scores replays the chunk's bars with the command's probabilities.
-func (e *Emit) scores(ctx context.Context, dir *safefile.Dir) (Emission, error) {
+func (e *Emit) scores(ctx context.Context) (Emission, error) {
 	own, err := e.ownTimes()
 	if err != nil {
 		return Emission{}, err
 	}
-	scores, err := readScores(dir, own, e.Partial)
+	scores, err := ReadScores(e.Dir, own, e.Partial)
 	if err != nil {
 		return Emission{}, err
 	}
@@ -169,8 +164,8 @@ func (e *Emission) leaveSignals(list []trade.Signal) error {
 }
 
 // signals takes the command's signals of the bars that it has replayed.
-func (e *Emit) signals(ctx context.Context, dir *safefile.Dir) (Emission, error) {
-	list, err := readSignals(dir, e.Times, e.FirstRow, e.Chunk, e.Partial)
+func (e *Emit) signals(ctx context.Context) (Emission, error) {
+	list, err := ReadSignals(e.Dir, e.Times, e.FirstRow, e.Chunk, e.Partial)
 	if err != nil {
 		return Emission{}, err
 	}
@@ -228,9 +223,9 @@ func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src BarSourc
 
 // trades takes the command's own trades as they are. Their number is what the
 // command says it is.
-func (e *Emit) trades(dir *safefile.Dir) (Emission, error) {
+func (e *Emit) trades() (Emission, error) {
 	out := Emission{Bars: e.Bars}
-	t, err := readTrades(dir, e.Partial)
+	t, err := ReadTrades(e.Dir, e.Partial)
 	if err != nil || t == nil {
 		return out, err
 	}

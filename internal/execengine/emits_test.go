@@ -44,7 +44,7 @@ func emitOf(t testing.TB, kind, doc string) (Emit, []bars.Bar) {
 	}
 	list := bars.Generate(emitBars, 5)
 	e := Emit{
-		Kind: kind, Dir: t.TempDir(), Chunk: run.BarRange{First: emitFirst, End: emitEnd}, Policy: p, Source: replay.InMemory(list),
+		Kind: kind, Dir: in(t, t.TempDir()), Chunk: run.BarRange{First: emitFirst, End: emitEnd}, Policy: p, Source: replay.InMemory(list),
 		Data:     run.Data{SHA256: bars.Digest(list), Bars: emitBars, BarLength: bars.BarLength(list)},
 		FirstRow: emitFirst - emitWarm, Bars: emitEnd - emitFirst,
 	}
@@ -90,7 +90,7 @@ func signalsIn(t testing.TB, out Emission) []trade.Signal {
 
 func TestEmittedScores(t *testing.T) {
 	e, list := emitOf(t, run.EmitsScores, emitPolicy)
-	leaveFile(t, e.Dir, "scores.csv", scoresText(e, emitEnd-emitFirst))
+	leaveFile(t, e.Dir.Path(""), "scores.csv", scoresText(e, emitEnd-emitFirst))
 	out := emitted(t, e)
 	f := footer.Footer{
 		Engine: "exec", BarsProcessed: out.Bars, NModelCalls: 77, NTradesClosed: 99, PregateSkips: 98, TModelTotalSec: 5, PnlBps: 1e9,
@@ -131,7 +131,7 @@ func TestEmittedScoresOfAStoppedCommand(t *testing.T) {
 		for _, said := range []int64{0, 60, emitEnd - emitFirst} {
 			e, _ := emitOf(t, run.EmitsScores, emitPolicy)
 			e.Partial, e.Bars = true, said
-			leaveFile(t, e.Dir, "scores.csv", append(scoresText(e, rows), "2026-01-02T0"...))
+			leaveFile(t, e.Dir.Path(""), "scores.csv", append(scoresText(e, rows), "2026-01-02T0"...))
 			out := emitted(t, e)
 			if out.Bars != int64(rows) {
 				t.Errorf("%d rows, %d bars said: %d bars", rows, said, out.Bars)
@@ -170,7 +170,7 @@ func TestEmittedSignals(t *testing.T) {
 		}
 		b.WriteString(",\n")
 	}
-	leaveFile(t, e.Dir, "signals.csv", b.Bytes())
+	leaveFile(t, e.Dir.Path(""), "signals.csv", b.Bytes())
 	for _, c := range []struct {
 		partial        bool
 		bars           int64
@@ -223,7 +223,7 @@ func TestEmittedTrades(t *testing.T) {
 	e.Policy = policy.Policy{}
 	row := strings.Repeat("x", 1000) + ",1\n"
 	text := "id,pnl\n" + strings.Repeat(row, 1200)
-	leaveFile(t, e.Dir, "trades.csv", []byte(text))
+	leaveFile(t, e.Dir.Path(""), "trades.csv", []byte(text))
 	out := emitted(t, e)
 	if len(out.Artifacts) != 1 || out.Own.Rows != 1200 || len(out.Given) > 0 || out.Bars != e.Bars {
 		t.Fatalf("%d artifacts, %d rows, given %v, %d bars", len(out.Artifacts), out.Own.Rows, out.Given, out.Bars)
@@ -236,7 +236,7 @@ func TestEmittedTrades(t *testing.T) {
 	if out.fill(&f); f.NTradesClosed != 1199 || f.PnlBps != 3 || f.DropReasons != nil {
 		t.Errorf("%+v", f)
 	}
-	e.Dir = t.TempDir()
+	e.Dir = in(t, t.TempDir())
 	if out := emitted(t, e); len(out.Artifacts) > 0 {
 		t.Error("an artifact of nothing")
 	}

@@ -43,12 +43,12 @@ func TestEmptyFrames(t *testing.T) {
 	for name, c := range frames {
 		dir := t.TempDir()
 		leaveFile(t, dir, "signals"+c.name, c.text)
-		list, err := ReadSignals(dir, m5(10), 100, signalsOwn, false)
+		list, err := ReadSignals(in(t, dir), m5(10), 100, signalsOwn, false)
 		if err != nil || len(list) != 0 {
 			t.Errorf("signals, %s: %v, %v (want none)", name, list, err)
 		}
 		leaveFile(t, dir, "trades"+c.name, c.text)
-		got, err := ReadTrades(dir, false)
+		got, err := ReadTrades(in(t, dir), false)
 		if err != nil || got == nil || got.Rows != 0 || !got.Pnl || got.PnlBps != 0 {
 			t.Errorf("trades, %s: %+v, %v (want no rows)", name, got, err)
 		}
@@ -57,8 +57,8 @@ func TestEmptyFrames(t *testing.T) {
 	for name, text := range map[string]string{"signals.csv": "foo,bar\n1,2\n", "scores.csv": "foo,bar\n1,2\n"} {
 		dir := t.TempDir()
 		leaveFile(t, dir, name, []byte(text))
-		_, errSignals := ReadSignals(dir, m5(10), 100, signalsOwn, false)
-		_, errScores := ReadScores(dir, m5(4), false)
+		_, errSignals := ReadSignals(in(t, dir), m5(10), 100, signalsOwn, false)
+		_, errScores := ReadScores(in(t, dir), m5(4), false)
 		if errSignals == nil || errScores == nil {
 			t.Errorf("%s: %v, %v (want errors)", name, errSignals, errScores)
 		}
@@ -82,7 +82,7 @@ func TestOwnPnl(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		leaveFile(t, dir, "trades.csv", []byte(text))
-		if got, err := ReadTrades(dir, false); err != nil || got.Pnl != want.known || got.PnlBps != want.sum {
+		if got, err := ReadTrades(in(t, dir), false); err != nil || got.Pnl != want.known || got.PnlBps != want.sum {
 			t.Errorf("%q: %+v, %v (want %+v)", text, got, err, want)
 		}
 	}

@@ -237,7 +237,8 @@ func (a *attempt) emittedIn(ctx context.Context, path string, e Emit) (Emission,
 		return Emission{}, err
 	}
 	defer dir.Close() // it was read only
-	return e.in(ctx, dir)
+	e.Dir = dir
+	return Emitted(ctx, e)
 }
 
 // openDir opens a directory in which the command may have left something: one

@@ -110,16 +110,34 @@ func CheckEnv(list []string) error {
 	return nil
 }
 
-// Environ makes a command's environment, as sorted "NAME=value": of inherited
-// what list and the few names that every command gets let through, the values
-// that list sets (with v's placeholders), those of slot (slotEnv, in turn, from
-// slot 0 on), and own, the protocol's. The later ones win, except that list may
-// set GX1_CHECKPOINT_EVERY_BARS. Of names that come twice the last counts, and
-// in list a value more than a name or glob.
-//
-// withheld are the names, sorted, that were inherited and whose values did not
-// get through, unless list, slotEnv or own set another.
-func Environ(list []string, slotEnv map[string][]string, slot int, inherited []string, own map[string]string, v Values) (env []string, withheld []string, err error) {
+// environment is what a command gets.
+type environment struct {
+	vars []string // NAME=value, sorted
+	// withheld are the names, sorted, that were inherited and whose values did
+	// not get through, unless the command line or the protocol set another.
+	withheld []string
+	// shown are the names of those vars whose values are no secrets of the user,
+	// and may be kept: the protocol's, the defaults, and what the command line
+	// sets to a harmless value. All else comes from the environment or may be a
+	// secret.
+	shown map[string]bool
+}
+
+// variable is one of an environment.
+type variable struct {
+	value string
+	// chosen: by somebody who knew the inherited one; set: by --exec-env, to a
+	// value.
+	chosen, set, shown bool
+}
+
+// environ makes a command's environment: of inherited what list and the few
+// names that every command gets let through, the values that list sets (with v's
+// placeholders), those of slot (slotEnv, in turn, from slot 0 on), and own, the
+// protocol's. The later ones win, except that list may set
+// GX1_CHECKPOINT_EVERY_BARS. Of names that come twice the last counts, and in
+// list a value more than a name or glob.
+func environ(list []string, slotEnv map[string][]string, slot int, inherited []string, own map[string]string, v Values) (environment, error) {
 	here := map[string]string{}
 	for _, nv := range inherited {
 		// What has no name or no = is no variable that a program could read.
@@ -127,104 +145,78 @@ func Environ(list []string, slotEnv map[string][]string, slot int, inherited []s
 			here[name] = value
 		}
 	}
-	out := maps.Clone(envDefaults)
-	chosen := map[string]bool{} // by somebody who knew what was there
+	out := map[string]variable{}
+	for name, value := range envDefaults {
+		out[name] = variable{value: value, shown: true}
+	}
 	let := func(name string) {
-		if value, ok := here[name]; ok && !slices.Contains(protocolVars, name) {
-			out[name], chosen[name] = value, true
+		if value, ok := here[name]; ok && !out[name].set && !slices.Contains(protocolVars, name) {
+			usual, is := envDefaults[name]
+			out[name] = variable{value: value, chosen: true, shown: is && value == usual}
 		}
 	}
 	for _, name := range passedOn {
 		let(name)
 	}
-	set := map[string]bool{}
 	for _, text := range list {
 		e, err := parseEnv(text)
 		if err != nil {
-			return nil, nil, err
+			return environment{}, err
 		}
 		if !e.set {
 			for name := range here {
-				if ok, _ := path.Match(e.pattern, name); ok && !set[name] {
+				if ok, _ := path.Match(e.pattern, name); ok {
 					let(name)
 				}
 			}
 			continue
 		}
-		if out[e.pattern], err = Expand(e.value, v); err != nil {
-			return nil, nil, fmt.Errorf("--exec-env %.80q: %w", redact.Var(text), err)
+		shown := redact.Var(text)
+		value, err := Expand(e.value, v)
+		if err != nil {
+			return environment{}, fmt.Errorf("--exec-env %.80q: %w", shown, err)
 		}
-		chosen[e.pattern], set[e.pattern] = true, true
+		out[e.pattern] = variable{value: value, chosen: true, set: true, shown: shown == text}
 	}
-	if err := setSlot(out, chosen, slotEnv, slot); err != nil {
-		return nil, nil, err
-	}
-	for name, value := range own {
-		if name != checkpointVar || !set[name] {
-			out[name] = value
-		}
-		chosen[name] = true
-	}
-	for name, value := range here {
-		if got, ok := out[name]; !chosen[name] && (!ok || got != value) {
-			withheld = append(withheld, name)
-		}
-	}
-	slices.Sort(withheld)
-	for _, name := range slices.Sorted(maps.Keys(out)) {
-		env = append(env, name+"="+out[name])
-	}
-	return env, withheld, nil
-}
-
-// shownVars are the names of those variables of Environ whose values are no
-// secrets of the user, and may be kept: the protocol's, the defaults, and what
-// the command line sets to a harmless value. All else has come from the
-// environment or may be a secret.
-func shownVars(list []string, slotEnv map[string][]string, own map[string]string, env []string) map[string]bool {
-	shown := map[string]bool{}
-	for name, value := range envDefaults {
-		shown[name] = valueOf(env, name) == value
-	}
-	set := map[string]bool{}
-	for _, text := range list {
-		if e, err := parseEnv(text); err == nil && e.set {
-			set[e.pattern], shown[e.pattern] = true, redact.Var(text) == text
-		}
-	}
-	for name, values := range slotEnv {
-		text := name + "=" + strings.Join(values, ",")
-		shown[name] = redact.Var(text) == text
-	}
-	for name := range own {
-		if name != checkpointVar || !set[name] {
-			shown[name] = true
-		}
-	}
-	return shown
-}
-
-// setSlot gives out the slot's values.
-func setSlot(out map[string]string, chosen map[string]bool, slotEnv map[string][]string, slot int) error {
 	for _, name := range slices.Sorted(maps.Keys(slotEnv)) {
 		values := slotEnv[name]
-		bad := ""
-		switch {
-		case !envName(name):
-			bad = "that is no name of a variable"
-		case slices.Contains(protocolVars, name):
-			bad = "that variable is the engine's own"
-		case len(values) == 0:
-			bad = "there is no value"
-		case slot < 0:
-			bad = "slot " + strconv.Itoa(slot) + " is none"
-		case strings.ContainsRune(values[slot%len(values)], 0):
-			bad = "a value holds a zero byte"
+		if bad := badSlotEnv(name, values, slot); bad != "" {
+			return environment{}, fmt.Errorf("--slot-env %.80q: %s (want NAME=VALUE,VALUE…)", name, bad)
 		}
-		if bad != "" {
-			return fmt.Errorf("--slot-env %.80q: %s (want NAME=VALUE,VALUE…)", name, bad)
-		}
-		out[name], chosen[name] = values[slot%len(values)], true
+		text := name + "=" + strings.Join(values, ",")
+		out[name] = variable{value: values[slot%len(values)], chosen: true, shown: redact.Var(text) == text}
 	}
-	return nil
+	for name, value := range own {
+		if name != checkpointVar || !out[name].set {
+			out[name] = variable{value: value, chosen: true, shown: true}
+		}
+	}
+	env := environment{shown: map[string]bool{}}
+	for _, name := range slices.Sorted(maps.Keys(out)) {
+		env.vars = append(env.vars, name+"="+out[name].value)
+		env.shown[name] = out[name].shown
+	}
+	for _, name := range slices.Sorted(maps.Keys(here)) {
+		if got, ok := out[name]; !got.chosen && (!ok || got.value != here[name]) {
+			env.withheld = append(env.withheld, name)
+		}
+	}
+	return env, nil
+}
+
+// badSlotEnv says what is wrong with a --slot-env; empty: nothing.
+func badSlotEnv(name string, values []string, slot int) string {
+	switch {
+	case !envName(name):
+		return "that is no name of a variable"
+	case slices.Contains(protocolVars, name):
+		return "that variable is the engine's own"
+	case len(values) == 0:
+		return "there is no value"
+	case slot < 0:
+		return "slot " + strconv.Itoa(slot) + " is none"
+	case strings.ContainsRune(values[slot%len(values)], 0):
+		return "a value holds a zero byte"
+	}
+	return ""
 }

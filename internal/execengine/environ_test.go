@@ -77,17 +77,16 @@ func TestEnviron(t *testing.T) {
 			}
 		}
 		slices.Sort(want)
-		env, withheld, err := Environ(c.list, c.slotEnv, c.slot, strings.Fields(c.inherited), c.own, Values{"slice": "/w/s"})
+		got, err := environ(c.list, c.slotEnv, c.slot, strings.Fields(c.inherited), c.own, Values{"slice": "/w/s"})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		slices.Sort(env)
-		if !slices.Equal(env, want) {
-			t.Errorf("%s:\n got %q\nwant %q", c.name, env, want)
+		if !slices.Equal(got.vars, want) {
+			t.Errorf("%s:\n got %q\nwant %q", c.name, got.vars, want)
 		}
-		if got := strings.Join(withheld, " "); got != c.withheld {
-			t.Errorf("%s: withheld %q, want %q", c.name, got, c.withheld)
+		if withheld := strings.Join(got.withheld, " "); withheld != c.withheld {
+			t.Errorf("%s: withheld %q, want %q", c.name, withheld, c.withheld)
 		}
 	}
 }
@@ -119,7 +118,7 @@ func TestEnviron_Errors(t *testing.T) {
 		{slotEnv: map[string][]string{"GX1R_SLOT": {"1"}}, err: "the engine's own", later: true},
 		{slotEnv: map[string][]string{"A": {"1"}}, slot: -1, err: "slot -1 is none", later: true},
 	} {
-		_, _, err := Environ(c.list, c.slotEnv, c.slot, nil, nil, Values{})
+		_, err := environ(c.list, c.slotEnv, c.slot, nil, nil, Values{})
 		if err == nil || !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q %q: error %v, want %q", c.list, c.slotEnv, err, c.err)
 		}

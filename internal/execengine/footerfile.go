@@ -33,9 +33,7 @@ type ProgressFile struct {
 	skip   bool   // the rest of a line that is too long
 }
 
-// NewProgressFile follows the file at path, which need not be there yet.
-func NewProgressFile(path string) *ProgressFile { return followFile(path, opens(path)) }
-
+// followFile follows what open opens, which need not be there yet.
 func followFile(path string, open opener) *ProgressFile {
 	return &ProgressFile{path: path, open: open}
 }
@@ -144,15 +142,11 @@ func (p *ProgressFile) take(b []byte) (list []Report, first error) {
 	return list, first
 }
 
-// ReadFooterFile reads the footer that a command leaves at path, and whether
-// there is one. While the command runs (final is false) a file that is no
-// report yet is one that is being written, and no error; once it has ended
-// that is an error. A file that is no plain file, or has more than 1 MiB, is an
-// error at any time.
-func ReadFooterFile(path string, final bool) (Report, bool, error) {
-	return readFooter(path, opens(path), final)
-}
-
+// readFooter reads the footer that a command leaves at path, and whether there
+// is one. While the command runs (final is false) a file that is no report yet
+// is one that is being written, and no error; once it has ended that is an
+// error. A file that is no plain file, or has more than 1 MiB, is an error at
+// any time.
 func readFooter(path string, open opener, final bool) (Report, bool, error) {
 	b, err := readReport(path, open)
 	if errors.Is(err, fs.ErrNotExist) {

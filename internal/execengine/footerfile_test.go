@@ -67,7 +67,7 @@ func wantBars(t *testing.T, what string, got []int64, want ...int64) {
 
 func TestProgressFile_Append(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "progress")
-	p := NewProgressFile(path)
+	p := followFile(path, opens(path))
 	wantBars(t, "no file", polled(t, p, ""))
 	appendTo(t, path, "")
 	wantBars(t, "an empty file", polled(t, p, ""))
@@ -93,7 +93,7 @@ func TestProgressFile_Rewrite(t *testing.T) {
 	for _, end := range []string{"", "\n"} {
 		for _, aside := range []bool{false, true} {
 			path := filepath.Join(t.TempDir(), "progress")
-			p := NewProgressFile(path)
+			p := followFile(path, opens(path))
 			// Longer, as long, shorter; 1000 follows 100 with the same beginning.
 			for _, bars := range []int64{9, 10, 11, 100, 1000, 999, 7} {
 				text := fmt.Sprintf(`{"bars_processed": %d}`, bars) + end
@@ -108,7 +108,7 @@ func TestProgressFile_Rewrite(t *testing.T) {
 // A file that is seen while it is rewritten is read when that is done.
 func TestProgressFile_Torn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "progress")
-	p := NewProgressFile(path)
+	p := followFile(path, opens(path))
 	appendTo(t, path, strings.Repeat("{\"bars_processed\": 4}\n", 100))
 	if n := len(polled(t, p, "")); n != 100 {
 		t.Fatalf("%d reports", n)
@@ -123,7 +123,7 @@ func TestProgressFile_Torn(t *testing.T) {
 
 func TestProgressFile_Bounds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "progress")
-	p := NewProgressFile(path)
+	p := followFile(path, opens(path))
 	const lines = 100_000
 	var text strings.Builder
 	for i := range lines {
@@ -153,7 +153,7 @@ func TestProgressFile_Bounds(t *testing.T) {
 	wantBars(t, "behind it", polled(t, p, "line 100001: it is longer than 1048576 bytes"), 7)
 }
 
-func TestReadFooterFile(t *testing.T) {
+func TestReadFooter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "footer.json")
 	for _, c := range []struct {
 		text           string
@@ -167,7 +167,7 @@ func TestReadFooterFile(t *testing.T) {
 	} {
 		rewrite(t, path, c.text, false)
 		for final, want := range map[bool]string{false: c.running, true: c.final} {
-			r, ok, err := ReadFooterFile(path, final)
+			r, ok, err := readFooter(path, opens(path), final)
 			switch {
 			case ok != (want == "ok"), ok && r.Footer.BarsProcessed != 5,
 				(err != nil) != (want != "" && want != "ok"),
@@ -177,7 +177,7 @@ func TestReadFooterFile(t *testing.T) {
 		}
 	}
 	for _, final := range []bool{false, true} {
-		if _, ok, err := ReadFooterFile(path+".none", final); ok || err != nil {
+		if _, ok, err := readFooter(path+".none", opens(path+".none"), final); ok || err != nil {
 			t.Errorf("no file, final %v: %v, %v", final, ok, err)
 		}
 	}
@@ -193,11 +193,11 @@ func TestOpenPlain(t *testing.T) {
 	}
 	for _, path := range []string{dir, fifo, os.DevNull} {
 		for _, final := range []bool{false, true} {
-			if _, ok, err := ReadFooterFile(path, final); ok || err == nil || !strings.Contains(err.Error(), path+" is no plain file") {
+			if _, ok, err := readFooter(path, opens(path), final); ok || err == nil || !strings.Contains(err.Error(), path+" is no plain file") {
 				t.Errorf("%s: %v, %v", path, ok, err)
 			}
 		}
-		if _, err := NewProgressFile(path).Poll(); err == nil || !strings.Contains(err.Error(), path+" is no plain file") {
+		if _, err := followFile(path, opens(path)).Poll(); err == nil || !strings.Contains(err.Error(), path+" is no plain file") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -205,7 +205,7 @@ func TestOpenPlain(t *testing.T) {
 	if err := os.Symlink("plain", link); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := ReadFooterFile(link, true); ok || !errors.Is(err, safefile.ErrNotPlain) {
+	if _, ok, err := readFooter(link, opens(link), true); ok || !errors.Is(err, safefile.ErrNotPlain) {
 		t.Errorf("a link to a plain file: %v, %v (want it refused: it may lead anywhere)", ok, err)
 	}
 }
@@ -225,7 +225,7 @@ func FuzzProgressFile(f *testing.F) {
 			}
 		}
 		path := filepath.Join(t.TempDir(), "progress")
-		p := NewProgressFile(path)
+		p := followFile(path, opens(path))
 		got := 0
 		for part := range slices.Chunk(text, int(size)) {
 			appendTo(t, path, string(part))
@@ -240,7 +240,7 @@ func FuzzProgressFile(f *testing.F) {
 		if got < want {
 			t.Fatalf("%d reports, want %d", got, want)
 		}
-		if list, _ := NewProgressFile(path).Poll(); len(list) != want {
+		if list, _ := followFile(path, opens(path)).Poll(); len(list) != want {
 			t.Fatalf("%d reports of the whole file, want %d", len(list), want)
 		}
 	})

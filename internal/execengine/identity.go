@@ -26,8 +26,8 @@ const (
 //
 //   - every argument that is a plain file, also behind its first "=", under the
 //     name that it has there. Argument 0 counts only if it holds a slash: which
-//     interpreter a search of PATH finds differs from host to host, so PATH, the
-//     last parameter, is not searched. An argument with a placeholder differs
+//     interpreter a search of PATH finds differs from host to host, so PATH is
+//     not searched. An argument with a placeholder differs
 //     from chunk to chunk, and is none.
 //   - every file that globs (--exec-digest) match, under its path from dir if it
 //     is below dir or the glob is relative. Directories are walked. Hidden files
@@ -36,7 +36,7 @@ const (
 //
 // A glob that matches no file is an error that names it, and so is one that
 // leads to more than 1024 files or 2 GiB.
-func Identify(argv []string, dir string, globs []string, _ string) (map[string]string, error) {
+func Identify(argv []string, dir string, globs []string) (map[string]string, error) {
 	return identify(argv, dir, globs, func(file string) (string, error) {
 		sha, _, err := digestFile(file)
 		return sha, err

@@ -77,7 +77,7 @@ func TestIdentify(t *testing.T) {
 		{globs: []string{""}, err: "it is empty"},
 		{globs: []string{"["}, err: `--exec-digest "[": syntax error in pattern`},
 	} {
-		got, err := Identify(c.argv, work, c.globs, "")
+		got, err := Identify(c.argv, work, c.globs)
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%q %q: error %v, want %s", c.argv, c.globs, err, c.err)
@@ -96,7 +96,7 @@ func TestIdentify(t *testing.T) {
 		if err := os.Chmod(filepath.Join(work, "replay.py"), 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Identify([]string{"x", "replay.py"}, work, nil, ""); err == nil || !strings.Contains(err.Error(), "argument 1 of the command: open ") {
+		if _, err := Identify([]string{"x", "replay.py"}, work, nil); err == nil || !strings.Contains(err.Error(), "argument 1 of the command: open ") {
 			t.Errorf("a file that cannot be read: %v", err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestIdentify_Bounds(t *testing.T) {
 	}
 	dir := tree(t, names...)
 	argv := []string{"python3", "x.py"}
-	digests, err := Identify(argv, dir, []string{"lib", "l*"}, "")
+	digests, err := Identify(argv, dir, []string{"lib", "l*"})
 	if err != nil || len(digests) != maxDigests {
 		t.Fatalf("%d files, %v", len(digests), err)
 	}
@@ -121,7 +121,7 @@ func TestIdentify_Bounds(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "lib/more.py"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = Identify(argv, dir, []string{"lib"}, ""); err == nil || !strings.Contains(err.Error(), `--exec-digest "lib": it leads to more than 1024 files`) {
+	if _, err = Identify(argv, dir, []string{"lib"}); err == nil || !strings.Contains(err.Error(), `--exec-digest "lib": it leads to more than 1024 files`) {
 		t.Errorf("one more: %v", err)
 	}
 
@@ -132,7 +132,7 @@ func TestIdentify_Bounds(t *testing.T) {
 	if err := os.Truncate(large, maxDigestBytes+1); err != nil { // a hole: it takes no room
 		t.Skip(err)
 	}
-	if _, err = Identify(argv, dir, []string{"large"}, ""); err == nil || !strings.Contains(err.Error(), "with large it comes to more than 2 GiB") {
+	if _, err = Identify(argv, dir, []string{"large"}); err == nil || !strings.Contains(err.Error(), "with large it comes to more than 2 GiB") {
 		t.Errorf("a large file: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package execengine
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -137,15 +138,7 @@ func archiveDir(dir *safefile.Dir, limit int64) ([]byte, error) {
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	slices.SortStableFunc(all, func(a, b entry) int {
-		if a.size != b.size {
-			if a.size < b.size {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.name, b.name)
-	})
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.name, b.name)) })
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
 	pack := tar.NewWriter(zip)

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"gx1replay/internal/safefile"
 )
 
 // unpacked reads an archive of archiveDir.
@@ -41,7 +39,7 @@ func unpacked(t *testing.T, archive []byte) map[string]string {
 func TestArchiveDir(t *testing.T) {
 	dir := t.TempDir()
 	archiveDir := func(dir string, limit int64) ([]byte, error) {
-		return reading(dir, func(d *safefile.Dir) ([]byte, error) { return archiveDir(d, limit) })
+		return archiveDir(in(t, dir), limit)
 	}
 	if archive, err := archiveDir(dir, 100); err != nil || archive != nil {
 		t.Fatalf("an empty directory: %d bytes, %v", len(archive), err)

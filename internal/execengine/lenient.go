@@ -1,8 +1,6 @@
 package execengine
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -66,52 +64,4 @@ func nonfiniteLen(data []byte) int {
 		}
 	}
 	return 0
-}
-
-// nextItem is where the next name or value begins, or the object ends.
-func nextItem(object []byte, i int) int {
-	for bytes.IndexByte([]byte(" \t\r\n,:"), object[i]) >= 0 {
-		i++
-	}
-	return i
-}
-
-// nameAt is the name at the beginning of data, and how many bytes it takes.
-func nameAt(data []byte) (string, int) {
-	n := textLen(data)
-	if bytes.IndexByte(data[:n], '\\') < 0 {
-		return string(data[1 : n-1]), n
-	}
-	var name string
-	_ = json.Unmarshal(data[:n], &name) // data is valid
-	return name, n
-}
-
-// valueLen is how many bytes the value at the beginning of valid data takes.
-func valueLen(data []byte) int {
-	depth := 0
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			i += textLen(data[i:]) - 1
-		case '{', '[':
-			depth++
-			continue
-		case '}', ']':
-			if depth--; depth < 0 {
-				return i // of what is around it
-			}
-		case ' ', '\t', '\r', '\n', ',':
-			if depth == 0 {
-				return i
-			}
-			continue
-		default:
-			continue
-		}
-		if depth == 0 {
-			return i + 1
-		}
-	}
-	return len(data)
 }

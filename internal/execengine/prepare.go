@@ -208,9 +208,7 @@ func (a *attempt) expand() error {
 		a.paths.footer = path
 	}
 	var err error
-	own := a.variables()
-	a.env, a.withheld, err = Environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, own, v)
-	a.shown = shownVars(spec.Env, spec.SlotEnv, own, a.env)
+	a.env, err = environ(spec.Env, spec.SlotEnv, a.job.Slot, a.e.Inherited, a.variables(), v)
 	return err
 }
 

@@ -66,16 +66,22 @@ func (r *Report) read(object []byte, nonfinite []int) error {
 		var v json.RawMessage
 		return json.Unmarshal(object, &v) // says where
 	}
-	// It is valid, so that the ends of texts and values are enough to go by.
-	for i := nextItem(object, 1); object[i] != '}'; i = nextItem(object, i) {
-		name, n := nameAt(object[i:])
-		i = nextItem(object, i+n)
-		end := i + valueLen(object[i:])
-		k, _ := slices.BinarySearch(nonfinite, i)
-		r.field(name, object[i:end], k < len(nonfinite) && nonfinite[k] < end)
-		i = end
+	dec := json.NewDecoder(bytes.NewReader(object))
+	_, err := dec.Token() // {
+	for err == nil && dec.More() {
+		var name json.Token
+		if name, err = dec.Token(); err != nil {
+			break
+		}
+		var value json.RawMessage
+		if err = dec.Decode(&value); err != nil {
+			break
+		}
+		end := int(dec.InputOffset())
+		k, _ := slices.BinarySearch(nonfinite, end-len(value))
+		r.field(name.(string), value, k < len(nonfinite) && nonfinite[k] < end)
 	}
-	return nil
+	return err
 }
 
 // field takes one field; bad says that a number in it was none.
@@ -247,12 +253,12 @@ func (r *Report) phase(value json.RawMessage) error {
 	if err := json.Unmarshal(value, &s); err != nil {
 		return err
 	}
-	switch p := footer.Phase(strings.ToLower(s)); p {
-	case "", footer.PhaseStartup, footer.PhaseWarmup, footer.PhaseReplay:
-		r.Phase = p
-		return nil
+	if s == "" {
+		r.Phase = ""
+	} else if !r.enter(s) {
+		return fmt.Errorf("phase %.40q is unknown", s)
 	}
-	return fmt.Errorf("phase %.40q is unknown", s)
+	return nil
 }
 
 // chunkID reads a chunk_id, which the original writes as a number.

@@ -26,16 +26,12 @@ const wantScore = "a probability, 0 to 1, or nothing"
 // bars, ns since 1970 UTC. A value that is not there or NaN is NaN: no signal.
 //
 // With partial, of a command that was ended, rows may be missing from some bar
-// on, or the file; a last line that has no end is torn and is left out. First of the result
-// is 0, the caller's to fill.
+// on, or the file; a last line that has no end is torn and is left out. First
+// of the result is 0, the caller's to fill.
 //
 // Everything else is an error that names file, line or row, column, value and
 // what was expected.
-func ReadScores(dir string, own []int64, partial bool) (replay.Scores, error) {
-	return reading(dir, func(d *safefile.Dir) (replay.Scores, error) { return readScores(d, own, partial) })
-}
-
-func readScores(dir *safefile.Dir, own []int64, partial bool) (replay.Scores, error) {
+func ReadScores(dir *safefile.Dir, own []int64, partial bool) (replay.Scores, error) {
 	var s replay.Scores
 	t, err := findTable(dir, "scores", tableBytes+tableBytesBar*int64(len(own)), partial)
 	if err != nil || t == nil {

@@ -26,7 +26,7 @@ func (a *attempt) served(ctx context.Context, report func(footer.Footer)) ending
 	for {
 		s, err := a.e.server(a)
 		if err != nil {
-			return ending{started: err, withheld: a.withheld}
+			return ending{started: err, withheld: a.env.withheld}
 		}
 		used := s.chunks > 0
 		end, died := a.serve(ctx, s, report)
@@ -96,7 +96,7 @@ func (e *Engine) server(a *attempt) (*server, error) {
 		case <-s.guarded.Done():
 			s.guarded.Close()
 		default:
-			if s.run == a.runKey() && slices.Equal(s.env, a.env) {
+			if s.run == a.runKey() && slices.Equal(s.env, a.env.vars) {
 				return s, nil
 			}
 			s.end(e.Spec.Grace)
@@ -107,7 +107,7 @@ func (e *Engine) server(a *attempt) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &server{child: c, run: a.runKey(), env: a.env}
+	s = &server{child: c, run: a.runKey(), env: a.env.vars}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.servers == nil {

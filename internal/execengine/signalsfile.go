@@ -57,13 +57,7 @@ var signalColumns = []tableColumn{
 //
 // With partial the file may be missing, and a last line without its end is
 // left out.
-func ReadSignals(dir string, times []int64, firstRow int64, own run.BarRange, partial bool) ([]trade.Signal, error) {
-	return reading(dir, func(d *safefile.Dir) ([]trade.Signal, error) {
-		return readSignals(d, times, firstRow, own, partial)
-	})
-}
-
-func readSignals(dir *safefile.Dir, times []int64, firstRow int64, own run.BarRange, partial bool) ([]trade.Signal, error) {
+func ReadSignals(dir *safefile.Dir, times []int64, firstRow int64, own run.BarRange, partial bool) ([]trade.Signal, error) {
 	t, err := findTable(dir, "signals", tableBytes+tableBytesBar*own.Len(), partial)
 	if err != nil || t == nil {
 		return nil, err

@@ -19,7 +19,7 @@ func readSignalsOf(t *testing.T, text string, partial bool) ([]trade.Signal, err
 	t.Helper()
 	dir := t.TempDir()
 	leaveFile(t, dir, "signals.csv", []byte(text))
-	return ReadSignals(dir, m5(10), 100, signalsOwn, partial)
+	return ReadSignals(in(t, dir), m5(10), 100, signalsOwn, partial)
 }
 
 // line is a row of signals, bars given by their indices.
@@ -84,7 +84,7 @@ func TestReadSignals(t *testing.T) {
 	ms, p := at[4]/1e6, 2000.0
 	dir := t.TempDir()
 	leaveFile(t, dir, "signals.parquet", parquetOf(t, []row{{at[3] / 1e6, 1, &ms, &p, &ms, &p}, {at[4] / 1e6, -1, nil, nil, nil, nil}}))
-	list, err := ReadSignals(dir, at, 100, signalsOwn, false)
+	list, err := ReadSignals(in(t, dir), at, 100, signalsOwn, false)
 	if err != nil || len(list) != 2 || list[0].EntryBar != 104 || list[0].ExitBar != 104 || list[0].Side != trade.Long || !list[1].Expired || list[1].Side != trade.Short {
 		t.Errorf("parquet: %+v, %v", list, err)
 	}
@@ -128,7 +128,7 @@ func TestReadSignalsErrors(t *testing.T) {
 	if list, err := readSignalsOf(t, twice[:len(twice)-1], true); err != nil || len(list) != 2 {
 		t.Errorf("a torn last line: %d signals, %v", len(list), err)
 	}
-	if list, err := ReadSignals(t.TempDir(), m5(10), 100, signalsOwn, true); err != nil || list != nil {
+	if list, err := ReadSignals(in(t, t.TempDir()), m5(10), 100, signalsOwn, true); err != nil || list != nil {
 		t.Errorf("a stopped command without a file: %v, %v", list, err)
 	}
 }
@@ -152,7 +152,7 @@ func FuzzReadSignals(f *testing.F) {
 			name = "signals.parquet"
 		}
 		leaveFile(t, dir, name, content)
-		list, err := ReadSignals(dir, m5(10), 100, signalsOwn, partial)
+		list, err := ReadSignals(in(t, dir), m5(10), 100, signalsOwn, partial)
 		if err != nil {
 			return
 		}

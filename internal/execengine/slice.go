@@ -54,37 +54,15 @@ func WriteSlice(ctx context.Context, path, format, tsFormat string, src Source, 
 	return times, nil
 }
 
-// RenderSlice writes to w what WriteSlice writes to a file. Equal bars are equal
+// RenderSlice writes to w what WriteSlice writes to a file, block by block: a
+// whole data set need not fit into the memory of a worker. Equal bars are equal
 // bytes.
 func RenderSlice(ctx context.Context, w io.Writer, format, tsFormat string, src Source, r run.BarRange) (times []int64, err error) {
 	if r.Len() < 1 {
 		return nil, errors.New("there are none (want at least one)")
 	}
-	return copySlice(ctx, w, format, tsFormat, src, r)
-}
-
-// sliceWriter is a file of a format under way.
-type sliceWriter interface {
-	Write(list []bars.Bar, extra []bars.Column) error
-	Close() error
-}
-
-func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Column) (sliceWriter, error) {
-	switch format {
-	case SliceParquet:
-		return bars.NewParquetWriter(w, extra)
-	case SliceCSV:
-		return bars.NewCSVWriter(w, extra, func(ns int64) string { return newTime(ns, tsFormat).String() })
-	}
-	return nil, fmt.Errorf("format %.40q (want %s or %s)", format, SliceParquet, SliceCSV)
-}
-
-// copySlice writes the rows of r, block by block: a whole data set need not
-// fit into the memory of a worker.
-func copySlice(ctx context.Context, w io.Writer, format, tsFormat string, src Source, r run.BarRange) ([]int64, error) {
 	var out sliceWriter
 	var list []bars.Bar
-	var times []int64
 	for at := r.First; at < r.End; {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -119,4 +97,20 @@ func copySlice(ctx context.Context, w io.Writer, format, tsFormat string, src So
 		return nil, err
 	}
 	return times, nil
+}
+
+// sliceWriter is a file of a format under way.
+type sliceWriter interface {
+	Write(list []bars.Bar, extra []bars.Column) error
+	Close() error
+}
+
+func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Column) (sliceWriter, error) {
+	switch format {
+	case SliceParquet:
+		return bars.NewParquetWriter(w, extra)
+	case SliceCSV:
+		return bars.NewCSVWriter(w, extra, func(ns int64) string { return newTime(ns, tsFormat).String() })
+	}
+	return nil, fmt.Errorf("format %.40q (want %s or %s)", format, SliceParquet, SliceCSV)
 }

@@ -1,7 +1,7 @@
 package execengine
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -18,8 +18,6 @@ const (
 	// columns a row of a hundred numbers has as many bytes.
 	tableBytes    = 64 << 20
 	tableBytesBar = 1 << 10
-	// maxTableLine bounds a line of a CSV file.
-	maxTableLine = 1 << 20
 	// maxTableColumns bounds a header.
 	maxTableColumns = 4096
 )
@@ -38,9 +36,8 @@ const (
 
 // tableFile is a table that a command has left.
 type tableFile struct {
-	dir  *safefile.Dir
-	name string // of the file in dir
-	size int64
+	name    string // of the file
+	content []byte
 	// partial: the command was ended, and what it wrote last may be torn.
 	partial bool
 }
@@ -70,7 +67,7 @@ func shorten(s string) string {
 func findTable(dir *safefile.Dir, stem string, limit int64, partial bool) (*tableFile, error) {
 	var found *tableFile
 	for _, ext := range []string{".csv", ".parquet"} {
-		t, err := statTable(dir, stem+ext, limit, partial)
+		t, err := readTable(dir, stem+ext, limit, partial)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -88,42 +85,25 @@ func findTable(dir *safefile.Dir, stem string, limit int64, partial bool) (*tabl
 	return found, nil
 }
 
-// statTable says that name in dir is a plain file of at most limit bytes.
-func statTable(dir *safefile.Dir, name string, limit int64, partial bool) (*tableFile, error) {
-	f, info, err := dir.Open(name)
+// readTable reads the table name in dir, a plain file of at most limit bytes.
+func readTable(dir *safefile.Dir, name string, limit int64, partial bool) (*tableFile, error) {
+	content, err := dir.Read(name, limit)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("%s has %d bytes (want at most %d)", dir.Path(name), info.Size(), limit)
-	}
-	return &tableFile{dir: dir, name: name, size: info.Size(), partial: partial}, nil
+	return &tableFile{name: name, content: content, partial: partial}, nil
 }
 
-// open opens the file, which may have become something else meanwhile.
-func (t *tableFile) open() (*os.File, error) {
-	f, info, err := t.dir.Open(t.name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() != t.size {
-		return nil, errors.Join(fmt.Errorf("%s changes while it is read", t.dir.Path(t.name)), f.Close())
-	}
-	return f, nil
-}
+func (t *tableFile) isParquet() bool { return strings.HasSuffix(t.name, ".parquet") }
 
-// reading calls read with the directory at path.
-func reading[T any](path string, read func(*safefile.Dir) (T, error)) (T, error) {
-	d, err := safefile.OpenDir(path)
-	if err != nil {
-		var none T
-		return none, err
+// text is the content of a CSV file without a byte order mark, and, if it may
+// be torn, without a last line that has no end.
+func (t *tableFile) text() []byte {
+	text := bytes.TrimPrefix(t.content, []byte("\uFEFF"))
+	if t.partial {
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
-	defer d.Close() // it was read only
-	return read(d)
+	return text
 }
 
 // read calls each with every row: its place and the values of columns. What is
@@ -131,19 +111,10 @@ func reading[T any](path string, read func(*safefile.Dir) (T, error)) (T, error)
 // also an empty file and a frame without columns, says nothing: its header is
 // not looked at.
 func (t *tableFile) read(columns []tableColumn, each func(p place, row []cell) error) error {
-	f, err := t.open()
-	if err != nil {
-		return err
+	if t.isParquet() {
+		return t.readParquet(func(header []string) ([]int, error) { return t.match(header, parquetIndex, columns) }, each)
 	}
-	defer f.Close() // it was read only
-	if strings.HasSuffix(t.name, ".parquet") {
-		return t.readParquet(f, func(header []string) ([]int, error) { return t.match(header, parquetIndex, columns) }, each)
-	}
-	return t.readCSV(io.LimitReader(f, t.size), columns, each)
-}
-
-func (t *tableFile) readCSV(r io.Reader, columns []tableColumn, each func(place, []cell) error) error {
-	cr := csv.NewReader(newLineReader(r, t.size, t.partial))
+	cr := csv.NewReader(bytes.NewReader(t.text()))
 	cr.ReuseRecord = true
 	header, err := cr.Read()
 	if err == io.EOF {
@@ -211,41 +182,4 @@ func (t *tableFile) match(header []string, index string, columns []tableColumn) 
 		return nil, fmt.Errorf("%s has no column %s (it has %s)", t.name, strings.Join(missing, ", "), shorten(strings.Join(header, ",")))
 	}
 	return at, nil
-}
-
-// lineReader gives whole lines, bounds them, and takes a byte order mark away.
-type lineReader struct {
-	r     *bufio.Reader
-	whole bool   // a last line without its end is left out: it may be torn
-	rest  []byte // of a line
-	begun bool
-}
-
-// newLineReader reads r, which has at most size bytes.
-func newLineReader(r io.Reader, size int64, whole bool) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, int(min(maxTableLine, size+1))), whole: whole}
-}
-
-var errLongLine = fmt.Errorf("a line has more than %d bytes", maxTableLine)
-
-func (l *lineReader) Read(p []byte) (int, error) {
-	for len(l.rest) == 0 {
-		line, err := l.r.ReadSlice('\n')
-		switch {
-		case err == bufio.ErrBufferFull:
-			return 0, errLongLine
-		case err == io.EOF && (l.whole || len(line) == 0):
-			return 0, io.EOF
-		case err != nil && err != io.EOF:
-			return 0, err
-		}
-		if !l.begun {
-			line = []byte(strings.TrimPrefix(string(line), "\uFEFF"))
-			l.begun = true
-		}
-		l.rest = line
-	}
-	n := copy(p, l.rest)
-	l.rest = l.rest[n:]
-	return n, nil
 }

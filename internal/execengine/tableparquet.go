@@ -1,12 +1,12 @@
 package execengine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 
@@ -22,33 +22,27 @@ var errNoTable = errors.New("it does not end as a parquet file does")
 
 // openParquet opens a parquet file, and checks what the library takes on
 // trust.
-func (t *tableFile) openParquet(f *os.File) (*parquet.File, error) {
-	var tail [8]byte
-	if t.size < 12 {
+func (t *tableFile) openParquet() (*parquet.File, error) {
+	size := len(t.content)
+	if size < 12 || !bytes.HasSuffix(t.content, []byte("PAR1")) {
 		return nil, errNoTable
 	}
-	if _, err := f.ReadAt(tail[:], t.size-8); err != nil {
-		return nil, err
+	if n := int(binary.LittleEndian.Uint32(t.content[size-8:])); n > size-12 {
+		return nil, fmt.Errorf("a footer of %d bytes in a file of %d", n, size)
 	}
-	if string(tail[4:]) != "PAR1" {
-		return nil, errNoTable
-	}
-	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > t.size-12 {
-		return nil, fmt.Errorf("a footer of %d bytes in a file of %d", n, t.size)
-	}
-	return parquet.OpenFile(f, t.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	return parquet.OpenFile(bytes.NewReader(t.content), int64(size), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }
 
 // readParquet calls each with every row of a parquet file: with the values of
 // the columns that pick chooses by their places in the header, -1 for none. A
 // torn file has no rows. The decoder panics on some damaged files.
-func (t *tableFile) readParquet(f *os.File, pick func(header []string) ([]int, error), each func(place, []cell) error) (err error) {
+func (t *tableFile) readParquet(pick func(header []string) ([]int, error), each func(place, []cell) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("reading %s: it is damaged: %v", t.name, p)
 		}
 	}()
-	file, err := t.openParquet(f)
+	file, err := t.openParquet()
 	if errors.Is(err, errNoTable) && t.partial {
 		return nil
 	}
@@ -123,8 +117,8 @@ func (t *tableFile) readGroup(group parquet.RowGroup, cursors []*tableCursor, ro
 	chunks := group.ColumnChunks()
 	for _, c := range cursors {
 		if c != nil {
-			c.begin(chunks[c.leaf])
-			defer c.close()
+			c.have, c.values = nil, parquet.NewColumnChunkValueReader(chunks[c.leaf])
+			defer c.values.Close() // it was read only
 		}
 	}
 	for {
@@ -163,12 +157,9 @@ type tableCursor struct {
 	leaf    int
 	convert func(parquet.Value) cell
 
-	pages  parquet.Pages
-	page   parquet.Page
-	values parquet.ValueReader
+	values parquet.ColumnChunkValueReader // of the row group under way
 	batch  [tableBatch]parquet.Value
 	have   []parquet.Value
-	done   bool // the page has no more values
 }
 
 func newTableCursor(c *parquet.Column) (*tableCursor, error) {
@@ -182,36 +173,13 @@ func newTableCursor(c *parquet.Column) (*tableCursor, error) {
 	return &tableCursor{name: c.Name(), leaf: c.Index(), convert: convert}, nil
 }
 
-func (c *tableCursor) begin(chunk parquet.ColumnChunk) {
-	c.pages, c.page, c.values, c.have, c.done = chunk.Pages(), nil, nil, nil, true
-}
-
-func (c *tableCursor) close() {
-	if c.page != nil {
-		parquet.Release(c.page)
-		c.page = nil
-	}
-	_ = c.pages.Close() // it was read only
-}
-
 func (c *tableCursor) next() (cell, error) {
-	for len(c.have) == 0 {
-		if c.done {
-			if c.page != nil {
-				parquet.Release(c.page)
-				c.page = nil
-			}
-			page, err := c.pages.ReadPage()
-			if err != nil {
-				return cell{}, err
-			}
-			c.page, c.values, c.done = page, page.Values(), false
-		}
+	if len(c.have) == 0 {
 		n, err := c.values.ReadValues(c.batch[:])
-		if err != nil && err != io.EOF {
+		if n == 0 {
 			return cell{}, err
 		}
-		c.have, c.done = c.batch[:n], err == io.EOF || n == 0
+		c.have = c.batch[:n]
 	}
 	v := c.have[0]
 	c.have = c.have[1:]
@@ -245,32 +213,27 @@ func converter(t parquet.Type) func(parquet.Value) cell {
 		case nil, *format.StringType, *format.EnumType, *format.JsonType:
 			return func(v parquet.Value) cell { return cell{kind: cellText, text: string(v.ByteArray())} }
 		}
-	case parquet.Int32:
-		switch l := logical.(type) {
-		case nil:
-			return func(v parquet.Value) cell { return integer(int64(v.Int32())) }
-		case *format.IntType:
-			if !l.IsSigned {
-				return func(v parquet.Value) cell { return integer(int64(uint32(v.Int32()))) }
-			}
-			return func(v parquet.Value) cell { return integer(int64(v.Int32())) }
-		case *format.DateType:
-			return func(v parquet.Value) cell { return instant(int64(v.Int32()), 86_400e9) }
+	case parquet.Int32, parquet.Int64:
+		whole, unsigned := parquet.Value.Int64, parquet.Value.Uint64
+		if t.Kind() == parquet.Int32 {
+			whole = func(v parquet.Value) int64 { return int64(v.Int32()) }
+			unsigned = func(v parquet.Value) uint64 { return uint64(v.Uint32()) }
 		}
-	case parquet.Int64:
 		switch l := logical.(type) {
 		case nil:
-			return func(v parquet.Value) cell { return integer(v.Int64()) }
+			return func(v parquet.Value) cell { return integer(whole(v)) }
 		case *format.IntType:
-			if !l.IsSigned {
-				return func(v parquet.Value) cell {
-					if n := v.Int64(); n >= 0 {
-						return integer(n)
-					}
-					return cell{kind: cellText, text: strconv.FormatUint(uint64(v.Int64()), 10)}
-				}
+			if l.IsSigned {
+				return func(v parquet.Value) cell { return integer(whole(v)) }
 			}
-			return func(v parquet.Value) cell { return integer(v.Int64()) }
+			return func(v parquet.Value) cell {
+				if n := unsigned(v); n > math.MaxInt64 {
+					return cell{kind: cellText, text: strconv.FormatUint(n, 10)}
+				}
+				return integer(int64(unsigned(v)))
+			}
+		case *format.DateType:
+			return func(v parquet.Value) cell { return instant(whole(v), 86_400e9) }
 		case *format.TimestampType:
 			unit := int64(1)
 			switch l.Unit.Value.(type) {
@@ -279,7 +242,7 @@ func converter(t parquet.Type) func(parquet.Value) cell {
 			case *format.MilliSeconds:
 				unit = 1e6
 			}
-			return func(v parquet.Value) cell { return instant(v.Int64(), unit) }
+			return func(v parquet.Value) cell { return instant(whole(v), unit) }
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ func TestParseTime(t *testing.T) {
 		"0":                                   time.Unix(0, 0),
 		"-60":                                 time.Unix(-60, 0),
 	} {
-		if ns, ok := parseTime(text); !ok || ns != want.UnixNano() {
+		if ns, ok := ParseTime(text); !ok || ns != want.UnixNano() {
 			t.Errorf("%s is %v, %v (want %v)", text, time.Unix(0, ns).UTC(), ok, want.UTC())
 		}
 	}
@@ -38,7 +38,7 @@ func TestParseTime(t *testing.T) {
 		"2026-01-02T15:04:05+24:00", "2026-01-02T15:04:05+0a:00", "2026-01-02T15:04:05+", "2026-01-02T", "1.5e9", "1767366245.0", "99999999999",
 		"-9223372036854775808", "1600-01-01", "9999-01-01", "2026-1-2", "2026-01-02T1a:04:05Z",
 	} {
-		if ns, ok := parseTime(text); ok {
+		if ns, ok := ParseTime(text); ok {
 			t.Errorf("%q is taken as %v", text, time.Unix(0, ns).UTC())
 		}
 	}
@@ -51,7 +51,7 @@ func TestTimesAreReadBack(t *testing.T) {
 	} {
 		for _, format := range []string{TSRFC3339, TSNaive, TSEpochMS} {
 			text := newTime(at.UnixNano(), format).String()
-			if ns, ok := parseTime(text); !ok || ns != at.UnixNano() {
+			if ns, ok := ParseTime(text); !ok || ns != at.UnixNano() {
 				t.Errorf("%s: %q is %v (want %v)", format, text, time.Unix(0, ns).UTC(), at)
 			}
 		}
@@ -63,11 +63,11 @@ func FuzzParseTime(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		ns, ok := parseTime(text)
+		ns, ok := ParseTime(text)
 		if !ok {
 			return
 		}
-		if again, ok := parseTime(stamp(ns)); !ok || again != ns {
+		if again, ok := ParseTime(stamp(ns)); !ok || again != ns {
 			t.Fatalf("%q is %d; its %s is %d, %v", text, ns, stamp(ns), again, ok)
 		}
 	})

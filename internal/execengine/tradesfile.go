@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,7 +21,6 @@ const maxTradesBytes = 64 << 20
 
 // Trades are a command's own trades, as CSV.
 type Trades struct {
-	Header []string
 	// Content is the whole text: the line of the header, then the rows, each
 	// with its end. What the command wrote is not changed.
 	Content []byte
@@ -46,30 +44,17 @@ var tradesNames = [...]string{"trades.csv", "trades.parquet", "trade_outcomes*.c
 //
 // With partial, of a command that was ended, a last line that has no end is
 // torn and is left out, and so is a parquet file that was not finished.
-func ReadTrades(dir string, partial bool) (*Trades, error) {
-	return reading(dir, func(d *safefile.Dir) (*Trades, error) { return readTrades(d, partial) })
-}
-
-func readTrades(dir *safefile.Dir, partial bool) (*Trades, error) {
+func ReadTrades(dir *safefile.Dir, partial bool) (*Trades, error) {
 	t, err := findTrades(dir, partial)
 	if err != nil || t == nil {
 		return nil, err
 	}
-	f, err := t.open()
-	if err != nil {
-		return nil, err
+	if t.isParquet() {
+		if t.content, err = t.parquetText(); err != nil {
+			return nil, err
+		}
 	}
-	defer f.Close() // it was read only
-	var text []byte
-	if strings.HasSuffix(t.name, ".parquet") {
-		text, err = t.parquetText(f)
-	} else {
-		text, err = io.ReadAll(io.LimitReader(f, t.size))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return t.trades(text)
+	return t.trades(t.text())
 }
 
 func findTrades(dir *safefile.Dir, partial bool) (*tableFile, error) {
@@ -82,7 +67,7 @@ func findTrades(dir *safefile.Dir, partial bool) (*tableFile, error) {
 		case 0:
 			continue
 		case 1:
-			return statTable(dir, names[0], maxTradesBytes, partial)
+			return readTable(dir, names[0], maxTradesBytes, partial)
 		}
 		return nil, fmt.Errorf("%s holds %d files %s: %s (want one, or trades.csv)", dir.Path(""), len(names), pattern, shorten(strings.Join(names, ", ")))
 	}
@@ -108,10 +93,6 @@ func matching(dir *safefile.Dir, pattern string) ([]string, error) {
 
 // trades checks a text of CSV and counts its rows.
 func (t *tableFile) trades(text []byte) (*Trades, error) {
-	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
-	if t.partial {
-		text = text[:bytes.LastIndexByte(text, '\n')+1]
-	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		if t.partial {
 			return nil, nil // it had not come to its header
@@ -134,17 +115,11 @@ func (t *tableFile) trades(text []byte) (*Trades, error) {
 			return nil, fmt.Errorf("%s line 1: %s names no column (want a line of column names first)", t.name, shorten(h))
 		}
 	}
-	out := &Trades{Header: slices.Clone(header), Content: text}
-	at := -1 // where pnl_bps is; of two columns nobody knows which one counts
-	for i, h := range header {
-		if strings.TrimSpace(h) != pnlColumn {
-			continue
-		}
-		if at >= 0 {
-			at = -1
-			break
-		}
-		at = i
+	out := &Trades{Content: text}
+	isPnl := func(h string) bool { return strings.TrimSpace(h) == pnlColumn }
+	at := slices.IndexFunc(header, isPnl)
+	if at >= 0 && slices.ContainsFunc(header[at+1:], isPnl) {
+		at = -1 // of two columns nobody knows which one counts
 	}
 	out.Pnl = true // the sum of no rows
 	cr.ReuseRecord = true
@@ -179,7 +154,7 @@ func (t *tableFile) trades(text []byte) (*Trades, error) {
 const pnlColumn = "pnl_bps"
 
 // parquetText is a parquet file as CSV.
-func (t *tableFile) parquetText(f *os.File) ([]byte, error) {
+func (t *tableFile) parquetText() ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	var record []string
@@ -194,7 +169,7 @@ func (t *tableFile) parquetText(f *os.File) ([]byte, error) {
 		record = make([]string, len(header))
 		return at, w.Write(header)
 	}
-	err := t.readParquet(f, all, func(p place, row []cell) error {
+	err := t.readParquet(all, func(p place, row []cell) error {
 		size := 0
 		for i, c := range row {
 			record[i] = c.String()

@@ -27,7 +27,7 @@ func TestReadTrades(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		leaveFile(t, dir, c.file, []byte(c.text))
-		got, err := ReadTrades(dir, false)
+		got, err := ReadTrades(in(t, dir), false)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -36,7 +36,7 @@ func TestReadTrades(t *testing.T) {
 			if none := strings.HasPrefix(name, "none"); none != (got == nil) || got != nil && (got.Content != nil || got.Rows != 0 || !got.Pnl || got.PnlBps != 0) {
 				t.Errorf("%s: %+v", name, got)
 			}
-			if got, err := ReadTrades(dir, true); got != nil && len(got.Content) > 0 || err != nil {
+			if got, err := ReadTrades(in(t, dir), true); got != nil && len(got.Content) > 0 || err != nil {
 				t.Errorf("%s, of a stopped command: %+v, %v", name, got, err)
 			}
 			continue
@@ -50,7 +50,7 @@ func TestReadTrades(t *testing.T) {
 	leaveFile(t, dir, "trades.csv", []byte("a\n1\n"))
 	leaveFile(t, dir, "trade_outcomes_1.csv", []byte("b\n1\n"))
 	leaveFile(t, dir, "trade_outcomes_2.csv", []byte("b\n1\n"))
-	if got, err := ReadTrades(dir, false); err != nil || got.Header[0] != "a" {
+	if got, err := ReadTrades(in(t, dir), false); err != nil || !bytes.HasPrefix(got.Content, []byte("a")) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -75,7 +75,7 @@ func TestReadTradesParquet(t *testing.T) {
 	}, parquet.Compression(&parquet.Snappy))
 	dir := t.TempDir()
 	leaveFile(t, dir, "trade_outcomes_1.parquet", content)
-	got, err := ReadTrades(dir, false)
+	got, err := ReadTrades(in(t, dir), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +86,10 @@ func TestReadTradesParquet(t *testing.T) {
 		t.Errorf("%d rows:\n%s\nwant\n%s", got.Rows, got.Content, want)
 	}
 	leaveFile(t, dir, "trade_outcomes_1.parquet", content[:len(content)-1])
-	if got, err := ReadTrades(dir, true); err != nil || got != nil {
+	if got, err := ReadTrades(in(t, dir), true); err != nil || got != nil {
 		t.Errorf("a torn file of a stopped command: %v, %v", got, err)
 	}
-	if _, err := ReadTrades(dir, false); err == nil {
+	if _, err := ReadTrades(in(t, dir), false); err == nil {
 		t.Error("a torn file is taken")
 	}
 }
@@ -104,19 +104,19 @@ func TestReadTradesErrors(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		leaveFile(t, dir, "trades.csv", []byte(text))
-		if _, err := ReadTrades(dir, false); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ReadTrades(in(t, dir), false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v (want an error with %s)", text, err, want)
 		}
 	}
 	dir := t.TempDir()
 	leaveFile(t, dir, "trade_outcomes_1.csv", []byte("b\n1\n"))
 	leaveFile(t, dir, "trade_outcomes_2.csv", []byte("b\n1\n"))
-	if _, err := ReadTrades(dir, false); err == nil || !strings.Contains(err.Error(), "trade_outcomes_1.csv, trade_outcomes_2.csv") {
+	if _, err := ReadTrades(in(t, dir), false); err == nil || !strings.Contains(err.Error(), "trade_outcomes_1.csv, trade_outcomes_2.csv") {
 		t.Errorf("two files: %v", err)
 	}
 	dir = t.TempDir()
 	leaveFile(t, dir, "trades.csv", []byte("id,pnl\n1,2.5\n2,3."))
-	if got, err := ReadTrades(dir, true); err != nil || string(got.Content) != "id,pnl\n1,2.5\n" {
+	if got, err := ReadTrades(in(t, dir), true); err != nil || string(got.Content) != "id,pnl\n1,2.5\n" {
 		t.Errorf("a torn row: %+v, %v", got, err)
 	}
 }
@@ -125,7 +125,7 @@ func TestPnlOfTwoColumns(t *testing.T) {
 	for header, known := range map[string]bool{"pnl_bps,tag": true, "pnl_bps,pnl_bps": false, "pnl_bps, pnl_bps ": false} {
 		dir := t.TempDir()
 		leaveFile(t, dir, "trades.csv", []byte(header+"\n1,2\n"))
-		got, err := ReadTrades(dir, false)
+		got, err := ReadTrades(in(t, dir), false)
 		if err != nil || got.Pnl != known || got.Rows != 1 || (got.PnlBps != 0) != known {
 			t.Errorf("%s: %+v, %v (want a known sum: %v)", header, got, err, known)
 		}
@@ -149,7 +149,7 @@ func FuzzReadTrades(f *testing.F) {
 			name = "trades.parquet"
 		}
 		leaveFile(t, dir, name, content)
-		got, err := ReadTrades(dir, partial)
+		got, err := ReadTrades(in(t, dir), partial)
 		if err != nil || got == nil {
 			return
 		}

@@ -15,6 +15,7 @@ import (
 	"gx1replay/internal/footer"
 	"gx1replay/internal/layout"
 	"gx1replay/internal/ledger"
+	"gx1replay/internal/policy"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -152,7 +153,7 @@ func FindPolicy(t layout.Run, p run.Policy) ([]byte, error) {
 		}
 	}
 	for _, path := range paths {
-		if content, err := safefile.Read(path, maxPolicyBytes); err == nil && checkPolicy(p, content) == nil {
+		if content, err := safefile.Read(path, policy.MaxBytes); err == nil && checkPolicy(p, content) == nil {
 			return content, nil
 		}
 	}

@@ -17,9 +17,6 @@ import (
 	"gx1replay/internal/safefile"
 )
 
-// maxPolicyBytes bounds a policy that is read back.
-const maxPolicyBytes = 4 << 20
-
 // KeepPolicy writes the content of a run's policy into its state directory,
 // for the selection of trades when its coordinator, or its bus, is gone.
 func KeepPolicy(t layout.Run, p run.Policy, content []byte) error {
@@ -69,7 +66,7 @@ func readPolicy(t layout.Run, p run.Policy, content []byte, opt policy.Options) 
 	}
 	if content == nil {
 		var err error
-		if content, err = safefile.Read(t.PolicyFile(p.Content), maxPolicyBytes); err != nil {
+		if content, err = safefile.Read(t.PolicyFile(p.Content), policy.MaxBytes); err != nil {
 			return policy.Policy{}, err
 		}
 	}

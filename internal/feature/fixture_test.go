@@ -59,10 +59,7 @@ func defaultSessions() []policy.MarketSession {
 
 // mustSessions is the default partition; the test of NewSessionTable knows it.
 func mustSessions() SessionTable {
-	table, err := NewSessionTable(defaultSessions())
-	if err != nil {
-		panic(err)
-	}
+	table := NewSessionTable(defaultSessions())
 	return table
 }
 

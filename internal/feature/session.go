@@ -17,51 +17,25 @@ const (
 // SessionTable says which market session each hour of the UTC day belongs to.
 // A market session has an id: its place, from 0, in order of its start hour.
 // With the default partition EU is 0, OVERLAP 1, US 2 (as in the original)
-// and ASIA 3. The zero SessionTable has no sessions; make one with
-// NewSessionTable.
+// and ASIA 3. The zero SessionTable has no sessions.
 type SessionTable struct {
 	names []string
 	hours [24]uint8 // hour → id
 }
 
-// NewSessionTable makes the table of a partition of the day; the order of
-// sessions does not matter. An hour that no session or two sessions hold, a
-// name that is used twice, and an hour outside the day are errors.
-func NewSessionTable(sessions []policy.MarketSession) (SessionTable, error) {
-	sorted := slices.Clone(sessions)
-	slices.SortStableFunc(sorted, func(a, b policy.MarketSession) int { return a.StartHour - b.StartHour })
+// NewSessionTable makes the table of a policy's partition of the day; the order
+// of sessions does not matter.
+func NewSessionTable(sessions []policy.MarketSession) SessionTable {
 	var t SessionTable
-	var owner [24]string
-	for id, s := range sorted {
-		if s.Name == "" {
-			return SessionTable{}, fmt.Errorf("sessions: the one from hour %d has no name", s.StartHour)
-		}
-		if slices.Contains(t.names, s.Name) {
-			return SessionTable{}, fmt.Errorf("sessions: %s appears twice (want each name once)", s.Name)
-		}
-		if s.StartHour < 0 || s.StartHour > 23 || s.EndHour < 0 || s.EndHour > 24 {
-			return SessionTable{}, fmt.Errorf("sessions: %s from hour %d to %d (want 0 to 23, and 0 to 24)", s.Name, s.StartHour, s.EndHour)
-		}
-		n := (s.EndHour - s.StartHour + 24) % 24
-		if n == 0 {
-			n = 24
-		}
-		for k := range n {
-			h := (s.StartHour + k) % 24
-			if owner[h] != "" {
-				return SessionTable{}, fmt.Errorf("sessions: hour %d is in %s and in %s (want a partition of the day)", h, owner[h], s.Name)
-			}
-			owner[h] = s.Name
-			t.hours[h] = uint8(id)
-		}
+	for id, s := range slices.SortedFunc(slices.Values(sessions), func(a, b policy.MarketSession) int { return a.StartHour - b.StartHour }) {
 		t.names = append(t.names, s.Name)
-	}
-	for h, name := range owner {
-		if name == "" {
-			return SessionTable{}, fmt.Errorf("sessions: hour %d is in none (want a partition of the day)", h)
+		for h := range t.hours {
+			if s.Contains(h) {
+				t.hours[h] = uint8(id)
+			}
 		}
 	}
-	return t, nil
+	return t
 }
 
 // At is the id of the market session at a time in nanoseconds since 1970 UTC.

@@ -5,15 +5,10 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"gx1replay/internal/policy"
 )
 
 func TestSessionTable(t *testing.T) {
-	table, err := NewSessionTable(defaultSessions())
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := NewSessionTable(defaultSessions())
 	for _, c := range []struct {
 		at   string
 		name string
@@ -38,34 +33,8 @@ func TestSessionTable(t *testing.T) {
 	}
 }
 
-func TestSessionTableErrors(t *testing.T) {
-	whole := policy.MarketSession{Name: "ALL", StartHour: 0, EndHour: 24}
-	if _, err := NewSessionTable([]policy.MarketSession{whole}); err != nil {
-		t.Errorf("one session of the whole day: %v", err)
-	}
-	for _, c := range []struct {
-		want     string
-		sessions []policy.MarketSession
-	}{
-		{"hour 0 is in none", nil},
-		{"hour 23 is in none", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 23}}},
-		{"hour 5 is in A and in B", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 6}, {Name: "B", StartHour: 5, EndHour: 24}}},
-		{"A appears twice", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 6}, {Name: "A", StartHour: 6, EndHour: 24}}},
-		{"has no name", []policy.MarketSession{{StartHour: 0, EndHour: 24}}},
-		{"A from hour 0 to 25", []policy.MarketSession{{Name: "A", StartHour: 0, EndHour: 25}}},
-		{"A from hour 24 to 3", []policy.MarketSession{{Name: "A", StartHour: 24, EndHour: 3}}},
-	} {
-		if _, err := NewSessionTable(c.sessions); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v: error %v (want one with %q)", c.sessions, err, c.want)
-		}
-	}
-}
-
 func TestAllow(t *testing.T) {
-	table, err := NewSessionTable(defaultSessions())
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := NewSessionTable(defaultSessions())
 	if got, err := table.Allow("k", nil); err != nil || slices.Contains(got, false) {
 		t.Errorf("an empty list: %v, %v (want all)", got, err)
 	}

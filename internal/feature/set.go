@@ -37,9 +37,6 @@ type Set struct {
 // New makes the set of the named features. An unknown name or one that
 // stands there twice is an error; the former lists the known ones.
 func New(names []string, sessions SessionTable) (*Set, error) {
-	if sessions.Len() == 0 {
-		return nil, fmt.Errorf("features need market sessions, and there are none")
-	}
 	s := &Set{sessions: sessions, values: make([]float64, len(names)), lookback: atrBars, window: atrBars}
 	s.state.ranges.grow(atrBars)
 	s.state.closes.grow(1)

@@ -30,7 +30,7 @@ func Decode(b []byte) (f Footer, err error) {
 			f, err = Footer{}, fmt.Errorf("decoding a footer: malformed: %v", p)
 		}
 	}()
-	d := decoder{msgpack.NewDecoder(bytes.NewReader(b))}
+	d := decoder{Decoder: msgpack.NewDecoder(bytes.NewReader(b))}
 	if err := d.footer(&f); err != nil {
 		return Footer{}, fmt.Errorf("decoding a footer: %w", err)
 	}
@@ -41,13 +41,12 @@ func Decode(b []byte) (f Footer, err error) {
 	return f, nil
 }
 
-type decoder struct{ *msgpack.Decoder }
+type decoder struct {
+	*msgpack.Decoder
+	nonfinite bool // a number of the field under way is NaN or infinite, and taken as 0
+}
 
-// errNonfinite is a number that is NaN or infinite, where the caller goes on
-// with 0.
-var errNonfinite = errors.New("not a finite number")
-
-func (d decoder) footer(f *Footer) error {
+func (d *decoder) footer(f *Footer) error {
 	n, err := d.DecodeMapLen()
 	if err != nil {
 		return err
@@ -79,19 +78,19 @@ func (d decoder) footer(f *Footer) error {
 		seen[i] = true
 		next = i + 1
 		field := &fields[i]
-		if err := d.value(field.pointer(f, field.offset)); errors.Is(err, errNonfinite) {
-			nonfinite = append(nonfinite, name)
-		} else if err != nil {
+		d.nonfinite = false
+		if err := d.value(field.pointer(f, field.offset)); err != nil {
 			return fmt.Errorf("field %s: %w", name, err)
+		}
+		if d.nonfinite {
+			nonfinite = append(nonfinite, name)
 		}
 	}
 	f.NonfiniteFields = append(f.NonfiniteFields, nonfinite...)
 	return nil
 }
 
-// value decodes one field. It returns errNonfinite, the field being read to
-// its end, when a number in it was taken as 0.
-func (d decoder) value(ptr any) (err error) {
+func (d *decoder) value(ptr any) (err error) {
 	switch p := ptr.(type) {
 	case *int64:
 		*p, err = d.int64()
@@ -102,133 +101,93 @@ func (d decoder) value(ptr any) (err error) {
 	case *string:
 		*p, err = d.text()
 	case *Status:
-		var s string
-		s, err = d.text()
-		*p = Status(s)
+		return d.value((*string)(p))
 	case *Phase:
-		var s string
-		s, err = d.text()
-		*p = Phase(s)
+		return d.value((*string)(p))
 	case *bool:
-		if err = d.notNull("a truth value"); err == nil {
+		if _, err = d.code("a truth value"); err == nil {
 			*p, err = d.DecodeBool()
 		}
 	case *json.RawMessage:
-		if err = d.notNull("a JSON text"); err == nil {
+		if _, err = d.code("a JSON text"); err == nil {
 			*p, err = d.DecodeBytes()
 		}
 	case *Counts:
 		*p, err = d.counts()
 	case *[]string:
-		*p, err = d.names()
+		*p, err = list(d, "name", maxNames, (*decoder).text)
 	case *[]Artifact:
-		*p, err = d.artifacts()
+		*p, err = list(d, "artifact", maxArtifacts, (*decoder).artifact)
 	case *[]Checkpoint:
-		*p, err = d.checkpoints()
+		*p, err = list(d, "checkpoint", MaxCheckpoints, (*decoder).checkpoint)
 	default:
 		err = fmt.Errorf("no decoder for %T", ptr)
 	}
 	return err
 }
 
-func (d decoder) notNull(want string) error {
+// code is the code of the next value, which must not be null.
+func (d *decoder) code(want string) (byte, error) {
 	c, err := d.PeekCode()
 	if err == nil && c == msgpcode.Nil {
 		err = fmt.Errorf("null is not %s", want)
 	}
-	return err
+	return c, err
 }
 
-// number is a msgpack number of any of its kinds.
-type number struct {
-	isFloat    bool
-	isUnsigned bool
-	f          float64
-	i          int64
-	u          uint64
-}
-
-// number reads a number; errNonfinite, and 0, if it is none that is finite.
-func (d decoder) number() (number, error) {
-	if err := d.notNull("a number"); err != nil {
-		return number{}, err
-	}
-	c, err := d.PeekCode()
-	if err != nil {
-		return number{}, err
-	}
-	switch c {
-	case msgpcode.Float, msgpcode.Double:
-		f, err := d.DecodeFloat64()
-		if err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			return number{}, errNonfinite
-		}
-		return number{isFloat: true, f: f}, err
-	case msgpcode.Uint64:
+// float64 reads a number of any msgpack type.
+func (d *decoder) float64() (float64, error) {
+	c, err := d.code("a number")
+	switch {
+	case err != nil:
+		return 0, err
+	case c == msgpcode.Uint64:
 		u, err := d.DecodeUint64()
-		return number{isUnsigned: true, u: u}, err
+		return float64(u), err
 	}
-	i, err := d.DecodeInt64()
-	return number{i: i}, err
+	f, err := d.DecodeFloat64()
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		f, d.nonfinite = 0, true
+	}
+	return f, err
 }
 
-func (d decoder) int64() (int64, error) {
-	n, err := d.number()
+func (d *decoder) int64() (int64, error) {
+	c, err := d.code("a number")
 	switch {
 	case err != nil:
 		return 0, err
-	case n.isFloat:
-		if n.f != math.Trunc(n.f) || math.Abs(n.f) > 1<<53 {
-			return 0, fmt.Errorf("%v is not an integer", n.f)
+	case c == msgpcode.Float, c == msgpcode.Double:
+		f, err := d.float64()
+		if err == nil && (f != math.Trunc(f) || math.Abs(f) > 1<<53) {
+			err = fmt.Errorf("%v is not an integer", f)
 		}
-		return int64(n.f), nil
-	case n.isUnsigned:
-		if n.u > math.MaxInt64 {
-			return 0, fmt.Errorf("%d is out of range", n.u)
+		return int64(f), err
+	case c == msgpcode.Uint64:
+		u, err := d.DecodeUint64()
+		if u > math.MaxInt64 {
+			err = fmt.Errorf("%d is out of range", u)
 		}
-		return int64(n.u), nil
+		return int64(u), err
 	}
-	return n.i, nil
+	return d.DecodeInt64()
 }
 
-func (d decoder) uint64() (uint64, error) {
-	n, err := d.number()
-	switch {
-	case err != nil:
-		return 0, err
-	case n.isUnsigned:
-		return n.u, nil
-	case n.isFloat && (n.f != math.Trunc(n.f) || math.Abs(n.f) > 1<<53):
-		return 0, fmt.Errorf("%v is not an integer", n.f)
-	case n.isFloat:
-		n.i = int64(n.f)
+func (d *decoder) uint64() (uint64, error) {
+	if c, err := d.code("a number"); err == nil && c == msgpcode.Uint64 {
+		return d.DecodeUint64()
 	}
-	if n.i < 0 {
-		return 0, fmt.Errorf("%d is negative", n.i)
+	n, err := d.int64()
+	if n < 0 {
+		err = fmt.Errorf("%d is negative", n)
 	}
-	return uint64(n.i), nil
+	return uint64(n), err
 }
 
-func (d decoder) float64() (float64, error) {
-	n, err := d.number()
-	switch {
-	case err != nil:
-		return 0, err
-	case n.isFloat:
-		return n.f, nil
-	case n.isUnsigned:
-		return float64(n.u), nil
-	}
-	return float64(n.i), nil
-}
-
-func (d decoder) text() (string, error) {
-	c, err := d.PeekCode()
+func (d *decoder) text() (string, error) {
+	c, err := d.code("a text")
 	if err != nil {
 		return "", err
-	}
-	if c == msgpcode.Nil {
-		return "", errors.New("null is not a text")
 	}
 	if !msgpcode.IsString(c) {
 		return "", fmt.Errorf("code %#x is not a text", c)
@@ -248,13 +207,12 @@ func length(read func() (int, error), most int) (int, error) {
 	return n, nil
 }
 
-func (d decoder) counts() (Counts, error) {
+func (d *decoder) counts() (Counts, error) {
 	n, err := length(d.DecodeMapLen, MaxReasons)
 	if err != nil {
 		return nil, err
 	}
 	c := make(Counts, n)
-	var nonfinite error
 	for range n {
 		name, err := d.text()
 		if err != nil {
@@ -263,59 +221,39 @@ func (d decoder) counts() (Counts, error) {
 		if _, twice := c[name]; twice {
 			return nil, fmt.Errorf("name %.40q appears twice", name)
 		}
-		if c[name], err = d.int64(); errors.Is(err, errNonfinite) {
-			nonfinite = err
-		} else if err != nil {
+		if c[name], err = d.int64(); err != nil {
 			return nil, fmt.Errorf("%.40q: %w", name, err)
 		}
 	}
-	return c, nonfinite
+	return c, nil
 }
 
-func (d decoder) names() ([]string, error) {
-	n, err := length(d.DecodeArrayLen, maxNames)
+// list reads a list of at most most entries.
+func list[T any](d *decoder, what string, most int, one func(*decoder) (T, error)) ([]T, error) {
+	n, err := length(d.DecodeArrayLen, most)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, n)
-	for i := range names {
-		if names[i], err = d.text(); err != nil {
-			return nil, err
-		}
-	}
-	return names, nil
-}
-
-func (d decoder) artifacts() ([]Artifact, error) {
-	n, err := length(d.DecodeArrayLen, maxArtifacts)
-	if err != nil {
-		return nil, err
-	}
-	var list []Artifact
-	var nonfinite error
+	var out []T
 	for i := range n {
-		a, err := d.artifact()
-		if errors.Is(err, errNonfinite) {
-			nonfinite = err
-		} else if err != nil {
-			return nil, fmt.Errorf("artifact %d: %w", i, err)
+		v, err := one(d)
+		if err != nil {
+			return nil, fmt.Errorf("%s %d: %w", what, i, err)
 		}
-		list = append(list, a)
+		out = append(out, v)
 	}
-	return list, nonfinite
+	return out, nil
 }
 
-func (d decoder) artifact() (Artifact, error) {
+func (d *decoder) artifact() (a Artifact, err error) {
 	n, err := length(d.DecodeMapLen, math.MaxInt32)
 	if err != nil {
-		return Artifact{}, err
+		return a, err
 	}
-	var a Artifact
-	var nonfinite error
 	for range n {
 		name, err := d.text()
 		if err != nil {
-			return Artifact{}, err
+			return a, err
 		}
 		switch name {
 		case "name":
@@ -331,39 +269,20 @@ func (d decoder) artifact() (Artifact, error) {
 		default:
 			err = d.Skip()
 		}
-		if errors.Is(err, errNonfinite) {
-			nonfinite = err
-		} else if err != nil {
-			return Artifact{}, fmt.Errorf("%.40s: %w", name, err)
+		if err != nil {
+			return a, fmt.Errorf("%.40s: %w", name, err)
 		}
 	}
-	return a, nonfinite
+	return a, nil
 }
 
-func (d decoder) checkpoints() ([]Checkpoint, error) {
-	n, err := length(d.DecodeArrayLen, MaxCheckpoints)
-	if err != nil {
-		return nil, err
+func (d *decoder) checkpoint() (c Checkpoint, err error) {
+	n, err := d.DecodeArrayLen()
+	if err == nil && n != checkpointColumns && n != earlierColumns {
+		err = fmt.Errorf("%d numbers (want %d)", n, checkpointColumns)
 	}
-	var list []Checkpoint
-	var nonfinite error
-	for i := range n {
-		k, err := d.DecodeArrayLen()
-		if err == nil && k != checkpointColumns && k != earlierColumns {
-			err = fmt.Errorf("%d numbers (want %d)", k, checkpointColumns)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("checkpoint %d: %w", i, err)
-		}
-		var c Checkpoint
-		for j := range c[:k] {
-			if c[j], err = d.int64(); errors.Is(err, errNonfinite) {
-				nonfinite = err
-			} else if err != nil {
-				return nil, fmt.Errorf("checkpoint %d: %w", i, err)
-			}
-		}
-		list = append(list, c)
+	for i := 0; i < n && err == nil; i++ {
+		c[i], err = d.int64()
 	}
-	return list, nonfinite
+	return c, err
 }

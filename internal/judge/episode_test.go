@@ -222,8 +222,8 @@ func TestEpisodesPartitionTheDifferences(t *testing.T) {
 	for range 1000 {
 		a, b := randomSignals(rng)
 		got := judge.Match(a, b)
-		takenA, _ := trade.Select(a.List, a.Rules)
-		takenB, _ := trade.Select(b.List, b.Rules)
+		takenA := selected(a)
+		takenB := selected(b)
 		checkTrades(t, "A", got.A, takenA)
 		checkTrades(t, "B", got.B, takenB)
 		checkEpisodes(t, got, takenA, takenB)
@@ -233,10 +233,10 @@ func TestEpisodesPartitionTheDifferences(t *testing.T) {
 			missed.AddSum(&r.Pnl)
 		}
 		for _, x := range takenA {
-			missed.Add(x.PnlBps)
+			missed.Add(x.PnlBps())
 		}
 		for _, x := range takenB {
-			missed.Add(-x.PnlBps)
+			missed.Add(-x.PnlBps())
 		}
 		if v := missed.Value(); v != 0 {
 			t.Fatalf("the causes miss %g bps", v)
@@ -252,25 +252,36 @@ func TestEpisodesPartitionTheDifferences(t *testing.T) {
 	}
 }
 
-func checkTrades(t *testing.T, name string, got []*trade.Signal, want []trade.Trade) {
+// selected are the signals that become trades.
+func selected(s judge.Signals) (taken []*trade.Signal) {
+	sel := trade.NewSelector(s.Rules)
+	for i := range s.List {
+		if sel.Offer(&s.List[i]) {
+			taken = append(taken, &s.List[i])
+		}
+	}
+	return taken
+}
+
+func checkTrades(t *testing.T, name string, got []*trade.Signal, want []*trade.Signal) {
 	t.Helper()
-	if !slices.EqualFunc(got, want, func(x *trade.Signal, y trade.Trade) bool { return *x == y.Signal }) {
+	if !slices.EqualFunc(got, want, func(x, y *trade.Signal) bool { return *x == *y }) {
 		t.Errorf("%s has other trades than a selection gives", name)
 	}
 }
 
 // checkEpisodes finds the differences anew, by entry bar and side, and the
 // borders of episodes from the state of two selections that it keeps by itself.
-func checkEpisodes(t *testing.T, got judge.Trades, a, b []trade.Trade) {
+func checkEpisodes(t *testing.T, got judge.Trades, a, b []*trade.Signal) {
 	t.Helper()
 	type key struct {
 		entry int64
 		side  trade.Side
 	}
 	pnl := [2]map[key]float64{{}, {}}
-	for i, list := range [][]trade.Trade{a, b} {
+	for i, list := range [][]*trade.Signal{a, b} {
 		for _, x := range list {
-			pnl[i][key{x.EntryBar, x.Side}] = x.PnlBps
+			pnl[i][key{x.EntryBar, x.Side}] = x.PnlBps()
 		}
 	}
 	want := map[key]bool{}

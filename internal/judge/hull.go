@@ -57,10 +57,11 @@ func (s Speed) Verdict() Verdict { return JudgeRatio(s.Interval, s.Reason, s.Sma
 // of a phase in a chunk, L = Σ p_A q_A / Σ p_A q_B (Laspeyres) and P = Σ p_B q_A / Σ p_B
 // q_B (Paasche) are indices of work, Q = √(L·P) (Fisher), R = Σ t_A/Σ t_B and V = R/Q.
 // V holds the machine and any effect of the gate on prices, which two runs cannot tell
-// apart, so the interval is the hull of [min(ln L, ln P) ∓ t·s_Q] and [ln R ∓ t·s_V],
-// with jackknife errors over pieces: s_Q of (ln L - ln P)/√2, s_V of ln V, and t of n-1
-// degrees of freedom. The lower bound is that of the smaller of L and P, the upper that
-// of the same number.
+// apart, so the interval is the hull of [min(ln L, ln P) - t·s_Q, max(ln L, ln P) + t·s_Q]
+// and ln R ∓ t·s_V, with jackknife errors over pieces: s_Q of (ln L - ln P)/√2, s_V of
+// ln V, and t of n-1 degrees of freedom. L is the speed-up on the machine as it was during
+// run A, P on that of run B. So the interval of A against B is the inverse of that of B
+// against A.
 //
 // A piece without work of a phase in one run has no price there. The price of that phase
 // in the other pieces of the run is taken, else the other run's.
@@ -136,10 +137,10 @@ func (s *Speed) hull(b baskets, alpha float64) {
 	}
 	sQ, sV := jackknife(apart), jackknife(price)
 	t := TQuantile(1-alpha/2, float64(n-1))
-	work := min(whole.laspeyres, whole.paasche)
-	s.core = [2]float64{min(work, whole.ratio), max(work, whole.ratio)}
-	low := min(work-float64(t*sQ), whole.ratio-float64(t*sV))
-	high := max(work+float64(t*sQ), whole.ratio+float64(t*sV))
+	least, most := min(whole.laspeyres, whole.paasche), max(whole.laspeyres, whole.paasche)
+	s.core = [2]float64{min(least, whole.ratio), max(most, whole.ratio)}
+	low := min(least-float64(t*sQ), whole.ratio-float64(t*sV))
+	high := max(most+float64(t*sQ), whole.ratio+float64(t*sV))
 	if !finite(low, high) {
 		s.Reason = NoTime // without one piece nothing is left to divide by
 		return

@@ -140,6 +140,27 @@ func TestSwappingSides(t *testing.T) {
 	})
 }
 
+// TestSwappingRuns: the same of the hull.
+func TestSwappingRuns(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list, swapped := gated(), gated()
+		for i := range list {
+			for _, s := range []*Side{&list[i].A, &list[i].B} {
+				factor := rapid.Float64Range(0.9, 1.1).Draw(t, "factor")
+				s.Seconds *= factor
+				for j := range s.Phases {
+					s.Phases[j].Seconds *= factor
+				}
+			}
+			swapped[i] = Timing{list[i].B, list[i].A}
+		}
+		c, d := second2(Hull(list, 0.05)), second2(Hull(swapped, 0.05))
+		if i := d.Inverse(); !near(c.Low, i.Low, 2e-5) || !near(c.High, i.High, 2e-5) || c.Reason != d.Reason {
+			t.Fatalf("%+v, swapped %+v", c, d)
+		}
+	})
+}
+
 // TestUnitsDoNotMatter: seconds or nanoseconds.
 func TestUnitsDoNotMatter(t *testing.T) {
 	const unit = 1 << 30

@@ -91,7 +91,7 @@ func gated() []Timing {
 
 func TestHull(t *testing.T) {
 	s := must[Speed](t)(Hull(gated(), 0.05))
-	sameInterval(t, "speed", s.Interval, 3.108897742363878, 2.977048131627187, 3.2577713742419765)
+	sameInterval(t, "speed", s.Interval, 3.108897742363878, 2.977048131627187, 3.275532583000209)
 	sameNumber(t, "work", s.Work, 3.214332695436378)
 	sameNumber(t, "price", s.Price, 0.9671984940382203)
 	sameNumber(t, "price of phase 0", s.PhasePrices[0], 1.0369652708564578)

@@ -112,28 +112,32 @@ func TestErrorsOfSize(t *testing.T) {
 }
 
 func TestRefusedKeys(t *testing.T) {
-	for _, r := range refusedKeys {
-		for _, block := range []string{"", "entry", "exit", "risk", "execution", "replay", "exit_config"} {
-			doc, key := r.name+": {by: 2}\n", r.name
-			if block != "" {
-				doc, key = block+": {"+r.name+": 0.5}\n", block+"."+r.name
-			}
-			_, err := Parse("p.yaml", []byte(doc), Options{})
-			if err == nil || !strings.Contains(err.Error(), key+": "+r.reason) {
-				t.Errorf("%s: got %v", key, err)
-			}
-			if p, err := Parse("p.yaml", []byte(doc), Options{GateOnly: true}); err != nil || fmt.Sprint(p.UnknownKeys) != "["+key+"]" {
-				t.Errorf("%s, gate only: %v, unknown keys %q", key, err, p.UnknownKeys)
+	for reason, names := range refusedKeys {
+		for _, name := range names {
+			for _, block := range []string{"", "entry", "exit", "risk", "execution", "replay", "exit_config"} {
+				doc, key := name+": {by: 2}\n", name
+				if block != "" {
+					doc, key = block+": {"+name+": 0.5}\n", block+"."+name
+				}
+				_, err := Parse("p.yaml", []byte(doc), Options{})
+				if err == nil || !strings.Contains(err.Error(), key+": "+reason) {
+					t.Errorf("%s: got %v", key, err)
+				}
+				if p, err := Parse("p.yaml", []byte(doc), Options{GateOnly: true}); err != nil || fmt.Sprint(p.UnknownKeys) != "["+key+"]" {
+					t.Errorf("%s, gate only: %v, unknown keys %q", key, err, p.UnknownKeys)
+				}
 			}
 		}
 	}
-	for _, r := range refusedFeatures {
-		for _, doc := range []string{
-			"features: [" + r.name + "]",
-			"model: {kind: logistic, long: {weights: {" + r.name + ": 1}}, short: {bias: 0}}",
-		} {
-			if _, err := Parse("p.yaml", []byte(doc), Options{}); err == nil || !strings.Contains(err.Error(), r.reason) {
-				t.Errorf("%s: got %v", doc, err)
+	for reason, names := range refusedFeatures {
+		for _, name := range names {
+			for _, doc := range []string{
+				"features: [" + name + "]",
+				"model: {kind: logistic, long: {weights: {" + name + ": 1}}, short: {bias: 0}}",
+			} {
+				if _, err := Parse("p.yaml", []byte(doc), Options{}); err == nil || !strings.Contains(err.Error(), reason) {
+					t.Errorf("%s: got %v", doc, err)
+				}
 			}
 		}
 	}

@@ -35,6 +35,12 @@ const (
 // trees, and little enough to be held in memory.
 const MaxModelBytes = 256 << 20
 
+// The keys that name other files.
+const (
+	entryConfig = "entry_config"
+	exitConfig  = "exit_config"
+)
+
 const (
 	gatePath    = "replay_config.replay_pregate"
 	wantBps     = "a number > 0 and < 10000"
@@ -98,12 +104,29 @@ func (d *document) names() {
 func (d *document) descriptions() {
 	d.p.Instrument = d.top.label("instrument")
 	d.p.Timeframe = d.top.label("timeframe")
-	d.p.WarmupBars = d.top.count("warmup_bars", "a number of bars", 0, 0, maxBars)
+	d.p.WarmupBars = d.top.bars("warmup_bars", 0)
 }
 
+func positive(v float64) bool    { return v > 0 }
+func notNegative(v float64) bool { return v >= 0 }
 func bps(v float64) bool         { return v > 0 && v < maxBps }
-func probability(v float64) bool { return v >= 0 && v <= 1 }
+func bpsOrZero(v float64) bool   { return v >= 0 && v < maxBps }
+func signedBps(v float64) bool   { return v > -maxBps && v < maxBps }
 func anyNumber(float64) bool     { return true }
+
+// The quantities of a policy.
+var (
+	distance       = quantity{"a distance in bps", wantBps, bps}
+	distanceOrZero = quantity{"a distance in bps", "a number >= 0 and < 10000", bpsOrZero}
+	offset         = quantity{"an offset in bps", "a number between -10000 and 10000", signedBps}
+	profit         = quantity{"a profit in bps", wantBps, bps}
+	profitOrZero   = quantity{"a profit in bps", "a number >= 0 and < 10000", bpsOrZero}
+	charge         = quantity{"a charge in bps", "a number >= 0 and < 10000", bpsOrZero}
+	swap           = quantity{"a charge in bps", "a number between -10000 and 10000, a credit below 0", signedBps}
+	spread         = quantity{"a spread in bps", "> 0", positive}
+	atr            = quantity{"an ATR in bps", ">= 0", notNegative}
+	probability    = quantity{"a probability", "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }}
+)
 
 // gate reads replay_config.replay_pregate, and that alone: the original read
 // its gate from two places and so never skipped a bar.
@@ -114,10 +137,9 @@ func (d *document) gate() {
 	g := &d.p.Pregate
 	g.Enabled, g.EnabledSource = s.boolean("enabled", false), SourceYAML
 	g.AllowSessions = s.words("allow_sessions", "names of market sessions", d.sessionName(s, "allow_sessions"))
-	g.MaxSpreadBps = s.number("max_spread_bps", "a spread in bps", "> 0", func(v float64) bool { return v > 0 })
-	notNegative := func(v float64) bool { return v >= 0 }
-	g.MinATRBps = s.number("min_atr_bps", "an ATR in bps", ">= 0", notNegative)
-	g.MaxATRBps = s.number("max_atr_bps", "an ATR in bps", ">= 0", notNegative)
+	g.MaxSpreadBps = s.number("max_spread_bps", spread)
+	g.MinATRBps = s.number("min_atr_bps", atr)
+	g.MaxATRBps = s.number("max_atr_bps", atr)
 	if lo, hi := g.MinATRBps, g.MaxATRBps; lo != nil && hi != nil && *hi < *lo {
 		s.bad(s.n.get("max_atr_bps"), "max_atr_bps", "an upper limit", "at least min_atr_bps, "+num(*lo))
 	}
@@ -164,16 +186,14 @@ func (s *section) sides(key string, def Sides) Sides {
 	if v == nil {
 		return def
 	}
-	const what, want = "a probability", "a number from 0 to 1, or {long: …, short: …}"
 	if v.kind != mapping {
-		p := s.numberOr(key, def.Long, what, want, probability)
+		either := probability
+		either.want += ", or {long: …, short: …}"
+		p := s.numberOr(key, def.Long, either)
 		return Sides{Long: p, Short: p}
 	}
 	m := s.sub(key)
-	out := Sides{
-		Long:  m.numberOr("long", def.Long, what, "a number from 0 to 1", probability),
-		Short: m.numberOr("short", def.Short, what, "a number from 0 to 1", probability),
-	}
+	out := Sides{Long: m.numberOr("long", def.Long, probability), Short: m.numberOr("short", def.Short, probability)}
 	m.done()
 	return out
 }

@@ -26,7 +26,7 @@ const acceptNewerKey = "accept_newer_version"
 var featureName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 func (d *document) checkFeature(s *section, key string, it *node) {
-	if reason, ok := refusedFeature(it.text); ok {
+	if reason, ok := refused(refusedFeatures, it.text); ok {
 		s.fail(it, key, "%s: %s (want it removed, or replay with --engine exec)", it.text, reason)
 	} else if !featureName.MatchString(it.text) {
 		s.bad(it, key, "a feature", wantFeature)
@@ -95,7 +95,7 @@ func (d *document) logistic(model *section, side string, listed bool) Logistic {
 	if !s.has("bias") && !s.has("weights") {
 		model.fail(s.n, side, "has neither bias nor weights (want {bias: …, weights: {feature: …}})")
 	}
-	l := Logistic{Bias: s.numberOr("bias", 0, "a bias", "a finite number", anyNumber), Weights: map[string]float64{}}
+	l := Logistic{Bias: s.numberOr("bias", 0, quantity{"a bias", "a finite number", anyNumber}), Weights: map[string]float64{}}
 	w := s.sub("weights")
 	if w.n != nil {
 		for _, p := range w.n.pairs {

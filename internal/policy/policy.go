@@ -75,12 +75,12 @@ const (
 
 // Pregate decides which bars are looked at for an entry, and nothing else.
 type Pregate struct {
-	Enabled       bool
-	EnabledSource Source   `digest:"-"`
-	AllowSessions []string // empty: filters nothing
-	MaxSpreadBps  *float64 // skip above, strictly
-	MinATRBps     *float64 // skip below
-	MaxATRBps     *float64 // skip above
+	Enabled       bool     `json:"enabled"`
+	EnabledSource Source   `json:"-" digest:"-"`
+	AllowSessions []string `json:"allow_sessions"`           // empty: filters nothing
+	MaxSpreadBps  *float64 `json:"max_spread_bps,omitempty"` // skip above, strictly
+	MinATRBps     *float64 `json:"min_atr_bps,omitempty"`    // skip below
+	MaxATRBps     *float64 `json:"max_atr_bps,omitempty"`    // skip above
 }
 
 // MarketSession is a part of the UTC day, [StartHour, EndHour); it may run
@@ -142,59 +142,34 @@ func (p Policy) ModelContent(name string) ([]byte, error) {
 
 // Logistic is one linear model. A feature without a weight has weight 0.
 type Logistic struct {
-	Bias    float64
-	Weights map[string]float64 // feature → weight
+	Bias    float64            `json:"bias"`
+	Weights map[string]float64 `json:"weights"` // feature → weight
 }
 
 // Entry says when a model's output is a signal.
 type Entry struct {
-	PSideMin  Sides // a side's p must be at least this
-	MarginMin Sides // and lead the other side's p by at least this
-	Sessions  []string
-	MaxGap    time.Duration // 0: two bar lengths; from bars of a day on five days, if that is more
+	PSideMin  Sides         `json:"p_side_min"` // a side's p must be at least this
+	MarginMin Sides         `json:"margin_min"` // and lead the other side's p by at least this
+	Sessions  []string      `json:"sessions"`
+	MaxGap    time.Duration `json:"-"` // 0: two bar lengths; from bars of a day on five days, if that is more
 }
 
 // Sides holds a number for either side.
-type Sides struct{ Long, Short float64 }
-
-// Exit says how a trade ends. Nil rules do not apply.
-type Exit struct {
-	StopBps   *float64
-	TargetBps *float64
-	BreakEven *BreakEven `digest:"break_even"`
-	Trailing  *Trailing  `digest:"trailing"`
-	RuleA     *RuleA     `digest:"rule_a"`
-	MaxBars   int64      // 0: no limit
-}
-
-// BreakEven moves the stop to entry plus OffsetBps once the trade was
-// ActivateBps in favour.
-type BreakEven struct{ ActivateBps, OffsetBps float64 }
-
-// Trailing keeps the stop DistanceBps behind the best price once the trade
-// was ActivateBps in favour within the first WithinBars bars (0: any time).
-type Trailing struct {
-	ActivateBps, DistanceBps float64
-	WithinBars               int64
-}
-
-// RuleA is the original's exit on small profits.
-type RuleA struct {
-	ProfitMinBps, ProfitMaxBps, AdaptiveThresholdBps float64
-	AdaptiveBars                                     int64
-	TrailingStopBps                                  float64
+type Sides struct {
+	Long  float64 `json:"long"`
+	Short float64 `json:"short"`
 }
 
 // Risk limits what the selection takes. Zero or negative limits mean none,
 // except MaxOpenTrades, which is at least 1. A cooldown counts where it is set,
 // also with 0 bars.
 type Risk struct {
-	MaxOpenTrades           int
-	MaxOpenTradesPerSide    int // 0: not set
-	CooldownBarsAfterEntry  int64
-	CooldownAfterEntryIsSet bool
-	CooldownBarsAfterExit   int64
-	CooldownAfterExitIsSet  bool
+	MaxOpenTrades           int   `json:"max_open_trades"`
+	MaxOpenTradesPerSide    int   `json:"max_open_trades_per_side"` // 0: not set
+	CooldownBarsAfterEntry  int64 `json:"-"`
+	CooldownAfterEntryIsSet bool  `json:"-"`
+	CooldownBarsAfterExit   int64 `json:"-"`
+	CooldownAfterExitIsSet  bool  `json:"-"`
 }
 
 // Fill is the rule for entry and exit prices.
@@ -207,9 +182,9 @@ const (
 
 // Replay says how fills and the data's end are treated.
 type Replay struct {
-	Fill                 Fill
-	FollowBars           int64 // how far past its chunk a signal is followed
-	CloseOpenTradesAtEnd bool
-	EOFCloseReason       string
-	EOFPriceSource       string // mid | bid | ask | side: `side` is the side the trade would leave at
+	Fill                 Fill   `json:"fill"`
+	FollowBars           int64  `json:"follow_bars"` // how far past its chunk a signal is followed
+	CloseOpenTradesAtEnd bool   `json:"close_open_trades_at_end"`
+	EOFCloseReason       string `json:"eof_close_reason"`
+	EOFPriceSource       string `json:"eof_price_source"` // mid, bid, ask, or side: the side that the trade would leave at
 }

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Why a policy's key is refused: what it asks for depends on other trades, so
 // a chunk could not be replayed without all that came before it.
@@ -13,66 +16,34 @@ const (
 	becauseFeature  = "a feature would depend on trades, which this engine cannot replay in parallel"
 )
 
-// refusal is one refused key or feature name.
-type refusal struct{ name, reason string }
-
-// refusedKeys are refused at the top level and in entry, exit, exit_config,
-// risk, execution and replay, unless their value switches them off (false,
-// null, 0, none, off, or empty).
-var refusedKeys = [...]refusal{
-	{"close_on_opposite", becauseOpposite},
-	{"close_on_opposite_signal", becauseOpposite},
-	{"exit_on_opposite_signal", becauseOpposite},
-	{"reverse_on_opposite", becauseOpposite},
-	{"stop_and_reverse", becauseOpposite},
-	{"netting", becauseNetting},
-	{"net_positions", becauseNetting},
-	{"compounding", becauseSizing},
-	{"size_by_equity", becauseSizing},
-	{"equity_fraction", becauseSizing},
-	{"risk_per_trade_pct", becauseSizing},
-	{"kelly_fraction", becauseSizing},
-	{"martingale", becauseSizing},
-	{"anti_martingale", becauseSizing},
-	{"size_after_loss", becauseSizing},
-	{"size_after_win", becauseSizing},
-	{"scale_in", becauseStacking},
-	{"pyramiding", becauseStacking},
-	{"average_down", becauseStacking},
-	{"add_to_winners", becauseStacking},
-	{"random_entry", becauseRandom},
-	{"random_exit", becauseRandom},
-	{"random_seed", becauseRandom},
-	{"entry_probability", becauseRandom},
-	{"epsilon_greedy", becauseRandom},
+// refusedKeys, by reason, are refused at the top level and in entry, exit,
+// exit_config, risk, execution and replay, unless their value switches them off
+// (false, null, 0, none, off, or empty).
+var refusedKeys = map[string][]string{
+	becauseOpposite: {"close_on_opposite", "close_on_opposite_signal", "exit_on_opposite_signal", "reverse_on_opposite", "stop_and_reverse"},
+	becauseNetting:  {"netting", "net_positions"},
+	becauseSizing: {
+		"compounding", "size_by_equity", "equity_fraction", "risk_per_trade_pct", "kelly_fraction",
+		"martingale", "anti_martingale", "size_after_loss", "size_after_win",
+	},
+	becauseStacking: {"scale_in", "pyramiding", "average_down", "add_to_winners"},
+	becauseRandom:   {"random_entry", "random_exit", "random_seed", "entry_probability", "epsilon_greedy"},
 }
 
-// refusedFeatures are names of features that see trades.
-var refusedFeatures = [...]refusal{
-	{"balance", becauseFeature},
-	{"equity", becauseFeature},
-	{"drawdown", becauseFeature},
-	{"open_trades", becauseFeature},
-	{"n_open_trades", becauseFeature},
-	{"position", becauseFeature},
-	{"bars_in_trade", becauseFeature},
-	{"bars_since_entry", becauseFeature},
-	{"bars_since_exit", becauseFeature},
-	{"last_trade_pnl", becauseFeature},
-	{"realized_pnl", becauseFeature},
-	{"unrealized_pnl", becauseFeature},
-	{"win_streak", becauseFeature},
-	{"loss_streak", becauseFeature},
-	{"random", becauseRandom},
+// refusedFeatures, by reason, are names of features that see trades.
+var refusedFeatures = map[string][]string{
+	becauseFeature: {
+		"balance", "equity", "drawdown", "open_trades", "n_open_trades", "position", "bars_in_trade", "bars_since_entry",
+		"bars_since_exit", "last_trade_pnl", "realized_pnl", "unrealized_pnl", "win_streak", "loss_streak",
+	},
+	becauseRandom: {"random"},
 }
 
-func refused(key string) (reason string, ok bool)         { return find(refusedKeys[:], key) }
-func refusedFeature(name string) (reason string, ok bool) { return find(refusedFeatures[:], name) }
-
-func find(table []refusal, name string) (string, bool) {
-	for _, r := range table {
-		if r.name == name {
-			return r.reason, true
+// refused is the reason for which a table has name; no name has two.
+func refused(table map[string][]string, name string) (reason string, ok bool) {
+	for reason, names := range table {
+		if slices.Contains(names, name) {
+			return reason, true
 		}
 	}
 	return "", false

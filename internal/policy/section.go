@@ -104,7 +104,7 @@ func (s *section) done() {
 
 func (s *section) leftOver(p pair) {
 	o := other{path: s.at(p.key.text), key: p.key, val: p.val, misspelt: s.misspelt(p.key.text)}
-	if reason, ok := refused(p.key.text); ok && refusesIn(s.path) {
+	if reason, ok := refused(refusedKeys, p.key.text); ok && refusesIn(s.path) {
 		o.harmless = off(p.val)
 		if !o.harmless && s.r.refuse {
 			s.r.fail(p.key, o.path, "%s (want it removed, or replay with --engine exec)", reason)
@@ -154,27 +154,38 @@ func (s *section) boolean(key string, def bool) bool {
 	return b
 }
 
-// number is a finite number that ok accepts; nil where it is absent or wrong.
-// what names the quantity with its unit, want its range.
-func (s *section) number(key, what, want string, ok func(float64) bool) *float64 {
+// quantity is a kind of number: what a message calls it, with its unit, what it
+// may be, in words and as a rule.
+type quantity struct {
+	what, want string
+	ok         func(float64) bool
+}
+
+// number is a finite number of kind q; nil where it is absent or wrong.
+func (s *section) number(key string, q quantity) *float64 {
 	v := s.take(key)
 	if v == nil {
 		return nil
 	}
 	f, isNum := v.number()
-	if !isNum || !ok(f) {
-		s.bad(v, key, what, want)
+	if !isNum || !q.ok(f) {
+		s.bad(v, key, q.what, q.want)
 		return nil
 	}
 	return &f
 }
 
 // numberOr is number with a default.
-func (s *section) numberOr(key string, def float64, what, want string, ok func(float64) bool) float64 {
-	if f := s.number(key, what, want, ok); f != nil {
+func (s *section) numberOr(key string, def float64, q quantity) float64 {
+	if f := s.number(key, q); f != nil {
 		return *f
 	}
 	return def
+}
+
+// bars is a number of bars.
+func (s *section) bars(key string, def int64) int64 {
+	return s.count(key, "a number of bars", def, 0, maxBars)
 }
 
 // count is a whole number from min to max; def where it is absent or wrong.

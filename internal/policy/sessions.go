@@ -40,6 +40,10 @@ func (d *document) sessions() {
 	sound := true
 	for _, p := range s.n.pairs {
 		m, ok := s.session(p)
+		if slices.ContainsFunc(out, func(o MarketSession) bool { return o.Name == m.Name }) && ok {
+			s.fail(p.key, m.Name, "appears twice") // a tag tells the keys apart
+			ok = false
+		}
 		sound = sound && ok
 		out = append(out, m)
 	}

@@ -16,10 +16,8 @@ import (
 // name and the gate alone.
 func (p Policy) Values(gateOnly bool) ([]byte, error) {
 	v := values{Name: p.Name}
-	v.Config.Pregate = gateValues{
-		Enabled: p.Pregate.Enabled, AllowSessions: append([]string{}, p.Pregate.AllowSessions...),
-		MaxSpreadBps: p.Pregate.MaxSpreadBps, MinATRBps: p.Pregate.MinATRBps, MaxATRBps: p.Pregate.MaxATRBps,
-	}
+	v.Config.Pregate = p.Pregate
+	v.Config.Pregate.AllowSessions = listed(p.Pregate.AllowSessions)
 	if !gateOnly {
 		v.engineValues = p.engineValues()
 	}
@@ -54,17 +52,9 @@ func unprintable(r rune) bool { return r <= 0xffff && !unicode.IsPrint(r) }
 type values struct {
 	Name   string `json:"policy_name"`
 	Config struct {
-		Pregate gateValues `json:"replay_pregate"`
+		Pregate Pregate `json:"replay_pregate"`
 	} `json:"replay_config"`
 	*engineValues
-}
-
-type gateValues struct {
-	Enabled       bool     `json:"enabled"`
-	AllowSessions []string `json:"allow_sessions"`
-	MaxSpreadBps  *float64 `json:"max_spread_bps,omitempty"`
-	MinATRBps     *float64 `json:"min_atr_bps,omitempty"`
-	MaxATRBps     *float64 `json:"max_atr_bps,omitempty"`
 }
 
 // engineValues is what the built-in engine reads.
@@ -77,132 +67,62 @@ type engineValues struct {
 	Features   []string          `json:"features"`
 	Model      *modelValues      `json:"model,omitempty"`
 	Entry      entryValues       `json:"entry"`
-	Exit       exitValues        `json:"exit"`
+	Exit       Exit              `json:"exit"`
 	Risk       riskValues        `json:"risk"`
-	Replay     replayValues      `json:"replay"`
-	Costs      *costsValues      `json:"costs,omitempty"`
+	Replay     Replay            `json:"replay"`
+	Costs      *Costs            `json:"costs,omitempty"`
 }
 
 type modelValues struct {
 	Kind    string            `json:"kind"`
-	Long    *logisticValues   `json:"long,omitempty"`
-	Short   *logisticValues   `json:"short,omitempty"`
+	Long    *Logistic         `json:"long,omitempty"`
+	Short   *Logistic         `json:"short,omitempty"`
 	Path    string            `json:"path,omitempty"`
 	Paths   map[string]string `json:"paths,omitempty"`
 	Latency string            `json:"latency"`
 	Newer   bool              `json:"accept_newer_version,omitempty"`
 }
 
-type logisticValues struct {
-	Bias    float64            `json:"bias"`
-	Weights map[string]float64 `json:"weights"`
-}
-
-type sidesValues struct {
-	Long  float64 `json:"long"`
-	Short float64 `json:"short"`
-}
-
 type entryValues struct {
-	PSideMin  sidesValues `json:"p_side_min"`
-	MarginMin sidesValues `json:"margin_min"`
-	Sessions  []string    `json:"sessions"`
-	MaxGap    string      `json:"max_gap"`
-}
-
-type exitValues struct {
-	StopBps   *float64         `json:"stop_bps,omitempty"`
-	TargetBps *float64         `json:"target_bps,omitempty"`
-	BreakEven *breakEvenValues `json:"break_even,omitempty"`
-	Trailing  *trailingValues  `json:"trailing,omitempty"`
-	RuleA     *ruleAValues     `json:"rule_a,omitempty"`
-	MaxBars   int64            `json:"max_bars"`
-}
-
-type breakEvenValues struct {
-	ActivateBps float64 `json:"activate_bps"`
-	OffsetBps   float64 `json:"offset_bps"`
-}
-
-type trailingValues struct {
-	ActivateBps float64 `json:"activate_bps"`
-	DistanceBps float64 `json:"distance_bps"`
-	WithinBars  int64   `json:"within_bars"`
-}
-
-type ruleAValues struct {
-	ProfitMinBps         float64 `json:"profit_min_bps"`
-	ProfitMaxBps         float64 `json:"profit_max_bps"`
-	AdaptiveThresholdBps float64 `json:"adaptive_threshold_bps"`
-	AdaptiveBars         int64   `json:"adaptive_bars"`
-	TrailingStopBps      float64 `json:"trailing_stop_bps"`
+	Entry
+	MaxGap string `json:"max_gap"`
 }
 
 type riskValues struct {
-	MaxOpenTrades          int   `json:"max_open_trades"`
-	MaxOpenTradesPerSide   int   `json:"max_open_trades_per_side"`  // 0: no limit
+	Risk
 	CooldownBarsAfterEntry int64 `json:"cooldown_bars_after_entry"` // -1: no rule
 	CooldownBarsAfterExit  int64 `json:"cooldown_bars_after_exit"`  // -1: no rule
-}
-
-type replayValues struct {
-	Fill                 Fill   `json:"fill"`
-	FollowBars           int64  `json:"follow_bars"`
-	CloseOpenTradesAtEnd bool   `json:"close_open_trades_at_end"`
-	EOFCloseReason       string `json:"eof_close_reason"`
-	EOFPriceSource       string `json:"eof_price_source"`
 }
 
 func (p Policy) engineValues() *engineValues {
 	v := &engineValues{
 		Version: p.Version, Instrument: p.Instrument, Timeframe: p.Timeframe, WarmupBars: p.WarmupBars,
-		Sessions: map[string][2]int{}, Features: append([]string{}, p.Features...),
-		Entry: entryValues{
-			PSideMin: sidesValues(p.Entry.PSideMin), MarginMin: sidesValues(p.Entry.MarginMin),
-			Sessions: append([]string{}, p.Entry.Sessions...), MaxGap: p.Entry.MaxGap.String(),
-		},
-		Exit: p.Exit.values(),
+		Sessions: map[string][2]int{}, Features: listed(p.Features),
+		Entry: entryValues{p.Entry, p.Entry.MaxGap.String()},
+		Exit:  p.Exit,
 		Risk: riskValues{
-			MaxOpenTrades: p.Risk.MaxOpenTrades, MaxOpenTradesPerSide: p.Risk.MaxOpenTradesPerSide,
-			CooldownBarsAfterEntry: cooldownValue(p.Risk.CooldownBarsAfterEntry, p.Risk.CooldownAfterEntryIsSet),
-			CooldownBarsAfterExit:  cooldownValue(p.Risk.CooldownBarsAfterExit, p.Risk.CooldownAfterExitIsSet),
+			p.Risk,
+			cooldownValue(p.Risk.CooldownBarsAfterEntry, p.Risk.CooldownAfterEntryIsSet),
+			cooldownValue(p.Risk.CooldownBarsAfterExit, p.Risk.CooldownAfterExitIsSet),
 		},
-		Replay: replayValues(p.Replay),
-		Costs:  p.Costs.values(),
+		Replay: p.Replay,
+		Costs:  p.Costs,
 	}
+	v.Entry.Sessions = listed(p.Entry.Sessions)
 	for _, s := range p.Sessions {
 		v.Sessions[s.Name] = [2]int{s.StartHour, s.EndHour}
 	}
 	if m := p.Model; m != nil {
 		v.Model = &modelValues{Kind: m.Kind, Path: m.Path, Paths: m.Paths, Latency: m.Latency.String(), Newer: m.AcceptNewer}
 		if m.Kind == KindLogistic {
-			v.Model.Long, v.Model.Short = m.Long.values(), m.Short.values()
+			v.Model.Long, v.Model.Short = &m.Long, &m.Short
 		}
 	}
 	return v
 }
 
-func (l Logistic) values() *logisticValues {
-	v := &logisticValues{Bias: l.Bias, Weights: l.Weights}
-	if v.Weights == nil {
-		v.Weights = map[string]float64{}
-	}
-	return v
-}
-
-func (x Exit) values() exitValues {
-	v := exitValues{StopBps: x.StopBps, TargetBps: x.TargetBps, MaxBars: x.MaxBars}
-	if x.BreakEven != nil {
-		v.BreakEven = &breakEvenValues{x.BreakEven.ActivateBps, x.BreakEven.OffsetBps}
-	}
-	if t := x.Trailing; t != nil {
-		v.Trailing = &trailingValues{t.ActivateBps, t.DistanceBps, t.WithinBars}
-	}
-	if a := x.RuleA; a != nil {
-		v.RuleA = &ruleAValues{a.ProfitMinBps, a.ProfitMaxBps, a.AdaptiveThresholdBps, a.AdaptiveBars, a.TrailingStopBps}
-	}
-	return v
-}
+// listed is a list that JSON writes as [] and not as null where it is empty.
+func listed(names []string) []string { return append([]string{}, names...) }
 
 func cooldownValue(bars int64, set bool) int64 {
 	if !set {

@@ -151,9 +151,9 @@ func (t *recording) dry(job Job) Dry {
 	}
 	if costs := job.Policy.Costs; costs != nil {
 		net := 0.0
-		taken, _ := trade.Select(t.result.Signals, job.Policy.Risk)
-		for i := range taken {
-			if s := &taken[i].Signal; s.Closed() {
+		sel := trade.NewSelector(job.Policy.Risk)
+		for i := range t.result.Signals {
+			if s := &t.result.Signals[i]; sel.Offer(s) && s.Closed() {
 				net += trade.Charge(costs, s).NetPnlBps
 			}
 		}

@@ -134,9 +134,6 @@ func testJob(n int64) Job {
 
 func sessionTable(t testing.TB) feature.SessionTable {
 	t.Helper()
-	table, err := feature.NewSessionTable(testPolicy().Sessions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := feature.NewSessionTable(testPolicy().Sessions)
 	return table
 }

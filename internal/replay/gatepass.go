@@ -19,10 +19,7 @@ func SkippedBars(p policy.Policy, n int64, all iter.Seq2[bars.Bar, error]) (trad
 	if !p.Pregate.Enabled {
 		return trade.BarSet{}, nil
 	}
-	sessions, err := feature.NewSessionTable(p.Sessions)
-	if err != nil {
-		return trade.BarSet{}, err
-	}
+	sessions := feature.NewSessionTable(p.Sessions)
 	set, err := feature.New(p.Features, sessions)
 	if err != nil {
 		return trade.BarSet{}, err

@@ -53,10 +53,7 @@ func moves(ctx context.Context, job Job, src Source, cuts []int64) ([]Movement, 
 	if len(cuts) == 0 {
 		return []Movement{}, nil
 	}
-	sessions, err := feature.NewSessionTable(job.Policy.Sessions)
-	if err != nil {
-		return nil, err
-	}
+	sessions := feature.NewSessionTable(job.Policy.Sessions)
 	known := feature.Known()
 	var all []*moving
 	for _, name := range job.Policy.Features {

@@ -29,8 +29,8 @@ type Needs struct {
 	WarmupDays float64 `json:"warmup_days"` // of an open market: 24 hours each
 	WarmupBy   string  `json:"warmup_by"`
 	// LookbackBars is the most that the features and the gate look back.
-	LookbackBars int64      `json:"lookback_bars"`
-	Exits        []ExitRule `json:"exits"`
+	LookbackBars int64             `json:"lookback_bars"`
+	Exits        []policy.ExitRule `json:"exits"`
 	// BoundedExits: every trade ends within max_bars.
 	BoundedExits bool `json:"bounded_exits"`
 }
@@ -43,12 +43,6 @@ type FeatureNeed struct {
 	Warmup    int64  `json:"warmup_bars"` // before its first usable value
 	Lookback  int64  `json:"lookback_bars"`
 	Recursive bool   `json:"recursive"` // depends on all bars; beyond Lookback by less than 1e-8
-}
-
-// ExitRule says of one rule which trades it ends.
-type ExitRule struct {
-	Rule string `json:"rule"`
-	Ends string `json:"ends"`
 }
 
 // Level says how bad a finding is.
@@ -78,11 +72,8 @@ func problem(format string, args ...any) Finding {
 // Inspect says what p needs, without data. The error holds every feature that
 // does not exist.
 func Inspect(p policy.Policy) (Needs, []Finding, error) {
-	sessions, err := feature.NewSessionTable(p.Sessions)
-	if err != nil {
-		return Needs{}, nil, err
-	}
-	n := Needs{Features: []FeatureNeed{}, Exits: exitRules(p.Exit), BoundedExits: p.Exit.MaxBars > 0}
+	sessions := feature.NewSessionTable(p.Sessions)
+	n := Needs{Features: []FeatureNeed{}, Exits: p.Exit.Rules(), BoundedExits: p.Exit.MaxBars > 0}
 	length, known := timeframe(p.Timeframe)
 	n.TimeframeSec, n.TimeframeAssumed = length.Seconds(), !known
 	n.WarmupBars = p.WarmupBars
@@ -163,37 +154,6 @@ func timeframe(text string) (time.Duration, bool) {
 	return time.Duration(n) * unit, true
 }
 
-func exitRules(x policy.Exit) []ExitRule {
-	rules := []ExitRule{}
-	add := func(rule, form string, args ...any) {
-		rules = append(rules, ExitRule{rule, fmt.Sprintf(form, args...)})
-	}
-	if x.StopBps != nil {
-		add("stop_bps", "a trade that loses %g bps", *x.StopBps)
-	}
-	if x.TargetBps != nil {
-		add("target_bps", "a trade that gains %g bps", *x.TargetBps)
-	}
-	if b := x.BreakEven; b != nil {
-		add("break_even", "a trade that gained %g bps and falls back to %g", b.ActivateBps, b.OffsetBps)
-	}
-	if t := x.Trailing; t != nil {
-		within := ""
-		if t.WithinBars > 0 {
-			within = fmt.Sprintf(" in its first %d bars", t.WithinBars)
-		}
-		add("trailing", "a trade that gained %g bps%s and falls %g bps behind its best", t.ActivateBps, within, t.DistanceBps)
-	}
-	if a := x.RuleA; a != nil {
-		add("rule_a", "a trade with a close between %g and %g bps; one with a close of %g bps or more in its first %d bars instead when a close is %g bps behind its best",
-			a.ProfitMinBps, a.ProfitMaxBps, a.AdaptiveThresholdBps, a.AdaptiveBars, a.TrailingStopBps)
-	}
-	if x.MaxBars > 0 {
-		add("max_bars", "every trade, at its bar %d", x.MaxBars)
-	}
-	return rules
-}
-
 // exitFindings names the trades that nothing ends.
 func exitFindings(p policy.Policy) []Finding {
 	x := p.Exit
@@ -207,25 +167,10 @@ func exitFindings(p policy.Policy) []Finding {
 	if !p.Replay.CloseOpenTradesAtEnd {
 		held = "beyond the data's end (close_open_trades_at_end is false)"
 	}
-	// A trailing stop without an activation acts from the first bar on.
-	stopped := x.StopBps != nil || x.Trailing != nil && x.Trailing.ActivateBps <= 0
-	switch {
-	case len(exitRules(x)) == 0:
-		return []Finding{warn("exit has no rule: every trade is held %s (max_bars bounds it)", held)}
-	case stopped && (x.TargetBps != nil || x.Trailing != nil):
-		return []Finding{warn("exit has no max_bars: a trade whose price reaches no level is held %s", held)}
-	case stopped && x.RuleA != nil:
-		return []Finding{warn("exit.rule_a has no upper bound: a trade whose closes jump past %g to %g bps and that stays above its stop is held %s (max_bars, target_bps or trailing bounds it)",
-			x.RuleA.ProfitMinBps, x.RuleA.ProfitMaxBps, held)}
-	case stopped:
-		return []Finding{warn("exit bounds losses alone: a trade that stays above its stop is held %s (max_bars, target_bps or trailing bounds it)", held)}
-	case x.RuleA != nil && x.TargetBps == nil:
-		return []Finding{warn("exit.rule_a has no stop: a loser, or a trade whose closes jump past %g to %g bps, is held %s (stop_bps bounds its loss, max_bars its time)",
-			x.RuleA.ProfitMinBps, x.RuleA.ProfitMaxBps, held)}
-	case x.RuleA != nil:
-		return []Finding{warn("exit.rule_a has no stop: a loser is held %s (stop_bps bounds its loss, max_bars its time)", held)}
+	if text := x.Unbounded(held); text != "" {
+		return []Finding{warn("%s", text)}
 	}
-	return []Finding{warn("exit has no stop: a trade that never gains enough is held %s, whatever it loses (stop_bps bounds its loss, max_bars its time)", held)}
+	return nil
 }
 
 func gateFindings(p policy.Policy) []Finding {

@@ -94,7 +94,7 @@ func (e *engine) selectTrades(f *footer.Footer) {
 // CountTrades fills into f what a chunk's own signals, in order, come to as if
 // nothing was open at its start: their number, trades, pnl and reasons.
 func CountTrades(f *footer.Footer, signals []trade.Signal, risk policy.Risk) {
-	f.NSignals, f.DropReasons = int64(len(signals)), footer.Counts{}
+	f.NSignals = int64(len(signals))
 	f.NTradesClosed, f.PnlBps, f.TradesOpen, f.OpenPnlBps = 0, 0, 0, 0
 	sel := trade.NewSelector(risk)
 	for i := range signals {
@@ -110,9 +110,7 @@ func CountTrades(f *footer.Footer, signals []trade.Signal, risk policy.Risk) {
 			f.OpenPnlBps += s.PnlBps()
 		}
 	}
-	for _, d := range sel.Dropped() {
-		f.DropReasons[d.Reason] = d.N
-	}
+	f.DropReasons = sel.Dropped()
 }
 
 func timestamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }

@@ -85,14 +85,12 @@ type followed struct {
 
 func newEngine(ctx context.Context, job Job, report func(footer.Footer)) (*engine, error) {
 	e := &engine{ctx: ctx, job: job, report: report, clock: newClock(), phase: footer.PhaseStartup, piece: 1}
-	if err := job.validate(); err != nil {
-		return nil, err
-	}
-	p := job.Policy
-	sessions, err := feature.NewSessionTable(p.Sessions)
+	err := job.validate()
 	if err != nil {
 		return nil, err
 	}
+	p := job.Policy
+	sessions := feature.NewSessionTable(p.Sessions)
 	features := p.Features
 	if job.Scores != nil {
 		features = nil

@@ -102,14 +102,25 @@ func TestInvariant1_WholeRun(t *testing.T) {
 	if f.StartTS != "2024-01-01T00:00:00Z" || f.EndTS == "" || f.Phase != footer.PhaseReplay || f.Engine != "builtin" {
 		t.Errorf("start %q end %q phase %q engine %q", f.StartTS, f.EndTS, f.Phase, f.Engine)
 	}
-	taken, _ := trade.Select(res.Signals, testPolicy().Risk)
+	taken := selected(res.Signals, testPolicy().Risk)
 	var pnl float64
 	for _, tr := range taken {
-		pnl += tr.PnlBps
+		pnl += tr.PnlBps()
 	}
 	if int64(len(taken)) != f.NTradesClosed || pnl != f.PnlBps {
 		t.Errorf("the footer has %d trades, %v bps; the selection %d, %v", f.NTradesClosed, f.PnlBps, len(taken), pnl)
 	}
+}
+
+// selected are the signals that become trades.
+func selected(signals []trade.Signal, risk policy.Risk) (taken []trade.Signal) {
+	sel := trade.NewSelector(risk)
+	for _, s := range signals {
+		if sel.Offer(&s) {
+			taken = append(taken, s)
+		}
+	}
+	return taken
 }
 
 // Invariant 3, for any cut: each bar is counted once, reasons and signals are
@@ -225,9 +236,8 @@ func TestDataEnd(t *testing.T) {
 	job.Policy.Replay.CloseOpenTradesAtEnd = false
 	res = mustRun(t, job, &memory{bars: data})
 	var open float64
-	taken, _ := trade.Select(res.Signals, job.Policy.Risk)
-	for _, tr := range taken {
-		open += tr.PnlBps
+	for _, tr := range selected(res.Signals, job.Policy.Risk) {
+		open += tr.PnlBps()
 		if !tr.Open || tr.MarkBar != n-1 || tr.Left == nil {
 			t.Errorf("%+v (want it open, marked at the last bar)", tr)
 		}

@@ -132,7 +132,6 @@ func TestJobErrors(t *testing.T) {
 		"entry.sessions: \"X\"":       func(j *Job) { j.Policy.Entry.Sessions = []string{"X"} },
 		"p_side_min or margin_min":    func(j *Job) { j.Policy.Entry.MarginMin.Short = math.NaN() },
 		"replay.fill":                 func(j *Job) { j.Policy.Replay.Fill = "" },
-		"sessions: hour 0 is in none": func(j *Job) { j.Policy.Sessions = nil },
 		"all.json was not read":       func(j *Job) { j.Policy.Model = &policy.Model{Kind: "xgboost", Path: "all.json"} },
 		"model.path: is missing":      func(j *Job) { j.Policy.Model = &policy.Model{Kind: "xgboost"} },
 	} {

@@ -46,10 +46,11 @@ func (j *join) writeFigures(ctx context.Context, r perf.Report) error {
 	}
 	r.Selection = j.sel
 	totals := r.Count(j.chunks)
-	summary := trade.OwnSummary{
+	summary := trade.Summary{
 		RunID: r.RunID, Outcome: string(totals.Outcome), Policy: r.Policy.Name, Data: r.Data,
-		Bars: totals.Coverage.ReplayedBars, Counted: totals.TotalTrades, WithoutRows: j.sel.Trades.WithoutRows, PnlBps: totals.TotalPnlBps,
-		Metrics: t.Measure(), Attribution: t.Attribute(footersOf(j.chunks)), Lacking: t.Lacking(),
+		Bars: totals.Coverage.ReplayedBars, WithoutRows: j.sel.Trades.WithoutRows,
+		Own:     &trade.OwnCounts{Trades: totals.TotalTrades, PnlBps: totals.TotalPnlBps, Lacking: t.Lacking()},
+		Metrics: t.Measure(), Attribution: t.Attribute(footersOf(j.chunks)),
 	}
 	list := figureFiles(j.Files, summary.Metrics, summary.Attribution)
 	if t.HasCurve() {

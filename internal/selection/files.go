@@ -31,15 +31,12 @@ type file struct {
 	verify func(v *verifier, path string) error
 }
 
-// figures are trade.Metrics, trade.Attribution, or those of a command's trades.
-type figures interface{ WriteJSON(io.Writer) error }
-
 // figureFiles are the files of numbers, written and verified by the same values.
-func figureFiles(f layout.Run, metrics, attribution figures) []file {
-	of := func(path string, x figures) file {
-		return file{path, x.WriteJSON, func(v *verifier, path string) error { return v.numbers(path, x) }}
+func figureFiles(f layout.Run, metrics trade.Metrics, attribution trade.Attribution) []file {
+	return []file{
+		{f.Metrics(), metrics.WriteJSON, func(v *verifier, path string) error { return v.numbers(path, metrics) }},
+		{f.Attribution(), attribution.WriteJSON, func(v *verifier, path string) error { return v.numbers(path, attribution) }},
 	}
-	return []file{of(f.Metrics(), metrics), of(f.Attribution(), attribution)}
 }
 
 // writeFiles writes files of the run's directory, each aside, synced and
@@ -68,7 +65,7 @@ func (p *pass) writeFiles(ctx context.Context, r perf.Report) error {
 	metrics := trade.Measure(p.closed(), p.sessions, costs)
 	summary := trade.Summary{
 		RunID: r.RunID, Outcome: string(r.Count(p.chunks).Outcome), Scope: string(p.sel.Scope), Policy: r.Policy.Name, Fill: r.Fill, Data: r.Data,
-		OpenPnlBps: p.openPnlBps, WithoutRows: p.sel.Trades.WithoutRows, Remarks: p.sel.Remarks, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(p.Files.Curve()),
+		Bars: *p.attribution.BarsProcessed, OpenPnlBps: p.openPnlBps, WithoutRows: p.sel.Trades.WithoutRows, Remarks: p.sel.Remarks, Metrics: metrics, Attribution: p.attribution, CurveFile: filepath.Base(p.Files.Curve()),
 	}
 	list := []file{
 		{path: p.Files.TradesCSV(), write: func(w io.Writer) error {

@@ -97,9 +97,7 @@ func (s *Selector) newPass(ctx context.Context, r perf.Report, chunks []perf.Chu
 	if p.rules, err = trade.NewRules(rules, r.Data.BarLength); err != nil {
 		return p, err
 	}
-	if p.sessions, err = feature.NewSessionTable(p.policy.Sessions); err != nil {
-		return p, err
-	}
+	p.sessions = feature.NewSessionTable(p.policy.Sessions)
 	p.pass = trade.NewPass(p.policy.Risk)
 	if slices.ContainsFunc(chunks, func(c perf.Chunk) bool { return lists(c, trade.DecisionsName) >= 0 }) {
 		p.picks = make([]trade.Picks, len(chunks))
@@ -151,7 +149,7 @@ func (p *pass) run(ctx context.Context) error {
 	p.sel.Final = known && p.theirs
 	p.total()
 	for _, text := range []string{
-		trade.ManyExpired(p.attribution.DropReasons[trade.DropExpired], p.attribution.NSignals), p.fills.remark(),
+		trade.ManyExpired(p.attribution.DropReasons[trade.DropExpired], *p.attribution.NSignals), p.fills.remark(),
 	} {
 		if text != "" {
 			p.Logger.Warn("trades need a review", "what", text)
@@ -194,7 +192,7 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 	if err := p.keep(ctx, signals, picks); err != nil {
 		return err
 	}
-	t := perf.ChunkTrades{Known: true, DropReasons: footer.Counts{}}
+	t := perf.ChunkTrades{Known: true, DropReasons: drops}
 	for k := range picks.All() {
 		s := &signals[k]
 		if p.theirs && p.Bars != nil {
@@ -205,17 +203,15 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 		if s.Closed() {
 			t.Closed++
 			t.PnlBps += s.PnlBps()
+			p.attribution.AddTrade(s.ExitReason)
 			p.trades = append(p.trades, *s)
 			continue
 		}
 		t.Open++
 		t.OpenPnlBps += s.PnlBps()
 	}
-	for _, d := range drops {
-		t.DropReasons[d.Reason] += d.N
-	}
 	p.openPnlBps += t.OpenPnlBps
-	p.attribution.Add(trade.Attribute(signals, picks, drops))
+	p.attribution.AddSignals(int64(len(signals)), t.Open, drops)
 	p.sel.Chunks[i] = t
 	return nil
 }

@@ -124,12 +124,11 @@ func (v *verifier) attribution() trade.Attribution {
 		f, t := c.Line.Footer(), v.f.ChunkTrades(i)
 		a.Count(f)
 		if t.Known {
-			a.Add(trade.Attribution{NSignals: f.NSignals, TradesOpen: t.Open, DropReasons: t.DropReasons})
+			a.AddSignals(f.NSignals, t.Open, t.DropReasons)
 		}
 	}
-	a.NTrades = v.found.Rows
 	for i := range v.rows {
-		a.ExitReasons[v.rows[i].ExitReason]++
+		a.AddTrade(v.rows[i].ExitReason)
 	}
 	return a
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,7 +156,7 @@ func TestChargedFilesAreReadBack(t *testing.T) {
 	}
 	without := Measure(closedOf(list), testSessions(t), nil)
 	gross := m.Figures
-	if gross.Net = nil; gross != without.Figures {
+	if gross.Net = nil; !reflect.DeepEqual(gross, without.Figures) {
 		t.Errorf("costs change %+v to %+v", without.Figures, gross)
 	}
 	total := 0.0

@@ -169,24 +169,6 @@ func (s *Signal) checkEntered() error {
 	return nil
 }
 
-func (l *State) check() error {
-	if !(finite(l.ClosePrice) && l.ClosePrice > 0) {
-		return fmt.Errorf("left.close_price is %v (want a finite price above 0)", l.ClosePrice)
-	}
-	if !finite(l.Stop) || !finite(l.Best) || !finite(l.RuleABest) {
-		return fmt.Errorf("left: stop %v, best %v, rule_a_best %v (want finite numbers)", l.Stop, l.Best, l.RuleABest)
-	}
-	if l.StopReason != "" {
-		if err := checkReason("left.stop_reason", l.StopReason); err != nil {
-			return err
-		}
-	}
-	if l.Exit != "" {
-		return checkReason("left.exit", l.Exit)
-	}
-	return nil
-}
-
 func checkReason(field, text string) error {
 	if text == "" || len(text) > maxReasonBytes || !utf8.ValidString(text) {
 		return fmt.Errorf("%s is %.20q with %d bytes (want 1 to %d of UTF-8)", field, text, len(text), maxReasonBytes)

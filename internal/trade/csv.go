@@ -6,6 +6,8 @@ import (
 	"io"
 	"iter"
 	"math"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,17 +16,42 @@ import (
 	"gx1replay/internal/policy"
 )
 
-// csvNames are the columns: Row's, in its order. chargedNames are those of a
-// run whose policy has costs.
-const csvNames = "trade_id,entry_time,exit_time,pnl_bps,mae_bps,mfe_bps,time_to_mae_bars,time_to_mfe_bars," +
-	"close_to_mfe_bps,exit_efficiency,duration_bars,side,session,exit_reason,entry_price,exit_price,score," +
-	"signal_bar,entry_bar,exit_bar"
-const chargedNames = csvNames + ",nights,commission_bps,swap_bps,slippage_bps,net_pnl_bps"
+// csvColumn is a column of the CSV: a field of Row, or of its Charges.
+type csvColumn struct {
+	name  string
+	index []int // of the field
+	kind  reflect.Kind
+	time  bool // ns since 1970 UTC
+}
 
-const (
-	csvHeader     = csvNames + "\n"
-	chargedHeader = chargedNames + "\n"
-)
+// columnsOf are the columns in their order, which with their names are those of
+// parquet: Row's, and those of Charges in a run whose policy has costs.
+func columnsOf(charged bool) []csvColumn {
+	list := columnsIn(reflect.TypeFor[Row](), nil)
+	if charged {
+		f, _ := reflect.TypeFor[Row]().FieldByName("Charges")
+		list = append(list, columnsIn(f.Type, f.Index)...)
+	}
+	return list
+}
+
+func columnsIn(t reflect.Type, at []int) (list []csvColumn) {
+	for f := range t.Fields() {
+		if name, options, _ := strings.Cut(f.Tag.Get("parquet"), ","); name != "-" {
+			list = append(list, csvColumn{name, slices.Concat(at, f.Index), f.Type.Kind(), strings.HasPrefix(options, "timestamp")})
+		}
+	}
+	return list
+}
+
+// header is the line with the names of columns.
+func header(columns []csvColumn) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	return strings.Join(names, ",") + "\n"
+}
 
 // csvBuffer is how many bytes are gathered before they are written.
 const csvBuffer = 64 << 10
@@ -38,18 +65,15 @@ const csvBuffer = 64 << 10
 // costs are the policy's, nil if it has none: then there are no columns about
 // them.
 func WriteCSV(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTable, costs *policy.Costs) error {
-	header := csvHeader
-	if costs != nil {
-		header = chargedHeader
-	}
-	b := append(make([]byte, 0, csvBuffer+1024), header...)
+	columns := columnsOf(costs != nil)
+	b := append(make([]byte, 0, csvBuffer+1024), header(columns)...)
 	n := 0
 	for s := range trades {
 		r, err := NewRow(s, sessions, costs)
 		if err != nil {
 			return fmt.Errorf("writing trade %d as CSV: %w", n, err)
 		}
-		b = r.appendCSV(b)
+		b = r.appendCSV(b, columns)
 		n++
 		if len(b) >= csvBuffer {
 			if _, err := w.Write(b); err != nil {
@@ -64,33 +88,23 @@ func WriteCSV(w io.Writer, trades iter.Seq[*Signal], sessions feature.SessionTab
 	return nil
 }
 
-func (r *Row) appendCSV(b []byte) []byte {
-	b = appendText(b, r.TradeID)
-	b = appendTime(append(b, ','), r.EntryTimeNS)
-	b = appendTime(append(b, ','), r.ExitTimeNS)
-	b = appendFloat(append(b, ','), r.PnlBps)
-	b = appendFloat(append(b, ','), r.MAEBps)
-	b = appendFloat(append(b, ','), r.MFEBps)
-	b = strconv.AppendInt(append(b, ','), r.TimeToMAEBars, 10)
-	b = strconv.AppendInt(append(b, ','), r.TimeToMFEBars, 10)
-	b = appendFloat(append(b, ','), r.CloseToMFEBps)
-	b = appendFloat(append(b, ','), r.ExitEfficiency)
-	b = strconv.AppendInt(append(b, ','), r.DurationBars, 10)
-	b = appendText(append(b, ','), r.Side)
-	b = appendText(append(b, ','), r.Session)
-	b = appendText(append(b, ','), r.ExitReason)
-	b = appendFloat(append(b, ','), r.EntryPrice)
-	b = appendFloat(append(b, ','), r.ExitPrice)
-	b = appendFloat(append(b, ','), r.Score)
-	b = strconv.AppendInt(append(b, ','), r.SignalBar, 10)
-	b = strconv.AppendInt(append(b, ','), r.EntryBar, 10)
-	b = strconv.AppendInt(append(b, ','), r.ExitBar, 10)
-	if x := &r.Charges; r.Charged {
-		b = strconv.AppendInt(append(b, ','), x.Nights, 10)
-		b = appendFloat(append(b, ','), x.CommissionBps)
-		b = appendFloat(append(b, ','), x.SwapBps)
-		b = appendFloat(append(b, ','), x.SlippageBps)
-		b = appendFloat(append(b, ','), x.NetPnlBps)
+func (r *Row) appendCSV(b []byte, columns []csvColumn) []byte {
+	row := reflect.ValueOf(r).Elem()
+	for i := range columns {
+		c := &columns[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		switch f := row.FieldByIndex(c.index); {
+		case c.time:
+			b = appendTime(b, f.Int())
+		case c.kind == reflect.Int64:
+			b = strconv.AppendInt(b, f.Int(), 10)
+		case c.kind == reflect.Float64:
+			b = appendFloat(b, f.Float())
+		default:
+			b = appendText(b, f.String())
+		}
 	}
 	return append(b, '\n')
 }

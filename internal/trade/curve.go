@@ -38,31 +38,31 @@ func WriteCurve(w io.Writer, trades iter.Seq[*Signal], costs *policy.Costs) erro
 	if costs != nil {
 		pnl = "net pnl"
 	}
-	if _, err := io.WriteString(w, drawCurve(curvePoints(trades, costs), pnl)); err != nil {
+	var list []outcome
+	for s := range trades {
+		o := newOutcome(s, costs)
+		if costs != nil {
+			o.pnl = o.charges.NetPnlBps
+		}
+		list = append(list, o)
+	}
+	return writeCurve(w, list, pnl)
+}
+
+// writeCurve draws the pnl of trades, which is called that.
+func writeCurve(w io.Writer, trades []outcome, pnl string) error {
+	if _, err := io.WriteString(w, drawCurve(curvePoints(trades), pnl)); err != nil {
 		return fmt.Errorf("writing the equity curve: %w", err)
 	}
 	return nil
 }
 
-func curvePoints(trades iter.Seq[*Signal], costs *policy.Costs) []point {
-	type exit struct {
-		outcome
-		timeNS int64
-	}
-	var exits []exit
-	for s := range trades {
-		exits = append(exits, exit{newOutcome(s, costs), s.ExitTimeNS})
-	}
-	slices.SortStableFunc(exits, func(a, b exit) int { return byExit(a.outcome, b.outcome) })
-	points := make([]point, len(exits))
+func curvePoints(trades []outcome) []point {
+	points := make([]point, len(trades))
 	var sum float64
-	for i, x := range exits {
-		if costs != nil {
-			sum += x.charges.NetPnlBps
-		} else {
-			sum += x.pnl
-		}
-		points[i] = point{x.timeNS, sum}
+	for i, x := range slices.SortedStableFunc(slices.Values(trades), byExit) {
+		sum += x.pnl
+		points[i] = point{x.exitNS, sum}
 	}
 	return points
 }

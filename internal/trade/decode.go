@@ -129,15 +129,22 @@ func (d *partDecoder) record() Signal {
 }
 
 func (d *partDecoder) left() *State {
+	l := &State{}
+	bits, numbers, reasons := l.fields()
 	flags := d.byte()
-	if flags > flagTrailing|flagRuleA {
+	if flags >= 1<<len(bits) {
 		d.fail(errLeftFlags)
 	}
-	return &State{
-		TrailingOn: flags&flagTrailing != 0, RuleAOn: flags&flagRuleA != 0,
-		ClosePrice: d.float(), Stop: d.float(), Best: d.float(), RuleABest: d.float(),
-		StopReason: d.reason(), Exit: d.reason(),
+	for i, on := range bits {
+		*on = flags&(1<<i) != 0
 	}
+	for _, v := range numbers {
+		*v = d.float()
+	}
+	for _, text := range reasons {
+		*text = d.reason()
+	}
+	return l
 }
 
 func (d *partDecoder) fail(err error) {

@@ -40,11 +40,9 @@ const (
 var signalsForm = partForm{word: "gx1s", version: 1, record: "signal", least: minRecordBytes}
 
 const (
-	flagState    = 3
-	flagShort    = 1 << 2
-	flagSameBar  = 1 << 3
-	flagTrailing = 1 << 0
-	flagRuleA    = 1 << 1
+	flagState   = 3
+	flagShort   = 1 << 2
+	flagSameBar = 1 << 3
 
 	statePending = 0
 	stateExpired = 1
@@ -53,12 +51,6 @@ const (
 
 	reasonText = 255
 )
-
-// reasonCodes are the texts that travel as one byte. New ones are added at
-// the end: the place is the format.
-var reasonCodes = [...]string{
-	"", ExitStop, ExitTarget, ExitBreakEven, ExitTrailing, ExitRuleAProfit, ExitRuleATrailing, ExitMaxBars,
-}
 
 // EncodeSignals returns the parts that hold signals, at least one and each of
 // at most MaxPartBytes, and the artifact that a footer lists for them: name,
@@ -156,20 +148,20 @@ func (e *partEncoder) record(s *Signal) {
 }
 
 func (e *partEncoder) left(l *State) {
+	bits, numbers, reasons := l.fields()
 	var flags byte
-	if l.TrailingOn {
-		flags |= flagTrailing
-	}
-	if l.RuleAOn {
-		flags |= flagRuleA
+	for i, on := range bits {
+		if *on {
+			flags |= 1 << i
+		}
 	}
 	e.b = append(e.b, flags)
-	e.float(l.ClosePrice)
-	e.float(l.Stop)
-	e.float(l.Best)
-	e.float(l.RuleABest)
-	e.reason(l.StopReason)
-	e.reason(l.Exit)
+	for _, v := range numbers {
+		e.float(*v)
+	}
+	for _, text := range reasons {
+		e.reason(*text)
+	}
 }
 
 func (e *partEncoder) unsigned(v int64) { e.b = binary.AppendUvarint(e.b, uint64(v)) }

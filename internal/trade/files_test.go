@@ -148,9 +148,9 @@ func parseCSV(t testing.TB, b []byte) []Row {
 	var rows []Row
 	for k, rec := range records {
 		var r Row
-		columns := columnsIn(&r)
+		columns := parquetColumns(&r)
 		if r.Charged = len(rec) > len(columns); r.Charged {
-			columns = append(columns, columnsIn(&r.Charges)...)
+			columns = append(columns, parquetColumns(&r.Charges)...)
 		}
 		if len(rec) != len(columns) {
 			t.Fatalf("%d fields, %d columns", len(rec), len(columns))
@@ -194,7 +194,7 @@ type column struct {
 	value any
 }
 
-func columnsIn(row any) (list []column) {
+func parquetColumns(row any) (list []column) {
 	v := reflect.ValueOf(row).Elem()
 	for i := range v.NumField() {
 		if name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("parquet"), ","); name != "-" {
@@ -360,7 +360,7 @@ func TestWritersReportAFullDisk(t *testing.T) {
 		"curve":       func(w io.Writer) error { return WriteCurve(w, trades, nil) },
 		"metrics":     func(w io.Writer) error { return Measure(trades, sessions, nil).WriteJSON(w) },
 		"attribution": Attribution{}.WriteJSON,
-		"summary":     Summary{}.WriteMarkdown,
+		"summary":     fixtureSummary(t).WriteMarkdown,
 	} {
 		var whole bytes.Buffer
 		if err := write(&whole); err != nil {

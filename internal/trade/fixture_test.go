@@ -40,16 +40,12 @@ func golden(t *testing.T, name string, got []byte) {
 
 func testSessions(t testing.TB) feature.SessionTable {
 	t.Helper()
-	table, err := feature.NewSessionTable([]policy.MarketSession{
+	return feature.NewSessionTable([]policy.MarketSession{
 		{Name: "EU", StartHour: 7, EndHour: 12},
 		{Name: "OVERLAP", StartHour: 12, EndHour: 16},
 		{Name: "US", StartHour: 16, EndHour: 22},
 		{Name: "ASIA", StartHour: 22, EndHour: 7},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
 }
 
 // minute is the time of minute n after 2026-01-30 11:00 UTC.

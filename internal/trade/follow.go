@@ -161,17 +161,8 @@ func (f *Follower) enter(i int64, b *bars.Bar) bool {
 	s.Open = true
 	f.state.Best = s.EntryPrice
 	f.setTarget()
-	if x := f.rules.exit.StopBps; x != nil {
-		f.state.Stop = level(s.Side, s.EntryPrice, -*x)
-		f.state.StopReason = ExitStop
-	}
+	f.setStop()
 	return true
-}
-
-func (f *Follower) setTarget() {
-	if x := f.rules.exit.TargetBps; x != nil {
-		f.target = level(f.Signal.Side, f.Signal.EntryPrice, *x)
-	}
 }
 
 // leaveAt closes the trade at bar i, bar number n of the trade.
@@ -207,52 +198,4 @@ func (f *Follower) excursion(price float64, n int64) {
 	if bps < s.MAEBps {
 		s.MAEBps, s.MAEBars = bps, n
 	}
-}
-
-// moveStop sets the stop for the next bar; a stop only ever tightens.
-func (f *Follower) moveStop(best float64, n int64) {
-	s, x := &f.Signal, &f.rules.exit
-	if f.better(best, f.state.Best) {
-		f.state.Best = best
-	}
-	if x.BreakEven != nil && s.MFEBps >= x.BreakEven.ActivateBps {
-		f.tighten(level(s.Side, s.EntryPrice, x.BreakEven.OffsetBps), ExitBreakEven)
-	}
-	if t := x.Trailing; t != nil {
-		if (t.WithinBars <= 0 || n <= t.WithinBars) && s.MFEBps >= t.ActivateBps {
-			f.state.TrailingOn = true
-		}
-		if f.state.TrailingOn {
-			f.tighten(f.state.Best-float64(float64(s.Side)*s.EntryPrice*(t.DistanceBps/1e4)), ExitTrailing)
-		}
-	}
-}
-
-func (f *Follower) tighten(stop float64, reason string) {
-	if f.state.StopReason == "" || f.better(stop, f.state.Stop) {
-		f.state.Stop, f.state.StopReason = stop, reason
-	}
-}
-
-// judge applies the rules of a close: RULE A, then the most bars held.
-func (f *Follower) judge(price float64, n int64) string {
-	s, x := &f.Signal, &f.rules.exit
-	if a := x.RuleA; a != nil {
-		pnl := pnlBps(s.Side, s.EntryPrice, price)
-		if f.state.RuleAOn {
-			f.state.RuleABest = max(f.state.RuleABest, pnl)
-		} else if n <= a.AdaptiveBars && pnl >= a.AdaptiveThresholdBps {
-			f.state.RuleAOn, f.state.RuleABest = true, pnl
-		}
-		switch {
-		case f.state.RuleAOn && pnl <= f.state.RuleABest-a.TrailingStopBps:
-			return ExitRuleATrailing
-		case !f.state.RuleAOn && a.ProfitMinBps <= pnl && pnl <= a.ProfitMaxBps:
-			return ExitRuleAProfit
-		}
-	}
-	if x.MaxBars > 0 && n >= x.MaxBars {
-		return ExitMaxBars
-	}
-	return ""
 }

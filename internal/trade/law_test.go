@@ -2,6 +2,7 @@ package trade
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gx1replay/internal/bars"
+	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 )
 
@@ -215,14 +217,8 @@ func TestInvariant4_SelectIsTheContract(t *testing.T) {
 				t.Fatalf("trade %d is %+v (want signal %d)", k, taken[k], i)
 			}
 		}
-		got := map[string]int64{}
-		total := int64(len(taken))
-		for _, d := range drops {
-			got[d.Reason] += d.N
-			total += d.N
-		}
-		if !reflect.DeepEqual(got, wantDrops) || total != int64(len(signals)) {
-			t.Fatalf("drops %v (want %v), %d in all of %d", got, wantDrops, total, len(signals))
+		if total := int64(len(taken)) + sum(drops); !maps.Equal(drops, wantDrops) || total != int64(len(signals)) {
+			t.Fatalf("drops %v (want %v), %d in all of %d", drops, wantDrops, total, len(signals))
 		}
 		// A prefix decides as the whole did.
 		cut := rapid.IntRange(0, len(signals)).Draw(t, "cut")
@@ -247,33 +243,33 @@ func TestSelectByHand(t *testing.T) {
 		risk    policy.Risk
 		signals []Signal
 		taken   []int64 // entry bars
-		drops   []Drop
+		drops   footer.Counts
 	}{
 		{
 			name: "one at a time: exit_bar ≥ e is still open, exit_bar < e is not", risk: policy.Risk{MaxOpenTrades: 1},
 			signals: []Signal{sig(10, 20, Long), sig(19, 25, Long), sig(20, 22, Short), sig(21, 30, Long)},
-			taken:   []int64{10, 21}, drops: []Drop{{"max_open_trades", 2}},
+			taken:   []int64{10, 21}, drops: footer.Counts{"max_open_trades": 2},
 		},
 		{
 			name: "a dropped signal blocks nobody", risk: policy.Risk{MaxOpenTrades: 1},
 			signals: []Signal{sig(10, 12, Long), sig(11, 99, Long), sig(13, 14, Long)},
-			taken:   []int64{10, 13}, drops: []Drop{{"max_open_trades", 1}},
+			taken:   []int64{10, 13}, drops: footer.Counts{"max_open_trades": 1},
 		},
 		{
 			name: "a side's limit", risk: policy.Risk{MaxOpenTrades: 3, MaxOpenTradesPerSide: 1},
 			signals: []Signal{sig(10, 20, Long), sig(11, 20, Long), sig(12, 20, Short), sig(13, 20, Short)},
-			taken:   []int64{10, 12}, drops: []Drop{{"max_open_trades_per_side", 2}},
+			taken:   []int64{10, 12}, drops: footer.Counts{"max_open_trades_per_side": 2},
 		},
 		{
 			name: "after an entry: e - 10 > 3", risk: policy.Risk{MaxOpenTrades: 9, CooldownAfterEntryIsSet: true, CooldownBarsAfterEntry: 3},
 			signals: []Signal{sig(10, 50, Long), sig(13, 50, Long), sig(14, 50, Long)},
-			taken:   []int64{10, 14}, drops: []Drop{{"cooldown_bars_after_entry", 1}},
+			taken:   []int64{10, 14}, drops: footer.Counts{"cooldown_bars_after_entry": 1},
 		},
 		{
 			name:    "after an exit that is over: e - 12 > 3; an exit to come is not seen",
 			risk:    policy.Risk{MaxOpenTrades: 9, CooldownAfterExitIsSet: true, CooldownBarsAfterExit: 3},
 			signals: []Signal{sig(10, 12, Long), sig(11, 40, Long), sig(12, 40, Long), sig(13, 40, Long), sig(15, 40, Long), sig(16, 40, Long)},
-			taken:   []int64{10, 11, 12, 16}, drops: []Drop{{"cooldown_bars_after_exit", 2}},
+			taken:   []int64{10, 11, 12, 16}, drops: footer.Counts{"cooldown_bars_after_exit": 2},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

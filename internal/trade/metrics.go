@@ -7,7 +7,9 @@ import (
 	"io"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"gx1replay/internal/feature"
@@ -19,9 +21,20 @@ import (
 const FilesSchema = 1
 
 // Figures sum up closed trades. Without trades all are 0; a standard
-// deviation needs two. Names are those of the original's metrics.
+// deviation needs two. Names are those of the original's metrics. What is not
+// known of each of a command's own trades is nil; of selected trades nothing is.
 type Figures struct {
-	NTrades int64   `json:"n_trades"`
+	NTrades int64 `json:"n_trades"`
+	*PnlFigures
+	MAEBps *float64 `json:"mae_bps,omitzero"` // mean of the column of this name
+	MFEBps *float64 `json:"mfe_bps,omitzero"` // mean of the column of this name
+	*TailFigures
+	*CurveFigures
+	Net *NetFigures `json:"net,omitzero"` // nil: the policy has no costs
+}
+
+// PnlFigures sum up pnl_bps.
+type PnlFigures struct {
 	WinRate float64 `json:"win_rate"` // trades with pnl > 0 / n_trades
 	// TotalPnlBps is added up in the order of rows in the trades file, one
 	// after the other: the order decides about the last digits.
@@ -31,12 +44,16 @@ type Figures struct {
 	// StdPnlBps is the sample standard deviation, sqrt(Σ(x - mean)² / (n - 1)),
 	// in two passes.
 	StdPnlBps float64 `json:"std_pnl_bps"`
-	MAEBps    float64 `json:"mae_bps"` // mean of the column of this name
-	MFEBps    float64 `json:"mfe_bps"` // mean of the column of this name
-	// P1Loss and P5Loss are the 1 % and the 5 % quantile of pnl_bps; see
-	// quantile.
+}
+
+// TailFigures are the 1 % and the 5 % quantile of pnl_bps; see quantile.
+type TailFigures struct {
 	P1Loss float64 `json:"p1_loss"`
 	P5Loss float64 `json:"p5_loss"`
+}
+
+// CurveFigures follow the order in which trades were closed.
+type CurveFigures struct {
 	// MaxDD is the deepest point of the curve below its highest one before,
 	// ≤ 0, in bps. The curve is the sum of pnl_bps of all trades that are
 	// closed, in the order of exit bars (equal ones: of entry bars), from 0.
@@ -44,8 +61,6 @@ type Figures struct {
 	// MaxLossStreak is the greatest number of trades with pnl < 0 that
 	// follow each other in that order.
 	MaxLossStreak int64 `json:"max_loss_streak"`
-	// Net is there where the policy has costs.
-	Net *NetFigures `json:"net,omitempty"`
 }
 
 // NetFigures are the figures of net_pnl_bps in place of pnl_bps, and the sums of
@@ -54,36 +69,41 @@ type NetFigures struct {
 	CommissionBps float64 `json:"commission_bps"`
 	SwapBps       float64 `json:"swap_bps"`
 	SlippageBps   float64 `json:"slippage_bps"`
-	WinRate       float64 `json:"win_rate"`
-	TotalPnlBps   float64 `json:"total_pnl_bps"`
-	MeanPnlBps    float64 `json:"mean_pnl_bps"`
-	MedianPnlBps  float64 `json:"median_pnl_bps"`
-	StdPnlBps     float64 `json:"std_pnl_bps"`
-	P1Loss        float64 `json:"p1_loss"`
-	P5Loss        float64 `json:"p5_loss"`
-	MaxDD         float64 `json:"max_dd"`
-	MaxLossStreak int64   `json:"max_loss_streak"`
+	PnlFigures
+	TailFigures
+	CurveFigures
 }
 
 // Metrics are the figures of all trades of a run, and of its parts.
 type Metrics struct {
 	Schema int `json:"schema"`
 	Figures
-	// BySession has every market session of the policy: that of the signal.
-	BySession map[string]Figures `json:"by_session"`
+	// BySession has every market session of the policy: that of the signal. Of
+	// a command's own trades it has the values of the column session.
+	BySession map[string]Figures `json:"by_session,omitzero"`
 	// ByMonth has the months (2026-01, UTC) of the entries that there are.
-	ByMonth map[string]Figures `json:"by_month"`
+	ByMonth map[string]Figures `json:"by_month,omitzero"`
+	// Unreported names what a command's own trades do not give; nil of
+	// selected trades.
+	Unreported []string `json:"unreported,omitzero"`
 }
 
 // outcome is what the figures need of a trade.
 type outcome struct {
 	pnl, mae, mfe     float64
-	entryBar, exitBar int64
+	entryBar, exitBar int64 // of a command's own trades times, as below
+	entryNS, exitNS   int64
+	session           string
 	charges           Charges // zero without costs
 }
 
+// newOutcome is that of s, without its market session. costs are the policy's,
+// nil if it has none.
 func newOutcome(s *Signal, costs *policy.Costs) outcome {
-	o := outcome{pnl: plus(s.PnlBps()), mae: -s.MAEBps, mfe: s.MFEBps, entryBar: s.EntryBar, exitBar: s.ExitBar}
+	o := outcome{
+		pnl: plus(s.PnlBps()), mae: -s.MAEBps, mfe: s.MFEBps, entryBar: s.EntryBar, exitBar: s.ExitBar,
+		entryNS: s.EntryTimeNS, exitNS: s.ExitTimeNS,
+	}
 	if costs != nil {
 		o.charges = Charge(costs, s)
 	}
@@ -95,27 +115,27 @@ func byExit(a, b outcome) int {
 	return cmp.Or(cmp.Compare(a.exitBar, b.exitBar), cmp.Compare(a.entryBar, b.entryBar))
 }
 
+// known says what is known of each trade.
+type known struct{ pnl, mae, mfe, session, entry, exit, charges bool }
+
+// selected is what is known of selected trades.
+func selected(charged bool) known { return known{true, true, true, true, true, true, charged} }
+
 // Measure makes the metrics of trades, which are closed and in the order of
 // their signals. costs are the policy's, nil if it has none.
 func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable, costs *policy.Costs) Metrics {
-	var all []outcome
-	parts := make([][]outcome, sessions.Len())
-	months := map[string][]outcome{}
+	var list []outcome
 	for s := range trades {
 		o := newOutcome(s, costs)
-		all = append(all, o)
-		k := sessions.At(s.TimeNS)
-		parts[k] = append(parts[k], o)
-		month := monthOf(s.EntryTimeNS)
-		months[month] = append(months[month], o)
+		o.session = sessions.Name(sessions.At(s.TimeNS))
+		list = append(list, o)
 	}
-	figures := figuresOf(costs != nil)
-	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
-	for k, o := range parts {
-		m.BySession[sessions.Name(k)] = figures(o)
-	}
-	for month, o := range months {
-		m.ByMonth[month] = figures(o)
+	k := selected(costs != nil)
+	m := measure(list, k)
+	for id := range sessions.Len() {
+		if name := sessions.Name(id); m.BySession[name].PnlFigures == nil {
+			m.BySession[name] = figures(nil, k)
+		}
 	}
 	return m
 }
@@ -123,39 +143,57 @@ func Measure(trades iter.Seq[*Signal], sessions feature.SessionTable, costs *pol
 // MeasureRows is Measure of the rows of a trades file. A market session without
 // trades is not in it, since no row names one. Without rows there is no Net.
 func MeasureRows(rows []Row) Metrics {
-	all := make([]outcome, len(rows))
-	parts, months := map[string][]outcome{}, map[string][]outcome{}
-	for i := range rows {
-		r := &rows[i]
-		all[i] = outcome{pnl: r.PnlBps, mae: r.MAEBps, mfe: r.MFEBps, entryBar: r.EntryBar, exitBar: r.ExitBar, charges: r.Charges}
-		parts[r.Session] = append(parts[r.Session], all[i])
-		month := monthOf(r.EntryTimeNS)
-		months[month] = append(months[month], all[i])
+	list := make([]outcome, len(rows))
+	for i, r := range rows {
+		list[i] = outcome{
+			pnl: r.PnlBps, mae: r.MAEBps, mfe: r.MFEBps, entryBar: r.EntryBar, exitBar: r.ExitBar,
+			entryNS: r.EntryTimeNS, exitNS: r.ExitTimeNS, session: r.Session, charges: r.Charges,
+		}
 	}
-	figures := figuresOf(len(rows) > 0 && rows[0].Charged)
-	m := Metrics{Schema: FilesSchema, Figures: figures(all), BySession: map[string]Figures{}, ByMonth: map[string]Figures{}}
-	for name, o := range parts {
-		m.BySession[name] = figures(o)
+	return measure(list, selected(len(rows) > 0 && rows[0].Charged))
+}
+
+func measure(trades []outcome, k known) Metrics {
+	m := Metrics{Schema: FilesSchema, Figures: figures(trades, k)}
+	parts := func(known bool, of func(outcome) string) map[string]Figures {
+		if !known {
+			return nil
+		}
+		lists := map[string][]outcome{}
+		for _, o := range trades {
+			lists[of(o)] = append(lists[of(o)], o)
+		}
+		all := map[string]Figures{}
+		for name, list := range lists {
+			all[name] = figures(list, k)
+		}
+		return all
 	}
-	for month, o := range months {
-		m.ByMonth[month] = figures(o)
-	}
+	m.BySession = parts(k.session, func(o outcome) string { return o.session })
+	m.ByMonth = parts(k.entry, func(o outcome) string { return time.Unix(0, o.entryNS).UTC().Format("2006-01") })
 	return m
 }
 
-// monthOf is the month of a time, in UTC.
-func monthOf(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01") }
-
-// figuresOf computes figures, those after costs too if charged.
-func figuresOf(charged bool) func([]outcome) Figures {
-	if !charged {
-		return figures
+// figures computes all figures of trades in the order of their signals.
+// Products are rounded before they are added, so that no machine fuses them.
+func figures(trades []outcome, k known) Figures {
+	f := Figures{NTrades: int64(len(trades))}
+	if k.pnl {
+		f.PnlFigures, f.TailFigures = pnlFigures(trades)
 	}
-	return func(trades []outcome) Figures {
-		f := figures(trades)
+	if k.mae {
+		f.MAEBps = meanOf(trades, func(o outcome) float64 { return o.mae })
+	}
+	if k.mfe {
+		f.MFEBps = meanOf(trades, func(o outcome) float64 { return o.mfe })
+	}
+	if k.pnl && k.exit {
+		f.CurveFigures = curveFigures(trades)
+	}
+	if k.charges {
 		f.Net = netFigures(trades)
-		return f
 	}
+	return f
 }
 
 func netFigures(trades []outcome) *NetFigures {
@@ -168,32 +206,38 @@ func netFigures(trades []outcome) *NetFigures {
 		n.SlippageBps += x.SlippageBps
 		net[i].pnl = x.NetPnlBps
 	}
-	f := figures(net)
-	n.WinRate, n.TotalPnlBps, n.MeanPnlBps, n.MedianPnlBps, n.StdPnlBps = f.WinRate, f.TotalPnlBps, f.MeanPnlBps, f.MedianPnlBps, f.StdPnlBps
-	n.P1Loss, n.P5Loss, n.MaxDD, n.MaxLossStreak = f.P1Loss, f.P5Loss, f.MaxDD, f.MaxLossStreak
+	pnl, tails := pnlFigures(net)
+	n.PnlFigures, n.TailFigures, n.CurveFigures = *pnl, *tails, *curveFigures(net)
 	return &n
 }
 
-// figures computes all figures of trades in the order of their signals.
-// Products are rounded before they are added, so that no machine fuses them.
-func figures(trades []outcome) Figures {
-	f := Figures{NTrades: int64(len(trades))}
+func meanOf(trades []outcome, of func(outcome) float64) *float64 {
 	if len(trades) == 0 {
-		return f
+		return new(float64)
 	}
-	var wins, mae, mfe float64
+	var sum float64
+	for _, o := range trades {
+		sum += of(o)
+	}
+	return new(plus(sum / float64(len(trades))))
+}
+
+func pnlFigures(trades []outcome) (*PnlFigures, *TailFigures) {
+	var f PnlFigures
+	if len(trades) == 0 {
+		return &f, &TailFigures{}
+	}
+	var wins float64
 	pnl := make([]float64, len(trades))
 	for i, o := range trades {
 		pnl[i] = o.pnl
 		f.TotalPnlBps += o.pnl
-		mae += o.mae
-		mfe += o.mfe
 		if o.pnl > 0 {
 			wins++
 		}
 	}
 	n := float64(len(trades))
-	f.WinRate, f.MeanPnlBps, f.MAEBps, f.MFEBps = wins/n, f.TotalPnlBps/n, plus(mae/n), plus(mfe/n)
+	f.WinRate, f.MeanPnlBps = wins/n, f.TotalPnlBps/n
 	if len(trades) > 1 {
 		var squares float64
 		for _, x := range pnl {
@@ -203,9 +247,8 @@ func figures(trades []outcome) Figures {
 		f.StdPnlBps = math.Sqrt(squares / (n - 1))
 	}
 	slices.Sort(pnl)
-	f.MedianPnlBps, f.P1Loss, f.P5Loss = quantile(pnl, 0.5), quantile(pnl, 0.01), quantile(pnl, 0.05)
-	f.MaxDD, f.MaxLossStreak = drawdown(trades)
-	return f
+	f.MedianPnlBps = quantile(pnl, 0.5)
+	return &f, &TailFigures{quantile(pnl, 0.01), quantile(pnl, 0.05)}
 }
 
 // quantile interpolates between the two values around place q · (n - 1),
@@ -221,34 +264,46 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + float64((sorted[i+1]-sorted[i])*(place-float64(i)))
 }
 
-// drawdown is MaxDD and MaxLossStreak.
-func drawdown(trades []outcome) (deepest float64, streak int64) {
+func curveFigures(trades []outcome) *CurveFigures {
+	var f CurveFigures
 	var sum, peak float64
 	var losing int64
 	for _, o := range slices.SortedStableFunc(slices.Values(trades), byExit) {
 		sum += o.pnl
 		peak = max(peak, sum)
-		deepest = min(deepest, sum-peak)
+		f.MaxDD = min(f.MaxDD, sum-peak)
 		losing++
 		if o.pnl >= 0 {
 			losing = 0
 		}
-		streak = max(streak, losing)
+		f.MaxLossStreak = max(f.MaxLossStreak, losing)
 	}
-	return deepest, streak
+	return &f
+}
+
+// unreported are the names of the figures that v, a Metrics, does not have.
+func unreported(v reflect.Value) []string {
+	names := []string{}
+	for f, value := range v.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && value.Kind() == reflect.Struct:
+			names = append(names, unreported(value)...)
+		case value.Kind() != reflect.Pointer && value.Kind() != reflect.Map, !value.IsNil(), name == "net":
+		case f.Anonymous: // a group of figures
+			for figure := range f.Type.Elem().Fields() {
+				names = append(names, figure.Tag.Get("json"))
+			}
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // WriteJSON writes m as metrics_<run_id>.json holds it: indented, names
 // within by_session and by_month in order of the alphabet, no null.
-func (m Metrics) WriteJSON(w io.Writer) error {
-	if m.BySession == nil {
-		m.BySession = map[string]Figures{}
-	}
-	if m.ByMonth == nil {
-		m.ByMonth = map[string]Figures{}
-	}
-	return writeJSON(w, "metrics", m)
-}
+func (m Metrics) WriteJSON(w io.Writer) error { return writeJSON(w, "metrics", m) }
 
 func writeJSON(w io.Writer, what string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")

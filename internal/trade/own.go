@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	"gx1replay/internal/footer"
 )
 
 // Columns of a command's own trades that figures are made of, by their names.
@@ -39,8 +42,8 @@ type OwnTrades struct {
 const mostBps = 1 << 53
 
 type ownRow struct {
-	outcome         // times in the place of bars
-	session, reason string
+	outcome
+	reason string
 }
 
 // ReadOwn reads a CSV of a command's own trades. parse reads a time, as ns since
@@ -88,9 +91,11 @@ func (t *OwnTrades) row(record []string, at map[string]int, parse func(string) (
 		ok := text != ""
 		switch name {
 		case ownEntry:
-			row.entryBar, ok = parse(text)
+			row.entryNS, ok = parse(text)
+			row.entryBar = row.entryNS
 		case ownExit:
-			row.exitBar, ok = parse(text)
+			row.exitNS, ok = parse(text)
+			row.exitBar = row.exitNS
 		case ownPnl:
 			row.pnl, ok = number(text)
 		case ownMAE:
@@ -124,126 +129,86 @@ func (t *OwnTrades) Lacking() []string {
 	return list
 }
 
-// OwnFigures are Figures of which each is there only if the trades tell it.
-type OwnFigures struct {
-	NTrades       int64    `json:"n_trades"`
-	WinRate       *float64 `json:"win_rate,omitzero"`
-	TotalPnlBps   *float64 `json:"total_pnl_bps,omitzero"`
-	MeanPnlBps    *float64 `json:"mean_pnl_bps,omitzero"`
-	MedianPnlBps  *float64 `json:"median_pnl_bps,omitzero"`
-	StdPnlBps     *float64 `json:"std_pnl_bps,omitzero"`
-	MAEBps        *float64 `json:"mae_bps,omitzero"`
-	MFEBps        *float64 `json:"mfe_bps,omitzero"`
-	P1Loss        *float64 `json:"p1_loss,omitzero"`
-	P5Loss        *float64 `json:"p5_loss,omitzero"`
-	MaxDD         *float64 `json:"max_dd,omitzero"`
-	MaxLossStreak *int64   `json:"max_loss_streak,omitzero"`
-}
-
-// OwnMetrics are Metrics of a command's own trades: what the command does not
-// give is not there, and named.
-type OwnMetrics struct {
-	Schema int `json:"schema"`
-	OwnFigures
-	BySession map[string]OwnFigures `json:"by_session,omitzero"` // by the column session
-	ByMonth   map[string]OwnFigures `json:"by_month,omitzero"`   // of the entries
-	// Unreported names what is not there.
-	Unreported []string `json:"unreported"`
+func (t *OwnTrades) outcomes() []outcome {
+	list := make([]outcome, len(t.rows))
+	for i := range t.rows {
+		list[i] = t.rows[i].outcome
+	}
+	return list
 }
 
 // Measure makes the metrics of t, in the order of its rows.
-func (t *OwnTrades) Measure() OwnMetrics {
-	var all []outcome
-	var sessions, months map[string][]outcome
-	if t.given[ownSession] {
-		sessions = map[string][]outcome{}
-	}
-	if t.given[ownEntry] {
-		months = map[string][]outcome{}
-	}
-	for i := range t.rows {
-		r := &t.rows[i]
-		all = append(all, r.outcome)
-		if sessions != nil {
-			sessions[r.session] = append(sessions[r.session], r.outcome)
-		}
-		if months != nil {
-			month := monthOf(r.entryBar)
-			months[month] = append(months[month], r.outcome)
-		}
-	}
-	m := OwnMetrics{Schema: FilesSchema, OwnFigures: t.figures(all), BySession: t.parts(sessions), ByMonth: t.parts(months), Unreported: []string{}}
-	for _, f := range []struct {
-		there bool
-		names []string
-	}{
-		{t.given[ownPnl], []string{"win_rate", "total_pnl_bps", "mean_pnl_bps", "median_pnl_bps", "std_pnl_bps"}},
-		{t.given[ownMAE], []string{"mae_bps"}},
-		{t.given[ownMFE], []string{"mfe_bps"}},
-		{t.given[ownPnl], []string{"p1_loss", "p5_loss"}},
-		{t.HasCurve(), []string{"max_dd", "max_loss_streak"}},
-		{t.given[ownSession], []string{"by_session"}},
-		{t.given[ownEntry], []string{"by_month"}},
-	} {
-		if !f.there {
-			m.Unreported = append(m.Unreported, f.names...)
-		}
-	}
+func (t *OwnTrades) Measure() Metrics {
+	m := measure(t.outcomes(), known{
+		pnl: t.given[ownPnl], mae: t.given[ownMAE], mfe: t.given[ownMFE],
+		session: t.given[ownSession], entry: t.given[ownEntry], exit: t.given[ownExit],
+	})
+	m.Unreported = unreported(reflect.ValueOf(m))
 	return m
-}
-
-func (t *OwnTrades) parts(of map[string][]outcome) map[string]OwnFigures {
-	if of == nil {
-		return nil
-	}
-	out := map[string]OwnFigures{}
-	for name, list := range of {
-		out[name] = t.figures(list)
-	}
-	return out
 }
 
 // HasCurve says whether it is known when pnl was realised: each trade has a pnl
 // and an exit.
 func (t *OwnTrades) HasCurve() bool { return t.given[ownPnl] && t.given[ownExit] }
 
-func (t *OwnTrades) figures(list []outcome) OwnFigures {
-	f := figures(list)
-	o := OwnFigures{NTrades: f.NTrades}
-	if t.given[ownPnl] {
-		o.WinRate, o.TotalPnlBps, o.MeanPnlBps, o.MedianPnlBps, o.StdPnlBps = &f.WinRate, &f.TotalPnlBps, &f.MeanPnlBps, &f.MedianPnlBps, &f.StdPnlBps
-		o.P1Loss, o.P5Loss = &f.P1Loss, &f.P5Loss
-	}
-	if t.given[ownMAE] {
-		o.MAEBps = &f.MAEBps
-	}
-	if t.given[ownMFE] {
-		o.MFEBps = &f.MFEBps
-	}
-	if t.HasCurve() {
-		o.MaxDD, o.MaxLossStreak = &f.MaxDD, &f.MaxLossStreak
-	}
-	return o
-}
-
-// WriteJSON writes m as Metrics.WriteJSON does.
-func (m OwnMetrics) WriteJSON(w io.Writer) error { return writeJSON(w, "metrics", m) }
-
 // WriteCurve draws the curve of t; there is one only if HasCurve says so.
-func (t *OwnTrades) WriteCurve(w io.Writer) error {
-	exits := make([]outcome, len(t.rows))
-	for i := range t.rows {
-		exits[i] = t.rows[i].outcome
+func (t *OwnTrades) WriteCurve(w io.Writer) error { return writeCurve(w, t.outcomes(), "pnl") }
+
+// Attribute makes the attribution of t by the footers that speak for the run's
+// chunks. A count is there only if all footers report it.
+func (t *OwnTrades) Attribute(footers []footer.Footer) Attribution {
+	a := Attribution{Schema: FilesSchema, NTrades: t.Rows(), Unreported: []string{}}
+	for _, c := range []struct {
+		name  string
+		to    **int64
+		count func(*footer.Footer) int64
+	}{
+		{"bars_processed", &a.BarsProcessed, func(f *footer.Footer) int64 { return f.BarsProcessed }},
+		{"bars_skipped_warmup", &a.BarsSkippedWarmup, func(f *footer.Footer) int64 { return f.BarsSkippedWarmup }},
+		{"pregate_skips", &a.PregateSkips, func(f *footer.Footer) int64 { return f.PregateSkips }},
+		{"pregate_passes", &a.PregatePasses, func(f *footer.Footer) int64 { return f.PregatePasses }},
+		{"n_signals", &a.NSignals, func(f *footer.Footer) int64 { return f.NSignals }},
+		{"trades_open", &a.TradesOpen, func(f *footer.Footer) int64 { return f.TradesOpen }},
+	} {
+		if slices.ContainsFunc(footers, func(f footer.Footer) bool { return slices.Contains(f.Unreported, c.name) }) {
+			a.Unreported = append(a.Unreported, c.name)
+			continue
+		}
+		*c.to = new(int64)
+		for i := range footers {
+			**c.to += c.count(&footers[i])
+		}
 	}
-	slices.SortStableFunc(exits, byExit)
-	points := make([]point, len(exits))
-	sum := 0.0
-	for i, o := range exits {
-		sum += o.pnl
-		points[i] = point{o.exitBar, sum}
+	// Reasons of skips and drops are no fields that a command can leave out;
+	// they count where their sum is reported.
+	for _, r := range []struct {
+		name  string
+		there bool
+		to    *footer.Counts
+		count func(footer.Counts)
+	}{
+		{"skip_reasons", a.PregateSkips != nil, &a.SkipReasons, func(sum footer.Counts) {
+			for i := range footers {
+				add(sum, footers[i].SkipReasons)
+			}
+		}},
+		{"drop_reasons", a.NSignals != nil, &a.DropReasons, func(sum footer.Counts) {
+			for i := range footers {
+				add(sum, footers[i].DropReasons)
+			}
+		}},
+		{"exit_reasons", t.given[ownReason], &a.ExitReasons, func(sum footer.Counts) {
+			for i := range t.rows {
+				sum[t.rows[i].reason]++
+			}
+		}},
+	} {
+		if !r.there {
+			a.Unreported = append(a.Unreported, r.name)
+			continue
+		}
+		*r.to = footer.Counts{}
+		r.count(*r.to)
 	}
-	if _, err := io.WriteString(w, drawCurve(points, "pnl")); err != nil {
-		return fmt.Errorf("writing the equity curve: %w", err)
-	}
-	return nil
+	return a
 }

@@ -149,8 +149,9 @@ func TestOwnAttribution(t *testing.T) {
 
 func TestOwnSummary(t *testing.T) {
 	own := readOwn(t, fourTrades)
-	s := OwnSummary{
-		RunID: "r1", Outcome: "stopped", Policy: "p", Data: run.Data{Bars: 1000, FirstTS: "a", LastTS: "b"}, Bars: 900, Counted: 7, WithoutRows: 2, PnlBps: 10,
+	s := Summary{
+		RunID: "r1", Outcome: "stopped", Policy: "p", Data: run.Data{Bars: 1000, FirstTS: "a", LastTS: "b"}, Bars: 900, WithoutRows: 2,
+		Own:     &OwnCounts{Trades: 7, PnlBps: 10},
 		Metrics: own.Measure(), Attribution: own.Attribute([]footer.Footer{{BarsProcessed: 900, Unreported: []string{"trades_open", "n_signals", "pregate_skips", "pregate_passes", "bars_skipped_warmup"}}}),
 		CurveFile: "equity_r1.svg",
 	}
@@ -194,7 +195,7 @@ func FuzzReadOwn(f *testing.F) {
 		if err := a.WriteJSON(&b); err != nil {
 			t.Fatal(err)
 		}
-		s := OwnSummary{Metrics: m, Attribution: a, Lacking: own.Lacking()}
+		s := Summary{Metrics: m, Attribution: a, Own: &OwnCounts{Lacking: own.Lacking()}}
 		if err := s.WriteMarkdown(&b); err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -27,11 +27,11 @@ func (e *CellError) Error() string {
 // ReadCSV reads what WriteCSV wrote. An error names the line; one of a cell is
 // a *CellError.
 func ReadCSV(b []byte) ([]Row, error) {
-	text, charged := strings.CutPrefix(string(b), chargedHeader)
-	columns := columnsOf(charged)
-	if !charged {
-		var ok bool
-		if text, ok = strings.CutPrefix(text, csvHeader); !ok {
+	columns, charged := columnsOf(true), true
+	text, ok := strings.CutPrefix(string(b), header(columns))
+	if !ok {
+		columns, charged = columnsOf(false), false
+		if text, ok = strings.CutPrefix(text, header(columns)); !ok {
 			return nil, fmt.Errorf("line 1: %.80q (want the names of the columns, as WriteCSV writes them)", text)
 		}
 	}
@@ -47,86 +47,41 @@ func ReadCSV(b []byte) ([]Row, error) {
 		if err != nil {
 			return rows, fmt.Errorf("line %d: %w", line, errors.Unwrap(err))
 		}
-		c := csvCells{line: line, columns: columns, cells: cells}
-		row := c.row()
-		if charged {
-			row.Charged, row.Charges = true, c.charges()
-		}
-		if c.err != nil {
-			return rows, c.err
+		row := Row{Charged: charged}
+		for i, c := range columns {
+			if want := c.parse(reflect.ValueOf(&row).Elem().FieldByIndex(c.index), cells[i]); want != "" {
+				return rows, &CellError{line, c.name, fmt.Sprintf("%.40q", cells[i]), want}
+			}
 		}
 		rows = append(rows, row)
 	}
 }
 
-func columnsOf(charged bool) []string {
-	if charged {
-		return strings.Split(chargedNames, ",")
+// parse sets field to a cell; if it is not one, it returns what was expected.
+func (c csvColumn) parse(field reflect.Value, cell string) (want string) {
+	switch {
+	case c.time:
+		t, err := time.Parse(time.RFC3339Nano, cell)
+		if err != nil {
+			return "a time such as 2026-01-05T07:05:00Z"
+		}
+		field.SetInt(t.UnixNano())
+	case field.CanInt():
+		n, err := strconv.ParseInt(cell, 10, 64)
+		if err != nil {
+			return "a whole number"
+		}
+		field.SetInt(n)
+	case field.CanFloat():
+		x, err := strconv.ParseFloat(cell, 64)
+		if err != nil || !finite(x) {
+			return "a finite number"
+		}
+		field.SetFloat(x)
+	default:
+		field.SetString(strings.Clone(CellText(cell)))
 	}
-	return strings.Split(csvNames, ",")
-}
-
-// csvCells reads the cells of one row, one after the other, and keeps the first
-// error.
-type csvCells struct {
-	line    int
-	columns []string
-	cells   []string
-	next    int
-	err     error
-}
-
-func (c *csvCells) row() Row {
-	return Row{
-		TradeID: c.words(), EntryTimeNS: c.time(), ExitTimeNS: c.time(),
-		PnlBps: c.number(), MAEBps: c.number(), MFEBps: c.number(),
-		TimeToMAEBars: c.count(), TimeToMFEBars: c.count(), CloseToMFEBps: c.number(), ExitEfficiency: c.number(),
-		DurationBars: c.count(), Side: c.words(), Session: c.words(), ExitReason: c.words(),
-		EntryPrice: c.number(), ExitPrice: c.number(), Score: c.number(),
-		SignalBar: c.count(), EntryBar: c.count(), ExitBar: c.count(),
-	}
-}
-
-func (c *csvCells) charges() Charges {
-	return Charges{Nights: c.count(), CommissionBps: c.number(), SwapBps: c.number(), SlippageBps: c.number(), NetPnlBps: c.number()}
-}
-
-func (c *csvCells) text() string {
-	c.next++
-	return strings.Clone(c.cells[c.next-1])
-}
-
-func (c *csvCells) words() string { return CellText(c.text()) }
-
-func (c *csvCells) bad(want string) {
-	if c.err == nil {
-		c.err = &CellError{c.line, c.columns[c.next-1], fmt.Sprintf("%.40q", c.cells[c.next-1]), want}
-	}
-}
-
-func (c *csvCells) number() float64 {
-	x, err := strconv.ParseFloat(c.text(), 64)
-	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-		c.bad("a finite number")
-	}
-	return x
-}
-
-func (c *csvCells) count() int64 {
-	n, err := strconv.ParseInt(c.text(), 10, 64)
-	if err != nil {
-		c.bad("a whole number")
-	}
-	return n
-}
-
-func (c *csvCells) time() int64 {
-	t, err := time.Parse(time.RFC3339Nano, c.text())
-	if err != nil {
-		c.bad("a time such as 2026-01-05T07:05:00Z")
-		return 0
-	}
-	return t.UnixNano()
+	return ""
 }
 
 // Check says which columns of r do not follow from the others, one error for
@@ -209,20 +164,21 @@ func (r *Row) Differences(want *Row) (list []*CellError) {
 	if r.Charged != want.Charged {
 		return []*CellError{{Column: "net_pnl_bps", Value: presence(r.Charged), Want: presence(want.Charged)}}
 	}
-	got, expected := r.cells(), want.cells()
-	for i, column := range columnsOf(r.Charged) {
+	columns := columnsOf(r.Charged)
+	got, expected := r.cells(columns), want.cells(columns)
+	for i, c := range columns {
 		if got[i] != expected[i] {
-			list = append(list, &CellError{Column: column, Value: got[i], Want: expected[i]})
+			list = append(list, &CellError{Column: c.name, Value: got[i], Want: expected[i]})
 		}
 	}
 	return list
 }
 
 // cells are r's cells in the CSV.
-func (r *Row) cells() []string {
-	cells, err := csv.NewReader(strings.NewReader(string(r.appendCSV(nil)))).Read()
-	if n := len(columnsOf(r.Charged)); err != nil || len(cells) != n {
-		return make([]string, n) // what appendCSV writes is a row
+func (r *Row) cells(columns []csvColumn) []string {
+	cells, err := csv.NewReader(strings.NewReader(string(r.appendCSV(nil, columns)))).Read()
+	if err != nil || len(cells) != len(columns) {
+		return make([]string, len(columns)) // what appendCSV writes is a row
 	}
 	return cells
 }

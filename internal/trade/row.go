@@ -2,6 +2,7 @@ package trade
 
 import (
 	"fmt"
+	"strconv"
 
 	"gx1replay/internal/feature"
 	"gx1replay/internal/policy"
@@ -88,7 +89,10 @@ func NewRow(s *Signal, sessions feature.SessionTable, costs *policy.Costs) (Row,
 	return r, nil
 }
 
-func tradeID(bar int64) string { return fmt.Sprintf("T%09d", bar) }
+func tradeID(bar int64) string {
+	digits := strconv.FormatInt(bar, 10)
+	return "T" + "000000000"[min(len(digits), 9):] + digits
+}
 
 // closeToMFE is how far below its best excursion a trade left, in bps.
 func closeToMFE(s *Signal) float64 {

@@ -1,10 +1,9 @@
 package trade
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
+	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 )
 
@@ -18,56 +17,17 @@ const (
 	DropCooldownExit  = "cooldown_bars_after_exit"
 )
 
-// dropOrder is the order in which drops are listed.
+// dropOrder has them in that order.
 var dropOrder = [...]string{DropPending, DropExpired, DropMaxOpen, DropMaxOpenSide, DropCooldownEntry, DropCooldownExit}
 
-// Trade is a signal that the selection took.
-type Trade struct {
-	Signal
-	PnlBps float64 // of an open trade: at its mark price
-}
-
-// Drop counts the signals that were dropped for one reason.
-type Drop struct {
-	Reason string
-	N      int64
-}
-
-// Select decides which signals become trades (engine.md §4). A signal with
-// entry bar e is taken if fewer than MaxOpenTrades (and a side's limit) taken
-// trades have exit_bar ≥ e, if e - last taken entry > CooldownBarsAfterEntry,
-// and if e - last taken exit > CooldownBarsAfterExit, where exits are seen only
-// once they are over (exit_bar < e). A trade that is open has no exit: it
-// counts up to the bar to which it was followed, and nobody knows of later ones.
-//
-// Trades come in the order of entry; with at most one signal a bar that is
-// the order of signals too. The drops have one entry for each reason that
-// occurred, in a fixed order; taken and dropped add up to the signals. The
-// input is not changed.
-func Select(signals []Signal, rules policy.Risk) (taken []Trade, dropped []Drop) {
-	sel := NewSelector(rules)
-	signals = inOrder(signals)
-	for i := range signals {
-		if s := &signals[i]; sel.Offer(s) {
-			taken = append(taken, Trade{Signal: *s, PnlBps: s.PnlBps()})
-		}
-	}
-	return taken, sel.Dropped()
-}
-
-// inOrder is the signals by bar; what the engine makes is in order already.
-func inOrder(signals []Signal) []Signal {
-	for i := 1; i < len(signals); i++ {
-		if signals[i].Bar < signals[i-1].Bar {
-			signals = slices.Clone(signals)
-			slices.SortStableFunc(signals, func(a, b Signal) int { return cmp.Compare(a.Bar, b.Bar) })
-			break
-		}
-	}
-	return signals
-}
-
-// Selector is the selection one signal at a time.
+// Selector decides which signals become trades (engine.md §4), one signal at a
+// time, in the order of bars; with at most one signal a bar that is the order of
+// entry, too. A signal with entry bar e is taken if fewer than MaxOpenTrades (and
+// a side's limit) taken trades have exit_bar ≥ e, if e - last taken entry >
+// CooldownBarsAfterEntry, and if e - last taken exit > CooldownBarsAfterExit,
+// where exits are seen only once they are over (exit_bar < e). A trade that is
+// open has no exit: it counts up to the bar to which it was followed, and nobody
+// knows of later ones.
 type Selector struct {
 	rules     policy.Risk
 	maxOpen   int
@@ -126,21 +86,22 @@ func (s *Selector) judge(sig *Signal) int {
 	return -1
 }
 
-// Dropped counts what was dropped so far, by reason, in a fixed order.
-func (s *Selector) Dropped() []Drop { return dropsSince(drops{}, s.dropped) }
+// Dropped counts what was dropped so far, by reason; what is taken and what is
+// dropped add up to the signals.
+func (s *Selector) Dropped() footer.Counts { return s.dropped.since(drops{}) }
 
 // drops counts by place in dropOrder.
 type drops [len(dropOrder)]int64
 
-// dropsSince lists what was dropped between two moments.
-func dropsSince(before, now drops) []Drop {
-	var list []Drop
-	for i, n := range now {
+// since counts by reason what was dropped after before.
+func (d drops) since(before drops) footer.Counts {
+	counts := footer.Counts{}
+	for i, n := range d {
 		if n > before[i] {
-			list = append(list, Drop{Reason: dropOrder[i], N: n - before[i]})
+			counts[dropOrder[i]] = n - before[i]
 		}
 	}
-	return list
+	return counts
 }
 
 func sideIndex(s Side) int8 {

@@ -19,18 +19,6 @@ func (s Side) String() string {
 	return "none"
 }
 
-// Exit reasons. The reason at the data's end is the policy's
-// eof_close_reason. RULE A's two have the original's names.
-const (
-	ExitStop          = "stop"
-	ExitTarget        = "target"
-	ExitBreakEven     = "break_even"
-	ExitTrailing      = "trailing"
-	ExitRuleAProfit   = "RULE_A_PROFIT"
-	ExitRuleATrailing = "RULE_A_TRAILING"
-	ExitMaxBars       = "max_bars"
-)
-
 // NoBar stands for a bar that was not reached.
 const NoBar int64 = -1
 
@@ -95,18 +83,4 @@ func (s *Signal) PnlBps() float64 {
 
 func pnlBps(side Side, entry, price float64) float64 {
 	return float64(float64(side) * ((price - entry) / entry) * 1e4)
-}
-
-// State is what a follower knows of a signal beyond the Signal itself. It is
-// kept with a signal that was left pending or open, so that it can be
-// followed on elsewhere.
-type State struct {
-	ClosePrice float64 // of the signal bar, on the entering side
-	Stop       float64 // the tightest stop that acts from the next bar on
-	StopReason string  // which rule set it; empty: there is none
-	Best       float64 // best price seen on the leaving side
-	TrailingOn bool    // the trailing rule was activated
-	Exit       string  // judged at the last close: leaves at the next open
-	RuleAOn    bool    // RULE A's trailing is active
-	RuleABest  float64 // best pnl at a close since then, bps
 }

@@ -43,11 +43,11 @@ func FuzzSpreadsheetCell(f *testing.F) {
 // read back as it was.
 func TestCSVWithFormulas(t *testing.T) {
 	row := Row{TradeID: tradeID(1), Side: "long", Session: "=EU", ExitReason: "-2+3", EntryPrice: 2, ExitPrice: 1, PnlBps: -5000, SignalBar: 1, EntryBar: 1, ExitBar: 1}
-	text := string(row.appendCSV(nil))
+	text := string(row.appendCSV(nil, columnsOf(false)))
 	if !strings.Contains(text, ",'=EU,'-2+3,") || !strings.Contains(text, ",-5000.0,") {
 		t.Errorf("%q", text)
 	}
-	rows, err := ReadCSV([]byte(csvHeader + text))
+	rows, err := ReadCSV([]byte(header(columnsOf(false)) + text))
 	if err != nil || len(rows) != 1 || rows[0].Session != "=EU" || rows[0].ExitReason != "-2+3" || rows[0].PnlBps != -5000 {
 		t.Errorf("%+v, %v", rows, err)
 	}

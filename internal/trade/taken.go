@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math/bits"
 
+	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 )
 
@@ -60,12 +61,6 @@ func (p Picks) Closed(list []Signal) iter.Seq[*Signal] {
 // signal that is still open need be followed to its end only if it is taken.
 func (s *Selector) Takes(sig *Signal) bool { return s.judge(sig) < 0 }
 
-// Taken is Select without copies of signals: it says which of them become
-// trades. Signals and finish are Pass.Next's.
-func Taken(signals []Signal, rules policy.Risk, finish func(*Signal) error) (Picks, []Drop, error) {
-	return NewPass(rules).Next(signals, finish)
-}
-
 // Pass is the selection over a run whose signals come in pieces, in the order
 // of time.
 type Pass struct {
@@ -80,15 +75,15 @@ type Pass struct {
 // NewPass begins a selection in which nothing is open.
 func NewPass(rules policy.Risk) *Pass { return &Pass{sel: NewSelector(rules), last: -1} }
 
-// Next says which of signals, the next piece, become trades, and counts those
-// of them that do not. Signals must be in rising order of bars, one a bar,
+// Next says which of signals, the next piece, become trades, and counts by
+// reason those of them that do not. Signals must be in rising order of bars, one a bar,
 // behind those of all pieces before; anything else is an error.
 //
 // finish may be nil. Otherwise it is given, in order, each signal whose end is
 // needed and not known: every pending one (whether it enters is open) and
 // every open one that is taken (later decisions wait for its exit). It may
 // follow the signal on in place; its error ends the selection.
-func (p *Pass) Next(signals []Signal, finish func(*Signal) error) (Picks, []Drop, error) {
+func (p *Pass) Next(signals []Signal, finish func(*Signal) error) (Picks, footer.Counts, error) {
 	sel, before := p.sel, p.sel.dropped
 	picks := Picks{marks: make([]uint64, (len(signals)+63)/64)}
 	if p.KeepReasons {
@@ -113,5 +108,5 @@ func (p *Pass) Next(signals []Signal, finish func(*Signal) error) (Picks, []Drop
 			picks.n++
 		}
 	}
-	return picks, dropsSince(before, sel.dropped), nil
+	return picks, sel.dropped.since(before), nil
 }

@@ -3,6 +3,7 @@ package trade
 import (
 	"errors"
 	"iter"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"gx1replay/internal/bars"
+	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 
 	"golang.org/x/sys/unix"
@@ -104,7 +106,7 @@ func TestDroppedSignalsAreNotFinished(t *testing.T) {
 	if err != nil || !slices.Equal(asked, []int64{0, 2}) {
 		t.Errorf("asked for %v (want 0 and 2), %v", asked, err)
 	}
-	if want := []Drop{{DropPending, 1}, {DropMaxOpen, 2}}; !reflect.DeepEqual(drops, want) {
+	if want := (footer.Counts{DropPending: 1, DropMaxOpen: 2}); !reflect.DeepEqual(drops, want) {
 		t.Errorf("drops %v (want %v)", drops, want)
 	}
 }
@@ -227,17 +229,13 @@ func TestPassInPieces(t *testing.T) {
 			for i := range picks.All() {
 				got = append(got, at+i)
 			}
-			for _, d := range some {
-				drops[d.Reason] += d.N
+			for reason, n := range some {
+				drops[reason] += n
 			}
 			at += n
 		}
-		all := map[string]int64{}
-		for _, d := range wantDrops {
-			all[d.Reason] = d.N
-		}
-		if !slices.Equal(got, slices.Collect(want.All())) || !reflect.DeepEqual(drops, all) {
-			t.Fatalf("in pieces %v, %v (want %v, %v)", got, drops, slices.Collect(want.All()), all)
+		if !slices.Equal(got, slices.Collect(want.All())) || !maps.Equal(drops, wantDrops) {
+			t.Fatalf("in pieces %v, %v (want %v, %v)", got, drops, slices.Collect(want.All()), wantDrops)
 		}
 	})
 }
@@ -260,7 +258,7 @@ func TestOpenTradeHoldsItsSlotWhileItIsKnown(t *testing.T) {
 		return Signal{Bar: bar, Side: Long, EntryBar: bar + 1, ExitBar: bar + 1, EntryPrice: 1}
 	}
 	taken, dropped := Select([]Signal{open, later(3), later(4), later(5)}, policy.Risk{MaxOpenTrades: 1, CooldownAfterExitIsSet: true, CooldownBarsAfterExit: 100})
-	if len(taken) != 2 || taken[1].Bar != 5 || !reflect.DeepEqual(dropped, []Drop{{DropMaxOpen, 2}}) {
+	if len(taken) != 2 || taken[1].Bar != 5 || !reflect.DeepEqual(dropped, footer.Counts{DropMaxOpen: 2}) {
 		t.Errorf("taken %+v, dropped %v (want the signals of bars 1 and 5: nobody knows when the first left)", taken, dropped)
 	}
 }

@@ -176,10 +176,7 @@ func (e *Builtin) states(ctx context.Context, m run.Manifest, p policy.Policy) (
 	if m.FeatureStates == "" {
 		return dataset.States{}, nil
 	}
-	sessions, err := feature.NewSessionTable(p.Sessions)
-	if err != nil {
-		return dataset.States{}, fmt.Errorf("reading the run's policy: %w", err)
-	}
+	sessions := feature.NewSessionTable(p.Sessions)
 	probe, err := feature.New(p.Features, sessions)
 	if err != nil {
 		return dataset.States{}, fmt.Errorf("reading the run's policy: %w", err)

@@ -84,8 +84,7 @@ func loaded(t *testing.T, n int64, doc string) (*shelf, run.Manifest) {
 		Policy: run.Policy{Name: p.Name, SHA256: p.SHA256, Content: hex.EncodeToString(content[:])},
 	}
 	m.PregateEnabled = p.Pregate.Enabled
-	table, err := feature.NewSessionTable(p.Sessions)
-	must(t, err)
+	table := feature.NewSessionTable(p.Sessions)
 	set, err := feature.New(p.Features, table)
 	must(t, err)
 	must(t, dataset.Publish(t.Context(), s, m.Data.SHA256, all))

@@ -181,7 +181,7 @@ func (e *Exec) inputs(ctx context.Context, m run.Manifest) (*execInputs, error) 
 		return nil, err
 	}
 	for _, f := range m.Policy.Files {
-		content, err := e.Cache.Get(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, maxPolicyBytes)
+		content, err := e.Cache.Get(ctx, e.Objects, run.FileObject(f.SHA256), f.SHA256, policy.MaxBytes)
 		if err != nil {
 			return nil, fmt.Errorf("fetching the policy's file %s: %w", f.Path, err)
 		}

@@ -53,7 +53,7 @@ func execIn(t *testing.T, argv []string, files map[string]string) *Exec {
 			e.Engine.Spec.Digest = []string{name}
 		}
 	}
-	digests, err := execengine.Identify(argv, e.Engine.Dir, e.Engine.Spec.Digest, "")
+	digests, err := execengine.Identify(argv, e.Engine.Dir, e.Engine.Spec.Digest)
 	must(t, err)
 	e.Engine.Spec.Command.Digests = digests
 	return e

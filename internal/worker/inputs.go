@@ -15,12 +15,9 @@ type Objects interface {
 	dataset.Store
 }
 
-// maxPolicyBytes bounds a policy from the bus.
-const maxPolicyBytes = 4 << 20
-
 // fetchPolicy reads the policy of m.
 func fetchPolicy(ctx context.Context, from Objects, m run.Manifest, cache *dataset.Cache) ([]byte, error) {
-	content, err := cache.Get(ctx, from, bus.PolicyObject(m), m.Policy.Content, maxPolicyBytes)
+	content, err := cache.Get(ctx, from, bus.PolicyObject(m), m.Policy.Content, policy.MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the policy: %w", err)
 	}

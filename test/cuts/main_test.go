@@ -48,8 +48,7 @@ func newStudy(t testing.TB, name string, data []bars.Bar, sliceBars int64) *stud
 	s := &study{bars: data, policy: p, data: run.Data{
 		SHA256: bars.Digest(data), Bars: int64(len(data)), BarLength: bars.BarLength(data), SliceBars: sliceBars,
 	}}
-	s.sessions, err = feature.NewSessionTable(p.Sessions)
-	must(t, err)
+	s.sessions = feature.NewSessionTable(p.Sessions)
 	s.model, err = model.NewSet(*p.Model, p.Sessions, p.Features, p.ModelContent)
 	must(t, err)
 	s.rules, err = trade.NewRules(p, s.data.BarLength)
@@ -224,18 +223,27 @@ func (s *study) join(parts []part) (d done, err error) {
 		}
 	}
 	d.reasons = fmt.Sprint(reasons)
-	var drops []trade.Drop
-	d.taken, drops, err = trade.Taken(d.signals, s.policy.Risk, func(sig *trade.Signal) error {
+	var drops footer.Counts
+	d.taken, drops, err = trade.NewPass(s.policy.Risk).Next(d.signals, func(sig *trade.Signal) error {
 		d.finished++
 		return s.finish(sig)
 	})
 	if err != nil {
 		return d, err
 	}
-	a := trade.Attribute(d.signals, d.taken, drops)
-	a.BarsProcessed, a.BarsSkippedWarmup, a.PregateSkips, a.PregatePasses, a.SkipReasons = d.bars, d.warmup, d.skips, d.passes, reasons
-	if err := a.Check(); err != nil {
-		return d, err
+	a := trade.NewAttribution()
+	*a.BarsProcessed, *a.BarsSkippedWarmup, *a.PregateSkips, *a.PregatePasses, a.SkipReasons = d.bars, d.warmup, d.skips, d.passes, reasons
+	for trade := range d.taken.Closed(d.signals) {
+		a.AddTrade(trade.ExitReason)
+	}
+	a.AddSignals(int64(len(d.signals)), int64(d.taken.Len())-a.NTrades, drops)
+	if total := func(c footer.Counts) (n int64) {
+		for _, x := range c {
+			n += x
+		}
+		return n
+	}; *a.NSignals != a.NTrades+*a.TradesOpen+total(a.DropReasons) || *a.PregateSkips != total(a.SkipReasons) || a.NTrades != total(a.ExitReasons) {
+		return d, fmt.Errorf("the attribution's counts do not add up: %+v", a)
 	}
 	return d, s.write(&d, a)
 }

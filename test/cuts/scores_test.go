@@ -19,6 +19,7 @@ import (
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
+	"gx1replay/internal/safefile"
 	"gx1replay/internal/trade"
 	"gx1replay/test/testsize"
 
@@ -56,23 +57,28 @@ func (s *scoring) one(ctx context.Context, chunk run.Chunk) (part, error) {
 	if err := s.leave(dir, chunk.Bars); err != nil {
 		return part{}, err
 	}
+	out, err := safefile.OpenDir(dir)
+	if err != nil {
+		return part{}, err
+	}
+	defer out.Close() // it was read only
 	first, last := max(0, chunk.Bars.First-20), min(s.data.Bars, chunk.Bars.End+s.tail)
 	e := execengine.Emit{
-		Kind: run.EmitsScores, Dir: dir, Chunk: chunk.Bars, Data: s.data, Policy: s.policy, Source: replay.InMemory(s.bars),
+		Kind: run.EmitsScores, Dir: out, Chunk: chunk.Bars, Data: s.data, Policy: s.policy, Source: replay.InMemory(s.bars),
 		FirstRow: first, Bars: chunk.Bars.Len(),
 	}
 	e.Policy.Model, e.Policy.Features, e.Policy.Replay.FollowBars = nil, []string{"its_own"}, s.follow
 	for _, b := range s.bars[first:last] {
 		e.Times = append(e.Times, b.TimeNS)
 	}
-	out, err := execengine.Emitted(ctx, e)
+	left, err := execengine.Emitted(ctx, e)
 	if err != nil {
 		return part{}, err
 	}
 	p := part{chunk: chunk}
-	p.footer.BarsProcessed = out.Bars
+	p.footer.BarsProcessed = left.Bars
 	p.footer.Artifacts = []footer.Artifact{{}}
-	for _, a := range out.Artifacts {
+	for _, a := range left.Artifacts {
 		p.footer.Artifacts[0], p.signals = a.Artifact, a.Content
 	}
 	return p, nil

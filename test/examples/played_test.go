@@ -63,10 +63,7 @@ func TestScoresAreTheEngines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions, err := feature.NewSessionTable(p.Sessions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sessions := feature.NewSessionTable(p.Sessions)
 	set, err := feature.New(p.Features, sessions)
 	if err != nil {
 		t.Fatal(err)
