@@ -84,7 +84,7 @@ func RenderSlice(ctx context.Context, w io.Writer, format, tsFormat string, src 
 			return nil, err
 		}
 		if out == nil {
-			if out, err = newSliceWriter(w, format, tsFormat, extra); err != nil {
+			if out, err = newSliceWriter(w, format, tsFormat, bars.ShapesOf(extra)); err != nil {
 				return nil, err
 			}
 		}
@@ -105,7 +105,7 @@ type sliceWriter interface {
 	Close() error
 }
 
-func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Column) (sliceWriter, error) {
+func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Shape) (sliceWriter, error) {
 	switch format {
 	case SliceParquet:
 		return bars.NewParquetWriter(w, extra)
