@@ -52,13 +52,12 @@ type Plan struct {
 // or, with chunkBars > 0, into chunks of that many bars (chunks is then
 // ignored). More chunks than bars are reduced to one bar a chunk.
 func NewPlan(bars int64, chunks int, chunkBars int64, order Order) (Plan, error) {
-	if bars < 1 {
+	switch {
+	case bars < 1:
 		return Plan{}, fmt.Errorf("a plan needs bars: got %d", bars)
-	}
-	if order != OrderSpread && order != OrderTime {
+	case order != OrderSpread && order != OrderTime:
 		return Plan{}, fmt.Errorf("order %q is unknown (want %s or %s)", order, OrderSpread, OrderTime)
-	}
-	if chunkBars < 0 {
+	case chunkBars < 0:
 		return Plan{}, fmt.Errorf("%d bars per chunk (want at least 1)", chunkBars)
 	}
 	if chunkBars > 0 {
