@@ -28,15 +28,15 @@ type memorySource struct {
 	noExtra error
 }
 
-func (s *memorySource) Bars(_ context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+func (s *memorySource) Blocks(_ context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
 	s.asked = append(s.asked, r)
-	return func(yield func(bars.Bar, error) bool) {
+	return func(yield func([]bars.Bar, error) bool) {
 		for i := r.First; i < r.End; i++ {
 			if s.fail != nil && i >= s.failAt {
-				yield(bars.Bar{}, s.fail)
+				yield(nil, s.fail)
 				return
 			}
-			if i >= int64(len(s.bars)) || !yield(s.bars[i], nil) {
+			if i >= int64(len(s.bars)) || !yield(s.bars[i:i+1], nil) {
 				return
 			}
 		}
