@@ -113,6 +113,9 @@ func (u *ui) Ready(i coordinator.Info) {
 		u.print("warning: %s", w)
 	}
 	u.print("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
+	if i.Plan.Chunks < chunksToJudge {
+		u.print("fewer than %d chunks: coordinator compare cannot judge the speed of this run (--chunks 8 changes that)", chunksToJudge)
+	}
 	if open {
 		u.print("the bus accepts other hosts, with a key; copy %s to a host and start a worker there:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
 			relative(i.WorkerKey), elsewhere(i.URL), i.RunID)
@@ -340,6 +343,9 @@ const (
 )
 
 // slowStart is a note on the commands' start-up time and what reduces it; empty if
+// chunksToJudge is the least number of chunks whose speed a comparison judges.
+const chunksToJudge = 6
+
 // it is short.
 func (u *ui) slowStart(chunks int) string {
 	if !u.f.exec.exec() || u.f.exec.serve || chunks <= max(u.f.workers, 1) {

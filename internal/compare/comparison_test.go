@@ -17,7 +17,7 @@ import (
 
 const (
 	partBars = 10_000
-	minute    = int64(time.Minute)
+	minute   = int64(time.Minute)
 )
 
 // stopped is a run of eight chunks of which it has replayed so many bars each, with

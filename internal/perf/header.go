@@ -61,6 +61,7 @@ type header struct {
 	BordersExact   bool        `json:"borders_exact"`
 	BusUnreachable bool        `json:"bus_unreachable"`
 
+	Plan            Plan          `json:"plan"`
 	Data            run.Data      `json:"data"`
 	Policy          policyJSON    `json:"policy"`
 	Model           Model         `json:"model"`
@@ -148,7 +149,7 @@ func newHeader(r Report, t Totals) header {
 		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Signals: r.Selection.Signals, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
 		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
-		Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EngineVersion: r.EngineVersion, EnvInfo: envJSON{r.Env, orEmpty(r.WorkerBuilds)},
+		Plan: r.Plan, Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EngineVersion: r.EngineVersion, EnvInfo: envJSON{r.Env, orEmpty(r.WorkerBuilds)},
 		Sessions: make([]sessionJSON, 0, len(r.Sessions)), NonfiniteFields: []string{},
 	}
 	if h.Model.Digests == nil {
@@ -203,6 +204,7 @@ func (h header) report() (Report, error) {
 		BusUnreachable: h.BusUnreachable,
 		Stop:           run.Stop{Source: h.Stop.Source, Reason: h.Stop.Reason, Seq: h.Stop.Seq},
 		Drain:          time.Duration(h.Stop.DrainMS) * time.Millisecond,
+		Plan:           h.Plan,
 		Data:           h.Data, Policy: h.Policy.Policy, PolicyValues: compactObject(h.Policy.Values), Model: h.Model,
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
 		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo.EnvInfo, WorkerBuilds: h.EnvInfo.WorkerBuilds, EngineVersion: h.EngineVersion,
