@@ -1,6 +1,7 @@
 package execcheck
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -184,7 +185,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			continue
 		}
 		shown[f.Cause] = true
-		fmt.Fprintf(&b, "\nthe first (%s), bar %d, %s\n  whole: %s\n  cut:   %s\n", f.Cause, f.FirstBar, f.FirstTS, orNone(f.Whole), orNone(f.Cut))
+		fmt.Fprintf(&b, "\nthe first (%s), bar %d, %s\n  whole: %s\n  cut:   %s\n", f.Cause, f.FirstBar, f.FirstTS, cmp.Or(f.Whole, "(none)"), cmp.Or(f.Cut, "(none)"))
 		if f.Moved > 0 {
 			fmt.Fprintf(&b, "  the scores of this border move by %.3g at most\n", f.Moved)
 		}
@@ -225,13 +226,6 @@ func (f *Finding) again() string {
 		return "not in this piece"
 	}
 	return fmt.Sprintf("after %d bars", f.BarsBehind)
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "(none)"
-	}
-	return text
 }
 
 // wrap breaks text into lines.

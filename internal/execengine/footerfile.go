@@ -103,8 +103,8 @@ func readAt(f io.ReaderAt, offset, size int64, most int) ([]byte, error) {
 // take reads the lines of b, and an unfinished one at the end if its object
 // is whole: who rewrites a file often writes no end of line.
 func (p *ProgressFile) take(b []byte) (list []Report, first error) {
-	for rest := b; len(rest) > 0; {
-		line, _, ended := bytes.Cut(rest, []byte("\n"))
+	for line := range bytes.Lines(b) {
+		ended := bytes.HasSuffix(line, []byte("\n"))
 		if !ended && len(line) >= pollBytes {
 			p.skip = true // it fills all that is read at once: nothing that we know is as long
 		}
@@ -130,14 +130,11 @@ func (p *ProgressFile) take(b []byte) (list []Report, first error) {
 		default:
 			list = append(list, r)
 		}
-		n := len(line)
 		if ended {
-			n++
 			p.line++
 			p.skip = false
 		}
-		rest = rest[n:]
-		p.offset += int64(n)
+		p.offset += int64(len(line))
 	}
 	return list, first
 }
