@@ -7,7 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"gx1replay/internal/execengine"
 	"gx1replay/internal/run"
 )
 
@@ -247,6 +246,3 @@ func wrap(lead, text string) string {
 	}
 	return b.String()
 }
-
-// parseCell reads a time of a cell.
-func parseCell(cell string) (ns int64, ok bool) { return execengine.ParseTime(strings.TrimSpace(cell)) }
