@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -291,7 +292,7 @@ func (u *ui) summary(out export.Outcome) {
 		NetPnlBps: t.NetPnlBps, Signals: t.Signals, Expired: t.Expired,
 		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
 	}
-	s.WithoutRows, s.Remarks = out.Result.WithoutRows, out.Result.Remarks
+	s.WithoutRows, s.Remarks, s.Estimate = out.Result.WithoutRows, out.Result.Remarks, estimateText(out.Result.Estimate)
 	s.BarsPerSec = footer.Rate(s.BarsReplayed-u.kept.Load(), wall.Seconds())
 	switch {
 	case out.Code == 2:
@@ -343,6 +344,28 @@ const (
 )
 
 // slowStart is a note on the commands' start-up time and what reduces it; empty if
+// estimateText is an estimate in one line: trades, pnl and the time that is left.
+func estimateText(e *perf.Estimate) string {
+	if e == nil || e.Trades.Members == 0 {
+		return ""
+	}
+	figure := func(f perf.EstimateFigure, digits int) string {
+		number := func(x float64) string { return strconv.FormatFloat(x, 'f', digits, 64) }
+		if f.Why != "" {
+			return "about " + number(f.Value)
+		}
+		return fmt.Sprintf("%s (%s to %s)", number(f.Value), number(f.Low), number(f.High))
+	}
+	text := fmt.Sprintf("%s trades, %s bps", figure(e.Trades, 0), figure(e.PnlBps, 1))
+	if e.TimeLeftSec > 0 {
+		text += ", " + progress.Duration(time.Duration(e.TimeLeftSec*float64(time.Second))) + " left"
+	}
+	if e.Trades.Why != "" {
+		text += "; no bounds: " + e.Trades.Why
+	}
+	return text
+}
+
 // chunksToJudge is the least number of chunks whose speed a comparison judges.
 const chunksToJudge = 6
 
