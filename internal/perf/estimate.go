@@ -1,6 +1,8 @@
 package perf
 
 import (
+	"encoding/json"
+
 	"gx1replay/internal/run"
 )
 
@@ -33,4 +35,25 @@ type EstimateFigure struct {
 	High    float64 `json:"high"`
 	Why     string  `json:"why"`
 	Members int     `json:"members"` // chunks that it was made of
+}
+
+// estimateJSON is an estimate in a file: an empty object where there is none.
+type estimateJSON struct{ *Estimate }
+
+// MarshalJSON writes the estimate or an empty object.
+func (e estimateJSON) MarshalJSON() ([]byte, error) {
+	if e.Estimate == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(e.Estimate)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (e *estimateJSON) UnmarshalJSON(b []byte) error {
+	var there map[string]json.RawMessage
+	if err := json.Unmarshal(b, &there); err != nil || len(there) == 0 {
+		return err
+	}
+	e.Estimate = &Estimate{}
+	return json.Unmarshal(b, e.Estimate)
 }

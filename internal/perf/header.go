@@ -49,19 +49,18 @@ type header struct {
 	WorkersSeen          int      `json:"workers_seen"`
 	Hosts                []string `json:"hosts"`
 
-	Stop      stopJSON    `json:"stop"`
-	Selection selection   `json:"selection"`
-	Trades    TradesFile  `json:"trades"`
-	Signals   SignalsFile `json:"signals"`
-	// Estimate is left out where there is none.
-	Estimate       *Estimate `json:"estimate,omitempty"`
-	Fill           string    `json:"fill"`
-	Redeliveries   int64     `json:"redeliveries"`
-	Releases       int64     `json:"releases"`
-	Failures       int64     `json:"failures"`
-	FootersRefused int64     `json:"footers_refused"`
-	BordersExact   bool      `json:"borders_exact"`
-	BusUnreachable bool      `json:"bus_unreachable"`
+	Stop           stopJSON     `json:"stop"`
+	Selection      selection    `json:"selection"`
+	Trades         TradesFile   `json:"trades"`
+	Signals        SignalsFile  `json:"signals"`
+	Estimate       estimateJSON `json:"estimate"`
+	Fill           string       `json:"fill"`
+	Redeliveries   int64        `json:"redeliveries"`
+	Releases       int64        `json:"releases"`
+	Failures       int64        `json:"failures"`
+	FootersRefused int64        `json:"footers_refused"`
+	BordersExact   bool         `json:"borders_exact"`
+	BusUnreachable bool         `json:"bus_unreachable"`
 
 	Plan            Plan          `json:"plan"`
 	Data            run.Data      `json:"data"`
@@ -148,7 +147,7 @@ func newHeader(r Report, t Totals) header {
 		WorkersSeen: r.WorkersSeen, Hosts: orEmpty(r.Hosts),
 		Stop: stopJSON{Source: r.Stop.Source, Reason: r.Stop.Reason, Seq: r.Stop.Seq,
 			RequestedAt: formatTime(r.Stop.RequestedAt), DrainMS: r.Drain.Milliseconds()},
-		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Signals: r.Selection.Signals, Estimate: r.Selection.Estimate, Fill: r.Fill,
+		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Signals: r.Selection.Signals, Estimate: estimateJSON{r.Selection.Estimate}, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
 		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
 		Plan: r.Plan, Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EngineVersion: r.EngineVersion, EnvInfo: envJSON{r.Env, orEmpty(r.WorkerBuilds)},
