@@ -178,7 +178,7 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 			out.Trace = end.stderr
 		}
 		if end.started == nil {
-			err = a.located(err)
+			err = fmt.Errorf("%w; its log: %s", err, a.paths.stderr)
 		}
 	}
 	a.keepOut(&out)
@@ -239,11 +239,6 @@ func (a *attempt) openDir(path string) (*safefile.Dir, error) {
 		return nil, err
 	}
 	return safefile.OpenDir(path)
-}
-
-// located says where the log of an attempt that failed is.
-func (a *attempt) located(err error) error {
-	return fmt.Errorf("%w; its log: %s", err, a.paths.stderr)
 }
 
 // bars is how many bars the attempt has replayed, as far as it can be

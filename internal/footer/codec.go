@@ -55,7 +55,7 @@ func (f Footer) Normalize() Footer {
 	f.NonfiniteFields = sortedSet(bad)
 	f.Unreported = sortedSet(f.Unreported)
 	f.Error = firstRunes(f.Error, MaxTraceLen)
-	f.ErrorTraceback = lastRunes(f.ErrorTraceback, MaxTraceLen)
+	f.ErrorTraceback = LastRunes(f.ErrorTraceback, MaxTraceLen)
 	if !jsonObject(f.Child) {
 		f.Child = json.RawMessage("{}")
 	}
@@ -106,9 +106,6 @@ func sortedSet(names []string) []string {
 
 // firstRunes returns the first n characters of s.
 func firstRunes(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
 	for i := range s {
 		if n == 0 {
 			return s[:i]
@@ -118,19 +115,18 @@ func firstRunes(s string, n int) string {
 	return s
 }
 
-// lastRunes returns the last n characters of s.
-func lastRunes(s string, n int) string {
+// LastRunes returns the last n characters of s: a traceback ends with what
+// went wrong.
+func LastRunes(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	over := utf8.RuneCountInString(s) - n
-	for i := range s {
-		if over <= 0 {
-			return s[i:]
-		}
-		over--
+	at := len(s)
+	for ; n > 0 && at > 0; n-- {
+		_, size := utf8.DecodeLastRuneInString(s[:at])
+		at -= size
 	}
-	return s
+	return s[at:]
 }
 
 // Encode returns f, normalized, as msgpack. The same footer always gives the

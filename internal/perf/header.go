@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"gx1replay/internal/footer"
 	"gx1replay/internal/run"
 )
 
@@ -157,7 +158,7 @@ func newHeader(r Report, t Totals) header {
 		h.Model.Digests = map[string]string{}
 	}
 	if t.Outcome == OutcomeFailed {
-		h.Error = lastRunes(r.Error, maxErrorLen)
+		h.Error = footer.LastRunes(r.Error, maxErrorLen)
 	}
 	h.finite("total_pnl_bps", &h.TotalPnlBps)
 	if t.NetPnlBps != nil {

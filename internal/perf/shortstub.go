@@ -30,7 +30,7 @@ func AppendShortStub(dst []byte, s Stub, chunks []Chunk, whole string) ([]byte, 
 	}
 	fields := []field{
 		{"run_id", s.RunID}, {"timestamp", formatTime(s.Timestamp)}, {"status", stubStatus}, {"export_error", s.Error},
-		{"export_traceback", lastRunes(s.Trace, footer.MaxTraceLen)}, {"chunks_total", len(chunks)}, {"env_info", s.Env},
+		{"export_traceback", footer.LastRunes(s.Trace, footer.MaxTraceLen)}, {"chunks_total", len(chunks)}, {"env_info", s.Env},
 		{"note", strings.TrimSpace(s.Note + " The stub's file is " + whole + ".")},
 	}
 	if len(chunks) > shortStatuses {

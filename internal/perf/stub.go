@@ -56,7 +56,7 @@ func AppendStub(dst []byte, s Stub, chunks []Chunk) ([]byte, error) {
 		ChunksTotal int     `json:"chunks_total"`
 		EnvInfo     EnvInfo `json:"env_info"`
 		Note        string  `json:"note"`
-	}{s.RunID, formatTime(s.Timestamp), stubStatus, s.Error, lastRunes(s.Trace, footer.MaxTraceLen), len(chunks), s.Env, s.Note})
+	}{s.RunID, formatTime(s.Timestamp), stubStatus, s.Error, footer.LastRunes(s.Trace, footer.MaxTraceLen), len(chunks), s.Env, s.Note})
 	if err != nil {
 		return dst, fmt.Errorf("stub of run %s: %w", s.RunID, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"gx1replay/internal/footer"
 )
@@ -76,9 +75,9 @@ func (p *template) append(dst []byte, c *Chunk, first int64, t *ChunkTrades) ([]
 		case valueStatus:
 			dst = appendText(dst, string(c.Status))
 		case valueError:
-			dst = appendText(dst, lastRunes(c.Error, footer.MaxTraceLen))
+			dst = appendText(dst, footer.LastRunes(c.Error, footer.MaxTraceLen))
 		case valueTrace:
-			dst = appendText(dst, lastRunes(c.Trace, footer.MaxTraceLen))
+			dst = appendText(dst, footer.LastRunes(c.Trace, footer.MaxTraceLen))
 		case valueClosed:
 			dst = strconv.AppendInt(dst, t.Closed, 10)
 		case valuePnl:
@@ -127,18 +126,4 @@ func appendText(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	dst = append(dst, s...)
 	return append(dst, '"')
-}
-
-// lastRunes returns the last n characters of s: a traceback ends with what
-// went wrong.
-func lastRunes(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	at := len(s)
-	for ; n > 0 && at > 0; n-- {
-		_, size := utf8.DecodeLastRuneInString(s[:at])
-		at -= size
-	}
-	return s[at:]
 }
