@@ -3,6 +3,7 @@ package bars
 import (
 	"bytes"
 	"io"
+	"math"
 	"testing"
 )
 
@@ -65,9 +66,9 @@ func benchColumns(n int) []Column {
 	rng := random(3)
 	list := make([]Column, 20)
 	for i := range list {
-		list[i] = Column{Name: "f" + string(rune('a'+i)), Kind: Float64, Floats: make([]float64, n)}
-		for k := range list[i].Floats {
-			list[i].Floats[k] = rng.normal()
+		list[i] = Column{Shape: Shape{Name: "f" + string(rune('a'+i)), Kind: Float64}, Bits: make([]uint64, n)}
+		for k := range list[i].Bits {
+			list[i].Bits[k] = math.Float64bits(rng.normal())
 		}
 	}
 	return list

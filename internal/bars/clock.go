@@ -249,34 +249,15 @@ func leadingDigits(s string, limit int) (v, n int) {
 
 // dateNS is the midnight that a day begins with, if there is such a day.
 func dateNS(year, month, day int) (int64, error) {
-	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+	t := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	if int(t.Month()) != month || t.Day() != day {
 		return 0, errTimeForm
 	}
 	// UnixNano is undefined outside of 1678 to 2262; the checker wants less.
 	if year < 1900 || year >= 2190 {
 		return 0, errTimeYears
 	}
-	// Days since 1 March of the year 0, in which a leap day is the last.
-	y, m := year, month-3
-	if m < 0 {
-		y, m = y-1, m+12
-	}
-	days := 365*y + y/4 - y/100 + y/400 + (153*m+2)/5 + day - 1
-	const march0to1970 = 719468
-	return int64(days-march0to1970) * 86400e9, nil
-}
-
-func daysIn(year, month int) int {
-	switch month {
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	case 4, 6, 9, 11:
-		return 30
-	}
-	return 31
+	return t.UnixNano(), nil
 }
 
 // BarLength is the commonest distance of two neighbouring bars; of two that

@@ -2,6 +2,7 @@ package bars
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -23,31 +24,18 @@ const (
 	columnCount
 )
 
+var columnNames = [columnCount]string{"time", "bid_open", "bid_high", "bid_low", "bid_close",
+	"ask_open", "ask_high", "ask_low", "ask_close", "volume"}
+
 // String is the column's name in files.
-func (c column) String() string {
-	switch c {
-	case colTime:
-		return "time"
-	case colBidOpen:
-		return "bid_open"
-	case colBidHigh:
-		return "bid_high"
-	case colBidLow:
-		return "bid_low"
-	case colBidClose:
-		return "bid_close"
-	case colAskOpen:
-		return "ask_open"
-	case colAskHigh:
-		return "ask_high"
-	case colAskLow:
-		return "ask_low"
-	case colAskClose:
-		return "ask_close"
-	case colVolume:
-		return "volume"
+func (c column) String() string { return columnNames[c] }
+
+// columnOf is the column of that name, columnCount if there is none.
+func columnOf(name string) column {
+	if i := slices.Index(columnNames[:], name); i >= 0 {
+		return column(i)
 	}
-	return fmt.Sprintf("column(%d)", int(c))
+	return columnCount
 }
 
 // float is the bar's value in c, which is not colTime.

@@ -79,7 +79,7 @@ func Describe(bars []Bar) Info {
 		b := &bars[i]
 		info.PriceMin = min(info.PriceMin, b.BidLow)
 		info.PriceMax = max(info.PriceMax, b.AskHigh)
-		spreads[i] = (b.AskClose - b.BidClose) / b.BidClose * 1e4
+		spreads[i] = b.spreadBps()
 		year := b.time().Year()
 		if n := len(info.Years); n == 0 || info.Years[n-1].Year != year {
 			info.Years = append(info.Years, YearBars{Year: year})
@@ -92,6 +92,9 @@ func Describe(bars []Bar) Info {
 	info.SpreadBps = quantiles(spreads)
 	return info
 }
+
+// spreadBps is the spread at the close.
+func (b *Bar) spreadBps() float64 { return (b.AskClose - b.BidClose) / b.BidClose * 1e4 }
 
 func (b *Bar) time() time.Time { return time.Unix(0, b.TimeNS).UTC() }
 

@@ -109,7 +109,7 @@ func join(parts []Set) (Set, error) {
 			return Set{}, fmt.Errorf("%s has %d columns beside the bars (want %d as %s has)", p.Source, len(p.Extra), len(set.Extra), parts[0].Source)
 		}
 		for i := range p.Extra {
-			if !set.Extra[i].SameShape(&p.Extra[i]) {
+			if set.Extra[i].Shape != p.Extra[i].Shape {
 				return Set{}, fmt.Errorf("%s: column %s is of another type than in %s", p.Source, shorten(p.Extra[i].Name), parts[0].Source)
 			}
 			set.Extra[i].Append(p.Extra[i])

@@ -2,6 +2,7 @@ package bars
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -9,31 +10,35 @@ import (
 )
 
 // Column is a column of a data set that is none of a bar's: a feature, a label
-// or anything that a user keeps beside the bars. It has a value or a null a
+// or anything that a user keeps beside the bars. It has a value or a null per
 // bar, in the order of the bars.
 //
 // A column that is named open, high, low or close holds the file's own mid
 // prices, which are not half-way between bid and ask; files that we write
 // have it in place of ours.
 type Column struct {
-	Name string
-	Kind ColumnKind
+	Shape
+	// Bits are the values of every kind but String: a float's by IEEE 754 in the
+	// width of the kind, a whole number or a time as an int64 or uint64, true
+	// as 1. Under a null they have no meaning.
+	Bits  []uint64
+	Texts []string // of a String column
+	Nulls []bool   // true where there is no value; nil: nowhere
+}
+
+// Shape is a column without its values. Its tags are the names in the index of
+// extra columns (package dataset).
+type Shape struct {
+	Name string     `msgpack:"name"`
+	Kind ColumnKind `msgpack:"kind"`
 	// Unit is of Time values: a nanosecond, microsecond or millisecond.
-	Unit time.Duration
+	Unit time.Duration `msgpack:"unit_ns"`
 	// Zone is of Time values: empty for times without a zone, else as pandas
 	// names it (UTC, Europe/Oslo). The values count from 1970 in UTC either way.
-	Zone string
+	Zone string `msgpack:"zone"`
 	// Pandas is the type of pandas that can hold nulls (Int64, boolean, string)
 	// if the file's note names one; empty: numpy's.
-	Pandas string
-
-	// One of these has the values; where there is a null it is zero.
-	Floats  []float64 // Float64; Float32 widened, which is exact
-	Ints    []int64   // whole numbers (Uint64: the same bits) and times
-	Bools   []bool
-	Strings []string
-	// Nulls is true where there is no value; nil: nowhere.
-	Nulls []bool
+	Pandas string `msgpack:"pandas"`
 }
 
 // ColumnKind is the type of a column's values. A file that we write has the
@@ -57,6 +62,27 @@ const (
 	Time    ColumnKind = "time"
 )
 
+// kinds are all kinds with the width of a value in bytes, and the types of
+// pandas that hold such values and nulls among them.
+var kinds = map[ColumnKind]struct {
+	width  int
+	pandas []string
+}{
+	Float64: {8, []string{"Float64"}},
+	Float32: {4, []string{"Float32"}},
+	Int64:   {8, []string{"Int64"}},
+	Int32:   {4, []string{"Int32"}},
+	Int16:   {2, []string{"Int16"}},
+	Int8:    {1, []string{"Int8"}},
+	Uint64:  {8, []string{"UInt64"}},
+	Uint32:  {4, []string{"UInt32"}},
+	Uint16:  {2, []string{"UInt16"}},
+	Uint8:   {1, []string{"UInt8"}},
+	Bool:    {1, []string{"boolean"}},
+	String:  {0, []string{"string", "str"}},
+	Time:    {8, nil},
+}
+
 // Bounds of columns. What a file has beyond them is left out.
 const (
 	MaxExtraColumns = 1024
@@ -66,58 +92,32 @@ const (
 )
 
 // Width is the size of a value in bytes, 0 for String.
-func (k ColumnKind) Width() int {
-	switch k {
-	case Float64, Int64, Uint64, Time:
-		return 8
-	case Float32, Int32, Uint32:
-		return 4
-	case Int16, Uint16:
-		return 2
-	case Int8, Uint8, Bool:
-		return 1
-	}
-	return 0
-}
+func (k ColumnKind) Width() int { return kinds[k].width }
+
+// Signed is true for whole numbers with a sign, times apart.
+func (k ColumnKind) Signed() bool { return strings.HasPrefix(string(k), "int") }
 
 // Len is the number of values, nulls included.
-func (c *Column) Len() int {
-	switch c.Kind {
-	case Float64, Float32:
-		return len(c.Floats)
-	case Bool:
-		return len(c.Bools)
-	case String:
-		return len(c.Strings)
-	}
-	return len(c.Ints)
-}
+func (c *Column) Len() int { return len(c.Bits) + len(c.Texts) }
 
-// Null tells whether value i is a null.
+// Null reports whether value i is a null.
 func (c *Column) Null(i int) bool { return c.Nulls != nil && c.Nulls[i] }
 
-// Shape is the column without its values.
-func (c *Column) Shape() Column {
-	return Column{Name: c.Name, Kind: c.Kind, Unit: c.Unit, Zone: c.Zone, Pandas: c.Pandas}
-}
-
-// SameShape tells whether two columns differ in their values at most.
-func (c *Column) SameShape(o *Column) bool {
-	return c.Name == o.Name && c.Kind == o.Kind && c.Unit == o.Unit && c.Zone == o.Zone && c.Pandas == o.Pandas
+// float is value i of a column of floats. A Float32 is widened, which is exact.
+func (c *Column) float(i int) float64 {
+	if c.Kind == Float32 {
+		return float64(math.Float32frombits(uint32(c.Bits[i])))
+	}
+	return math.Float64frombits(c.Bits[i])
 }
 
 // Slice is the column's values from first to before end, which it shares.
 func (c *Column) Slice(first, end int) Column {
-	s := c.Shape()
-	switch c.Kind {
-	case Float64, Float32:
-		s.Floats = c.Floats[first:end:end]
-	case Bool:
-		s.Bools = c.Bools[first:end:end]
-	case String:
-		s.Strings = c.Strings[first:end:end]
-	default:
-		s.Ints = c.Ints[first:end:end]
+	s := Column{Shape: c.Shape}
+	if c.Kind == String {
+		s.Texts = c.Texts[first:end:end]
+	} else {
+		s.Bits = c.Bits[first:end:end]
 	}
 	if c.Nulls != nil {
 		s.Nulls = c.Nulls[first:end:end]
@@ -127,19 +127,24 @@ func (c *Column) Slice(first, end int) Column {
 
 // Append appends the values of o, a column of the same shape.
 func (c *Column) Append(o Column) {
-	was := c.Len()
-	c.Floats = append(c.Floats, o.Floats...)
-	c.Ints = append(c.Ints, o.Ints...)
-	c.Bools = append(c.Bools, o.Bools...)
-	c.Strings = append(c.Strings, o.Strings...)
-	switch {
-	case o.Nulls != nil && c.Nulls == nil:
-		c.Nulls = append(make([]bool, was, was+len(o.Nulls)), o.Nulls...)
-	case o.Nulls != nil:
-		c.Nulls = append(c.Nulls, o.Nulls...)
-	case c.Nulls != nil:
-		c.Nulls = append(c.Nulls, make([]bool, o.Len())...)
+	if o.Nulls != nil && c.Nulls == nil {
+		c.Nulls = make([]bool, c.Len())
 	}
+	if c.Nulls != nil {
+		c.Nulls = append(c.Nulls, o.Nulls...)
+		c.Nulls = append(c.Nulls, make([]bool, o.Len()-len(o.Nulls))...)
+	}
+	c.Bits = append(c.Bits, o.Bits...)
+	c.Texts = append(c.Texts, o.Texts...)
+}
+
+// pick is the column with the rows of order.
+func (c *Column) pick(order []int) Column {
+	p := Column{Shape: c.Shape}
+	for _, row := range order {
+		p.Append(c.Slice(row, row+1))
+	}
+	return p
 }
 
 // sawRow keeps whether the value that was appended last is a null.
@@ -152,52 +157,76 @@ func (c *Column) sawRow(null bool) {
 	}
 }
 
-// CheckColumns says whether extra can stand beside n bars in a file: at most
-// MaxExtraColumns, each within the bounds, under a name of its own that is not
-// one of a bar's, with n values. The values are not looked at.
-func CheckColumns(extra []Column, n int) error {
-	if len(extra) > MaxExtraColumns {
-		return fmt.Errorf("%d extra columns (want at most %d)", len(extra), MaxExtraColumns)
+// ShapesOf are the shapes of columns.
+func ShapesOf(columns []Column) []Shape {
+	list := make([]Shape, len(columns))
+	for i := range columns {
+		list[i] = columns[i].Shape
 	}
-	seen := make(map[string]bool, len(extra))
-	for i := range extra {
-		c := &extra[i]
-		if err := c.check(n); err != nil {
-			return fmt.Errorf("extra column %s: %w", shorten(c.Name), err)
+	return list
+}
+
+// CheckShapes says whether columns of these shapes can stand beside the bars in
+// a file: at most MaxExtraColumns, each within the bounds, under a name of its
+// own that is not one of a bar's.
+func CheckShapes(shapes []Shape) error {
+	if len(shapes) > MaxExtraColumns {
+		return fmt.Errorf("%d extra columns (want at most %d)", len(shapes), MaxExtraColumns)
+	}
+	seen := make(map[string]bool, len(shapes))
+	for _, s := range shapes {
+		if err := s.check(); err != nil {
+			return fmt.Errorf("extra column %s: %w", shorten(s.Name), err)
 		}
-		if seen[c.Name] {
-			return fmt.Errorf("extra column %s appears twice", shorten(c.Name))
+		if seen[s.Name] {
+			return fmt.Errorf("extra column %s appears twice", shorten(s.Name))
 		}
-		seen[c.Name] = true
+		seen[s.Name] = true
 	}
 	return nil
 }
 
-func (c *Column) check(n int) error {
-	if reason := badName(c.Name); reason != "" {
+// CheckColumns is CheckShapes, and each column has n values. The values are
+// not looked at.
+func CheckColumns(extra []Column, n int) error {
+	for i := range extra {
+		if err := extra[i].checkLen(n); err != nil {
+			return err
+		}
+	}
+	return CheckShapes(ShapesOf(extra))
+}
+
+func (c *Column) checkLen(n int) error {
+	other := len(c.Texts)
+	if c.Kind == String {
+		other = len(c.Bits)
+	}
+	if c.Len() != n || other > 0 || c.Nulls != nil && len(c.Nulls) != n {
+		return fmt.Errorf("extra column %s: %d values of a %s with marks of %d nulls (want %d)", shorten(c.Name), c.Len(), c.Kind, len(c.Nulls), n)
+	}
+	return nil
+}
+
+func (s *Shape) check() error {
+	if reason := badName(s.Name); reason != "" {
 		return fmt.Errorf("its name: %s", reason)
 	}
-	if isBars(c.Name) {
+	if columnOf(s.Name) < columnCount {
 		return fmt.Errorf("the name is that of a bar's own column")
 	}
+	kind, known := kinds[s.Kind]
 	switch {
-	case c.Kind == Time:
-		if !slices.Contains([]time.Duration{time.Nanosecond, time.Microsecond, time.Millisecond}, c.Unit) {
-			return fmt.Errorf("times in units of %v (want 1ns, 1µs or 1ms)", c.Unit)
-		}
-		if len(c.Zone) > maxZone || !utf8.ValidString(c.Zone) {
-			return fmt.Errorf("time zone %s (want at most %d bytes of UTF-8)", shorten(c.Zone), maxZone)
-		}
-	case c.Kind != String && c.Kind.Width() == 0:
-		return fmt.Errorf("kind %s is unknown", shorten(string(c.Kind)))
-	case c.Unit != 0 || c.Zone != "":
-		return fmt.Errorf("unit %v and time zone %s of a %s", c.Unit, shorten(c.Zone), c.Kind)
-	}
-	if c.Pandas != "" && !holdsNulls(c.Kind, c.Pandas) {
-		return fmt.Errorf("type %s of pandas for a %s", shorten(c.Pandas), c.Kind)
-	}
-	if c.Len() != n || (c.Nulls != nil && len(c.Nulls) != n) {
-		return fmt.Errorf("%d values with marks of %d nulls (want %d)", c.Len(), len(c.Nulls), n)
+	case !known:
+		return fmt.Errorf("kind %s is unknown", shorten(string(s.Kind)))
+	case s.Kind == Time && !slices.Contains([]time.Duration{time.Nanosecond, time.Microsecond, time.Millisecond}, s.Unit):
+		return fmt.Errorf("times in units of %v (want 1ns, 1µs or 1ms)", s.Unit)
+	case len(s.Zone) > maxZone || !utf8.ValidString(s.Zone):
+		return fmt.Errorf("time zone %s (want at most %d bytes of UTF-8)", shorten(s.Zone), maxZone)
+	case s.Kind != Time && (s.Unit != 0 || s.Zone != ""):
+		return fmt.Errorf("unit %v and time zone %s of a %s", s.Unit, shorten(s.Zone), s.Kind)
+	case s.Pandas != "" && !slices.Contains(kind.pandas, s.Pandas):
+		return fmt.Errorf("type %s of pandas for a %s", shorten(s.Pandas), s.Kind)
 	}
 	return nil
 }
@@ -215,31 +244,4 @@ func badName(name string) string {
 		return "a name with a zero byte"
 	}
 	return ""
-}
-
-// isBars is true for the columns of a bar in a file of ours, mid prices apart:
-// an extra column takes the place of those.
-func isBars(name string) bool {
-	for c := range columnCount {
-		if c.String() == name {
-			return true
-		}
-	}
-	return false
-}
-
-// holdsNulls tells whether pandas has a type of that name for values of kind k
-// and nulls among them.
-func holdsNulls(k ColumnKind, name string) bool {
-	switch k {
-	case Bool:
-		return name == "boolean"
-	case String:
-		return name == "string" || name == "str"
-	case Uint64, Uint32, Uint16, Uint8:
-		return name == strings.Replace(string(k), "uint", "UInt", 1)
-	case Time:
-		return false
-	}
-	return name == strings.ToUpper(string(k[:1]))+string(k[1:])
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // textColumns are the columns of a text that are kept beside the bars. The
@@ -72,13 +71,7 @@ func (c *textColumn) add(cell string) {
 	if c.reason != "" {
 		return
 	}
-	switch {
-	case len(cell) > MaxText:
-		c.reason = "row " + strconv.Itoa(len(c.ends)+1) + ": a text of " + strconv.Itoa(len(cell)) + " bytes, at most " + strconv.Itoa(MaxText)
-	case !utf8.ValidString(cell):
-		c.reason = "row " + strconv.Itoa(len(c.ends)+1) + ": not UTF-8"
-	}
-	if c.reason != "" {
+	if c.reason = badText(cell, len(c.ends)); c.reason != "" {
 		c.text, c.ends = nil, nil
 		return
 	}
@@ -93,54 +86,52 @@ func (c *textColumn) add(cell string) {
 // are. Digits that a number would not give back (007, more than an int64
 // holds) make the column text. Times stay text.
 func (c *textColumn) column() Column {
-	out := Column{Name: c.name, Kind: String}
-	n := len(c.ends)
-	ints, numbers := c.kinds[cellInt], c.kinds[cellInt]+c.kinds[cellFloat]
-	missing := c.kinds[cellEmpty] + c.kinds[cellNA]
+	out := Column{Shape: Shape{Name: c.name, Kind: String}}
+	n, ints, missing := len(c.ends), c.kinds[cellInt], c.kinds[cellEmpty]+c.kinds[cellNA]
 	switch {
 	case ints > 0 && ints+missing == n:
-		out.Kind, out.Ints = Int64, make([]int64, 0, n)
-	case numbers+missing == n: // nothing at all, too
-		out.Kind, out.Floats = Float64, make([]float64, 0, n)
+		out.Kind = Int64
+	case ints+c.kinds[cellFloat]+missing == n: // nothing at all, too
+		out.Kind = Float64
 	case c.kinds[cellBool]+c.kinds[cellEmpty] == n:
-		out.Kind, out.Bools = Bool, make([]bool, 0, n)
-	default:
-		out.Strings = make([]string, 0, n)
+		out.Kind = Bool
+	}
+	if out.Kind == String {
+		out.Texts = make([]string, 0, n)
+	} else {
+		out.Bits = make([]uint64, 0, n)
 	}
 	all := string(c.text) // one for all cells
-	c.text = nil
 	first := 0
 	for _, end := range c.ends {
-		cell := all[first:end]
+		out.sawRow(out.appendText(all[first:end]))
 		first = end
-		null := cell == "" || (out.Kind != String && isNA(strings.TrimSpace(cell)))
-		out.appendText(cell, null)
-		out.sawRow(null)
 	}
-	c.ends = nil
 	return out
 }
 
 // appendText appends a cell that kindOf has judged.
-func (c *Column) appendText(cell string, null bool) {
-	if c.Kind != String {
-		cell = strings.TrimSpace(cell)
+func (c *Column) appendText(cell string) (null bool) {
+	if c.Kind == String {
+		c.Texts = append(c.Texts, cell)
+		return cell == ""
 	}
+	cell = strings.TrimSpace(cell)
+	null = cell == "" || isNA(cell)
+	var bits uint64
 	switch {
+	case null:
 	case c.Kind == Int64:
 		v, _ := strconv.ParseInt(cell, 10, 64)
-		c.Ints = append(c.Ints, v)
+		bits = uint64(v)
 	case c.Kind == Float64:
-		var v float64
-		if !null {
-			v, _ = strconv.ParseFloat(cell, 64) // out of range: infinite, as any reader has it
-		}
-		c.Floats = append(c.Floats, v)
-	case c.Kind == Bool:
-		c.Bools = append(c.Bools, strings.EqualFold(cell, "true"))
-	default:
-		c.Strings = append(c.Strings, cell)
+		v, _ := strconv.ParseFloat(cell, 64) // out of range: infinite, as any reader has it
+		bits = math.Float64bits(v)
+	case strings.EqualFold(cell, "true"):
+		bits = 1
 	}
+	c.Bits = append(c.Bits, bits)
+	return null
 }
 
 func kindOf(cell string) cellKind {

@@ -19,20 +19,18 @@ import (
 type CSVWriter struct {
 	bw       *bufio.Writer
 	columns  []fileColumn
-	shapes   []Column
+	shapes   []Shape
 	timeText func(ns int64) string
 	line     []byte
 }
 
-// NewCSVWriter begins a file with its header line. Of extra, names and kinds
-// count, not the values. timeText gives the text of a time, here a bar's and
-// one of an extra column.
-func NewCSVWriter(w io.Writer, extra []Column, timeText func(ns int64) string) (*CSVWriter, error) {
-	shapes, err := shapesOf(extra)
-	if err != nil {
+// NewCSVWriter begins a file with its header line. timeText gives the text of a
+// time, here a bar's and one of an extra column.
+func NewCSVWriter(w io.Writer, extra []Shape, timeText func(ns int64) string) (*CSVWriter, error) {
+	if err := CheckShapes(extra); err != nil {
 		return nil, err
 	}
-	c := &CSVWriter{bw: bufio.NewWriterSize(w, 1<<18), columns: placeColumns(extra), shapes: shapes, timeText: timeText}
+	c := &CSVWriter{bw: bufio.NewWriterSize(w, 1<<18), columns: placeColumns(extra), shapes: extra, timeText: timeText}
 	c.line = append(c.line, colTime.String()...)
 	for _, f := range c.columns {
 		c.line = appendQuoted(append(c.line, ','), f.name)
@@ -74,36 +72,33 @@ func (c *CSVWriter) Close() error {
 }
 
 func (c *Column) appendCell(line []byte, row int, timeText func(ns int64) string) []byte {
-	if c.Null(row) {
+	switch {
+	case c.Null(row):
 		return line
-	}
-	switch c.Kind {
-	case Float64:
-		return appendNumber(line, c.Floats[row], 64)
-	case Float32:
-		return appendNumber(line, c.Floats[row], 32)
-	case Bool:
-		if c.Bools[row] {
-			return append(line, "True"...)
-		}
+	case c.Kind == String:
+		return appendQuoted(line, c.Texts[row])
+	case c.Kind == Float64:
+		return appendNumber(line, c.float(row), 64)
+	case c.Kind == Float32:
+		return appendNumber(line, c.float(row), 32)
+	case c.Kind == Bool && c.Bits[row] == 1:
+		return append(line, "True"...)
+	case c.Kind == Bool:
 		return append(line, "False"...)
-	case String:
-		return appendQuoted(line, c.Strings[row])
-	case Time:
+	case c.Kind == Time:
 		// The format is for times that fit into nanoseconds; others are rare
 		// enough to stand as the number that they are.
-		if ns := scaleTime(c.Ints[row], int64(c.Unit)); ns != math.MaxInt64 && ns != math.MinInt64 {
+		if ns := scaleTime(int64(c.Bits[row]), int64(c.Unit)); ns != math.MaxInt64 && ns != math.MinInt64 {
 			text := timeText(ns)
 			if c.Zone == "" {
 				text = strings.TrimSuffix(text, "+00:00")
 			}
 			return append(line, text...)
 		}
-		return strconv.AppendInt(line, c.Ints[row], 10)
-	case Uint64:
-		return strconv.AppendUint(line, uint64(c.Ints[row]), 10)
+	case c.Kind == Uint64:
+		return strconv.AppendUint(line, c.Bits[row], 10)
 	}
-	return strconv.AppendInt(line, c.Ints[row], 10)
+	return strconv.AppendInt(line, int64(c.Bits[row]), 10)
 }
 
 // appendNumber appends a float of so many bits.
@@ -131,11 +126,6 @@ func appendQuoted(line []byte, s string) []byte {
 		return append(line, s...)
 	}
 	line = append(line, '"')
-	for i := range len(s) {
-		if s[i] == '"' {
-			line = append(line, '"')
-		}
-		line = append(line, s[i])
-	}
+	line = append(line, strings.ReplaceAll(s, `"`, `""`)...)
 	return append(line, '"')
 }

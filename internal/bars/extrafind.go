@@ -3,6 +3,7 @@ package bars
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // found is a column of a file that is none of a bar's.
@@ -44,7 +45,7 @@ func (l *layout) extras(header []string, out *skipped) []found {
 		if used[i] {
 			continue
 		}
-		if own := strings.ToLower(strings.TrimSpace(name)); isMid(own) {
+		if own := strings.ToLower(strings.TrimSpace(name)); midOf(own) >= 0 {
 			name = own
 		}
 		switch reason := badName(name); {
@@ -52,7 +53,7 @@ func (l *layout) extras(header []string, out *skipped) []found {
 			out.add(name, fmt.Sprintf("column %d: no name", i+1))
 		case reason != "":
 			out.add(name, reason)
-		case isBars(strings.ToLower(strings.TrimSpace(name))):
+		case columnOf(strings.ToLower(strings.TrimSpace(name))) < columnCount:
 			out.add(name, "named as a column of a bar, which is taken from another")
 		case name == "__index_level_0__":
 			out.add(name, "an index without a name")
@@ -66,4 +67,15 @@ func (l *layout) extras(header []string, out *skipped) []found {
 		}
 	}
 	return list
+}
+
+// badText says why a text in a row, from 0, cannot be kept; empty: it can.
+func badText(text string, row int) string {
+	switch {
+	case len(text) > MaxText:
+		return fmt.Sprintf("row %d: a text of %d bytes, at most %d", row+1, len(text), MaxText)
+	case !utf8.ValidString(text):
+		return fmt.Sprintf("row %d: not UTF-8", row+1)
+	}
+	return ""
 }

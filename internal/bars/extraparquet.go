@@ -1,8 +1,9 @@
 package bars
 
 import (
-	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -78,7 +79,7 @@ func (c *parquetExtraColumn) takeType(leaf *parquet.Column, note *pandasNote) (r
 			}
 		}
 	}
-	if holdsNulls(c.Kind, note.NumpyType) {
+	if slices.Contains(kinds[c.Kind].pandas, note.NumpyType) {
 		c.Pandas = note.NumpyType
 	}
 	return ""
@@ -86,42 +87,36 @@ func (c *parquetExtraColumn) takeType(leaf *parquet.Column, note *pandasNote) (r
 
 // extraKind is the kind of a column of that type, empty if there is none.
 func extraKind(kind parquet.Kind, logical *format.LogicalType) ColumnKind {
-	if timestampUnit(logical) != 0 && kind == parquet.Int64 {
+	switch {
+	case timestampUnit(logical) != 0 && kind == parquet.Int64:
 		return Time
-	}
-	switch kind {
-	case parquet.Double:
+	case kind == parquet.Double:
 		return Float64
-	case parquet.Float:
+	case kind == parquet.Float:
 		return Float32
-	case parquet.Boolean:
+	case kind == parquet.Boolean:
 		return Bool
-	case parquet.ByteArray:
-		if logical != nil {
-			switch logical.Value.(type) {
-			case *format.StringType, *format.EnumType:
-				return String
-			}
-		}
+	case kind == parquet.ByteArray && isText(logical):
+		return String
+	case kind != parquet.Int32 && kind != parquet.Int64:
 		return ""
-	case parquet.Int32, parquet.Int64:
-	default:
-		return ""
-	}
-	if logical == nil {
-		if kind == parquet.Int32 {
-			return Int32
-		}
+	case logical == nil && kind == parquet.Int32:
+		return Int32
+	case logical == nil:
 		return Int64
 	}
 	t, ok := logical.Value.(*format.IntType)
 	if !ok || (t.BitWidth == 64) != (kind == parquet.Int64) {
 		return ""
 	}
-	if t.IsSigned {
-		return map[int8]ColumnKind{8: Int8, 16: Int16, 32: Int32, 64: Int64}[t.BitWidth]
+	name := ColumnKind(fmt.Sprintf("int%d", t.BitWidth))
+	if !t.IsSigned {
+		name = "u" + name
 	}
-	return map[int8]ColumnKind{8: Uint8, 16: Uint16, 32: Uint32, 64: Uint64}[t.BitWidth]
+	if name.Width() == 0 {
+		return ""
+	}
+	return name
 }
 
 // codecReason says why a column's pages are not decoded; empty: they can be.
@@ -137,7 +132,7 @@ func codecReason(meta *format.FileMetaData, leaf int) string {
 	return ""
 }
 
-// readGroup appends the values of a row group, after which each column has n.
+// readGroup appends the values of a row group of n bars.
 func (e *parquetExtra) readGroup(group parquet.RowGroup, n int) error {
 	if len(e.list) == 0 {
 		return nil
@@ -147,62 +142,31 @@ func (e *parquetExtra) readGroup(group parquet.RowGroup, n int) error {
 		if c.reason != "" {
 			continue
 		}
-		err := c.read(chunks[c.leaf], n)
-		if err == nil && c.Len() != n {
-			err = fmt.Errorf("%d rows up to here (want %d)", c.Len(), n)
-		}
-		var left errLeftOut
-		switch {
-		case errors.As(err, &left):
-			c.reason = string(left)
-			c.Column = c.Shape() // the values are garbage now
-		case err != nil:
+		if err := c.read(chunks[c.leaf], n); err != nil {
 			return fmt.Errorf("column %s: %w", shorten(c.Name), err)
 		}
 	}
 	return nil
 }
 
-// errLeftOut is why a column is left out although it can be read.
-type errLeftOut string
-
-func (e errLeftOut) Error() string { return string(e) }
-
 func (c *parquetExtraColumn) read(chunk parquet.ColumnChunk, n int) error {
-	switch c.Kind {
-	case Float64, Float32:
-		return readExtra(&c.Column, &c.Floats, chunk, floats, n)
-	case Bool:
-		return readExtra(&c.Column, &c.Bools, chunk, booleans, n)
-	case String:
-		row := c.Len()
-		err := readExtra(&c.Column, &c.Strings, chunk, texts, n)
-		for ; err == nil && row < len(c.Strings); row++ {
-			switch s := c.Strings[row]; {
-			case len(s) > MaxText:
-				err = errLeftOut(fmt.Sprintf("row %d: a text of %d bytes, at most %d", row+1, len(s), MaxText))
-			case !utf8.ValidString(s):
-				err = errLeftOut(fmt.Sprintf("row %d: not UTF-8", row+1))
-			}
-		}
-		return err
-	case Uint32, Uint16, Uint8:
-		return readExtra(&c.Column, &c.Ints, chunk, unsigned, n)
-	}
-	return readExtra(&c.Column, &c.Ints, chunk, whole, n)
-}
-
-// readExtra appends the values of a column chunk to dst, one of c's, up to n.
-func readExtra[T any](c *Column, dst *[]T, chunk parquet.ColumnChunk, plain func([]T, encoding.Values, int) []T, n int) error {
-	return eachPage(chunk, plain, func(v values[T]) error {
-		if v.rows() > n-len(*dst) {
-			return fmt.Errorf("more values than the bars up to here, %d", n)
-		}
-		for i := range v.rows() {
-			x, ok := v.next(i)
-			*dst = append(*dst, x)
+	if c.Kind != String {
+		return eachValue(chunk, c.Kind.appendBits, n, func(_ int, bits uint64, ok bool) error {
+			c.Bits = append(c.Bits, bits)
 			c.sawRow(!ok)
+			return nil
+		})
+	}
+	return eachValue(chunk, texts, n, func(_ int, text string, ok bool) error {
+		if c.reason != "" {
+			return nil
 		}
+		if c.reason = badText(text, len(c.Texts)); c.reason != "" {
+			c.Column = Column{Shape: c.Shape} // the values are garbage now
+			return nil
+		}
+		c.Texts = append(c.Texts, text)
+		c.sawRow(!ok)
 		return nil
 	})
 }
@@ -220,31 +184,33 @@ func (e *parquetExtra) finish(bars []Bar) ([]Column, []string) {
 	return ownMids(list, bars), e.skipped
 }
 
-// whole appends the values of a page of whole numbers or times.
-func whole(dst []int64, v encoding.Values, _ int) []int64 {
-	if v.Kind() == encoding.Int32 {
-		for _, x := range v.Int32() {
-			dst = append(dst, int64(x))
+// appendBits appends the n values of a page as Column.Bits has them. Truths are
+// packed, eight a byte.
+func (k ColumnKind) appendBits(dst []uint64, v encoding.Values, n int) []uint64 {
+	switch v.Kind() {
+	case encoding.Double:
+		for _, x := range v.Double() {
+			dst = append(dst, math.Float64bits(x))
 		}
-		return dst
-	}
-	return append(dst, v.Int64()...)
-}
-
-// unsigned appends the values of a page of whole numbers in 32 bits without a
-// sign.
-func unsigned(dst []int64, v encoding.Values, _ int) []int64 {
-	for _, x := range v.Int32() {
-		dst = append(dst, int64(uint32(x)))
-	}
-	return dst
-}
-
-// booleans appends the n values of a page, eight a byte.
-func booleans(dst []bool, v encoding.Values, n int) []bool {
-	bits := v.Boolean()
-	for i := range min(n, 8*len(bits)) {
-		dst = append(dst, bits[i/8]>>(i%8)&1 == 1)
+	case encoding.Float:
+		for _, x := range v.Float() {
+			dst = append(dst, uint64(math.Float32bits(x)))
+		}
+	case encoding.Boolean:
+		packed := v.Boolean()
+		for i := range min(n, 8*len(packed)) {
+			dst = append(dst, uint64(packed[i/8]>>(i%8)&1))
+		}
+	case encoding.Int32:
+		for _, x := range v.Int32() {
+			if k.Signed() {
+				dst = append(dst, uint64(int64(x)))
+			} else {
+				dst = append(dst, uint64(uint32(x)))
+			}
+		}
+	default: // extraKind lets no other kind through
+		dst = append(dst, v.Uint64()...)
 	}
 	return dst
 }

@@ -41,7 +41,7 @@ func TestReadParquetExtraAsPandasWrites(t *testing.T) {
 	tb.add("i", optional(dict(parquet.Int(64))), null(11, func(i int) any { return int64(1)<<53 + int64(i%100) }))
 	tb.add("u", optional(parquet.Uint(32)), func(i int) any { return uint32(4294967295 - i) })
 	tb.add("z", optional(parquet.Timestamp(parquet.Microsecond)), func(i int) any { return int64(i) })
-	note := strings.Replace(pandasMetadata(), `{"name":"open"`,
+	note := strings.Replace(noteOfBars(), `{"name":"open"`,
 		`{"name":"i","field_name":"i","pandas_type":"int64","numpy_type":"Int64","metadata":null},`+
 			`{"name":"z","field_name":"z","pandas_type":"datetimetz","numpy_type":"datetime64[us]","metadata":{"timezone":"Europe/Oslo"}},{"name":"open"`, 1)
 	tb.options = append(tb.options, parquet.KeyValueMetadata("pandas", note), parquet.PageBufferSize(4000))
@@ -92,35 +92,35 @@ func TestReadParquetExtraOfDuckDB(t *testing.T) {
 	if Digest(set.Bars) != Digest(bars) {
 		t.Error("other bars")
 	}
-	rows := func(of func(i int64) int64) (list []int64) {
+	rows := func(of func(i int64) int64) (list []uint64) {
 		for i := range int64(6) {
-			list = append(list, of(i))
+			list = append(list, uint64(of(i)))
 		}
 		return list
 	}
-	third := Column{Name: "f32", Kind: Float32}
-	third64 := Column{Name: "f64", Kind: Float64}
-	higher := Column{Name: "close", Kind: Float64}
+	third := Column{Shape: Shape{Name: "f32", Kind: Float32}}
+	third64 := Column{Shape: Shape{Name: "f64", Kind: Float64}}
+	higher := Column{Shape: Shape{Name: "close", Kind: Float64}}
 	for i := range bars {
-		third.Floats = append(third.Floats, float64(float32(float64(i)/3)))
-		third64.Floats = append(third64.Floats, float64(i)/3)
-		higher.Floats = append(higher.Floats, bars[i].MidClose()+0.5)
+		third.Bits = append(third.Bits, bitsOf(float32(float64(i)/3))...)
+		third64.Bits = append(third64.Bits, bitsOf(float64(i)/3)...)
+		higher.Bits = append(higher.Bits, bitsOf(bars[i].MidClose()+0.5)...)
 	}
 	start := time.Date(2026, 1, 2, 15, 4, 5, 123456000, time.UTC).UnixMicro()
 	want := []Column{
 		higher,
-		{Name: "i", Kind: Int32, Ints: rows(func(i int64) int64 { return i })},
-		{Name: "flag", Kind: Bool, Bools: []bool{false, false, false, true, false, false}, Nulls: []bool{true, false, true, false, true, false}},
-		{Name: "word", Kind: String, Strings: []string{`a "b", 0`, `a "b", 1`, `a "b", 2`, "", `a "b", 4`, `a "b", 5`}, Nulls: []bool{false, false, false, true, false, false}},
-		{Name: "big", Kind: Int64, Ints: rows(func(i int64) int64 { return 9007199254740993 + i })},
+		{Shape: Shape{Name: "i", Kind: Int32}, Bits: rows(func(i int64) int64 { return i })},
+		{Shape: Shape{Name: "flag", Kind: Bool}, Bits: bitsOf[bool](false, false, false, true, false, false), Nulls: []bool{true, false, true, false, true, false}},
+		{Shape: Shape{Name: "word", Kind: String}, Texts: []string{`a "b", 0`, `a "b", 1`, `a "b", 2`, "", `a "b", 4`, `a "b", 5`}, Nulls: []bool{false, false, false, true, false, false}},
+		{Shape: Shape{Name: "big", Kind: Int64}, Bits: rows(func(i int64) int64 { return 9007199254740993 + i })},
 		third, third64,
-		{Name: "u8", Kind: Uint8, Ints: rows(func(i int64) int64 { return 250 + i })},
-		{Name: "i8", Kind: Int8, Ints: rows(func(i int64) int64 { return -i })},
-		{Name: "u64", Kind: Uint64, Ints: rows(func(i int64) int64 { return -1 - i })},
-		{Name: "naive", Kind: Time, Unit: time.Microsecond, Ints: rows(func(i int64) int64 { return start + i*1e6 })},
-		{Name: "zoned", Kind: Time, Unit: time.Microsecond, Zone: "UTC", Ints: rows(func(int64) int64 { return start })},
-		{Name: "ns", Kind: Time, Unit: time.Nanosecond, Ints: rows(func(int64) int64 { return start*1e3 + 789 })},
-		{Name: "mood", Kind: String, Strings: []string{"calm", "calm", "calm", "wild", "wild", "wild"}},
+		{Shape: Shape{Name: "u8", Kind: Uint8}, Bits: rows(func(i int64) int64 { return 250 + i })},
+		{Shape: Shape{Name: "i8", Kind: Int8}, Bits: rows(func(i int64) int64 { return -i })},
+		{Shape: Shape{Name: "u64", Kind: Uint64}, Bits: rows(func(i int64) int64 { return -1 - i })},
+		{Shape: Shape{Name: "naive", Kind: Time, Unit: time.Microsecond}, Bits: rows(func(i int64) int64 { return start + i*1e6 })},
+		{Shape: Shape{Name: "zoned", Kind: Time, Unit: time.Microsecond, Zone: "UTC"}, Bits: rows(func(int64) int64 { return start })},
+		{Shape: Shape{Name: "ns", Kind: Time, Unit: time.Nanosecond}, Bits: rows(func(int64) int64 { return start*1e3 + 789 })},
+		{Shape: Shape{Name: "mood", Kind: String}, Texts: []string{"calm", "calm", "calm", "wild", "wild", "wild"}},
 	}
 	if d := differ(set.Extra, want); d != "" {
 		t.Error(d)
@@ -153,10 +153,10 @@ func TestReadParquetLeavesOut(t *testing.T) {
 	} {
 		tb.add(c.name, c.node, func(int) any { return c.value })
 	}
-	tb.options = append(tb.options, parquet.KeyValueMetadata("pandas", strings.Replace(pandasMetadata(), `{"name":"open"`,
+	tb.options = append(tb.options, parquet.KeyValueMetadata("pandas", strings.Replace(noteOfBars(), `{"name":"open"`,
 		`{"name":"span","field_name":"span","pandas_type":"int64","numpy_type":"timedelta64[ns]","metadata":null},{"name":"open"`, 1)))
 	set := readExtraParquet(t, tb.write(t))
-	want := []Column{{Name: "good", Kind: Int8, Ints: []int64{-3, -3, -3, -3, -3, -3, -3, -3, -3, -3}}}
+	want := []Column{{Shape: Shape{Name: "good", Kind: Int8}, Bits: bitsOf[int64](-3, -3, -3, -3, -3, -3, -3, -3, -3, -3)}}
 	if d := differ(set.Extra, want); d != "" {
 		t.Error(d)
 	}
@@ -196,7 +196,7 @@ func TestReadParquetLeavesOutWhatIsNested(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := readExtraParquet(t, out.Bytes())
-	if d := differ(set.Extra, []Column{{Name: "extra", Kind: Float32, Floats: []float64{0, 1, 2, 3, 4}}}); d != "" {
+	if d := differ(set.Extra, []Column{{Shape: Shape{Name: "extra", Kind: Float32}, Bits: bitsOf[float32](0, 1, 2, 3, 4)}}); d != "" {
 		t.Error(d)
 	}
 	if !slices.Equal(set.ExtraSkipped, []string{`"list" (nested)`, `"inside" (nested)`}) {
@@ -208,7 +208,7 @@ func TestReadParquetLeavesOutWhatIsNested(t *testing.T) {
 // note for pandas.
 func TestParquetExtraForm(t *testing.T) {
 	bars := Generate(3, 1)
-	extra := []Column{{Name: "low", Kind: Float64, Floats: make([]float64, 3)}}
+	extra := []Column{{Shape: Shape{Name: "low", Kind: Float64}, Bits: make([]uint64, 3)}}
 	for _, c := range someColumns(3) {
 		if !strings.HasSuffix(c.Name, "nulls") { // the form is the same
 			extra = append(extra, c)
@@ -246,8 +246,8 @@ func TestParquetExtraForm(t *testing.T) {
 	if f, err = parquet.OpenFile(bytes.NewReader(out.Bytes()), int64(out.Len())); err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := f.Lookup("pandas"); text != pandasMetadata() {
-		t.Errorf("the note without extra columns\n%s\nwant\n%s", text, pandasMetadata())
+	if text, _ := f.Lookup("pandas"); text != noteOfBars() {
+		t.Errorf("the note without extra columns\n%s\nwant\n%s", text, noteOfBars())
 	}
 }
 

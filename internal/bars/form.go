@@ -1,9 +1,9 @@
 package bars
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -65,22 +65,15 @@ func (f Form) Flags() map[string]string {
 // FormOf is the Form of which Flags gave m.
 func FormOf(m map[string]string) (Form, error) {
 	var f Form
-	known := 0
+	unknown := maps.Clone(m)
 	for _, field := range formFields() {
-		if v, ok := m[field.name]; ok {
-			*field.of(&f) = v
-			known++
-		}
+		*field.of(&f) = m[field.name]
+		delete(unknown, field.name)
 	}
-	if known != len(m) {
-		for name := range m {
-			if !slices.ContainsFunc(formFields(), func(k formField) bool { return k.name == name }) {
-				return Form{}, fmt.Errorf("how the data was read: %s is unknown to this version", shorten(name))
-			}
-		}
+	for name := range unknown {
+		return Form{}, fmt.Errorf("how the data was read: %s is unknown to this version", shorten(name))
 	}
-	_, err := f.compile()
-	return f, err
+	return f, f.Check()
 }
 
 // Check says whether the fields can be understood.
@@ -109,57 +102,46 @@ type mapped struct {
 
 func (f Form) compile() (form, error) {
 	var c form
+	for _, flag := range []struct {
+		name, text string
+		parse      func(string) error
+	}{
+		{"columns", f.Columns, func(s string) (err error) { c.columns, err = parseMapping(s); return err }},
+		{"time-format", f.TimeFormat, func(s string) (err error) { c.layout, err = newTimeLayout(s); return err }},
+		{"tz", f.TZ, func(s string) (err error) { c.zone, err = parseZoneName(s); return err }},
+		{"sep", f.Sep, func(s string) (err error) { c.separator, err = parseSeparator(s); return err }},
+		{"decimal", f.Decimal, c.takeDecimal},
+		{"point", f.Point, c.takePoint},
+		{"repair", f.Repair, func(s string) (err error) { c.repairs, err = ParseRepairs(s); return err }},
+	} {
+		if flag.text == "" {
+			continue
+		}
+		if err := flag.parse(flag.text); err != nil {
+			return form{}, fmt.Errorf("--%s: %w", flag.name, err)
+		}
+	}
 	var err error
-	flag := func(name string, ferr error) {
-		if ferr != nil && err == nil {
-			err = fmt.Errorf("--%s: %w", name, ferr)
-		}
+	c.period, err = f.period()
+	return c, err
+}
+
+func (c *form) takeDecimal(s string) error {
+	switch {
+	case s != "." && s != ",":
+		return fmt.Errorf("%s (want . or ,)", shorten(s))
+	case s == "," && c.separator == ',':
+		return errors.New("a comma, which separates columns, too")
 	}
-	if f.Columns != "" {
-		var ferr error
-		c.columns, ferr = parseMapping(f.Columns)
-		flag("columns", ferr)
+	c.decimal = s[0]
+	return nil
+}
+
+func (c *form) takePoint(s string) (err error) {
+	if c.point, err = strconv.ParseFloat(s, 64); err != nil || !(c.point > 0 && c.point <= math.MaxFloat64) {
+		return fmt.Errorf("%s (want the size of a point in prices, as 0.00001)", shorten(s))
 	}
-	if f.TimeFormat != "" {
-		var ferr error
-		c.layout, ferr = newTimeLayout(f.TimeFormat)
-		flag("time-format", ferr)
-	}
-	if f.TZ != "" {
-		var ferr error
-		c.zone, ferr = parseZoneName(f.TZ)
-		flag("tz", ferr)
-	}
-	if f.Sep != "" {
-		var ferr error
-		c.separator, ferr = parseSeparator(f.Sep)
-		flag("sep", ferr)
-	}
-	switch f.Decimal {
-	case "":
-	case ".", ",":
-		c.decimal = f.Decimal[0]
-	default:
-		flag("decimal", fmt.Errorf("%s (want . or ,)", shorten(f.Decimal)))
-	}
-	if c.decimal == ',' && c.separator == ',' {
-		flag("decimal", errors.New("a comma, which separates columns, too"))
-	}
-	if f.Point != "" {
-		v, ferr := strconv.ParseFloat(f.Point, 64)
-		if ferr != nil || !(v > 0 && v <= math.MaxFloat64) {
-			flag("point", fmt.Errorf("%s (want the size of a point in prices, as 0.00001)", shorten(f.Point)))
-		}
-		c.point = v
-	}
-	if f.Repair != "" {
-		var ferr error
-		c.repairs, ferr = ParseRepairs(f.Repair)
-		flag("repair", ferr)
-	}
-	var perr error
-	c.period, perr = f.period()
-	return c, cmp.Or(err, perr)
+	return nil
 }
 
 func parseSeparator(s string) (rune, error) {
@@ -192,7 +174,7 @@ func parseMapping(s string) ([]mapped, error) {
 		if !ok || file == "" {
 			return nil, fmt.Errorf("%s (want OURS=THEIRS, as time=Date,open=Open)", shorten(item))
 		}
-		if !isBars(name) && !slices.Contains(mappable, name) {
+		if columnOf(name) == columnCount && !slices.Contains(mappable, name) {
 			return nil, fmt.Errorf("%s is no column of a bar (want time, open, high, low, close, volume, spread, or bid_open to ask_close)", shorten(name))
 		}
 		if seen[name] {

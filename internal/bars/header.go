@@ -215,15 +215,6 @@ func (l *layout) take(h *header, f *form, told map[string]bool) error {
 	return nil
 }
 
-func columnOf(name string) column {
-	for c := range columnCount {
-		if c.String() == name {
-			return c
-		}
-	}
-	return columnCount
-}
-
 // match finds the columns that --columns does not name.
 func (l *layout) match(h *header, told map[string]bool) error {
 	find := func(c column, names, aliases []string) error {

@@ -8,29 +8,6 @@ import (
 	"time"
 )
 
-// Kinds of what is odd in bars, beside those that are refused.
-const (
-	KindPoint     Kind = "within_point" // high_low, by one point at most
-	KindGap       Kind = "gap"          // bars missing where the market is usually open
-	KindIrregular Kind = "irregular"    // not a whole number of bar lengths after the bar before
-	KindStale     Kind = "stale"        // prices that stand still
-	KindSpike     Kind = "spike"        // a close far from both neighbours
-)
-
-// Finding is a kind of what is wrong or odd in a data set.
-type Finding struct {
-	Kind Kind `json:"kind"`
-	// Refused: a run refuses the data for it.
-	Refused bool   `json:"refused"`
-	Count   int    `json:"count"`
-	Unit    string `json:"unit"` // of Largest: price, s, bars, bps; empty: Largest has no meaning
-	// Largest is the worst of them, and LargestAt its place.
-	Largest   float64  `json:"largest"`
-	LargestAt string   `json:"largest_at"`
-	First     []string `json:"first"` // the places of the first ten
-	Repair    string   `json:"repair,omitempty"`
-}
-
 // Inspection is all that is wrong or odd in a data set.
 type Inspection struct {
 	Source string  `json:"source"`
@@ -100,26 +77,22 @@ func Inspect(spec string, opt ReadOptions) (Inspection, error) {
 
 // faults finds what a run refuses.
 func (in *Inspection) faults(raw *rawBars) {
-	v := look(raw)
-	for _, f := range v.list {
+	for _, f := range look(raw).list {
 		if f.kind == KindHighLow {
 			in.splitHighLow(raw)
 			continue
 		}
-		found := Finding{Kind: f.kind, Refused: true, Count: f.rows.count, First: []string{}, Repair: repairOf(f.kind)}
+		in.add(raw, f)
 		if raw.refused != nil && (f.kind == KindOrder || f.kind == KindDuplicate) {
-			found.Repair = "" // they may be of two files, which no repair makes one
+			in.Findings[len(in.Findings)-1].Repair = "" // they may be of two files, which no repair makes one
 		}
-		for _, row := range f.rows.first {
-			found.First = append(found.First, raw.at(row))
-		}
-		switch f.kind {
-		case KindULP, KindCrossed:
-			found.Unit, found.Largest, found.LargestAt = "price", f.largest, raw.at(f.at)
-		case KindOrder:
-			found.Unit, found.Largest, found.LargestAt = "s", f.largest, raw.at(f.at)
-		}
-		in.Findings = append(in.Findings, found)
+	}
+}
+
+// add reports what was found, if there is any.
+func (in *Inspection) add(raw *rawBars, f *faults) {
+	if f.rows.count > 0 {
+		in.Findings = append(in.Findings, raw.finding(f))
 	}
 }
 
@@ -146,19 +119,8 @@ func (in *Inspection) splitHighLow(raw *rawBars) {
 			beyond.see(i, by)
 		}
 	}
-	for _, f := range []*faults{within, beyond} {
-		if f.rows.count > 0 {
-			in.add(raw, f, "price", true)
-		}
-	}
-}
-
-func (in *Inspection) add(raw *rawBars, f *faults, unit string, refused bool) {
-	found := Finding{Kind: f.kind, Refused: refused, Count: f.rows.count, Unit: unit, Largest: f.largest, LargestAt: raw.at(raw.was(f.at)), First: []string{}}
-	for _, row := range f.rows.first {
-		found.First = append(found.First, raw.at(raw.was(row)))
-	}
-	in.Findings = append(in.Findings, found)
+	in.add(raw, within)
+	in.add(raw, beyond)
 }
 
 // rising are the bars whose time is later than that of all before, with prices
@@ -195,8 +157,7 @@ func (in *Inspection) look(raw *rawBars) {
 	in.BarLengthSec = length.Seconds()
 	spreads := make([]float64, len(bars))
 	for i := range bars {
-		spreads[i] = (bars[i].AskClose - bars[i].BidClose) / bars[i].BidClose * 1e4
-		if bars[i].AskClose == bars[i].BidClose {
+		if spreads[i] = bars[i].spreadBps(); spreads[i] == 0 {
 			in.NoSpread++
 		}
 	}
@@ -220,9 +181,7 @@ func (in *Inspection) irregular(raw *rawBars, length time.Duration) {
 			f.see(i, float64(d)/1e9)
 		}
 	}
-	if f.rows.count > 0 {
-		in.add(raw, f, "s", false)
-	}
+	in.add(raw, f)
 }
 
 // staleBars is how many bars in a row with one and the same price are odd: an
@@ -244,9 +203,7 @@ func (in *Inspection) stale(raw *rawBars) {
 		}
 	}
 	end(len(raw.bars))
-	if f.rows.count > 0 {
-		in.add(raw, f, "bars", false)
-	}
+	in.add(raw, f)
 }
 
 // flatAs tells whether b has one price only, which is that of the bar before.
@@ -283,9 +240,7 @@ func (in *Inspection) spikes(raw *rawBars) {
 			f.see(i, math.Abs(in))
 		}
 	}
-	if f.rows.count > 0 {
-		in.add(raw, f, "bps", false)
-	}
+	in.add(raw, f)
 }
 
 // pointOf is the last decimal place in which prices differ: the smallest power

@@ -1,17 +1,16 @@
 package bars
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 )
 
-// Kind is what is wrong with a bar.
+// Kind is what is wrong or odd in bars.
 type Kind string
 
-// Kinds of what is wrong with bars.
+// Kinds of what is wrong with bars, and of what is odd.
 const (
 	KindUnreadable Kind = "unreadable" // a cell that is no time or number
 	KindTime       Kind = "time"       // missing, or out of the years 1900 to 2189
@@ -23,21 +22,59 @@ const (
 	KindHighLow    Kind = "high_low"   // open or close outside of high and low
 	KindULP        Kind = "ulp"        // the same, by one unit in the last place
 	KindCrossed    Kind = "crossed"    // a bid above its ask
+
+	KindPoint     Kind = "within_point" // high_low, by one point at most
+	KindGap       Kind = "gap"          // bars missing where the market is usually open
+	KindIrregular Kind = "irregular"    // not a whole number of bar lengths after the bar before
+	KindStale     Kind = "stale"        // prices that stand still
+	KindSpike     Kind = "spike"        // a close far from both neighbours
 )
 
-// repairOf is the repair that helps against a kind; empty: none does.
-func repairOf(k Kind) string {
-	switch k {
-	case KindOrder:
-		return "sort"
-	case KindDuplicate:
-		return "duplicates"
-	case KindULP:
-		return "ulp"
-	case KindCrossed:
-		return "crossed"
+// kindFacts are what is known of a kind of finding.
+type kindFacts struct {
+	unit   string // of Finding.Largest
+	repair string // that helps; empty: none does
+	odd    bool   // and no reason to refuse the data
+}
+
+var kindsOfFindings = map[Kind]kindFacts{
+	KindOrder:     {unit: "s", repair: "sort"},
+	KindDuplicate: {repair: "duplicates"},
+	KindULP:       {unit: "price", repair: "ulp"},
+	KindCrossed:   {unit: "price", repair: "crossed"},
+	KindHighLow:   {unit: "price"},
+	KindPoint:     {unit: "price"},
+	KindGap:       {unit: "s", odd: true},
+	KindIrregular: {unit: "s", odd: true},
+	KindStale:     {unit: "bars", odd: true},
+	KindSpike:     {unit: "bps", odd: true},
+}
+
+// Finding is a kind of what is wrong or odd in a data set.
+type Finding struct {
+	Kind Kind `json:"kind"`
+	// Refused: a run refuses the data for it.
+	Refused bool   `json:"refused"`
+	Count   int    `json:"count"`
+	Unit    string `json:"unit"` // of Largest: price, s, bars, bps; empty: Largest has no meaning
+	// Largest is the worst of them, and LargestAt its place.
+	Largest   float64  `json:"largest"`
+	LargestAt string   `json:"largest_at"`
+	First     []string `json:"first"` // the places of the first ten
+	Repair    string   `json:"repair,omitempty"`
+}
+
+// finding is what is reported of the bars of one kind.
+func (r *rawBars) finding(f *faults) Finding {
+	facts := kindsOfFindings[f.kind]
+	found := Finding{Kind: f.kind, Refused: !facts.odd, Count: f.rows.count, Unit: facts.unit, First: []string{}, Repair: facts.repair}
+	if facts.unit != "" {
+		found.Largest, found.LargestAt = f.largest, r.at(r.was(f.at))
 	}
-	return ""
+	for _, row := range f.rows.first {
+		found.First = append(found.First, r.at(r.was(row)))
+	}
+	return found
 }
 
 // faults are the bars of one kind.
@@ -155,23 +192,17 @@ func outsideOn(b *Bar, i int) float64 {
 // RefusedError is a data set that is refused, with all bars that are wrong in
 // the way of the first.
 type RefusedError struct {
-	First *CellError
-	Kind  Kind
-	Count int      // bars of that kind
-	Where []string // the places of the first ten
-	// Largest is by how much the worst of them is wrong: a price, or seconds
-	// for KindOrder; 0 where that has no meaning. It is at LargestAt.
-	Largest   float64
-	LargestAt string
-	Others    int // bars that are wrong in other ways
+	Cell *CellError // the first bad value
+	Finding
+	Others int // bars that are wrong in other ways
 }
 
 // Error is one line: the first bad value, then the rest in numbers.
 func (e *RefusedError) Error() string {
 	var t strings.Builder
-	t.WriteString(e.First.Error())
-	if e.Count > 1 || repairOf(e.Kind) != "" {
-		fmt.Fprintf(&t, "; %s (%s%s)", countBars(e.Count, "such "), strings.Join(e.Where, ", "), elided(e.Count, len(e.Where)))
+	t.WriteString(e.Cell.Error())
+	if e.Count > 1 || e.Repair != "" {
+		fmt.Fprintf(&t, "; %s (%s%s)", countBars(e.Count, "such "), strings.Join(e.First, ", "), elided(e.Count, len(e.First)))
 	}
 	switch {
 	case e.Largest > 0 && e.Kind == KindOrder:
@@ -182,8 +213,8 @@ func (e *RefusedError) Error() string {
 	if e.Others > 0 {
 		fmt.Fprintf(&t, "; %d more are wrong otherwise", e.Others)
 	}
-	if r := repairOf(e.Kind); r != "" {
-		fmt.Fprintf(&t, "; --repair %s puts that right", r)
+	if e.Repair != "" {
+		fmt.Fprintf(&t, "; --repair %s puts that right", e.Repair)
 	}
 	return t.String()
 }
@@ -196,7 +227,7 @@ func countBars(n int, which string) string {
 }
 
 // Unwrap is the first bad value.
-func (e *RefusedError) Unwrap() error { return e.First }
+func (e *RefusedError) Unwrap() error { return e.Cell }
 
 // formatPrice is a difference of prices without the dust of arithmetic.
 func formatPrice(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
@@ -207,24 +238,18 @@ func judge(raw *rawBars) error {
 	if len(raw.bars) == 0 {
 		return ErrEmpty
 	}
-	if err := Validate(raw.bars); err == nil {
+	if Validate(raw.bars) == nil {
 		return nil
-	} else if !errors.As(err, new(*CellError)) {
-		return err
 	}
 	v := look(raw)
 	if len(v.list) == 0 {
 		return v.first // sound and kinds disagree: a test holds them together
 	}
-	f := v.list[0]
-	e := &RefusedError{First: v.first, Kind: f.kind, Count: f.rows.count, Largest: f.largest, LargestAt: raw.at(raw.was(f.at))}
-	for _, row := range f.rows.first {
-		e.Where = append(e.Where, raw.at(raw.was(row)))
-	}
+	e := &RefusedError{Cell: v.first, Finding: raw.finding(v.list[0])}
 	for _, other := range v.list[1:] {
 		e.Others += other.rows.count
 	}
-	e.First.Row = int64(raw.was(int(e.First.Row)-1)) + 1
-	raw.place(e.First)
+	e.Cell.Row = int64(raw.was(int(e.Cell.Row)-1)) + 1
+	raw.place(e.Cell)
 	return e
 }

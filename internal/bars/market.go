@@ -162,9 +162,7 @@ func (in *Inspection) gaps(raw *rawBars, length time.Duration) {
 			f.see(i, float64(to-from)/1e9)
 		}
 	}
-	if f.rows.count > 0 {
-		in.add(raw, f, "s", false)
-	}
+	in.add(raw, f)
 }
 
 // weekEnd is how long a market is closed at least between two weeks.

@@ -138,16 +138,14 @@ func fixedPoint(b []byte, digits int) float64 {
 	return parseScaled(v.String(), digits)
 }
 
-// readEnds appends a row group's ts_init.
-func (n *nautilusBars) readEnds(chunks []parquet.ColumnChunk) error {
+// readEnds appends the ts_init of a row group of rows bars.
+func (n *nautilusBars) readEnds(chunks []parquet.ColumnChunk, rows int) error {
 	if n.length == 0 {
 		return nil
 	}
-	return eachPage(chunks[n.ends], func(dst []int64, v encoding.Values, _ int) []int64 { return append(dst, v.Int64()...) }, func(v values[int64]) error {
-		for i := range v.rows() {
-			t, _ := v.next(i)
-			n.initNS = append(n.initNS, t)
-		}
+	appendWhole := func(dst []int64, v encoding.Values, _ int) []int64 { return append(dst, v.Int64()...) }
+	return eachValue(chunks[n.ends], appendWhole, rows, func(_ int, t int64, _ bool) error {
+		n.initNS = append(n.initNS, t)
 		return nil
 	})
 }
@@ -157,9 +155,6 @@ func (n *nautilusBars) readEnds(chunks []parquet.ColumnChunk) error {
 func (n *nautilusBars) settle(bars []Bar, p *parquetColumns) error {
 	if n.length == 0 {
 		return nil
-	}
-	if len(n.initNS) != len(bars) {
-		return fmt.Errorf("column ts_init: %d values (want %d)", len(n.initNS), len(bars))
 	}
 	ends := 0
 	for i := range bars {

@@ -31,101 +31,96 @@ func OpenParquet(r io.ReaderAt, size int64, options ...parquet.FileOption) (*par
 // maxFooterDepth bounds the nesting; the format's own is less than ten.
 const maxFooterDepth = 32
 
-var errFooter = errors.New("a footer that ends before what it announces")
-
 // checkFooter refuses a footer whose lists or texts are longer than what follows.
 func checkFooter(footer []byte) error {
-	_, err := skipStruct(footer, 0)
-	return err
+	w := footerWalk{rest: footer}
+	w.structure(0)
+	return w.err
 }
 
-// skipStruct returns what follows a struct in Thrift's compact protocol.
-func skipStruct(b []byte, depth int) ([]byte, error) {
-	if depth > maxFooterDepth {
-		return nil, errors.New("a footer of structs within structs without an end")
+// footerWalk walks a text in Thrift's compact protocol. After an error nothing
+// is read.
+type footerWalk struct {
+	rest []byte
+	err  error
+}
+
+func (w *footerWalk) fail(why string) {
+	if w.err == nil {
+		w.err = errors.New("a footer " + why)
 	}
-	for {
-		if len(b) == 0 {
-			return nil, errFooter
-		}
-		head := b[0]
-		b = b[1:]
-		if head == 0 {
-			return b, nil
-		}
-		var err error
+	w.rest = nil
+}
+
+func (w *footerWalk) skip(n uint64) {
+	if n > uint64(len(w.rest)) {
+		w.fail("that ends before what it announces")
+		return
+	}
+	w.rest = w.rest[n:]
+}
+
+// head is the next byte, 0 after an error.
+func (w *footerWalk) head() byte {
+	before := w.rest
+	if w.skip(1); w.err != nil {
+		return 0
+	}
+	return before[0]
+}
+
+func (w *footerWalk) varint() uint64 {
+	v, n := binary.Uvarint(w.rest)
+	if n <= 0 {
+		n = len(w.rest) + 1
+	}
+	w.skip(uint64(n))
+	return v
+}
+
+func (w *footerWalk) structure(depth int) {
+	for head := w.head(); head != 0; head = w.head() {
 		if head>>4 == 0 { // the field's number follows
-			if _, b, err = varint(b); err != nil {
-				return nil, err
-			}
+			w.varint()
 		}
 		if kind := head & 15; kind > 2 { // a bool is in its head
-			if b, err = skipValue(b, kind, depth); err != nil {
-				return nil, err
-			}
+			w.value(kind, depth)
 		}
 	}
 }
 
-// skipValue returns what follows a value.
-func skipValue(b []byte, kind byte, depth int) ([]byte, error) {
+func (w *footerWalk) value(kind byte, depth int) {
+	if depth > maxFooterDepth {
+		w.fail("of structs within structs without an end")
+	}
 	switch kind {
 	case 1, 2, 3: // bools of a list, bytes
-		return skipBytes(b, 1)
+		w.skip(1)
 	case 4, 5, 6: // integers
-		_, b, err := varint(b)
-		return b, err
+		w.varint()
 	case 7: // double
-		return skipBytes(b, 8)
+		w.skip(8)
 	case 8: // bytes
-		n, b, err := varint(b)
-		if err != nil {
-			return nil, err
-		}
-		return skipBytes(b, n)
+		w.skip(w.varint())
 	case 9, 10: // list, set
-		return skipList(b, depth)
+		w.list(depth)
 	case 12:
-		return skipStruct(b, depth+1)
+		w.structure(depth + 1)
+	default:
+		w.fail("with a value of an unknown type")
 	}
-	return nil, errors.New("a footer with a value of an unknown type")
 }
 
-func skipList(b []byte, depth int) ([]byte, error) {
-	if len(b) == 0 {
-		return nil, errFooter
-	}
-	kind, n := b[0]&15, uint64(b[0]>>4)
-	b = b[1:]
+func (w *footerWalk) list(depth int) {
+	head := w.head()
+	n := uint64(head >> 4)
 	if n == 15 {
-		var err error
-		if n, b, err = varint(b); err != nil {
-			return nil, err
-		}
+		n = w.varint()
 	}
-	if n > uint64(len(b)) {
-		return nil, errFooter
+	if n > uint64(len(w.rest)) {
+		w.skip(n)
 	}
-	for range n {
-		var err error
-		if b, err = skipValue(b, kind, depth+1); err != nil {
-			return nil, err
-		}
+	for i := uint64(0); i < n && w.err == nil; i++ {
+		w.value(head&15, depth+1)
 	}
-	return b, nil
-}
-
-func skipBytes(b []byte, n uint64) ([]byte, error) {
-	if n > uint64(len(b)) {
-		return nil, errFooter
-	}
-	return b[n:], nil
-}
-
-func varint(b []byte) (uint64, []byte, error) {
-	v, n := binary.Uvarint(b)
-	if n <= 0 {
-		return 0, nil, errFooter
-	}
-	return v, b[n:], nil
 }

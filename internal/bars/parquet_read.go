@@ -64,8 +64,9 @@ func decodeParquet(r io.ReaderAt, size int64, opt ReadOptions, form *form) (set 
 	// The row count is a claim of the file: believed only so far.
 	bars := make([]Bar, 0, max(0, min(f.NumRows(), 1<<20)))
 	for g, group := range f.RowGroups() {
+		before := len(bars)
 		if bars, err = p.readGroup(group, bars); err == nil {
-			err = others.readGroup(group, len(bars))
+			err = others.readGroup(group, len(bars)-before)
 		}
 		if err != nil {
 			return Set{}, fmt.Errorf("reading row group %d: %w", g, err)
@@ -110,16 +111,6 @@ func checkFrame(r io.ReaderAt, size int64) error {
 		return fmt.Errorf("damaged parquet file: %w", err)
 	}
 	return nil
-}
-
-// pandasNote is what the note of pandas says of a column.
-type pandasNote struct {
-	FieldName  string `json:"field_name"`
-	PandasType string `json:"pandas_type"`
-	NumpyType  string `json:"numpy_type"`
-	Metadata   *struct {
-		Timezone string `json:"timezone"`
-	} `json:"metadata"`
 }
 
 // pandasNotes reads the note of pandas, none where there is none or it is not

@@ -43,7 +43,7 @@ func pandasTable(bars []Bar) *table {
 	double := parquet.Optional(parquet.Leaf(parquet.DoubleType))
 	t := &table{options: []parquet.WriterOption{
 		parquet.Compression(&parquet.Snappy),
-		parquet.KeyValueMetadata("pandas", pandasMetadata()),
+		parquet.KeyValueMetadata("pandas", noteOfBars()),
 	}}
 	for _, name := range strings.Split("open high low close volume bid_open bid_high bid_low bid_close ask_open ask_high ask_low ask_close", " ") {
 		t.names, t.nodes = append(t.names, name), append(t.nodes, double)
@@ -296,7 +296,7 @@ func TestReadParquetRefuses(t *testing.T) {
 		{"a missing column", func(tb *table) { tb.drop("ask_low"); tb.drop("volume") }, "missing columns ask_low (found"},
 		{"prices in words", func(tb *table) { tb.change("bid_open", parquet.String(), func(any) any { return "x" }) }, "column bid_open: STRING (want double or float, integers or decimals)"},
 		{"another zone", func(tb *table) {
-			tb.options = append(tb.options, parquet.KeyValueMetadata("pandas", strings.Replace(pandasMetadata(), `"UTC"`, `"Europe/Oslo"`, 1)))
+			tb.options = append(tb.options, parquet.KeyValueMetadata("pandas", strings.Replace(noteOfBars(), `"UTC"`, `"Europe/Oslo"`, 1)))
 		}, `time: time zone "Europe/Oslo" (want UTC; --tz UTC`},
 		{"LZ4", func(tb *table) { tb.options = append(tb.options, parquet.Compression(&parquet.Lz4Raw)) }, "column time: compressed by LZ4_RAW (want snappy"},
 		{"no row", func(tb *table) { tb.rows = nil }, ErrEmpty.Error()},
@@ -435,5 +435,42 @@ func (r fileRow) floats() [13]float64 {
 		r.Open, r.High, r.Low, r.Close, r.Volume,
 		r.BidOpen, r.BidHigh, r.BidLow, r.BidClose,
 		r.AskOpen, r.AskHigh, r.AskLow, r.AskClose,
+	}
+}
+
+// noteOfBars is the note of pandas in a file without extra columns.
+func noteOfBars() string {
+	note, err := pandasMetadata(placeColumns(nil), nil)
+	if err != nil {
+		panic(err)
+	}
+	return note
+}
+
+// fileRow is a row of a file of ours, for a writer of rows.
+type fileRow struct {
+	Time     int64   `parquet:"time,timestamp(nanosecond),plain"`
+	Open     float64 `parquet:"open,dict"`
+	High     float64 `parquet:"high,dict"`
+	Low      float64 `parquet:"low,dict"`
+	Close    float64 `parquet:"close,dict"`
+	Volume   float64 `parquet:"volume,dict"`
+	BidOpen  float64 `parquet:"bid_open,dict"`
+	BidHigh  float64 `parquet:"bid_high,dict"`
+	BidLow   float64 `parquet:"bid_low,dict"`
+	BidClose float64 `parquet:"bid_close,dict"`
+	AskOpen  float64 `parquet:"ask_open,dict"`
+	AskHigh  float64 `parquet:"ask_high,dict"`
+	AskLow   float64 `parquet:"ask_low,dict"`
+	AskClose float64 `parquet:"ask_close,dict"`
+}
+
+func newFileRow(b *Bar) fileRow {
+	return fileRow{
+		Time: b.TimeNS,
+		Open: (b.BidOpen + b.AskOpen) / 2, High: b.MidHigh(), Low: b.MidLow(), Close: b.MidClose(),
+		Volume:  b.Volume,
+		BidOpen: b.BidOpen, BidHigh: b.BidHigh, BidLow: b.BidLow, BidClose: b.BidClose,
+		AskOpen: b.AskOpen, AskHigh: b.AskHigh, AskLow: b.AskLow, AskClose: b.AskClose,
 	}
 }

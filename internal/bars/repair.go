@@ -219,13 +219,3 @@ func uncross(b *Bar) float64 {
 	}
 	return by
 }
-
-// pick is the column with the rows of order.
-func (c *Column) pick(order []int) Column {
-	p := c.Shape()
-	for _, row := range order {
-		one := c.Slice(row, row+1)
-		p.Append(one)
-	}
-	return p
-}

@@ -3,6 +3,7 @@ package bars
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -235,17 +236,11 @@ const (
 // epochUnits.
 func parseEpoch(s string) (ns int64, unit int, err error) {
 	whole, _, _ := strings.Cut(s, ".")
-	if len(whole) > 19 {
+	v, ok := digits(whole)
+	if !ok || len(whole) > 19 {
 		return 0, 0, errTimeNumber
 	}
-	v := int64(0)
-	for _, c := range []byte(whole) {
-		if c < '0' || c > '9' {
-			return 0, 0, errTimeNumber
-		}
-		v = 10*v + int64(c-'0')
-	}
-	if unit = epochUnit(v); unit < 0 {
+	if unit = epochUnit(int64(v)); unit < 0 {
 		return 0, 0, errTimeNumber
 	}
 	ns, err = scaleEpoch(s, epochUnits[unit].ns)
@@ -270,20 +265,19 @@ func scaleEpoch(s string, unitNS int64) (int64, error) {
 	whole, frac, hasFrac := strings.Cut(s, ".")
 	negative := strings.HasPrefix(whole, "-")
 	whole = strings.TrimPrefix(whole, "-")
-	if whole == "" || hasFrac && frac == "" {
+	if hasFrac && frac == "" {
 		return 0, errTimeNumber
 	}
-	const most = int64(maxTimeNS) // |minTimeNS| is less
-	v := int64(0)
-	for _, c := range []byte(whole) {
-		if c < '0' || c > '9' {
-			return 0, errTimeNumber
-		}
-		if v = 10*v + int64(c-'0'); v > most/unitNS {
-			return 0, errTimeYears
-		}
+	v, err := strconv.ParseUint(whole, 10, 63)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, errTimeYears
+	case err != nil:
+		return 0, errTimeNumber
+	case v > uint64(maxTimeNS/unitNS): // |minTimeNS| is less
+		return 0, errTimeYears
 	}
-	ns := v * unitNS
+	ns := int64(v) * unitNS
 	scale := unitNS
 	for _, c := range []byte(frac) {
 		if c < '0' || c > '9' || scale == 1 && c != '0' {

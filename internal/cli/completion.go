@@ -21,7 +21,7 @@ func complete(root *cobra.Command) {
 			cmd.ValidArgsFunction = completeChunks
 		}
 		for name, values := range map[string][]string{
-			"engine": {footer.EngineBuiltin, footer.EngineExec}, "order": {string(run.OrderSpread), string(run.OrderTime)},
+			"engine": {footer.EngineBuiltin, footer.EngineExec}, "order": {string(run.OrderSpread), string(run.OrderTime), string(run.OrderSample)},
 			"sync": {syncDefault, syncAlways}, "pregate": {"true", "false"},
 		} {
 			if cmd.Flags().Lookup(name) != nil {

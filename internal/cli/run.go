@@ -99,7 +99,7 @@ Exit codes:
 	fl.Int64Var(&f.chunkBars, "chunk-bars", 0, "bars per chunk, instead of --chunks")
 	aboveZero(fl, "chunks", "1 or more")
 	aboveZero(fl, "chunk-bars", "1 or more")
-	fl.StringVar(&f.order, "order", "", "order in which chunks start: spread (evenly over the period) or time (front to back) (default: spread)")
+	fl.StringVar(&f.order, "order", "", "order in which chunks start: spread (evenly over the period), time (front to back) or sample (at random, for estimates from a part) (default: spread)")
 	fl.StringVar(&f.runID, "run-id", "", "name of the run, 1 to 64 of A-Z a-z 0-9 _ - (default: made from the time)")
 	fl.StringVar(&f.outputDir, "output-dir", defaultOutputDir, "output directory")
 	fl.StringVar(&f.fallbackDir, "fallback-dir", "", "directory to use if --output-dir cannot be written (default: the system's temporary directory)")

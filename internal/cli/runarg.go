@@ -123,13 +123,17 @@ func readHead(path string) (perf.File, error) {
 	return head, nil
 }
 
-// perfPath is the perf JSON that an argument names: an existing file, else that of
-// the run with this id.
-func perfPath(text string) (string, error) {
+// perfPath is perfPathIn where a run's files are looked for.
+func perfPath(text string) (string, error) { return perfPathIn("", text) }
+
+// perfPathIn is the perf JSON that an argument names: an existing file, else that
+// of the run with this id in an output directory (empty: as whichRun finds it). The
+// directory of a run has its id, too, and is no file.
+func perfPathIn(outputDir, text string) (string, error) {
 	id, err := run.ParseID(text)
-	if _, errStat := os.Stat(text); errStat == nil || err != nil {
+	if info, errStat := os.Stat(text); errStat == nil && !info.IsDir() || err != nil {
 		return text, nil
 	}
-	t, _, err := new(whichRun).find(id)
+	t, _, err := (&whichRun{outputDir: outputDir}).find(id)
 	return t.Perf(), err
 }

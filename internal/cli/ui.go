@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,6 +114,9 @@ func (u *ui) Ready(i coordinator.Info) {
 		u.print("warning: %s", w)
 	}
 	u.print("%d chunks, %d workers; stop it with Ctrl-C, coordinator stop %s, or\n  %s", i.Plan.Chunks, u.f.workers, i.RunID, cmd)
+	if i.Plan.Chunks < chunksToJudge {
+		u.print("fewer than %d chunks: coordinator compare cannot judge the speed of this run (--chunks 8 changes that)", chunksToJudge)
+	}
 	if open {
 		u.print("the bus accepts other hosts, with a key; copy %s to a host and start a worker there:\n  chunkworker --nats nats://%s --nkey worker.nk --run %s",
 			relative(i.WorkerKey), elsewhere(i.URL), i.RunID)
@@ -288,7 +292,7 @@ func (u *ui) summary(out export.Outcome) {
 		NetPnlBps: t.NetPnlBps, Signals: t.Signals, Expired: t.Expired,
 		LastError: u.s.LastFailure(), File: relative(out.Result.Path),
 	}
-	s.WithoutRows, s.Remarks = out.Result.WithoutRows, out.Result.Remarks
+	s.WithoutRows, s.Remarks, s.Estimate = out.Result.WithoutRows, out.Result.Remarks, estimateText(out.Result.Estimate)
 	s.BarsPerSec = footer.Rate(s.BarsReplayed-u.kept.Load(), wall.Seconds())
 	switch {
 	case out.Code == 2:
@@ -340,6 +344,31 @@ const (
 )
 
 // slowStart is a note on the commands' start-up time and what reduces it; empty if
+// estimateText is an estimate in one line: trades, pnl and the time that is left.
+func estimateText(e *perf.Estimate) string {
+	if e == nil || e.Trades.Members == 0 {
+		return ""
+	}
+	figure := func(f perf.EstimateFigure, digits int) string {
+		number := func(x float64) string { return strconv.FormatFloat(x, 'f', digits, 64) }
+		if f.Why != "" {
+			return "about " + number(f.Value)
+		}
+		return fmt.Sprintf("%s (%s to %s)", number(f.Value), number(f.Low), number(f.High))
+	}
+	text := fmt.Sprintf("%s trades, %s bps", figure(e.Trades, 0), figure(e.PnlBps, 1))
+	if e.TimeLeftSec > 0 {
+		text += ", " + progress.Duration(time.Duration(e.TimeLeftSec*float64(time.Second))) + " left"
+	}
+	if e.Trades.Why != "" {
+		text += "; no bounds: " + e.Trades.Why
+	}
+	return text
+}
+
+// chunksToJudge is the least number of chunks whose speed a comparison judges.
+const chunksToJudge = 6
+
 // it is short.
 func (u *ui) slowStart(chunks int) string {
 	if !u.f.exec.exec() || u.f.exec.serve || chunks <= max(u.f.workers, 1) {

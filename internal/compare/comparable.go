@@ -21,7 +21,7 @@ func (r *Result) compareRuns(off, on perf.File, a, b sample) {
 	r.compareInputs(off.Report, on.Report)
 	r.compareEngines(off, on)
 	r.compareTrades(off, on)
-	r.noteMachines(off, on)
+	r.Notes = append(r.Notes, machines(off, on, "OFF", "ON")...)
 }
 
 // lonely says of the one file that could be read what is wrong with it, so
@@ -211,17 +211,18 @@ func sameCut(a, b []perf.Chunk) bool {
 	return slices.EqualFunc(a, b, func(x, y perf.Chunk) bool { return x.Planned == y.Planned })
 }
 
-// noteMachines tells what else than the gate may have changed the times.
-func (r *Result) noteMachines(off, on perf.File) {
+// machines tells what else than the policies may have changed the times.
+func machines(off, on perf.File, nameA, nameB string) (list []string) {
 	a, b := off.Report, on.Report
 	note := func(what, x, y string) {
 		if x != y {
-			r.Notes = append(r.Notes, fmt.Sprintf("times may differ by more than the gate: %s %s in OFF, %s in ON", what, x, y))
+			list = append(list, fmt.Sprintf("times may differ by more than the gate: %s %s in %s, %s in %s", what, x, nameA, y, nameB))
 		}
 	}
 	note("workers", strconv.Itoa(a.Workers), strconv.Itoa(b.Workers))
 	note("hosts", fmt.Sprintf("%q", a.Hosts), fmt.Sprintf("%q", b.Hosts))
 	note("env_info", platform(a.Env), platform(b.Env))
+	return list
 }
 
 func platform(e perf.EnvInfo) string {

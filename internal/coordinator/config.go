@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"gx1replay/internal/bars"
@@ -196,8 +197,8 @@ func (c Config) Validate() error {
 		return bad("ChunkBars", c.ChunkBars, "1 or more")
 	case c.Chunks > 0 && c.ChunkBars > 0:
 		return bad("ChunkBars", c.ChunkBars, "either Chunks or ChunkBars")
-	case c.Order != "" && c.Order != run.OrderSpread && c.Order != run.OrderTime:
-		return bad("Order", fmt.Sprintf("%q", c.Order), string(run.OrderSpread)+" or "+string(run.OrderTime))
+	case c.Order != "" && !slices.Contains(run.Orders(), c.Order):
+		return bad("Order", fmt.Sprintf("%q", c.Order), fmt.Sprintf("%s, %s or %s", run.OrderSpread, run.OrderTime, run.OrderSample))
 	case c.TimeBox < 0:
 		return bad("TimeBox", c.TimeBox, "a time above 0")
 	case c.Drain != 0 && (c.Drain < minDrain || c.Drain > maxWait):

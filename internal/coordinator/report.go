@@ -76,6 +76,7 @@ func (s *Session) snapshot() (perf.Report, []perf.Chunk) {
 	crew := b.crew.Load()
 	r.Incarnation = b.m.Incarnation
 	r.Data, r.Policy, r.Command = b.m.Data, b.m.Policy, b.m.Command
+	r.Plan = perf.Plan{Order: b.m.Plan.Order, Seed: b.m.Plan.Seed}
 	r.Stop.Seq = b.m.StopSeq
 	r.Sessions = s.sessions(b.m.Sessions[:len(b.m.Sessions)-1], b.m.Session, now)
 	r.Wall = perf.WallOf(r.Sessions)

@@ -235,6 +235,14 @@ func newIncarnation() run.Incarnation {
 	return run.NewIncarnation(random)
 }
 
+// seeded is p with the seed of this run, if its order has one.
+func (s *Session) seeded(p run.Plan) run.Plan {
+	if p.Order == run.OrderSample {
+		p.Seed = run.SampleSeed(s.cfg.RunID)
+	}
+	return p
+}
+
 // first is the manifest of a first session on set.
 func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	n := int64(len(set.Bars))
@@ -242,6 +250,7 @@ func (s *Session) first(set bars.Set) (run.Manifest, error) {
 	if err != nil {
 		return run.Manifest{}, err
 	}
+	plan = s.seeded(plan)
 	host, err := os.Hostname()
 	if err != nil {
 		return run.Manifest{}, fmt.Errorf("finding this host's name: %w", err)
@@ -322,7 +331,7 @@ func (s *Session) next(stored *run.Manifest, heard time.Time) (run.Manifest, err
 			if err := s.refuse(r.Data, "", r.EngineVersion, run.Policy{}, nil, &plan); err != nil && stored == nil {
 				return m, err
 			}
-			m.Plan = plan
+			m.Plan = s.seeded(plan)
 		}
 		if on, known := keptDecisions(file.Chunks); known && stored == nil {
 			if err := s.refuseDecisions(on); err != nil {

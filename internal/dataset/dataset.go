@@ -8,11 +8,7 @@
 package dataset
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"iter"
 	"unsafe"
@@ -46,13 +42,18 @@ type index struct {
 	Slices    []string `msgpack:"slices"` // SHA-256 of each slice's canonical content, hex
 }
 
-func indexName(sha string) string { return "bars." + sha }
-func sliceName(sha string) string { return "slice." + sha }
+func barObjects() family {
+	return family{what: "data set", index: "bars", object: "slice", parse: func(data []byte) ([]string, error) {
+		ix, err := parseIndex(data)
+		return ix.Slices, err
+	}}
+}
 
 // Publish stores the data set all, whose digest is sha256Hex, unless it is
 // there already.
 func Publish(ctx context.Context, store Store, sha256Hex string, all []bars.Bar) error {
-	there, err := store.HasObject(ctx, indexName(sha256Hex))
+	f := barObjects()
+	there, err := store.HasObject(ctx, f.indexName(sha256Hex))
 	if err != nil || there {
 		return err
 	}
@@ -60,17 +61,9 @@ func Publish(ctx context.Context, store Store, sha256Hex string, all []bars.Bar)
 	var buf []byte
 	for first := 0; first < len(all); first += SliceBars {
 		buf = bars.AppendCanonical(buf[:0], all[first:min(first+SliceBars, len(all))])
-		sum := sha256.Sum256(buf)
-		sha := hex.EncodeToString(sum[:])
+		sha := digest(buf)
 		ix.Slices = append(ix.Slices, sha)
-		there, err := store.HasObject(ctx, sliceName(sha))
-		if err != nil {
-			return err
-		}
-		if there {
-			continue
-		}
-		if err := store.PutObject(ctx, sliceName(sha), buf); err != nil {
+		if err := putNew(ctx, store, f.objectName(sha), buf); err != nil {
 			return fmt.Errorf("publishing bars from %d on: %w", first, err)
 		}
 	}
@@ -78,66 +71,13 @@ func Publish(ctx context.Context, store Store, sha256Hex string, all []bars.Bar)
 	if err != nil {
 		return fmt.Errorf("encoding the index of data set %s: %w", sha256Hex, err)
 	}
-	return store.PutObject(ctx, indexName(sha256Hex), data)
-}
-
-// Remover is what Remove needs of the object store.
-type Remover interface {
-	Store
-	DeleteObject(ctx context.Context, name string) error
+	return store.PutObject(ctx, f.indexName(sha256Hex), data)
 }
 
 // Remove removes the data set sha256Hex, whose slices may be shared by others,
-// unless it is one of them; a data set that is not there is fine. Its index
-// goes first, since an index means that the slices are there: a removal that
-// is cut short leaves slices, which the next run on these bars finds.
+// unless it is one of them; a data set that is not there is fine.
 func Remove(ctx context.Context, store Remover, sha256Hex string, others []string) error {
-	shared := map[string]bool{}
-	for _, o := range others {
-		if o == sha256Hex {
-			return nil
-		}
-		list, err := slicesOf(ctx, store, o)
-		if err != nil {
-			return err
-		}
-		for _, s := range list {
-			shared[s] = true
-		}
-	}
-	list, err := slicesOf(ctx, store, sha256Hex)
-	if err != nil {
-		return err
-	}
-	if err := store.DeleteObject(ctx, indexName(sha256Hex)); err != nil {
-		return fmt.Errorf("removing data set %s: %w", sha256Hex, err)
-	}
-	for _, s := range list {
-		if shared[s] {
-			continue
-		}
-		if err := store.DeleteObject(ctx, sliceName(s)); err != nil {
-			return fmt.Errorf("removing data set %s: %w", sha256Hex, err)
-		}
-	}
-	return nil
-}
-
-// slicesOf lists the slices of a data set, none if it is not there.
-func slicesOf(ctx context.Context, store Store, sha256Hex string) ([]string, error) {
-	there, err := store.HasObject(ctx, indexName(sha256Hex))
-	if err != nil || !there {
-		return nil, err
-	}
-	data, err := store.GetObject(ctx, indexName(sha256Hex), maxObject)
-	if err != nil {
-		return nil, fmt.Errorf("the index of data set %s: %w", sha256Hex, err)
-	}
-	ix, err := parseIndex(data)
-	if err != nil {
-		return nil, fmt.Errorf("the index of data set %s: %w", sha256Hex, err)
-	}
-	return ix.Slices, nil
+	return barObjects().remove(ctx, store, sha256Hex, others)
 }
 
 // Set is a data set as a worker reads it. Its methods may be called from any
@@ -153,7 +93,7 @@ type Set struct {
 // Open finds the data set d on the bus. cache keeps fetched slices; nil: none
 // is kept.
 func Open(ctx context.Context, store Store, d run.Data, cache *Cache) (*Set, error) {
-	data, err := store.GetObject(ctx, indexName(d.SHA256), maxObject)
+	data, err := store.GetObject(ctx, barObjects().indexName(d.SHA256), maxObject)
 	if err != nil {
 		return nil, fmt.Errorf("opening data set %s: %w", d.SHA256, err)
 	}
@@ -166,17 +106,8 @@ func Open(ctx context.Context, store Store, d run.Data, cache *Cache) (*Set, err
 
 // parseIndex reads an index that came from the bus.
 func parseIndex(data []byte) (ix index, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			ix, err = index{}, fmt.Errorf("decoding its index: malformed: %v", p)
-		}
-	}()
-	r := bytes.NewReader(data)
-	if err := msgpack.NewDecoder(r).Decode(&ix); err != nil {
+	if err := run.Unmarshal(data, &ix); err != nil {
 		return index{}, fmt.Errorf("decoding its index: %w", err)
-	}
-	if r.Len() > 0 {
-		return index{}, errors.New("decoding its index: bytes follow its end")
 	}
 	return ix, nil
 }
@@ -193,7 +124,7 @@ func decodeIndex(data []byte, d run.Data) (index, error) {
 			ix.Schema, ix.Bars, len(ix.Slices), ix.SliceBars, d.Bars, d.SliceBars)
 	}
 	for i, sha := range ix.Slices {
-		if b, err := hex.DecodeString(sha); err != nil || len(b) != sha256.Size {
+		if !isSHA(sha) {
 			return index{}, fmt.Errorf("slice %d is named %.80q (want a SHA-256)", i, sha)
 		}
 	}
@@ -227,23 +158,19 @@ func (s *Set) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, 
 			yield(nil, fmt.Errorf("bars [%d, %d) are not within the data set's %d", r.First, r.End, s.ix.Bars))
 			return
 		}
-		for at := r.First; at < r.End; {
+		for i, rows := range pieces(r, s.ix.SliceBars) {
 			if ctx.Err() != nil {
 				yield(nil, context.Cause(ctx))
 				return
 			}
-			i := int(at / s.ix.SliceBars)
 			slice, err := s.slice(ctx, i)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			base := int64(i) * s.ix.SliceBars
-			end := min(r.End-base, int64(len(slice)))
-			if !yield(slice[at-base:end], nil) {
+			if !yield(slice[rows.First:rows.End], nil) {
 				return
 			}
-			at = base + end
 		}
 	}
 }
@@ -253,7 +180,7 @@ func (s *Set) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, 
 func (s *Set) slice(ctx context.Context, i int) ([]bars.Bar, error) {
 	sha := s.ix.Slices[i]
 	list, err := s.decoded.bars.Get(ctx, sha, func(ctx context.Context) ([]bars.Bar, int64, error) {
-		data, err := s.cache.Get(ctx, s.store, sliceName(sha), sha, maxObject)
+		data, err := s.cache.Get(ctx, s.store, barObjects().objectName(sha), sha, maxObject)
 		if err != nil {
 			return nil, 0, err
 		}

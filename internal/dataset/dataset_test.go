@@ -102,10 +102,10 @@ func smallSet(t testing.TB, store Store, n, size int) ([]bars.Bar, run.Data) {
 	for part := range slices.Chunk(all, size) {
 		content := bars.AppendCanonical(nil, part)
 		ix.Slices = append(ix.Slices, digest(content))
-		must(t, store.PutObject(t.Context(), sliceName(digest(content)), content))
+		must(t, store.PutObject(t.Context(), barObjects().objectName(digest(content)), content))
 	}
 	d := run.Data{SHA256: bars.Digest(all), Bars: int64(n), SliceBars: int64(size)}
-	must(t, store.PutObject(t.Context(), indexName(d.SHA256), encoded(t, ix)))
+	must(t, store.PutObject(t.Context(), barObjects().indexName(d.SHA256), encoded(t, ix)))
 	return all, d
 }
 
@@ -206,7 +206,7 @@ func TestPublishGoesOnWhereItWasBroken(t *testing.T) {
 	store.fail = nil
 	must(t, Publish(t.Context(), store, sha, all))
 	// Without its index, which is stored last, a data set is not there.
-	delete(store.objects, indexName(sha))
+	delete(store.objects, barObjects().indexName(sha))
 	d := run.Data{SHA256: sha, Bars: 10, SliceBars: SliceBars}
 	if _, err := Open(t.Context(), store, d, NewCache(t.TempDir(), 1<<30, nil)); !errors.Is(err, errMissing) {
 		t.Errorf("without its index: %v", err)
@@ -341,11 +341,11 @@ func TestASliceOfAnotherLengthIsRefused(t *testing.T) {
 	store := newMemory()
 	all, d := smallSet(t, store, 10, 5)
 	short := bars.AppendCanonical(nil, all[:4])
-	must(t, store.PutObject(t.Context(), sliceName(digest(short)), short))
-	ix, err := decodeIndex(store.objects[indexName(d.SHA256)], d)
+	must(t, store.PutObject(t.Context(), barObjects().objectName(digest(short)), short))
+	ix, err := decodeIndex(store.objects[barObjects().indexName(d.SHA256)], d)
 	must(t, err)
 	ix.Slices[1] = digest(short)
-	store.objects[indexName(d.SHA256)] = encoded(t, ix)
+	store.objects[barObjects().indexName(d.SHA256)] = encoded(t, ix)
 	s := open(t, store, d, t.TempDir())
 	if got, err := read(t.Context(), s, 0, 10); err == nil || len(got) != 5 || !strings.Contains(err.Error(), "4 bars (want 5)") {
 		t.Errorf("%d bars, %v", len(got), err)
@@ -459,7 +459,7 @@ func TestASliceThatHangsHoldsUpNobody(t *testing.T) {
 	store := newMemory()
 	all, d := smallSet(t, store, 20, 5)
 	s := open(t, store, d, t.TempDir())
-	h := hanging{store, sliceName(s.ix.Slices[2]), make(chan struct{}, 1)}
+	h := hanging{store, barObjects().objectName(s.ix.Slices[2]), make(chan struct{}, 1)}
 	s.store = h
 	why := errors.New("the run is stopped")
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
+	"slices"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -31,22 +31,17 @@ type extraIndex struct {
 	Version   int          `msgpack:"version"` // of the encoding of parts
 	Bars      int64        `msgpack:"bars"`
 	SliceBars int64        `msgpack:"slice_bars"`
-	Columns   []extraShape `msgpack:"columns"`
+	Columns   []bars.Shape `msgpack:"columns"`
 	// Slices are the SHA-256 (hex) of each slice's parts.
 	Slices [][]string `msgpack:"slices"`
 }
 
-// extraShape is a column without its values.
-type extraShape struct {
-	Name   string `msgpack:"name"`
-	Kind   string `msgpack:"kind"`
-	UnitNS int64  `msgpack:"unit_ns"`
-	Zone   string `msgpack:"zone"`
-	Pandas string `msgpack:"pandas"`
+func extraObjects() family {
+	return family{what: "extra columns", index: "extra", object: "extrapart", parse: func(data []byte) ([]string, error) {
+		ix, err := parseExtraIndex(data)
+		return slices.Concat(ix.Slices...), err
+	}}
 }
-
-func extraName(sha string) string { return "extra." + sha }
-func partName(sha string) string  { return "extrapart." + sha }
 
 // ExtraDigest is the digest (hex) of extra columns of n bars, by which they
 // are found on the bus; empty if there are none.
@@ -67,16 +62,13 @@ func PublishExtra(ctx context.Context, store Store, sha256Hex string, columns []
 	if sha256Hex == "" && len(columns) == 0 {
 		return nil
 	}
-	there, err := store.HasObject(ctx, extraName(sha256Hex))
+	f := extraObjects()
+	there, err := store.HasObject(ctx, f.indexName(sha256Hex))
 	if err != nil || there {
 		return err
 	}
 	data, err := eachPart(columns, n, SliceBars, func(sha string, part []byte) error {
-		there, err := store.HasObject(ctx, partName(sha))
-		if err != nil || there {
-			return err
-		}
-		return store.PutObject(ctx, partName(sha), part)
+		return putNew(ctx, store, f.objectName(sha), part)
 	})
 	if err != nil {
 		return fmt.Errorf("publishing extra columns: %w", err)
@@ -84,7 +76,7 @@ func PublishExtra(ctx context.Context, store Store, sha256Hex string, columns []
 	if got := digest(data); got != sha256Hex {
 		return fmt.Errorf("publishing extra columns: their digest is %s (want %.80q)", got, sha256Hex)
 	}
-	return store.PutObject(ctx, extraName(sha256Hex), data)
+	return store.PutObject(ctx, f.indexName(sha256Hex), data)
 }
 
 // eachPart gives fn each part and its SHA-256, in order, and returns the
@@ -96,11 +88,8 @@ func eachPart(columns []bars.Column, n, sliceBars int64, fn func(sha string, par
 	if err := bars.CheckColumns(columns, int(n)); err != nil {
 		return nil, err
 	}
-	ix := extraIndex{Schema: run.Schema, Version: extraVersion, Bars: n, SliceBars: sliceBars}
-	for _, c := range columns {
-		ix.Columns = append(ix.Columns, extraShape{c.Name, string(c.Kind), int64(c.Unit), c.Zone, c.Pandas})
-	}
-	parts := partsOf(columns)
+	ix := extraIndex{Schema: run.Schema, Version: extraVersion, Bars: n, SliceBars: sliceBars, Columns: bars.ShapesOf(columns)}
+	parts := partsOf(ix.Columns)
 	var part []byte
 	for first := int64(0); first < n; first += sliceBars {
 		end := min(first+sliceBars, n)
@@ -134,7 +123,7 @@ func eachPart(columns []bars.Column, n, sliceBars int64, fn func(sha string, par
 
 // partsOf says which columns each part of a slice has, as ranges of their
 // numbers. It is a function of the columns' kinds alone.
-func partsOf(columns []bars.Column) []run.BarRange {
+func partsOf(columns []bars.Shape) []run.BarRange {
 	var list []run.BarRange
 	for i := range columns {
 		n := len(list)
@@ -150,110 +139,54 @@ func partsOf(columns []bars.Column) []run.BarRange {
 
 // RemoveExtra removes the extra columns of digest sha256Hex, whose parts may be
 // shared by others, unless they are one of them; none, and what is not there,
-// is fine. As with Remove, the index goes first.
+// is fine.
 func RemoveExtra(ctx context.Context, store Remover, sha256Hex string, others []string) error {
 	if sha256Hex == "" {
 		return nil
 	}
-	shared := map[string]bool{}
-	for _, o := range others {
-		if o == sha256Hex {
-			return nil
-		}
-		if o == "" {
-			continue
-		}
-		list, err := partsThere(ctx, store, o)
-		if err != nil {
-			return err
-		}
-		for _, p := range list {
-			shared[p] = true
-		}
-	}
-	list, err := partsThere(ctx, store, sha256Hex)
-	if err != nil {
-		return err
-	}
-	if err := store.DeleteObject(ctx, extraName(sha256Hex)); err != nil {
-		return fmt.Errorf("removing extra columns %s: %w", sha256Hex, err)
-	}
-	for _, p := range list {
-		if shared[p] {
-			continue
-		}
-		if err := store.DeleteObject(ctx, partName(p)); err != nil {
-			return fmt.Errorf("removing extra columns %s: %w", sha256Hex, err)
-		}
-	}
-	return nil
-}
-
-// partsThere lists the parts of the extra columns of a digest, none if they
-// are not there.
-func partsThere(ctx context.Context, store Store, sha256Hex string) ([]string, error) {
-	there, err := store.HasObject(ctx, extraName(sha256Hex))
-	if err != nil || !there {
-		return nil, err
-	}
-	data, err := store.GetObject(ctx, extraName(sha256Hex), maxObject)
-	if err != nil {
-		return nil, fmt.Errorf("the index of extra columns %s: %w", sha256Hex, err)
-	}
-	ix, _, err := parseExtraIndex(data)
-	if err != nil {
-		return nil, fmt.Errorf("the index of extra columns %s: %w", sha256Hex, err)
-	}
-	var list []string
-	for _, parts := range ix.Slices {
-		list = append(list, parts...)
-	}
-	return list, nil
+	others = slices.DeleteFunc(slices.Clone(others), func(o string) bool { return o == "" })
+	return extraObjects().remove(ctx, store, sha256Hex, others)
 }
 
 // parseExtraIndex reads an index that came from the bus, and checks all but
 // whose it is.
-func parseExtraIndex(data []byte) (extraIndex, []bars.Column, error) {
+func parseExtraIndex(data []byte) (extraIndex, error) {
 	var ix extraIndex
 	if err := run.Unmarshal(data, &ix); err != nil {
-		return extraIndex{}, nil, fmt.Errorf("decoding its index: %w", err)
+		return extraIndex{}, fmt.Errorf("decoding its index: %w", err)
 	}
 	if ix.Schema != run.Schema || ix.Version != extraVersion {
-		return extraIndex{}, nil, fmt.Errorf("its index has schema %d and version %d (want %d and %d)", ix.Schema, ix.Version, run.Schema, extraVersion)
+		return extraIndex{}, fmt.Errorf("its index has schema %d and version %d (want %d and %d)", ix.Schema, ix.Version, run.Schema, extraVersion)
 	}
 	if ix.Bars < 1 || ix.SliceBars < 1 || ix.SliceBars > SliceBars || int64(len(ix.Slices)) != (ix.Bars-1)/ix.SliceBars+1 {
-		return extraIndex{}, nil, fmt.Errorf("its index has %d slices of %d for %d bars", len(ix.Slices), ix.SliceBars, ix.Bars)
+		return extraIndex{}, fmt.Errorf("its index has %d slices of %d for %d bars", len(ix.Slices), ix.SliceBars, ix.Bars)
 	}
 	if len(ix.Columns) == 0 {
-		return extraIndex{}, nil, errors.New("its index has no column")
+		return extraIndex{}, errors.New("its index has no column")
 	}
-	shapes := make([]bars.Column, len(ix.Columns))
-	for i, c := range ix.Columns {
-		shapes[i] = bars.Column{Name: c.Name, Kind: bars.ColumnKind(c.Kind), Unit: time.Duration(c.UnitNS), Zone: c.Zone, Pandas: c.Pandas}
+	if err := bars.CheckShapes(ix.Columns); err != nil {
+		return extraIndex{}, fmt.Errorf("its index: %w", err)
 	}
-	if err := bars.CheckColumns(shapes, 0); err != nil {
-		return extraIndex{}, nil, fmt.Errorf("its index: %w", err)
-	}
-	parts := len(partsOf(shapes))
+	parts := len(partsOf(ix.Columns))
 	for i, list := range ix.Slices {
 		if len(list) != parts {
-			return extraIndex{}, nil, fmt.Errorf("its slice %d has %d parts (want %d)", i, len(list), parts)
+			return extraIndex{}, fmt.Errorf("its slice %d has %d parts (want %d)", i, len(list), parts)
 		}
 		for _, sha := range list {
 			if !isSHA(sha) {
-				return extraIndex{}, nil, fmt.Errorf("a part of its slice %d is named %.80q (want a SHA-256)", i, sha)
+				return extraIndex{}, fmt.Errorf("a part of its slice %d is named %.80q (want a SHA-256)", i, sha)
 			}
 		}
 	}
-	return ix, shapes, nil
+	return ix, nil
 }
 
 // decodeExtraIndex holds an index against the run's manifest, too.
-func decodeExtraIndex(data []byte, d run.Data) (extraIndex, []bars.Column, error) {
-	ix, shapes, err := parseExtraIndex(data)
+func decodeExtraIndex(data []byte, d run.Data) (extraIndex, error) {
+	ix, err := parseExtraIndex(data)
 	if err == nil && (ix.Bars != d.Bars || ix.SliceBars != d.SliceBars) {
 		err = fmt.Errorf("its index (%d bars, slices of %d) contradicts the run's manifest (%d bars, slices of %d)",
 			ix.Bars, ix.SliceBars, d.Bars, d.SliceBars)
 	}
-	return ix, shapes, err
+	return ix, err
 }

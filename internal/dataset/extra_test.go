@@ -20,19 +20,19 @@ import (
 // someExtra are columns of every width, with n rows.
 func someExtra(n int) []bars.Column {
 	list := []bars.Column{
-		{Name: "f64", Kind: bars.Float64},
-		{Name: "f32", Kind: bars.Float32},
-		{Name: "i64", Kind: bars.Int64, Pandas: "Int64"},
-		{Name: "i8", Kind: bars.Int8},
-		{Name: "text", Kind: bars.String},
-		{Name: "u16", Kind: bars.Uint16},
-		{Name: "u64", Kind: bars.Uint64},
-		{Name: "flag", Kind: bars.Bool},
-		{Name: "i16", Kind: bars.Int16},
-		{Name: "i32", Kind: bars.Int32},
-		{Name: "u8", Kind: bars.Uint8},
-		{Name: "u32", Kind: bars.Uint32},
-		{Name: "at", Kind: bars.Time, Unit: time.Microsecond, Zone: "Europe/Oslo"},
+		{Shape: bars.Shape{Name: "f64", Kind: bars.Float64}},
+		{Shape: bars.Shape{Name: "f32", Kind: bars.Float32}},
+		{Shape: bars.Shape{Name: "i64", Kind: bars.Int64, Pandas: "Int64"}},
+		{Shape: bars.Shape{Name: "i8", Kind: bars.Int8}},
+		{Shape: bars.Shape{Name: "text", Kind: bars.String}},
+		{Shape: bars.Shape{Name: "u16", Kind: bars.Uint16}},
+		{Shape: bars.Shape{Name: "u64", Kind: bars.Uint64}},
+		{Shape: bars.Shape{Name: "flag", Kind: bars.Bool}},
+		{Shape: bars.Shape{Name: "i16", Kind: bars.Int16}},
+		{Shape: bars.Shape{Name: "i32", Kind: bars.Int32}},
+		{Shape: bars.Shape{Name: "u8", Kind: bars.Uint8}},
+		{Shape: bars.Shape{Name: "u32", Kind: bars.Uint32}},
+		{Shape: bars.Shape{Name: "at", Kind: bars.Time, Unit: time.Microsecond, Zone: "Europe/Oslo"}},
 	}
 	for k := range list {
 		c := &list[k]
@@ -49,21 +49,22 @@ func someExtra(n int) []bars.Column {
 				}
 			}
 			f, s := []float64{1.5, math.NaN(), math.Inf(-1), math.Copysign(0, -1)}[i%4]+float64(i), strings.Repeat("å,", i%7)
-			if c.Kind == bars.Float32 {
-				f = float64(float32(f))
+			bits := uint64(v)
+			switch c.Kind {
+			case bars.Float64:
+				bits = math.Float64bits(f)
+			case bars.Float32:
+				bits = uint64(math.Float32bits(float32(f)))
+			case bars.Bool:
+				bits = uint64(1 - i%2)
 			}
 			if null {
-				v, f, s = 0, 0, ""
+				bits, s = 0, ""
 			}
-			switch c.Kind {
-			case bars.Float64, bars.Float32:
-				c.Floats = append(c.Floats, f)
-			case bars.Bool:
-				c.Bools = append(c.Bools, !null && i%2 == 0)
-			case bars.String:
-				c.Strings = append(c.Strings, s)
-			default:
-				c.Ints = append(c.Ints, v)
+			if c.Kind == bars.String {
+				c.Texts = append(c.Texts, s)
+			} else {
+				c.Bits = append(c.Bits, bits)
 			}
 		}
 		if k%2 == 0 {
@@ -78,19 +79,15 @@ func text(columns []bars.Column) string {
 	var b strings.Builder
 	for i := range columns {
 		c := &columns[i]
-		fmt.Fprintf(&b, "%+v of %d:", c.Shape(), c.Len())
+		fmt.Fprintf(&b, "%+v of %d:", c.Shape, c.Len())
 		for k := range c.Len() {
 			switch {
 			case c.Null(k):
 				b.WriteString(" null")
-			case c.Kind == bars.Float64 || c.Kind == bars.Float32:
-				fmt.Fprintf(&b, " %x", math.Float64bits(c.Floats[k]))
-			case c.Kind == bars.Bool:
-				fmt.Fprintf(&b, " %v", c.Bools[k])
 			case c.Kind == bars.String:
-				fmt.Fprintf(&b, " %q", c.Strings[k])
+				fmt.Fprintf(&b, " %q", c.Texts[k])
 			default:
-				fmt.Fprintf(&b, " %d", c.Ints[k])
+				fmt.Fprintf(&b, " %x", c.Bits[k])
 			}
 		}
 		b.WriteByte('\n')
@@ -111,10 +108,10 @@ func cut(columns []bars.Column, first, end int) []bars.Column {
 func smallExtra(t testing.TB, store Store, columns []bars.Column, n, size int) run.Data {
 	t.Helper()
 	data, err := eachPart(columns, int64(n), int64(size), func(sha string, part []byte) error {
-		return store.PutObject(t.Context(), partName(sha), part)
+		return store.PutObject(t.Context(), extraObjects().objectName(sha), part)
 	})
 	must(t, err)
-	must(t, store.PutObject(t.Context(), extraName(digest(data)), data))
+	must(t, store.PutObject(t.Context(), extraObjects().indexName(digest(data)), data))
 	return run.Data{Bars: int64(n), SliceBars: int64(size), Extra: digest(data)}
 }
 
@@ -128,10 +125,10 @@ func openExtra(t testing.TB, store Store, d run.Data, dir string) *Extra {
 func TestExtraOverTheBus(t *testing.T) {
 	store := realStore(t)
 	const n = SliceBars + 700
-	columns := []bars.Column{{Name: "x", Kind: bars.Int32}, {Name: "s", Kind: bars.String}}
+	columns := []bars.Column{{Shape: bars.Shape{Name: "x", Kind: bars.Int32}}, {Shape: bars.Shape{Name: "s", Kind: bars.String}}}
 	for i := range n {
-		columns[0].Ints = append(columns[0].Ints, int64(i))
-		columns[1].Strings = append(columns[1].Strings, fmt.Sprint(i%10))
+		columns[0].Bits = append(columns[0].Bits, uint64(i))
+		columns[1].Texts = append(columns[1].Texts, fmt.Sprint(i%10))
 	}
 	sha, err := ExtraDigest(columns, n)
 	must(t, err)
@@ -193,7 +190,7 @@ func TestOnlyTheNeededPartsAreFetchedAndOnce(t *testing.T) {
 	store := newMemory()
 	columns := someExtra(50)
 	d := smallExtra(t, store, columns, 50, 5)
-	parts := len(partsOf(columns))
+	parts := len(partsOf(bars.ShapesOf(columns)))
 	if parts != 3 {
 		t.Fatalf("%d parts a slice (want 3: a text is one by itself)", parts)
 	}
@@ -240,7 +237,7 @@ func TestDamagedExtraIsRefused(t *testing.T) {
 	if _, err := OpenExtra(t.Context(), store, d.Extra, d, NewCache(t.TempDir(), 1<<30, nil)); err == nil || !strings.Contains(err.Error(), "SHA-256") {
 		t.Errorf("an index of another digest: %v", err)
 	}
-	store.objects[extraName(d.Extra)] = whole[extraName(d.Extra)]
+	store.objects[extraObjects().indexName(d.Extra)] = whole[extraObjects().indexName(d.Extra)]
 	dir := t.TempDir()
 	if _, err := openExtra(t, store, d, dir).Columns(t.Context(), run.BarRange{First: 0, End: 1}); err == nil ||
 		!strings.Contains(err.Error(), "SHA-256") || !strings.Contains(err.Error(), "slice 0") {
@@ -289,9 +286,9 @@ func TestExtraDigest(t *testing.T) {
 		"a zone":  func(c []bars.Column) { c[12].Zone = "UTC" },
 		"a unit":  func(c []bars.Column) { c[12].Unit = time.Nanosecond },
 		"a type":  func(c []bars.Column) { c[2].Pandas = "" },
-		"a value": func(c []bars.Column) { c[2].Ints[3]++ },
+		"a value": func(c []bars.Column) { c[2].Bits[3]++ },
 		"a null":  func(c []bars.Column) { c[1].Nulls[0] = true },
-		"a text":  func(c []bars.Column) { c[4].Strings[2] = "x" },
+		"a text":  func(c []bars.Column) { c[4].Texts[2] = "x" },
 		"order":   func(c []bars.Column) { c[0], c[1] = c[1], c[0] },
 	} {
 		c := someExtra(n)
@@ -306,7 +303,7 @@ func TestExtraDigest(t *testing.T) {
 	}
 	// What stands under a null does not count, nor marks where none is.
 	c := someExtra(n)
-	c[1].Floats[1], c[0].Nulls = 9, make([]bool, n)
+	c[1].Bits[1], c[0].Nulls = 9, make([]bool, n)
 	if of(c) != want {
 		t.Error("a value under a null counts")
 	}
@@ -318,7 +315,7 @@ func TestExtraDigest(t *testing.T) {
 func TestRemoveExtra(t *testing.T) {
 	store := newRemover()
 	a, b := someExtra(10), someExtra(10)
-	b[0].Floats[9] = 5 // another part of the second slice
+	b[0].Bits[9] = 5 // another part of the second slice
 	da, db := smallExtra(t, store, a, 10, 5), smallExtra(t, store, b, 10, 5)
 	before := len(store.objects)
 	must(t, RemoveExtra(t.Context(), store, da.Extra, []string{"", da.Extra}))
@@ -355,21 +352,21 @@ func (r remover) DeleteObject(_ context.Context, name string) error {
 func TestPartsOfManyColumns(t *testing.T) {
 	var columns []bars.Column
 	for i := range 150 {
-		c := bars.Column{Name: fmt.Sprint(i), Kind: bars.Float64}
+		c := bars.Column{Shape: bars.Shape{Name: fmt.Sprint(i), Kind: bars.Float64}}
 		if i == 70 || i == 71 || i == 149 {
 			c.Kind = bars.String
 		}
 		columns = append(columns, c)
 	}
 	want := []run.BarRange{{First: 0, End: 64}, {First: 64, End: 70}, {First: 70, End: 71}, {First: 71, End: 72}, {First: 72, End: 136}, {First: 136, End: 149}, {First: 149, End: 150}}
-	if got := partsOf(columns); !slices.Equal(got, want) {
+	if got := partsOf(bars.ShapesOf(columns)); !slices.Equal(got, want) {
 		t.Errorf("%v (want %v)", got, want)
 	}
 	// A slice of text that no object holds is refused before it is stored.
-	c := bars.Column{Name: "novel", Kind: bars.String, Strings: make([]string, SliceBars)}
+	c := bars.Column{Shape: bars.Shape{Name: "novel", Kind: bars.String}, Texts: make([]string, SliceBars)}
 	page := strings.Repeat("x", bars.MaxText)
-	for i := range c.Strings {
-		c.Strings[i] = page // 4 GiB, were it not shared
+	for i := range c.Texts {
+		c.Texts[i] = page // 4 GiB, were it not shared
 	}
 	if err := PublishExtra(t.Context(), newMemory(), strings.Repeat("0a", 32), []bars.Column{c}, SliceBars); err == nil || !strings.Contains(err.Error(), `"novel", bars [0, 65536): 65536 rows have 4096 MiB`) {
 		t.Errorf("too much text: %v", err)
@@ -379,8 +376,8 @@ func TestPartsOfManyColumns(t *testing.T) {
 func TestExtraIndexIsChecked(t *testing.T) {
 	store := newMemory()
 	d := smallExtra(t, store, someExtra(10), 10, 5)
-	whole := store.objects[extraName(d.Extra)]
-	good, _, err := decodeExtraIndex(whole, d)
+	whole := store.objects[extraObjects().indexName(d.Extra)]
+	good, err := decodeExtraIndex(whole, d)
 	must(t, err)
 	for want, change := range map[string]func(*extraIndex){
 		"schema 2":       func(ix *extraIndex) { ix.Schema = 2 },
@@ -391,7 +388,7 @@ func TestExtraIndexIsChecked(t *testing.T) {
 		"no column":      func(ix *extraIndex) { ix.Columns = nil },
 		"is unknown":     func(ix *extraIndex) { ix.Columns[0].Kind = "x" },
 		"no name":        func(ix *extraIndex) { ix.Columns[0].Name = "" },
-		"units of 7ns":   func(ix *extraIndex) { ix.Columns[12].UnitNS = 7 },
+		"units of 7ns":   func(ix *extraIndex) { ix.Columns[12].Unit = 7 },
 		"2 parts":        func(ix *extraIndex) { ix.Slices[1] = ix.Slices[1][:2] },
 		"is named":       func(ix *extraIndex) { ix.Slices[1][0] = "../../x" },
 		"slices of 5 fo": func(ix *extraIndex) { ix.Bars = 11 },
@@ -401,7 +398,7 @@ func TestExtraIndexIsChecked(t *testing.T) {
 		ix.Slices = [][]string{slices.Clone(good.Slices[0]), slices.Clone(good.Slices[1])}
 		change(&ix)
 		data := encodedExtra(t, ix)
-		if _, _, err := decodeExtraIndex(data, d); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := decodeExtraIndex(data, d); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v (want %q in it)", err, want)
 		}
 	}

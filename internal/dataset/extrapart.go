@@ -1,12 +1,9 @@
 package dataset
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"gx1replay/internal/bars"
@@ -34,10 +31,10 @@ func appendColumn(dst []byte, c *bars.Column) ([]byte, error) {
 		case c.Null(i):
 			anyNull = true
 		case c.Kind == bars.String:
-			if k := len(c.Strings[i]); k > bars.MaxText {
+			if k := len(c.Texts[i]); k > bars.MaxText {
 				return nil, fmt.Errorf("a text of %d bytes (at most %d)", k, bars.MaxText)
 			}
-			size += len(c.Strings[i])
+			size += len(c.Texts[i])
 		}
 	}
 	if size > maxObject {
@@ -58,34 +55,23 @@ func appendColumn(dst []byte, c *bars.Column) ([]byte, error) {
 	}
 	var word [8]byte
 	for i := range n {
-		binary.LittleEndian.PutUint64(word[:], bitsOf(c, i))
+		var bits uint64
+		switch {
+		case c.Null(i):
+		case c.Kind == bars.String:
+			bits = uint64(len(c.Texts[i]))
+		default:
+			bits = c.Bits[i]
+		}
+		binary.LittleEndian.PutUint64(word[:], bits)
 		dst = append(dst, word[:valueWidth(c.Kind)]...)
 	}
-	for i, s := range c.Strings {
+	for i, s := range c.Texts {
 		if !c.Null(i) {
 			dst = append(dst, s...)
 		}
 	}
 	return dst, nil
-}
-
-// bitsOf are the bits of value i, those of a null 0; of a text its length.
-func bitsOf(c *bars.Column, i int) uint64 {
-	switch {
-	case c.Null(i):
-		return 0
-	case c.Kind == bars.Float64:
-		return math.Float64bits(c.Floats[i])
-	case c.Kind == bars.Float32:
-		return uint64(math.Float32bits(float32(c.Floats[i])))
-	case c.Kind == bars.String:
-		return uint64(len(c.Strings[i]))
-	case c.Kind == bars.Bool && c.Bools[i]:
-		return 1
-	case c.Kind == bars.Bool:
-		return 0
-	}
-	return uint64(c.Ints[i])
 }
 
 // valueWidth is the size of what stands for a value, a text's length included.
@@ -98,15 +84,14 @@ func valueWidth(k bars.ColumnKind) int {
 
 // decodePart reads a part that came from the bus: columns of those shapes with
 // n rows.
-func decodePart(data []byte, shapes []bars.Column, n int) ([]bars.Column, error) {
+func decodePart(data []byte, shapes []bars.Shape, n int) ([]bars.Column, error) {
 	columns := make([]bars.Column, len(shapes))
-	for i := range shapes {
-		c := shapes[i].Shape()
+	for i, s := range shapes {
+		columns[i].Shape = s
 		var err error
-		if data, err = decodeColumn(data, &c, n); err != nil {
-			return nil, fmt.Errorf("column %q: %w", c.Name, err)
+		if data, err = decodeColumn(data, &columns[i], n); err != nil {
+			return nil, fmt.Errorf("column %q: %w", s.Name, err)
 		}
-		columns[i] = c
 	}
 	if len(data) > 0 {
 		return nil, fmt.Errorf("%d bytes follow its end", len(data))
@@ -142,33 +127,21 @@ func decodeColumn(data []byte, c *bars.Column, n int) ([]byte, error) {
 		}
 	}
 	values, data := data[:n*width], data[n*width:]
-	words := append(slices.Clip(values), make([]byte, 8)...) // the last one is read as 8 bytes, too
-	mask := uint64(math.MaxUint64) >> (64 - 8*width)
-	bits := func(i int) uint64 { return binary.LittleEndian.Uint64(words[i*width:]) & mask }
-	switch c.Kind {
-	case bars.Float64:
-		c.Floats = fill(n, func(i int) float64 { return math.Float64frombits(bits(i)) })
-	case bars.Float32:
-		c.Floats = fill(n, func(i int) float64 { return float64(math.Float32frombits(uint32(bits(i)))) })
-	case bars.Bool:
-		c.Bools = fill(n, func(i int) bool { return bits(i) == 1 })
-	case bars.String:
+	if c.Kind == bars.String {
 		return decodeTexts(data, values, c, n)
-	case bars.Int8, bars.Int16, bars.Int32:
-		unused := 64 - 8*width // shifted out and in again, with the sign
-		c.Ints = fill(n, func(i int) int64 { return int64(bits(i)<<unused) >> unused })
-	default:
-		c.Ints = fill(n, func(i int) int64 { return int64(bits(i)) })
+	}
+	words := append(slices.Clip(values), make([]byte, 8)...) // the last one is read as 8 bytes, too
+	unused := 64 - 8*width
+	c.Bits = make([]uint64, n)
+	for i := range c.Bits {
+		bits := binary.LittleEndian.Uint64(words[i*width:]) << unused
+		if c.Kind.Signed() {
+			c.Bits[i] = uint64(int64(bits) >> unused)
+		} else {
+			c.Bits[i] = bits >> unused
+		}
 	}
 	return data, nil
-}
-
-func fill[T any](n int, value func(i int) T) []T {
-	list := make([]T, n)
-	for i := range list {
-		list[i] = value(i)
-	}
-	return list
 }
 
 // decodeTexts reads the texts of the given lengths.
@@ -184,17 +157,10 @@ func decodeTexts(data, lengths []byte, c *bars.Column, n int) ([]byte, error) {
 		}
 	}
 	all := string(data[:total])
-	c.Strings = make([]string, n)
-	at := 0
-	for i := range n {
-		end := at + int(binary.LittleEndian.Uint32(lengths[4*i:]))
-		c.Strings[i] = all[at:end]
-		at = end
+	c.Texts = make([]string, n)
+	for i := range c.Texts {
+		k := binary.LittleEndian.Uint32(lengths[4*i:])
+		c.Texts[i], all = all[:k], all[k:]
 	}
 	return data[total:], nil
-}
-
-func isSHA(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == sha256.Size
 }

@@ -11,11 +11,9 @@ import (
 // Extra are the columns that a data set has beside its bars, as a worker reads
 // them. Its methods may be called from any goroutine. A nil *Extra has none.
 type Extra struct {
-	store  Store
-	cache  *Cache
-	ix     extraIndex
-	shapes []bars.Column
-
+	store   Store
+	cache   *Cache
+	ix      extraIndex
 	decoded decoded
 	sha     string
 }
@@ -27,15 +25,15 @@ func OpenExtra(ctx context.Context, store Store, sha256Hex string, d run.Data, c
 	if sha256Hex == "" {
 		return nil, nil
 	}
-	data, err := cache.Get(ctx, store, extraName(sha256Hex), sha256Hex, maxObject)
+	data, err := cache.Get(ctx, store, extraObjects().indexName(sha256Hex), sha256Hex, maxObject)
 	if err != nil {
 		return nil, fmt.Errorf("opening extra columns %.80q: %w", sha256Hex, err)
 	}
-	ix, shapes, err := decodeExtraIndex(data, d)
+	ix, err := decodeExtraIndex(data, d)
 	if err != nil {
 		return nil, fmt.Errorf("opening extra columns %.80q: %w", sha256Hex, err)
 	}
-	return &Extra{store: store, cache: cache, ix: ix, shapes: shapes, decoded: cache.memory(), sha: sha256Hex}, nil
+	return &Extra{store: store, cache: cache, ix: ix, decoded: cache.memory(), sha: sha256Hex}, nil
 }
 
 // Columns returns the columns with the rows of r, nil if there are none,
@@ -48,30 +46,26 @@ func (e *Extra) Columns(ctx context.Context, r run.BarRange) ([]bars.Column, err
 	if r.First < 0 || r.End > e.ix.Bars || r.First > r.End {
 		return nil, fmt.Errorf("extra columns of bars [%d, %d): not within the data set's %d", r.First, r.End, e.ix.Bars)
 	}
-	out := make([]bars.Column, len(e.shapes))
+	out := make([]bars.Column, len(e.ix.Columns))
 	for i := range out {
-		out[i] = e.shapes[i].Shape()
+		out[i].Shape = e.ix.Columns[i]
 	}
-	for at := r.First; at < r.End; {
+	for i, rows := range pieces(r, e.ix.SliceBars) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		i := at / e.ix.SliceBars
-		columns, err := e.slice(ctx, int(i))
+		columns, err := e.slice(ctx, i)
 		if err != nil {
 			return nil, err
 		}
-		base := i * e.ix.SliceBars
-		end := min(r.End, base+e.ix.SliceBars)
 		for k := range out {
-			rows := columns[k].Slice(int(at-base), int(end-base))
-			if at == r.First && end == r.End {
-				out[k] = rows // one slice has it all: no copy
+			piece := columns[k].Slice(int(rows.First), int(rows.End))
+			if rows.Len() == r.Len() {
+				out[k] = piece // one slice has it all: no copy
 			} else {
-				out[k].Append(rows)
+				out[k].Append(piece)
 			}
 		}
-		at = end
 	}
 	return out, nil
 }
@@ -90,14 +84,14 @@ func (e *Extra) slice(ctx context.Context, i int) ([]bars.Column, error) {
 // load gets slice i and says about how many bytes it takes.
 func (e *Extra) load(ctx context.Context, i int) (columns []bars.Column, bytes int64, err error) {
 	rows := min(e.ix.SliceBars, e.ix.Bars-int64(i)*e.ix.SliceBars)
-	columns = make([]bars.Column, 0, len(e.shapes))
-	for k, p := range partsOf(e.shapes) {
+	columns = make([]bars.Column, 0, len(e.ix.Columns))
+	for k, p := range partsOf(e.ix.Columns) {
 		sha := e.ix.Slices[i][k]
-		data, err := e.cache.Get(ctx, e.store, partName(sha), sha, maxObject)
+		data, err := e.cache.Get(ctx, e.store, extraObjects().objectName(sha), sha, maxObject)
 		if err != nil {
 			return nil, 0, err
 		}
-		list, err := decodePart(data, e.shapes[p.First:p.End], int(rows))
+		list, err := decodePart(data, e.ix.Columns[p.First:p.End], int(rows))
 		if err != nil {
 			return nil, 0, fmt.Errorf("part %d: %w", k, err)
 		}

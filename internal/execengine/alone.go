@@ -33,8 +33,7 @@ func (a *attempt) reproduce() {
 	path := filepath.Join(a.paths.dir, layout.ReproduceScript)
 	err := atomicfile.Write(path, atomicfile.Options{Mode: 0o700, New: true}, func(w io.Writer) error {
 		return Reproduce(w, Reproduction{
-			Run: a.task.RunID, Chunk: a.task.ChunkIdx, Attempt: a.task.Attempt, Dir: a.e.Dir, Out: a.paths.out, Env: a.env.vars, Shown: a.env.shown, Argv: a.argv,
-			Task: a.paths.task, Serve: a.e.Spec.Serve,
+			Task: a.task, TaskPath: a.paths.task, Dir: a.e.Dir, Env: a.env.vars, Shown: a.env.shown, Argv: a.argv, Serve: a.e.Spec.Serve,
 		})
 	})
 	if err != nil {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 
-	"gx1replay/internal/bars"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/policy"
 	"gx1replay/internal/replay"
@@ -25,7 +23,7 @@ type Emit struct {
 	// Policy needs no model and no features. Trades need none of it.
 	Policy policy.Policy
 	// Source gives the bars of the data set.
-	Source BarSource
+	Source replay.Source
 	// Times are the opening times of the slice's rows, of which the first is
 	// bar FirstRow of the data set. All own bars are among them.
 	Times    []int64
@@ -35,11 +33,6 @@ type Emit struct {
 	Partial bool
 	// Bars is how many bars it replayed, as far as is known otherwise.
 	Bars int64
-}
-
-// BarSource gives bars of the data set, as replay.Source.
-type BarSource interface {
-	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
 }
 
 // Emission is what became of what a command left.
@@ -52,8 +45,6 @@ type Emission struct {
 	// Artifacts go with the footer: signals, as the built-in engine's, or the
 	// command's own trades.
 	Artifacts []Artifact
-	// Own are the command's own trades; nil: it left none.
-	Own *Trades
 
 	footer footer.Footer
 }
@@ -189,28 +180,20 @@ func (e *Emit) signals(ctx context.Context) (Emission, error) {
 // MarkOpen marks the open ones of list, as ReadSignals gives them, at the close
 // of bar last, or of their entry bar if that is later: a long at the bid, a
 // short at the ask.
-func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src BarSource) error {
-	at := map[int64]*bars.Bar{} // closes that were read; nearly always one
+func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src replay.Source) error {
 	for i := range list {
 		s := &list[i]
 		if !s.Open {
 			continue
 		}
 		bar := max(last, s.EntryBar)
-		if at[bar] == nil {
-			for b, err := range src.Bars(ctx, run.BarRange{First: bar, End: bar + 1}) {
-				if err != nil {
-					return fmt.Errorf("reading bar %d, at which trades are open: %w", bar, err)
-				}
-				at[bar] = &b
-			}
-			if at[bar] == nil {
-				return fmt.Errorf("reading bar %d, at which trades are open: there is none", bar)
-			}
+		at, err := replay.BarAt(ctx, src, bar)
+		if err != nil {
+			return fmt.Errorf("reading bar %d, at which trades are open: %w", bar, err)
 		}
-		s.MarkBar, s.MarkPrice = bar, at[bar].BidClose
+		s.MarkBar, s.MarkPrice = bar, at.BidClose
 		if s.Side == trade.Short {
-			s.MarkPrice = at[bar].AskClose
+			s.MarkPrice = at.AskClose
 		}
 		s.BarsHeld = bar - s.EntryBar
 		if s.EntryBar != s.Bar {
@@ -221,15 +204,17 @@ func MarkOpen(ctx context.Context, list []trade.Signal, last int64, src BarSourc
 	return nil
 }
 
-// trades takes the command's own trades as they are. Their number is what the
-// command says it is.
+// trades takes the command's own trades as they are.
 func (e *Emit) trades() (Emission, error) {
 	out := Emission{Bars: e.Bars}
 	t, err := ReadTrades(e.Dir, e.Partial)
 	if err != nil || t == nil {
 		return out, err
 	}
-	out.Own = t
+	out.footer.NTradesClosed, out.Given = int64(t.Rows), []string{"n_trades_closed"}
+	if t.Pnl {
+		out.footer.PnlBps, out.Given = t.PnlBps, append(out.Given, pnlColumn)
+	}
 	if len(t.Content) > 0 {
 		out.Artifacts = append(out.Artifacts, newArtifact(trade.OwnTradesName, t.Content))
 	}

@@ -225,15 +225,15 @@ func TestEmittedTrades(t *testing.T) {
 	text := "id,pnl\n" + strings.Repeat(row, 1200)
 	leaveFile(t, e.Dir.Path(""), "trades.csv", []byte(text))
 	out := emitted(t, e)
-	if len(out.Artifacts) != 1 || out.Own.Rows != 1200 || len(out.Given) > 0 || out.Bars != e.Bars {
-		t.Fatalf("%d artifacts, %d rows, given %v, %d bars", len(out.Artifacts), out.Own.Rows, out.Given, out.Bars)
+	if len(out.Artifacts) != 1 || !slices.Equal(out.Given, []string{"n_trades_closed"}) || out.Bars != e.Bars {
+		t.Fatalf("%d artifacts, given %v, %d bars", len(out.Artifacts), out.Given, out.Bars)
 	}
 	a := out.Artifacts[0]
 	if a.Name != "trades.csv" || a.Parts != 3 || len(a.Content) != 3 || a.Bytes != int64(len(text)) || string(bytes.Join(a.Content, nil)) != text {
 		t.Errorf("%+v, %d parts", a.Artifact, len(a.Content))
 	}
 	f := footer.Footer{NTradesClosed: 1199, PnlBps: 3}
-	if out.fill(&f); f.NTradesClosed != 1199 || f.PnlBps != 3 || f.DropReasons != nil {
+	if out.fill(&f); f.NTradesClosed != 1200 || f.PnlBps != 3 || f.DropReasons != nil {
 		t.Errorf("%+v", f)
 	}
 	e.Dir = in(t, t.TempDir())

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -161,24 +162,12 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 		// Trades of bars that do not count do not count. They are in its output.
 		emission = Emission{}
 	}
-	given := emission.Given
-	// What it does not say of its trades, their file may.
-	counts := emission.Own != nil && !a.tally.all.Given[tradesClosed]
-	adds := emission.Own != nil && emission.Own.Pnl && !a.tally.all.Given[pnlColumn]
-	if counts {
-		given = append(given, tradesClosed)
+	if a.emit() == run.EmitsTrades {
+		// What it reports of its trades outranks their file.
+		emission.Given = slices.DeleteFunc(emission.Given, func(name string) bool { return a.tally.all.Given[name] })
 	}
-	if adds {
-		given = append(given, pnlColumn)
-	}
-	out.Footer = a.tally.footer(bars, now, given...)
+	out.Footer = a.tally.footer(bars, now, emission.Given...)
 	emission.fill(&out.Footer)
-	if counts {
-		out.Footer.NTradesClosed = int64(emission.Own.Rows)
-	}
-	if adds {
-		out.Footer.PnlBps = emission.Own.PnlBps
-	}
 	out.Artifacts = emission.Artifacts
 	out.Footer.CPUUserSec, out.Footer.CPUSysSec = end.exit.UserSec, end.exit.SysSec
 	out.Footer.MaxRSSBytes = end.exit.MaxRSSBytes
@@ -195,8 +184,6 @@ func (a *attempt) result(ctx context.Context, end ending) (Result, error) {
 	a.keepOut(&out)
 	return out, err
 }
-
-const tradesClosed = "n_trades_closed"
 
 // emit is what the run's commands leave of trades.
 func (a *attempt) emit() string { return a.job.Manifest.Command.Emits }

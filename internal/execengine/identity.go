@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,51 +157,53 @@ func (w *digestWalk) add(file string, relative bool) (found bool, err error) {
 		return false, err
 	}
 	if !info.IsDir() {
-		if !info.Mode().IsRegular() {
-			return false, nil
-		}
-		return true, w.digest(file, info.Size(), relative)
+		return w.digest(file, info, relative)
 	}
-	entries, err := os.ReadDir(file)
-	if err != nil {
-		return false, err
-	}
-	for _, e := range entries {
-		inner := filepath.Join(file, e.Name())
-		if leftOut(e.Name()) {
-			continue
+	// Behind the slash WalkDir follows a link.
+	err = filepath.WalkDir(file+"/", func(inner string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || inner == file+"/":
+			return err
+		case leftOut(e.Name()) && e.IsDir():
+			return fs.SkipDir
+		case leftOut(e.Name()) || e.IsDir():
+			return nil
 		}
-		if e.Type()&os.ModeSymlink != 0 {
-			if info, err := os.Stat(inner); err != nil || info.IsDir() {
-				continue
-			}
+		info, err := os.Stat(inner)
+		if e.Type()&os.ModeSymlink != 0 && (err != nil || info.IsDir()) {
+			return nil
 		}
-		some, err := w.add(inner, relative)
 		if err != nil {
-			return false, err
+			return err
 		}
+		some, err := w.digest(inner, info, relative)
 		found = found || some
-	}
-	return found, nil
+		return err
+	})
+	return found, err
 }
 
-func (w *digestWalk) digest(file string, size int64, relative bool) error {
+// digest digests what is at file, if that is a plain file.
+func (w *digestWalk) digest(file string, info fs.FileInfo, relative bool) (found bool, err error) {
+	if !info.Mode().IsRegular() {
+		return false, nil
+	}
 	name := file
 	if rel, err := filepath.Rel(w.dir, file); err == nil && (relative || filepath.IsLocal(rel)) {
 		name = rel
 	}
 	if _, ok := w.digests[name]; ok {
-		return nil
+		return true, nil
 	}
 	if len(w.digests) >= maxDigests {
-		return fmt.Errorf("it leads to more than %d files, arguments included (name those that matter)", maxDigests)
+		return false, fmt.Errorf("it leads to more than %d files, arguments included (name those that matter)", maxDigests)
 	}
-	if w.bytes += size; w.bytes > maxDigestBytes {
-		return fmt.Errorf("with %s it comes to more than %d GiB", name, maxDigestBytes>>30)
+	if w.bytes += info.Size(); w.bytes > maxDigestBytes {
+		return false, fmt.Errorf("with %s it comes to more than %d GiB", name, maxDigestBytes>>30)
 	}
 	sha, err := w.digestFile(file)
 	w.digests[name] = sha
-	return err
+	return true, err
 }
 
 // digestFile returns the SHA-256 (hex) and size of a plain file.

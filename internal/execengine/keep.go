@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -87,24 +86,6 @@ func newArtifact(name string, content []byte) Artifact {
 	}
 	a.Parts = len(a.Content)
 	return a
-}
-
-// readEnds reads a file of that size, of which at most limit bytes are wanted:
-// its beginning and, more of it, its end.
-func readEnds(f io.ReaderAt, size, limit int64) ([]byte, error) {
-	if size <= limit {
-		return io.ReadAll(io.NewSectionReader(f, 0, size))
-	}
-	head := limit / 4
-	text := make([]byte, limit)
-	if _, err := f.ReadAt(text[:head], 0); err != nil {
-		return nil, err
-	}
-	if _, err := f.ReadAt(text[head:], size-(limit-head)); err != nil {
-		return nil, err
-	}
-	between := fmt.Sprintf("\n… %d bytes are left out here …\n", size-limit)
-	return slices.Concat(text[:head], []byte(between), text[head:]), nil
 }
 
 // archiveDir packs the plain files below dir, smallest first up to limit

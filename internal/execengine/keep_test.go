@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -77,12 +78,14 @@ func TestArchiveDir(t *testing.T) {
 	}
 }
 
-func TestReadEnds(t *testing.T) {
+func TestEndsOfALog(t *testing.T) {
 	text := "begin" + strings.Repeat(".", 1000) + "end"
 	for limit, whole := range map[int64]bool{int64(len(text)): true, 100: false} {
-		got, err := readEnds(strings.NewReader(text), int64(len(text)), limit)
-		if err != nil {
-			t.Fatal(err)
+		l, _ := mustLog(t, 300, 800)
+		fmt.Fprint(l, text)
+		got, info, err := l.Finish(limit)
+		if err != nil || info.Size() != int64(len(text)) {
+			t.Fatal(info, err)
 		}
 		s := string(got)
 		if whole && s != text {

@@ -1,8 +1,10 @@
 package execengine
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -18,19 +20,18 @@ const logSlack = 64 << 10
 // last tail bytes, and between them a line that says how many are left out.
 // The file can be read at any time, also of a process that was killed; until
 // Close it may hold more than tail bytes at the end, at most twice as many or
-// 64 KiB more. In memory it holds at most twice tail. Its methods may be called
-// from several goroutines.
+// 64 KiB more. In memory it holds head and at most twice tail. Its methods may
+// be called from several goroutines.
 type Log struct {
 	head, tail int64
 
 	mu    sync.Mutex
 	f     *os.File
 	err   error
+	first []byte // what came first, at most head bytes
 	last  []byte // what came last, at least tail bytes of it
 	total int64  // bytes that came
-	good  int64  // of them at the file's start, without a gap
-	size  int64  // of the file
-	ended bool   // the head ends with an end of line
+	size  int64  // of the file, which begins as first does
 }
 
 // CreateLog makes the file at path, or empties it. Only its user can read it.
@@ -45,32 +46,25 @@ func CreateLog(path string, head, tail int64) (*Log, error) {
 }
 
 // Write takes all of p and never fails: who writes must not suffer from a
-// full disk. Err has what went wrong.
+// full disk. Finish returns what went wrong.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at := l.head - 1 - l.total; at >= 0 && at < int64(len(p)) {
-		l.ended = p[at] == '\n'
-	}
 	l.total += int64(len(p))
 	l.remember(p)
-	if l.f == nil || l.err != nil {
-		return len(p), nil
-	}
-	n := len(p)
-	if l.size+int64(n) > l.head+l.tail+max(l.tail, logSlack) {
-		if room := l.head - l.good; room > 0 { // the head is not full yet
-			l.append(p[:room])
-		}
+	switch {
+	case l.f == nil || l.err != nil:
+	case l.size+int64(len(p)) > l.head+l.tail+max(l.tail, logSlack):
 		l.rewrite()
-		return n, nil
+	default:
+		l.append(p)
 	}
-	l.append(p)
-	return n, nil
+	return len(p), nil
 }
 
-// remember keeps the end of what came.
+// remember keeps the beginning and the end of what came.
 func (l *Log) remember(p []byte) {
+	l.first = append(l.first, p[:min(int64(len(p)), l.head-int64(len(l.first)))]...)
 	if int64(len(p)) >= l.tail {
 		l.last = append(l.last[:0], p[int64(len(p))-l.tail:]...)
 		return
@@ -82,13 +76,9 @@ func (l *Log) remember(p []byte) {
 	l.last = append(l.last, p...)
 }
 
-// append writes p at the file's end. What it writes there is good as long as
-// nothing was left out before.
+// append writes p at the file's end.
 func (l *Log) append(p []byte) {
 	n, err := l.f.Write(p)
-	if l.good == l.size {
-		l.good += int64(n)
-	}
 	l.size += int64(n)
 	l.keep(err)
 }
@@ -99,40 +89,37 @@ func (l *Log) keep(err error) {
 	}
 }
 
-// rewrite makes the file head, the line about what is left out, and tail.
+// rewrite makes the file head, the line about what is left out, and tail. What
+// the file has of the head stays in it all the time.
 func (l *Log) rewrite() {
-	tail := l.last[max(0, int64(len(l.last))-l.tail):]
-	start := l.total - int64(len(tail)) // of tail, in all that came
-	head := min(l.good, l.head)
-	if err := l.f.Truncate(head); err != nil {
+	kept := min(l.size, int64(len(l.first)))
+	if err := l.f.Truncate(kept); err != nil {
 		l.keep(err)
 		return
 	}
-	l.size = head
-	if start > head {
-		line := fmt.Sprintf("[… %d bytes are left out here …]\n", start-head)
-		if head > 0 && !(head == l.head && l.ended) {
-			line = "\n" + line
+	l.size = kept
+	text := slices.Clone(l.first[kept:])
+	tail := l.last[max(0, int64(len(l.last))-l.tail):]
+	gap := l.total - int64(len(tail)) - int64(len(l.first))
+	if gap > 0 {
+		if len(l.first) > 0 && !bytes.HasSuffix(l.first, []byte("\n")) {
+			text = append(text, '\n')
 		}
-		l.append([]byte(line))
-	} else {
-		tail = tail[head-start:]
+		text = fmt.Appendf(text, "[… %d bytes are left out here …]\n", gap)
 	}
-	l.append(tail)
-	l.good = head // append counted what is no longer at its place
+	l.append(append(text, tail[max(0, -gap):]...))
 }
 
 // Close makes the file what it is to be and closes it. It is idempotent, and
-// returns Err.
+// returns the first thing that went wrong with the file.
 func (l *Log) Close() error {
 	_, _, err := l.Finish(0)
 	return err
 }
 
-// Finish is Close, and returns of what the file holds at most limit bytes, its
-// beginning and its end. They come from the file that was written, whatever
-// stands at its path by now; info tells the two apart. It is nil if the Log was
-// closed before.
+// Finish is Close, and returns of what came at most limit bytes, its beginning
+// and, more of it, its end, whatever stands at the file's path by now; info
+// describes the file that was written. It is nil if the Log was closed before.
 func (l *Log) Finish(limit int64) (text []byte, info os.FileInfo, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,20 +130,24 @@ func (l *Log) Finish(limit int64) (text []byte, info os.FileInfo, err error) {
 	if l.total > l.head+l.tail || l.err != nil {
 		l.rewrite()
 	}
-	if info, err = l.f.Stat(); err == nil && limit > 0 {
-		text, err = readEnds(l.f, info.Size(), limit)
-	}
+	info, err = l.f.Stat()
 	l.keep(err)
 	l.keep(l.f.Close())
 	l.f = nil
-	return text, info, l.err
+	return l.ends(limit), info, l.err
 }
 
-// Err is the first thing that went wrong with the file; nil: nothing.
-func (l *Log) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
+func (l *Log) ends(limit int64) []byte {
+	head := l.first
+	if l.total > limit {
+		head = head[:min(int64(len(head)), limit/4)]
+	}
+	room := min(limit, l.total) - int64(len(head))
+	end := l.last[max(0, int64(len(l.last))-room):]
+	if gap := l.total - int64(len(head)+len(end)); gap > 0 {
+		head = fmt.Appendf(slices.Clip(head), "\n… %d bytes are left out here …\n", gap)
+	}
+	return slices.Concat(head, end)
 }
 
 // Tail is the end of what came, at most n characters, as a terminal would show

@@ -103,8 +103,8 @@ func TestLog_Full(t *testing.T) {
 			t.Fatalf("%d, %v", n, err)
 		}
 	}
-	if err := l.Err(); !errors.Is(err, syscall.EBADF) {
-		t.Errorf("error %v", err)
+	if !errors.Is(l.err, syscall.EBADF) {
+		t.Errorf("error %v", l.err)
 	}
 	if got := l.Tail(100); got != "lost\nlost" {
 		t.Errorf("tail %q", got)
@@ -123,8 +123,8 @@ func TestLog_Full(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	fmt.Fprint(l, "last words")
-	if l.Tail(5) != "words" || l.Err() != err || l.Close() != err {
-		t.Errorf("tail %q, %v", l.Tail(5), l.Err())
+	if l.Tail(5) != "words" || l.err != err || l.Close() != err {
+		t.Errorf("tail %q, %v", l.Tail(5), l.err)
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 // Memory is a data set in memory, as a Source: for who replays beside the bus.
 type Memory struct{ Set bars.Set }
 
-// Bars yields the bars of r.
-func (m Memory) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
-	return replay.InMemory(m.Set.Bars).Bars(ctx, r)
+// Blocks yields the bars of r.
+func (m Memory) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
+	return replay.InMemory(m.Set.Bars).Blocks(ctx, r)
 }
 
 // Extra is what the extra columns have for the bars of r.

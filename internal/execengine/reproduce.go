@@ -6,30 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"gx1replay/internal/redact"
-	"gx1replay/internal/safefile"
 )
 
 // Reproduction is what an attempt ran.
 type Reproduction struct {
-	Run     string
-	Chunk   int
-	Attempt int
-	Dir     string // working directory
-	Out     string // the attempt's {out_dir}, absolute
-	Env     []string
+	Task     Task
+	TaskPath string
+	Dir      string // working directory
+	Env      []string
 	// Shown are the names of Env whose values the script may hold. It names the
 	// others and takes their values from where it is run.
 	Shown map[string]bool
 	Argv  []string
-	// Task is the path of the task file; empty: GX1R_TASK_FILE of Env, if that
-	// is there.
-	Task string
 	// Serve: the command gets the task as a line on its standard input.
 	Serve bool
 }
@@ -38,20 +31,21 @@ type Reproduction struct {
 // command again: in the same directory, with the same arguments and variables of
 // the same names, except that it never touches what the attempt has left. It holds
 // no secrets: values of variables that are not shown, and arguments that are
-// redacted, are taken from the environment of whoever runs it, and it does not run
-// while one is missing. What it writes goes to a directory of its own: the script's first
-// argument, new or empty, or else "reproduced" beside the script, "reproduced-2"
-// and so on. So the attempt's out_dir becomes that directory wherever it
-// stands in arguments, environment and task file, and the task, footer,
-// progress and stop file become files in it. It reads the task file.
+// redacted, are taken from the environment in which it runs, and it does not run
+// while one is missing. What it writes goes to a directory of its own: the
+// script's first argument, new or empty, or else "reproduced" beside the script,
+// "reproduced-2" and so on. So the attempt's out_dir becomes that directory
+// wherever it stands in arguments, environment and task, and the task, footer,
+// progress and stop file become files in it.
 func Reproduce(w io.Writer, r Reproduction) error {
 	if len(r.Argv) == 0 {
 		return errors.New("writing reproduce.sh: there is no command")
 	}
-	task, moves, err := r.moves()
+	task, err := json.Marshal(r.Task)
 	if err != nil {
-		return fmt.Errorf("writing reproduce.sh: %w", err)
+		return fmt.Errorf("writing reproduce.sh: encoding the task: %w", err)
 	}
+	moves := r.moves()
 	given, err := r.given()
 	if err != nil {
 		return fmt.Errorf("writing reproduce.sh: %w", err)
@@ -82,19 +76,15 @@ else
 	mkdir -- "$OUT"
 fi
 echo "reproduce.sh: it writes to $OUT" >&2
-`, oneLine(r.Run), r.Chunk, r.Attempt, given)
+`, oneLine(r.Task.RunID), r.Task.ChunkIdx, r.Task.Attempt, given)
 	// OUT as it stands in a JSON text.
 	b.WriteString(`JSON_OUT=$(printf '%s' "$OUT" | sed 's/[\\"]/\\&/g')` + "\n")
-	taskPath := ""
-	if task != nil {
-		taskPath = r.taskPath()
-		fmt.Fprintf(&b, "printf '%%s\\n' %s >%s\n", inJSON(moves).quote(string(bytes.TrimSpace(task))), moves.quote(taskPath))
-	}
+	fmt.Fprintf(&b, "printf '%%s\\n' %s >%s\n", inJSON(moves).quote(string(task)), moves.quote(r.TaskPath))
 	if r.Dir != "" {
 		fmt.Fprintf(&b, "cd -- %s\n", shellQuote(r.Dir))
 	}
 	if r.Serve {
-		fmt.Fprintf(&b, "printf '%%s\\n' %s |\n", inJSON(moves).quote(fmt.Sprintf(`{"task":%s}`, jsonText(taskPath))))
+		fmt.Fprintf(&b, "printf '%%s\\n' %s |\n", inJSON(moves).quote(fmt.Sprintf(`{"task":%s}`, jsonText(r.TaskPath))))
 	} else {
 		b.WriteString("exec ")
 	}
@@ -171,47 +161,18 @@ func (r Reproduction) given() (string, error) {
 	return about.String() + check.String(), nil
 }
 
-func (r Reproduction) taskPath() string {
-	if r.Task != "" {
-		return r.Task
-	}
-	return valueOf(r.Env, "GX1R_TASK_FILE")
-}
-
-// moves reads the task file and says which paths become others.
-func (r Reproduction) moves() (task []byte, moved replacements, err error) {
-	var t struct {
-		OutDir       string `json:"out_dir"`
-		FooterFile   string `json:"footer_file"`
-		ProgressFile string `json:"progress_file"`
-		StopFile     string `json:"stop_file"`
-	}
-	path := r.taskPath()
-	if path != "" {
-		if task, err = safefile.Read(path, maxReportBytes); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, err
-		}
-		if task != nil {
-			if err := json.Unmarshal(task, &t); err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", path, err)
-			}
-		}
-	}
-	files := []string{path, t.FooterFile, t.ProgressFile, t.StopFile}
-	for _, name := range []string{"GX1R_TASK_FILE", "GX1R_FOOTER_FILE", "GX1R_PROGRESS_FILE", "GX1R_STOP_FILE"} {
-		files = append(files, valueOf(r.Env, name))
-	}
-	for _, out := range []string{r.Out, t.OutDir} {
-		moved.add(out, "$OUT")
-	}
-	for _, file := range files {
-		if rel, err := filepath.Rel(r.Out, file); r.Out == "" || err != nil || !filepath.IsLocal(rel) {
-			moved.add(file, "$OUT/"+filepath.Base(file))
+// moves says which paths become others.
+func (r Reproduction) moves() replacements {
+	var list replacements
+	list.add(r.Task.OutDir, "$OUT")
+	for _, file := range []string{r.TaskPath, r.Task.FooterFile, r.Task.ProgressFile, r.Task.StopFile} {
+		if rel, err := filepath.Rel(r.Task.OutDir, file); err != nil || !filepath.IsLocal(rel) {
+			list.add(file, "$OUT/"+filepath.Base(file))
 		}
 	}
 	// The longer path first: it may begin with the other.
-	slices.SortStableFunc(moved, func(a, b replacement) int { return len(b.path) - len(a.path) })
-	return task, moved, nil
+	slices.SortStableFunc(list, func(a, b replacement) int { return len(b.path) - len(a.path) })
+	return list
 }
 
 // replacement is a path and the variable, with what follows it, that takes its

@@ -22,22 +22,19 @@ func attemptDir(t *testing.T) (dir string, r Reproduction) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	task, err := json.MarshalIndent(Task{
-		RunID: "r", OutDir: out, FooterFile: filepath.Join(out, "chunk_footer.json"), ProgressFile: filepath.Join(dir, "progress.jsonl"),
+	task := Task{
+		RunID: "r", ChunkIdx: 3, Attempt: 2, OutDir: out, FooterFile: filepath.Join(out, "chunk_footer.json"), ProgressFile: filepath.Join(dir, "progress.jsonl"),
 		StopFile: filepath.Join(dir, "stop"), Slice: TaskSlice{Path: filepath.Join(dir, "slice.csv")}, Params: map[string]string{"p": "it's $HOME"},
-	}, "", "  ")
-	if err != nil {
-		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"task.json": string(task) + "\n", "out/chunk_footer.json": "the evidence", "progress.jsonl": "{}\n", "stop": "was asked\n", "slice.csv": "the bars\n",
+		"task.json": "{}\n", "out/chunk_footer.json": "the evidence", "progress.jsonl": "{}\n", "stop": "was asked\n", "slice.csv": "the bars\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return dir, Reproduction{
-		Run: "r", Chunk: 3, Attempt: 2, Dir: dir, Out: out,
+		Task: task, TaskPath: filepath.Join(dir, "task.json"), Dir: dir,
 		Env: []string{
 			"GX1R_FOOTER_FILE=" + out + "/chunk_footer.json", "GX1R_PROGRESS_FILE=" + dir + "/progress.jsonl", "GX1R_STOP_FILE=" + dir + "/stop",
 			"GX1R_TASK_FILE=" + dir + "/task.json", "ODD='\"$x`y`\\\n!", "BASH_FUNC_f%%=() { :; }", "EMPTY=", "PATH=" + os.Getenv("PATH"), "LIST=" + out + ":" + out + "2",
@@ -106,14 +103,14 @@ func TestReproduce(t *testing.T) {
 		if text := "reproduce.sh: it writes to " + at + "\n"; string(out) != text {
 			t.Errorf("%q, want %q", out, text)
 		}
-		wantArgs := strings.Join([]string{at, "--out=" + at + "/x", r.Out + "2", dir + "/slice.csv", "", "a b", "it's", "\n", ""}, "|")
+		wantArgs := strings.Join([]string{at, "--out=" + at + "/x", r.Task.OutDir + "2", dir + "/slice.csv", "", "a b", "it's", "\n", ""}, "|")
 		if got := contents(t, filepath.Join(at, "args")); got != wantArgs {
 			t.Errorf("arguments %q\nwant %q", got, wantArgs)
 		}
 		env := contents(t, filepath.Join(at, "env"))
 		for _, line := range []string{
 			"GX1R_FOOTER_FILE=" + at + "/chunk_footer.json\n", "GX1R_PROGRESS_FILE=" + at + "/progress.jsonl\n", "GX1R_TASK_FILE=" + at + "/task.json\n",
-			"ODD='\"$x`y`\\\n!\n", "EMPTY=\n", "LIST=" + at + ":" + r.Out + "2\n",
+			"ODD='\"$x`y`\\\n!\n", "EMPTY=\n", "LIST=" + at + ":" + r.Task.OutDir + "2\n",
 		} {
 			if !strings.Contains("\n"+env, "\n"+line) {
 				t.Errorf("%q is not in the environment:\n%s", line, env)
@@ -150,7 +147,7 @@ func TestReproduce(t *testing.T) {
 			t.Errorf("run %d changed what the attempt left:\n%q\n%q", i, after, before)
 		}
 	}
-	for _, taken := range []string{given, r.Out} {
+	for _, taken := range []string{given, r.Task.OutDir} {
 		cmd := exec.Command(script, taken)
 		cmd.Env = append(os.Environ(), "ODD=", "EMPTY=")
 		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "is not empty") {
@@ -198,7 +195,7 @@ func TestReproduce_Serve(t *testing.T) {
 	dir, r := attemptDir(t)
 	r.Env = []string{"PATH=" + os.Getenv("PATH")}
 	r.Argv = []string{"sh", "-c", "cat"}
-	r.Task, r.Serve = filepath.Join(dir, "task.json"), true
+	r.Serve = true
 	script := writeScript(t, dir, r)
 	at := filepath.Join(dir, "new")
 	out, err := exec.Command(script, at).Output()
@@ -215,21 +212,18 @@ func TestReproduce_Serve(t *testing.T) {
 }
 
 // env takes what holds a = for a variable; the program is started all the
-// same. Without a task file there is none.
+// same.
 func TestReproduce_Odd(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "a=b"), []byte("#!/bin/sh\necho \"$1\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	script := writeScript(t, dir, Reproduction{Run: "r\nrm", Dir: dir, Argv: []string{"./a=b", "it ran"}})
+	script := writeScript(t, dir, Reproduction{Task: Task{RunID: "r\nrm"}, TaskPath: filepath.Join(dir, "task.json"), Dir: dir, Argv: []string{"./a=b", "it ran"}})
 	if out, err := exec.Command(script).Output(); err != nil || string(out) != "it ran\n" {
 		t.Errorf("%q, %v", out, err)
 	}
 	if err := Reproduce(new(bytes.Buffer), Reproduction{}); err == nil {
 		t.Error("a script without a command")
-	}
-	if err := Reproduce(new(bytes.Buffer), Reproduction{Argv: []string{"x"}, Task: filepath.Join(dir, "a=b")}); err == nil || !strings.Contains(err.Error(), "a=b: invalid character") {
-		t.Errorf("a task file that is none: %v", err)
 	}
 }
 

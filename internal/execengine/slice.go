@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 
 	"gx1replay/internal/bars"
+	"gx1replay/internal/replay"
 	"gx1replay/internal/run"
 	"gx1replay/internal/safefile"
 )
@@ -25,7 +25,7 @@ const blockBars = 1 << 16
 
 // Source gives bars and extra columns of a range.
 type Source interface {
-	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
+	replay.Source
 	Extra(ctx context.Context, r run.BarRange) ([]bars.Column, error)
 }
 
@@ -69,12 +69,14 @@ func RenderSlice(ctx context.Context, w io.Writer, format, tsFormat string, src 
 		}
 		block := run.BarRange{First: at, End: min((at/blockBars+1)*blockBars, r.End)}
 		list = list[:0]
-		for b, err := range src.Bars(ctx, block) {
+		for piece, err := range src.Blocks(ctx, block) {
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, b)
-			times = append(times, b.TimeNS)
+			list = append(list, piece...)
+		}
+		for i := range list {
+			times = append(times, list[i].TimeNS)
 		}
 		if int64(len(list)) != block.Len() {
 			return nil, fmt.Errorf("the source gave %d bars of [%d, %d)", len(list), block.First, block.End)
@@ -84,7 +86,7 @@ func RenderSlice(ctx context.Context, w io.Writer, format, tsFormat string, src 
 			return nil, err
 		}
 		if out == nil {
-			if out, err = newSliceWriter(w, format, tsFormat, extra); err != nil {
+			if out, err = newSliceWriter(w, format, tsFormat, bars.ShapesOf(extra)); err != nil {
 				return nil, err
 			}
 		}
@@ -105,7 +107,7 @@ type sliceWriter interface {
 	Close() error
 }
 
-func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Column) (sliceWriter, error) {
+func newSliceWriter(w io.Writer, format, tsFormat string, extra []bars.Shape) (sliceWriter, error) {
 	switch format {
 	case SliceParquet:
 		return bars.NewParquetWriter(w, extra)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -27,15 +28,15 @@ type memorySource struct {
 	noExtra error
 }
 
-func (s *memorySource) Bars(_ context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+func (s *memorySource) Blocks(_ context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
 	s.asked = append(s.asked, r)
-	return func(yield func(bars.Bar, error) bool) {
+	return func(yield func([]bars.Bar, error) bool) {
 		for i := r.First; i < r.End; i++ {
 			if s.fail != nil && i >= s.failAt {
-				yield(bars.Bar{}, s.fail)
+				yield(nil, s.fail)
 				return
 			}
-			if i >= int64(len(s.bars)) || !yield(s.bars[i], nil) {
+			if i >= int64(len(s.bars)) || !yield(s.bars[i:i+1], nil) {
 				return
 			}
 		}
@@ -56,19 +57,19 @@ func (s *memorySource) Extra(_ context.Context, r run.BarRange) ([]bars.Column, 
 // newMemorySource has n bars and some columns beside them.
 func newMemorySource(n int) *memorySource {
 	s := &memorySource{bars: bars.Generate(int64(n), 4)}
-	x := bars.Column{Name: "x", Kind: bars.Float64, Nulls: make([]bool, n)}
-	id := bars.Column{Name: "id", Kind: bars.Int64}
-	note := bars.Column{Name: "note, of mine", Kind: bars.String}
-	at := bars.Column{Name: "seen", Kind: bars.Time, Unit: 1e6, Zone: "UTC"}
+	x := bars.Column{Shape: bars.Shape{Name: "x", Kind: bars.Float64}, Nulls: make([]bool, n)}
+	id := bars.Column{Shape: bars.Shape{Name: "id", Kind: bars.Int64}}
+	note := bars.Column{Shape: bars.Shape{Name: "note, of mine", Kind: bars.String}}
+	at := bars.Column{Shape: bars.Shape{Name: "seen", Kind: bars.Time, Unit: 1e6, Zone: "UTC"}}
 	for i := range n {
 		if x.Nulls[i] = i%4 == 3; x.Nulls[i] {
-			x.Floats = append(x.Floats, 0)
+			x.Bits = append(x.Bits, 0)
 		} else {
-			x.Floats = append(x.Floats, float64(i)/3)
+			x.Bits = append(x.Bits, math.Float64bits(float64(i)/3))
 		}
-		id.Ints = append(id.Ints, 1<<53+int64(i))
-		note.Strings = append(note.Strings, fmt.Sprintf(`bar "%d"`, i))
-		at.Ints = append(at.Ints, 1767366245123+int64(i))
+		id.Bits = append(id.Bits, 1<<53+uint64(i))
+		note.Texts = append(note.Texts, fmt.Sprintf(`bar "%d"`, i))
+		at.Bits = append(at.Bits, 1767366245123+uint64(i))
 	}
 	s.extra = []bars.Column{x, id, note, at}
 	return s
@@ -150,11 +151,11 @@ func values(c bars.Column) []string {
 		case c.Null(i):
 			list = append(list, "null")
 		case c.Kind == bars.Float64:
-			list = append(list, fmt.Sprint(c.Floats[i]))
+			list = append(list, fmt.Sprint(math.Float64frombits(c.Bits[i])))
 		case c.Kind == bars.String:
-			list = append(list, c.Strings[i])
+			list = append(list, c.Texts[i])
 		default:
-			list = append(list, fmt.Sprint(c.Ints[i]))
+			list = append(list, fmt.Sprint(c.Bits[i]))
 		}
 	}
 	return list

@@ -46,6 +46,8 @@ type Result struct {
 	// WithoutRows are closed trades that are in no row of the trades file,
 	// though other trades are, or could not be read.
 	WithoutRows int64
+	// Estimate is what the run would give at its end; nil: there is no estimate.
+	Estimate *perf.Estimate
 	// Remarks are sentences about the trades for their first reader.
 	Remarks []string
 	// SetAside is where the file went that stood there and was no export of

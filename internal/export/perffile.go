@@ -164,7 +164,7 @@ func (s *slot) export(ctx context.Context, r perf.Report, chunks []perf.Chunk, f
 	if t := r.Selection.Trades; t.File != "" || !res.Settled { // else a command has left no trades at all
 		res.WithoutRows = t.WithoutRows
 	}
-	res.Remarks = r.Selection.Remarks
+	res.Remarks, res.Estimate = r.Selection.Remarks, r.Selection.Estimate
 	// Merge sees to this already; it is the promise that matters most.
 	if got, had := res.Totals.Coverage.ReplayedBars, old.file.Totals.Coverage.ReplayedBars; got < had {
 		return res, fmt.Errorf("%d bars (%s holds %d): %w", got, s.path, had, ErrFewer)

@@ -177,7 +177,7 @@ func TestContractFields(t *testing.T) {
 		run_id=s timestamp=s pregate_enabled=b requested_workers=n actual_workers_started=n workers=n total_wall_clock_sec=n
 		total_bars=n total_model_calls=n chunks_completed=n chunks_total=n chunks_statuses=o chunks=a env_info=o export_mode=s
 		export_partial=b schema_version=s writer_pid=n export_seq=n schema=n outcome=s coverage=o pregate_enabled_source=s
-		total_trades=n total_pnl_bps=n trades_open=n selection=o trades=o signals=o fill=s bus_unreachable=b stop=o data=o policy=o model=o
+		total_trades=n total_pnl_bps=n trades_open=n selection=o trades=o signals=o estimate=o fill=s bus_unreachable=b stop=o plan=o data=o policy=o model=o
 		command=o sessions=a workers_seen=n hosts=a redeliveries=n releases=n failures=n footers_refused=n borders_exact=b
 		nonfinite_fields=a error=s incarnation=s engine_version=n`) {
 		name, kind, _ := strings.Cut(f, "=")
@@ -199,7 +199,7 @@ func TestContractFields(t *testing.T) {
 	}
 	for name, fields := range map[string]string{
 		"coverage": "planned_bars replayed_bars missing_bars by_status", "stop": "source reason seq requested_at drain_ms",
-		"selection": "scope stretches", "trades": "file sha256 without_rows", "signals": "file sha256 rows", "command": "argv digests",
+		"selection": "scope stretches", "trades": "file sha256 without_rows", "signals": "file sha256 rows", "plan": "order seed", "command": "argv digests",
 		"env_info": "go_version module_version git_commit nats_server_version os arch cpus gomaxprocs host engine pregate_enabled quiet_mode worker_builds",
 	} {
 		want := strings.Fields(fields)

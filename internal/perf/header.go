@@ -49,18 +49,20 @@ type header struct {
 	WorkersSeen          int      `json:"workers_seen"`
 	Hosts                []string `json:"hosts"`
 
-	Stop           stopJSON    `json:"stop"`
-	Selection      selection   `json:"selection"`
-	Trades         TradesFile  `json:"trades"`
-	Signals        SignalsFile `json:"signals"`
-	Fill           string      `json:"fill"`
-	Redeliveries   int64       `json:"redeliveries"`
-	Releases       int64       `json:"releases"`
-	Failures       int64       `json:"failures"`
-	FootersRefused int64       `json:"footers_refused"`
-	BordersExact   bool        `json:"borders_exact"`
-	BusUnreachable bool        `json:"bus_unreachable"`
+	Stop           stopJSON     `json:"stop"`
+	Selection      selection    `json:"selection"`
+	Trades         TradesFile   `json:"trades"`
+	Signals        SignalsFile  `json:"signals"`
+	Estimate       estimateJSON `json:"estimate"`
+	Fill           string       `json:"fill"`
+	Redeliveries   int64        `json:"redeliveries"`
+	Releases       int64        `json:"releases"`
+	Failures       int64        `json:"failures"`
+	FootersRefused int64        `json:"footers_refused"`
+	BordersExact   bool         `json:"borders_exact"`
+	BusUnreachable bool         `json:"bus_unreachable"`
 
+	Plan            Plan          `json:"plan"`
 	Data            run.Data      `json:"data"`
 	Policy          policyJSON    `json:"policy"`
 	Model           Model         `json:"model"`
@@ -145,10 +147,10 @@ func newHeader(r Report, t Totals) header {
 		WorkersSeen: r.WorkersSeen, Hosts: orEmpty(r.Hosts),
 		Stop: stopJSON{Source: r.Stop.Source, Reason: r.Stop.Reason, Seq: r.Stop.Seq,
 			RequestedAt: formatTime(r.Stop.RequestedAt), DrainMS: r.Drain.Milliseconds()},
-		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Signals: r.Selection.Signals, Fill: r.Fill,
+		Selection: selection{Scope: r.Selection.ScopeName(), Stretches: t.Stretches}, Trades: r.Selection.Trades, Signals: r.Selection.Signals, Estimate: estimateJSON{r.Selection.Estimate}, Fill: r.Fill,
 		Redeliveries: r.Redeliveries, Releases: r.Releases, Failures: r.Failures, FootersRefused: r.FootersRefused,
 		BordersExact: r.Selection.Exact, BusUnreachable: r.BusUnreachable,
-		Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EngineVersion: r.EngineVersion, EnvInfo: envJSON{r.Env, orEmpty(r.WorkerBuilds)},
+		Plan: r.Plan, Data: r.Data, Policy: newPolicyJSON(r), Model: r.Model, Command: newCommandJSON(r.Command), EngineVersion: r.EngineVersion, EnvInfo: envJSON{r.Env, orEmpty(r.WorkerBuilds)},
 		Sessions: make([]sessionJSON, 0, len(r.Sessions)), NonfiniteFields: []string{},
 	}
 	if h.Model.Digests == nil {
@@ -203,6 +205,7 @@ func (h header) report() (Report, error) {
 		BusUnreachable: h.BusUnreachable,
 		Stop:           run.Stop{Source: h.Stop.Source, Reason: h.Stop.Reason, Seq: h.Stop.Seq},
 		Drain:          time.Duration(h.Stop.DrainMS) * time.Millisecond,
+		Plan:           h.Plan,
 		Data:           h.Data, Policy: h.Policy.Policy, PolicyValues: compactObject(h.Policy.Values), Model: h.Model,
 		WorkersSeen: h.WorkersSeen, Hosts: h.Hosts, Redeliveries: h.Redeliveries, Releases: h.Releases,
 		Failures: h.Failures, FootersRefused: h.FootersRefused, Env: h.EnvInfo.EnvInfo, WorkerBuilds: h.EnvInfo.WorkerBuilds, EngineVersion: h.EngineVersion,

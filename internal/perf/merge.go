@@ -94,6 +94,7 @@ func (r Report) Inherit(earlier Report) Report {
 		r.Sessions = MergeSessions(earlier.Sessions, r.Sessions)
 		r.Wall = WallOf(r.Sessions)
 	}
+	r.Plan = cmp.Or(r.Plan, earlier.Plan)
 	if r.Data.SHA256 != "" {
 		if len(r.PolicyValues) == 0 && r.Policy.Equal(earlier.Policy) {
 			r.PolicyValues = earlier.PolicyValues

@@ -79,6 +79,7 @@ func (d decoded) file() (File, error) {
 	}
 	if h.selected() {
 		s := NewSelection(f.Chunks)
+		s.Estimate = h.Estimate.Estimate
 		s.Scope, s.Trades, s.Signals, s.Exact, s.TotalPnlBps, s.Chunks = h.Selection.Scope, h.Trades, h.Signals, h.BordersExact, h.TotalPnlBps, d.trades
 		s.NetPnlBps = h.NetPnlBps
 		s.Final = s.Scope == ScopeCommand || s.Scope == ScopeRun && r.Command.Emits == run.EmitsSignals

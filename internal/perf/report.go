@@ -92,6 +92,9 @@ type Report struct {
 	Stop  run.Stop
 	Drain time.Duration // stop.drain_ms: from the stop to the end of the drain
 
+	// Plan is the order in which chunks were published. Without an order it is not
+	// known.
+	Plan   Plan
 	Data   run.Data
 	Policy run.Policy
 	// PolicyValues (policy.values) is what the replay reads of the policy, as
@@ -114,6 +117,12 @@ type Report struct {
 	WorkerBuilds []string
 	// EngineVersion is that of the run's engine; 0: a version that named none.
 	EngineVersion int
+}
+
+// Plan is what a perf JSON tells of a run's plan beside its chunks.
+type Plan struct {
+	Order run.Order `json:"order"`
+	Seed  uint64    `json:"seed"` // of run.OrderSample; else 0
 }
 
 // TradesFile names the CSV of the run's trades. Without one File is empty.

@@ -18,6 +18,9 @@ type Selection struct {
 	Trades TradesFile
 	// Signals names the file of the signals that trades were selected from.
 	Signals SignalsFile
+	// Estimate is what the run would give at its end; nil: it is there, or there is
+	// no estimate.
+	Estimate *Estimate
 	// Exact (borders_exact): nothing in the trades depends on how the data set
 	// was cut. Signals of every replayed bar were there, and those that were
 	// taken were followed to their ends.

@@ -119,9 +119,11 @@ func RunAudit(ctx context.Context, job Job, src Source, cfg AuditConfig) (Audit,
 		HistoryCuts: historyCuts(job.Bars, cfg.HistoryCuts), Moves: []Movement{},
 	}
 	if a.Dry.FirstReady >= 0 {
-		if a.Dry.FirstReadyTS, err = openedAt(ctx, src, a.Dry.FirstReady); err != nil {
+		first, err := BarAt(ctx, src, a.Dry.FirstReady)
+		if err != nil {
 			return Audit{}, fmt.Errorf("reading bar %d again: %w", a.Dry.FirstReady, err)
 		}
+		a.Dry.FirstReadyTS = timestamp(first.TimeNS)
 	}
 	for _, cut := range a.Cuts {
 		change, err := whole.without(ctx, job, src, cut)
@@ -165,12 +167,15 @@ func (t *recording) dry(job Job) Dry {
 	return d
 }
 
-// openedAt is the time of a bar.
-func openedAt(ctx context.Context, src Source, bar int64) (string, error) {
-	for b, err := range src.Bars(ctx, run.BarRange{First: bar, End: bar + 1}) {
-		return timestamp(b.TimeNS), err
+// BarAt reads one bar of src.
+func BarAt(ctx context.Context, src Source, bar int64) (bars.Bar, error) {
+	for list, err := range src.Blocks(ctx, run.BarRange{First: bar, End: bar + 1}) {
+		if err != nil {
+			return bars.Bar{}, err
+		}
+		return list[0], nil
 	}
-	return "", ErrSource
+	return bars.Bar{}, ErrSource
 }
 
 // pickCuts draws bars after the first one that was looked at, so that each

@@ -93,13 +93,13 @@ type doctored struct {
 	change func(*bars.Bar)
 }
 
-func (d doctored) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+func (d doctored) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
 	if r.End == int64(len(d.all)) {
-		return d.all.Bars(ctx, r)
+		return d.all.Blocks(ctx, r)
 	}
 	changed := slices.Clone(d.all)
 	d.change(&changed[d.at])
-	return changed.Bars(ctx, r)
+	return changed.Blocks(ctx, r)
 }
 
 // A past that changes with the future is caught at every cut behind it, and at
@@ -227,13 +227,13 @@ type forgetful struct {
 	n   *float64
 }
 
-func (f forgetful) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+func (f forgetful) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
 	*f.n++
 	changed := slices.Clone(f.all)
 	if *f.n == 2 { // the first short one; what is looked at again is the same
 		changed[f.at].AskClose++
 	}
-	return changed.Bars(ctx, r)
+	return changed.Blocks(ctx, r)
 }
 
 func TestAuditOfASourceThatForgets(t *testing.T) {
@@ -304,7 +304,7 @@ func TestAuditErrors(t *testing.T) {
 			t.Errorf("%s: %v (want %q in it)", name, err, c.want)
 		}
 	}
-	for _, err := range (until{data, 100}).Bars(context.Background(), run.BarRange{First: 0, End: 101}) {
+	for _, err := range (until{data, 100}).Blocks(context.Background(), run.BarRange{First: 0, End: 101}) {
 		if err == nil {
 			t.Fatal("a bar behind the end was given")
 		}

@@ -271,11 +271,11 @@ type until struct {
 	end int64
 }
 
-func (u until) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+func (u until) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
 	if r.End > u.end {
-		return func(yield func(bars.Bar, error) bool) {
-			yield(bars.Bar{}, fmt.Errorf("bars [%d, %d) of a data set that ends at %d", r.First, r.End, u.end))
+		return func(yield func([]bars.Bar, error) bool) {
+			yield(nil, fmt.Errorf("bars [%d, %d) of a data set that ends at %d", r.First, r.End, u.end))
 		}
 	}
-	return u.src.Bars(ctx, r)
+	return u.src.Blocks(ctx, r)
 }

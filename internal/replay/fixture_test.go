@@ -63,16 +63,16 @@ type memory struct {
 	read  int64 // one past the last bar that was yielded
 }
 
-func (m *memory) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
+func (m *memory) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
 	m.asked = r
-	return func(yield func(bars.Bar, error) bool) {
+	return func(yield func([]bars.Bar, error) bool) {
 		for i := r.First; i < r.End; i++ {
 			if err := ctx.Err(); err != nil {
-				yield(bars.Bar{}, err)
+				yield(nil, err)
 				return
 			}
 			m.read = i + 1
-			if !yield(m.bars[i], nil) {
+			if !yield(m.bars[i:i+1], nil) {
 				return
 			}
 		}

@@ -15,7 +15,7 @@ import (
 func TestSkippedBarsAreThoseOfAReplay(t *testing.T) {
 	for _, n := range []int{1, 49, 300, 2*blockBars + 7, 6000} {
 		for _, warmup := range []int64{0, 400} {
-			src := &memory{bars: testBars(n, 1)}
+			src := InMemory(testBars(n, 1))
 			job := testJob(int64(n))
 			job.Policy.WarmupBars = warmup
 			job.Decisions = true
@@ -44,7 +44,7 @@ func TestSkippedBarsAreThoseOfAReplay(t *testing.T) {
 
 func TestSkippedBarsRefusesOtherBars(t *testing.T) {
 	job := testJob(100)
-	src := &memory{bars: testBars(100, 1)}
+	src := InMemory(testBars(100, 1))
 	all := src.Bars(t.Context(), run.BarRange{End: 100})
 	for name, n := range map[string]int64{"too few": 101, "too many": 99} {
 		if _, err := SkippedBars(job.Policy, n, all); !errors.Is(err, ErrSource) {

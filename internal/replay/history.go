@@ -74,14 +74,19 @@ func moves(ctx context.Context, job Job, src Source, cuts []int64) ([]Movement, 
 		all = append(all, m)
 	}
 	next := int64(0)
-	for b, err := range src.Bars(ctx, run.BarRange{First: 0, End: job.Bars.End}) {
+	for list, err := range src.Blocks(ctx, run.BarRange{First: 0, End: job.Bars.End}) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: at bar %d: %w", ErrSource, next, err)
 		}
-		for _, m := range all {
-			m.push(next, b)
+		for _, b := range list {
+			if next&1023 == 0 && ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			for _, m := range all {
+				m.push(next, b)
+			}
+			next++
 		}
-		next++
 	}
 	out := make([]Movement, len(all))
 	for i, m := range all {

@@ -62,20 +62,13 @@ type Job struct {
 	OnBar func(bar int64) error
 }
 
-// Source gives bars.
+// Source gives bars in pieces. The engine reads them where they are, and copies
+// none.
 type Source interface {
-	// Bars yields the bars of r in order, each once, and ends there or with an
-	// error. It reads lazily: whoever iterates may stop early, and what was
-	// not asked for need not be read.
-	Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error]
-}
-
-// BlockSource is a Source that has bars in pieces. From one the engine reads
-// where the bars are, and copies none.
-type BlockSource interface {
-	Source
-	// Blocks is Bars in pieces of one bar or more, which follow each other. A
-	// piece stays as it is until the next one is asked for.
+	// Blocks yields the bars of r in order, each once, in pieces of one bar or
+	// more, and ends there or with an error. It reads lazily: the loop over it may
+	// end early, and what was not asked for need not be read. A piece stays as it
+	// is until the next one is asked for; it must not be changed.
 	Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error]
 }
 

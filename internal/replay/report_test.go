@@ -25,7 +25,7 @@ func TestInvariant5_Reports(t *testing.T) {
 	job.MaxCheckpoints, job.CheckpointEvery = 8, 4
 	var reports []footer.Footer
 	var texts []string
-	res, err := Run(context.Background(), job, &memory{bars: data}, func(f footer.Footer) {
+	res, err := Run(context.Background(), job, InMemory(data), func(f footer.Footer) {
 		reports = append(reports, f)
 		texts = append(texts, fmt.Sprintf("%+v", f))
 	})

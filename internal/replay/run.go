@@ -3,7 +3,6 @@ package replay
 import (
 	"context"
 	"fmt"
-	"iter"
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/feature"
@@ -169,57 +168,16 @@ func (e *engine) start() error {
 	return nil
 }
 
-// replay reads bars in blocks that end where the chunk begins and ends.
+// replay steps over bars in blocks that end where the chunk begins and ends,
+// until no more bars are needed.
 func (e *engine) replay(src Source) error {
-	all := run.BarRange{First: e.next, End: e.readEnd}
-	var err error
 	if e.blockLen() == 0 {
 		return e.settle()
 	}
-	if s, ok := src.(BlockSource); ok {
-		err = e.replayBlocks(s.Blocks(e.ctx, all))
-	} else {
-		err = e.replayBars(src.Bars(e.ctx, all))
-	}
-	switch {
-	case err != nil:
-		return err
-	case e.blockLen() == 0:
-		return e.settle()
-	case e.ctx.Err() != nil:
-		return context.Cause(e.ctx)
-	}
-	return fmt.Errorf("%w: the source ended at bar %d (want %d)", ErrSource, e.next, all.End)
-}
-
-// replayBars ends when no more bars are needed, or there are none.
-func (e *engine) replayBars(seq iter.Seq2[bars.Bar, error]) error {
-	buf := make([]bars.Bar, 0, blockBars)
-	left := e.blockLen()
-	for b, err := range seq {
+	all := run.BarRange{First: e.next, End: e.readEnd}
+	for piece, err := range src.Blocks(e.ctx, all) {
 		if err != nil {
-			return e.sourceFailed(buf, err)
-		}
-		buf = append(buf, b)
-		if left--; left > 0 {
-			continue
-		}
-		if err := e.block(buf); err != nil {
-			return err
-		}
-		buf = buf[:0]
-		if left = e.blockLen(); left == 0 {
-			return nil
-		}
-	}
-	return e.block(buf)
-}
-
-// replayBlocks is replayBars with pieces of any length.
-func (e *engine) replayBlocks(seq iter.Seq2[[]bars.Bar, error]) error {
-	for piece, err := range seq {
-		if err != nil {
-			return e.sourceFailed(nil, err)
+			return e.sourceFailed(err)
 		}
 		for len(piece) > 0 {
 			n := min(e.blockLen(), len(piece))
@@ -228,11 +186,11 @@ func (e *engine) replayBlocks(seq iter.Seq2[[]bars.Bar, error]) error {
 			}
 			piece = piece[n:]
 			if e.blockLen() == 0 {
-				return nil
+				return e.settle()
 			}
 		}
 	}
-	return nil
+	return e.sourceFailed(fmt.Errorf("the source ended (want bars up to %d)", all.End))
 }
 
 // blockLen is how many bars to read before stepping on; 0: none are needed.
@@ -251,12 +209,8 @@ func (e *engine) blockLen() int {
 	return int(min(followBlock, e.readEnd-e.next))
 }
 
-// sourceFailed steps over what was read before the source failed. After a
-// cancel the error is the cancel's.
-func (e *engine) sourceFailed(buf []bars.Bar, err error) error {
-	if err := e.block(buf); err != nil {
-		return err
-	}
+// sourceFailed is the error of a source. After a cancel it is the cancel's.
+func (e *engine) sourceFailed(err error) error {
 	if e.ctx.Err() != nil {
 		return context.Cause(e.ctx)
 	}
@@ -281,8 +235,6 @@ func (e *engine) settle() error {
 func (e *engine) block(buf []bars.Bar) error {
 	e.clock.lap(phaseIO)
 	switch {
-	case len(buf) == 0:
-		return nil
 	case e.next < e.job.Bars.First:
 		return e.warmUp(buf)
 	case e.next < e.end:

@@ -88,15 +88,15 @@ type failing struct {
 	err  error
 }
 
-func (s failing) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
-	return func(yield func(bars.Bar, error) bool) {
+func (s failing) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
+	return func(yield func([]bars.Bar, error) bool) {
 		for i := r.First; i < min(r.End, s.good); i++ {
-			if !yield(s.bars[i], nil) {
+			if !yield(s.bars[i:i+1], nil) {
 				return
 			}
 		}
 		if s.err != nil {
-			yield(bars.Bar{}, s.err)
+			yield(nil, s.err)
 		}
 	}
 }

@@ -76,19 +76,21 @@ const (
 // and what cannot be written as JSON. If that changes them, their digest says
 // which they were.
 func (c Command) Redacted() Command {
-	shown := redact.Args(c.Argv)
-	for i := range shown {
-		shown[i] = strings.ToValidUTF8(shown[i], "\uFFFD")
-	}
+	shown := shownArgs(c.Argv)
 	if c.ArgvSHA256 == "" && !slices.Equal(shown, c.Argv) {
 		c.ArgvSHA256 = c.argvDigest()
 	}
 	c.Argv = shown
-	c.Flags = redact.Args(c.Flags)
-	for i := range c.Flags {
-		c.Flags[i] = strings.ToValidUTF8(c.Flags[i], "\uFFFD")
-	}
+	c.Flags = shownArgs(c.Flags)
 	return c
+}
+
+func shownArgs(args []string) []string {
+	shown := redact.Args(args)
+	for i := range shown {
+		shown[i] = strings.ToValidUTF8(shown[i], "\uFFFD")
+	}
+	return shown
 }
 
 // argvDigest is the SHA-256 (hex) of the true argument vector.
@@ -149,15 +151,13 @@ func (c Command) Differences(o Command) []string {
 }
 
 func differ[V comparable](what string, a, b map[string]V, text func(V) string) []string {
-	names := map[string]bool{}
-	for name := range a {
-		names[name] = true
+	all := maps.Clone(a)
+	if all == nil {
+		all = b
 	}
-	for name := range b {
-		names[name] = true
-	}
+	maps.Copy(all, b)
 	var list []string
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		x, inA := a[name]
 		y, inB := b[name]
 		switch {
@@ -183,22 +183,17 @@ func (c Command) Validate() error {
 		return fmt.Errorf("command of %d arguments, %d files, %d parameters, %d shipped files (at most %d each)",
 			len(c.Argv), len(c.Digests), len(c.Params), len(c.Files), maxNamed)
 	}
-	total := 0
-	for i, a := range c.Argv {
-		if total += len(a); strings.ContainsRune(a, 0) {
-			return fmt.Errorf("command: argument %d holds a zero byte", i)
-		}
+	if i := slices.IndexFunc(c.Argv, func(a string) bool { return strings.ContainsRune(a, 0) }); i >= 0 {
+		return fmt.Errorf("command: argument %d holds a zero byte", i)
 	}
-	if total > maxArgBytes {
-		return fmt.Errorf("command: its arguments have %d bytes (at most %d)", total, maxArgBytes)
+	if n := len(strings.Join(c.Argv, "")); n > maxArgBytes {
+		return fmt.Errorf("command: its arguments have %d bytes (at most %d)", n, maxArgBytes)
 	}
 	if err := c.checkFlags(); err != nil {
 		return err
 	}
-	if c.ArgvSHA256 != "" {
-		if err := checkSHA(c.ArgvSHA256); err != nil {
-			return fmt.Errorf("command: its arguments: %w", err)
-		}
+	if err := checkSHA(c.ArgvSHA256); c.ArgvSHA256 != "" && err != nil {
+		return fmt.Errorf("command: its arguments: %w", err)
 	}
 	for name, sha := range c.Digests {
 		if err := checkSHA(sha); err != nil {
@@ -228,15 +223,13 @@ func (c Command) checkFlags() error {
 	if len(c.Flags) > maxNamed {
 		return fmt.Errorf("command: %d flags (at most %d)", len(c.Flags), maxNamed)
 	}
-	total := 0
 	for _, text := range c.Flags {
 		if name, _, ok := strings.Cut(text, "="); !ok || !strings.HasPrefix(name, "--") || strings.ContainsRune(text, 0) {
 			return fmt.Errorf("command: flag %.80q (want --NAME=VALUE)", text)
 		}
-		total += len(text)
 	}
-	if total > maxArgBytes {
-		return fmt.Errorf("command: its flags have %d bytes (at most %d)", total, maxArgBytes)
+	if n := len(strings.Join(c.Flags, "")); n > maxArgBytes {
+		return fmt.Errorf("command: its flags have %d bytes (at most %d)", n, maxArgBytes)
 	}
 	return nil
 }
@@ -261,11 +254,7 @@ func (c Command) checkWords() error {
 // CheckName says whether name can stand in {param.NAME} and {file.NAME}: 1 to
 // 64 of A-Z a-z 0-9 _ - .
 func CheckName(name string) error {
-	ok := name != "" && len(name) <= 64
-	for _, r := range name {
-		ok = ok && (r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.')
-	}
-	if !ok {
+	if name == "" || len(name) > 64 || strings.Trim(name, idBytes+".") != "" {
 		return fmt.Errorf("name %.80q (want 1 to 64 of A-Z a-z 0-9 _ - .)", name)
 	}
 	return nil

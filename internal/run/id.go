@@ -10,6 +10,9 @@ import (
 // within what NATS and file systems take.
 const MaxIDLen = 64
 
+// idBytes are what a run_id is made of.
+const idBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
 // ID is a valid run_id: 1 to 64 of A-Z a-z 0-9 _ -. Such a text is safe as a
 // subject token, a consumer name and a file name. Make one with ParseID or
 // NewID; a converted string is not checked.
@@ -25,7 +28,7 @@ func ParseID(s string) (ID, error) {
 		return "", fmt.Errorf("run_id %.20q… has %d bytes (want 1 to %d)", s, len(s), MaxIDLen)
 	}
 	for i := range len(s) {
-		if !idByte(s[i]) {
+		if strings.IndexByte(idBytes, s[i]) < 0 {
 			return "", fmt.Errorf("run_id %q: byte %d (%q) is not one of A-Z a-z 0-9 _ -", s, i+1, s[i])
 		}
 	}
@@ -44,10 +47,6 @@ func ParseNewID(s string) (ID, error) {
 		return "", fmt.Errorf("run_id %q: perf_%s.json is the name of the stub of run %q (want a run_id that does not end with %s)", s, s, strings.TrimSuffix(s, StubSuffix), StubSuffix)
 	}
 	return id, err
-}
-
-func idByte(c byte) bool {
-	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
 // NewID makes the default run_id, YYYYMMDD_HHMMSS_xxxx, from a time (used in

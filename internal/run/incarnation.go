@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Incarnation tells a run from an earlier or later one of the same run_id: 32
@@ -24,11 +25,7 @@ func (i Incarnation) Validate() error {
 	if i == "" {
 		return nil
 	}
-	ok := len(i) == 32
-	for _, c := range []byte(i) {
-		ok = ok && (c >= '0' && c <= '9' || c >= 'a' && c <= 'f')
-	}
-	if !ok {
+	if len(i) != 32 || strings.Trim(string(i), "0123456789abcdef") != "" {
 		return fmt.Errorf("incarnation %.40q (want 32 hex digits, or none)", string(i))
 	}
 	return nil
@@ -87,34 +84,33 @@ func (m Manifest) Inputs() string {
 // KeepsInputs says whether next, a later manifest of m's incarnation, replays
 // what m does; the error names the first thing that differs.
 func (m Manifest) KeepsInputs(next Manifest) error {
-	changed := func(what, was, is string) error {
-		return fmt.Errorf("%s changed from %.80q to %.80q (want what the run's first manifest has)", what, was, is)
+	changed := func(what string, was, is any) error {
+		return fmt.Errorf("%s changed from %.80q to %.80q (want what the run's first manifest has)", what, fmt.Sprint(was), fmt.Sprint(is))
 	}
-	switch {
-	case m.Identity != "" && m.Identity != next.Identity:
+	if m.Identity != "" && m.Identity != next.Identity {
 		return changed("the command's identity", m.Identity, next.Identity)
-	case m.Inputs() == next.Inputs():
+	}
+	if m.Inputs() == next.Inputs() {
 		return nil
-	case m.Incarnation != next.Incarnation:
-		return changed("the incarnation", string(m.Incarnation), string(next.Incarnation))
-	case m.Data.SHA256 != next.Data.SHA256:
-		return changed("the data set", m.Data.SHA256, next.Data.SHA256)
-	case m.Data.BeforeBars != next.Data.BeforeBars:
-		return changed("the warm-up before the period", fmt.Sprint(m.Data.BeforeBars), fmt.Sprint(next.Data.BeforeBars))
-	case m.Plan != next.Plan:
-		return changed("the plan", fmt.Sprint(m.Plan), fmt.Sprint(next.Plan))
-	case m.Policy.SHA256 != next.Policy.SHA256:
-		return changed("the policy", m.Policy.SHA256, next.Policy.SHA256)
-	case m.PregateEnabled != next.PregateEnabled:
-		return changed("the pregate", fmt.Sprint(m.PregateEnabled), fmt.Sprint(next.PregateEnabled))
-	case m.FeatureStates != next.FeatureStates:
-		return changed("the object of feature states", m.FeatureStates, next.FeatureStates)
-	case !maps.Equal(m.Models, next.Models):
-		return changed("the models", fmt.Sprint(m.Models), fmt.Sprint(next.Models))
-	case !SameEngine(m.EngineVersion, next.EngineVersion):
-		return changed("the engine's version", fmt.Sprint(m.EngineVersion), fmt.Sprint(next.EngineVersion))
-	case m.Engine != next.Engine:
-		return changed("the engine", m.Engine, next.Engine)
+	}
+	for _, in := range []struct {
+		what    string
+		was, is any
+	}{
+		{"the incarnation", m.Incarnation, next.Incarnation},
+		{"the data set", m.Data.SHA256, next.Data.SHA256},
+		{"the warm-up before the period", m.Data.BeforeBars, next.Data.BeforeBars},
+		{"the plan", m.Plan, next.Plan},
+		{"the policy", m.Policy.SHA256, next.Policy.SHA256},
+		{"the pregate", m.PregateEnabled, next.PregateEnabled},
+		{"the object of feature states", m.FeatureStates, next.FeatureStates},
+		{"the models", m.Models, next.Models},
+		{"the engine's version", EngineOf(m.EngineVersion), EngineOf(next.EngineVersion)},
+		{"the engine", m.Engine, next.Engine},
+	} {
+		if fmt.Sprint(in.was) != fmt.Sprint(in.is) {
+			return changed(in.what, in.was, in.is)
+		}
 	}
 	if list := m.Command.Differences(next.Command); len(list) > 0 {
 		return fmt.Errorf("the command changed: %s (want what the run's first manifest has)", list[0])

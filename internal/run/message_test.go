@@ -82,7 +82,7 @@ func TestManifestValidate(t *testing.T) {
 		{"long lease", func(m *Manifest) { m.LeaseDuration = 24*time.Hour + 1 }, "lease duration"},
 		{"negative lease", func(m *Manifest) { m.LeaseDuration = -time.Second }, "lease duration -1s"},
 		{"no models", func(m *Manifest) { m.Models = nil }, ""},
-		{"a model without a digest", func(m *Manifest) { m.Models = map[string]string{"a.json": ""} }, `model file "a.json" has the digest ""`},
+		{"a model without a digest", func(m *Manifest) { m.Models = map[string]string{"a.json": ""} }, `model file "a.json": digest ""`},
 		{"half a digest", func(m *Manifest) { m.Models["us.json"] = strings.Repeat("01", 16) }, `model file "us.json"`},
 		{"a model that is a path", func(m *Manifest) { m.Models["us.json"] = "../" + strings.Repeat("01", 31) }, `model file "us.json"`},
 		{"failures", func(m *Manifest) { m.MaxFailures = 0 }, "max_failures 0"},

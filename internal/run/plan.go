@@ -1,9 +1,12 @@
 package run
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -35,7 +38,19 @@ const (
 	OrderSpread Order = "spread"
 	// OrderTime publishes chunks in order of time.
 	OrderTime Order = "time"
+	// OrderSample publishes chunks in a uniformly random order, drawn from the
+	// plan's seed, so that those which are begun first are a sample of all.
+	OrderSample Order = "sample"
 )
+
+// Orders are all orders, the default first.
+func Orders() []Order { return []Order{OrderSpread, OrderTime, OrderSample} }
+
+// SampleSeed is the seed of a run's OrderSample: 53 bits, so that JSON keeps it.
+func SampleSeed(id ID) uint64 {
+	sum := sha256.Sum256([]byte("gx1 order " + string(id)))
+	return binary.LittleEndian.Uint64(sum[:]) >> 11
+}
 
 // Plan is the rule that cuts a data set of Bars bars into chunks. It holds
 // the rule and not the borders, so that it is small however many chunks there
@@ -46,6 +61,8 @@ type Plan struct {
 	Chunks    int   `msgpack:"chunks" json:"chunks"`
 	ChunkBars int64 `msgpack:"chunk_bars" json:"chunk_bars"`
 	Order     Order `msgpack:"order" json:"order"`
+	// Seed is that of OrderSample; 0 in other orders.
+	Seed uint64 `msgpack:"seed,omitempty" json:"seed,omitempty"`
 }
 
 // NewPlan makes the plan that cuts bars bars into the asked number of chunks,
@@ -55,8 +72,8 @@ func NewPlan(bars int64, chunks int, chunkBars int64, order Order) (Plan, error)
 	if bars < 1 {
 		return Plan{}, fmt.Errorf("a plan needs bars: got %d", bars)
 	}
-	if order != OrderSpread && order != OrderTime {
-		return Plan{}, fmt.Errorf("order %q is unknown (want %s or %s)", order, OrderSpread, OrderTime)
+	if !slices.Contains(Orders(), order) {
+		return Plan{}, fmt.Errorf("order %q is unknown (want %s, %s or %s)", order, OrderSpread, OrderTime, OrderSample)
 	}
 	if chunkBars < 0 {
 		return Plan{}, fmt.Errorf("%d bars per chunk (want at least 1)", chunkBars)
@@ -83,6 +100,9 @@ func (p Plan) Validate() error {
 	want, err := NewPlan(p.Bars, max(p.Chunks, 1), p.ChunkBars, p.Order)
 	if err != nil {
 		return err
+	}
+	if p.Order == OrderSample {
+		want.Seed = p.Seed
 	}
 	if want != p {
 		return fmt.Errorf("plan %+v contradicts itself (want %+v)", p, want)
@@ -140,6 +160,14 @@ func (p Plan) Published() iter.Seq[int] {
 			}
 			return
 		}
+		if p.Order == OrderSample {
+			for _, i := range p.sample() {
+				if !yield(i) {
+					return
+				}
+			}
+			return
+		}
 		width := bits.Len(uint(p.Chunks - 1))
 		if width == 0 {
 			yield(0)
@@ -152,4 +180,19 @@ func (p Plan) Published() iter.Seq[int] {
 			}
 		}
 	}
+}
+
+// sample is the order of OrderSample: Fisher and Yates' shuffle (R. Durstenfeld,
+// Algorithm 235, 1964) by PCG, whose numbers are the same in every release.
+func (p Plan) sample() []int {
+	list := make([]int, p.Chunks)
+	for i := range list {
+		list[i] = i
+	}
+	rng := rand.NewPCG(p.Seed, 0)
+	for i := len(list) - 1; i > 0; i-- {
+		j, _ := bits.Mul64(rng.Uint64(), uint64(i+1)) // uniform but for 2^-44
+		list[i], list[j] = list[j], list[i]
+	}
+	return list
 }

@@ -20,13 +20,13 @@ func TestNewPlan(t *testing.T) {
 		want      Plan
 		err       string
 	}{
-		{name: "even", bars: 70000, chunks: 7, order: OrderSpread, want: Plan{70000, 7, 0, OrderSpread}},
-		{name: "one bar", bars: 1, chunks: 1, order: OrderTime, want: Plan{1, 1, 0, OrderTime}},
-		{name: "more chunks than bars", bars: 3, chunks: 8, order: OrderTime, want: Plan{3, 3, 0, OrderTime}},
-		{name: "by length", bars: 10, chunkBars: 4, order: OrderTime, want: Plan{10, 3, 4, OrderTime}},
-		{name: "by length, chunks ignored", bars: 10, chunks: 99, chunkBars: 5, order: OrderTime, want: Plan{10, 2, 5, OrderTime}},
-		{name: "one chunk longer than the data", bars: 10, chunkBars: 11, order: OrderTime, want: Plan{10, 1, 11, OrderTime}},
-		{name: "most chunks", bars: 1 << 40, chunks: MaxChunks, order: OrderTime, want: Plan{1 << 40, MaxChunks, 0, OrderTime}},
+		{name: "even", bars: 70000, chunks: 7, order: OrderSpread, want: Plan{70000, 7, 0, OrderSpread, 0}},
+		{name: "one bar", bars: 1, chunks: 1, order: OrderTime, want: Plan{1, 1, 0, OrderTime, 0}},
+		{name: "more chunks than bars", bars: 3, chunks: 8, order: OrderTime, want: Plan{3, 3, 0, OrderTime, 0}},
+		{name: "by length", bars: 10, chunkBars: 4, order: OrderTime, want: Plan{10, 3, 4, OrderTime, 0}},
+		{name: "by length, chunks ignored", bars: 10, chunks: 99, chunkBars: 5, order: OrderTime, want: Plan{10, 2, 5, OrderTime, 0}},
+		{name: "one chunk longer than the data", bars: 10, chunkBars: 11, order: OrderTime, want: Plan{10, 1, 11, OrderTime, 0}},
+		{name: "most chunks", bars: 1 << 40, chunks: MaxChunks, order: OrderTime, want: Plan{1 << 40, MaxChunks, 0, OrderTime, 0}},
 		{name: "no bars", bars: 0, chunks: 1, order: OrderTime, err: "got 0"},
 		{name: "negative bars", bars: -1, chunks: 1, order: OrderTime, err: "got -1"},
 		{name: "no chunks", bars: 5, chunks: 0, order: OrderTime, err: "0 chunks (want 1 to 1048576)"},
@@ -34,7 +34,7 @@ func TestNewPlan(t *testing.T) {
 		{name: "too many by length", bars: MaxChunks + 1, chunkBars: 1, order: OrderTime, err: "make 1048577 chunks"},
 		{name: "far too many by length", bars: math.MaxInt64, chunkBars: 1, order: OrderTime, err: "make 9223372036854775807 chunks"},
 		{name: "negative length", bars: 5, chunkBars: -1, order: OrderTime, err: "-1 bars per chunk"},
-		{name: "no order", bars: 5, chunks: 1, err: `order "" is unknown (want spread or time)`},
+		{name: "no order", bars: 5, chunks: 1, err: `order "" is unknown (want spread, time or sample)`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := NewPlan(tc.bars, tc.chunks, tc.chunkBars, tc.order)
@@ -78,7 +78,7 @@ func drawPlan(t *rapid.T) Plan {
 		rapid.Int64Range(1, 1_000_000),
 		rapid.Int64Range(math.MaxInt64-40, math.MaxInt64),
 	).Draw(t, "bars")
-	order := rapid.SampledFrom([]Order{OrderSpread, OrderTime}).Draw(t, "order")
+	order := rapid.SampledFrom(Orders()).Draw(t, "order")
 	chunks, length := rapid.IntRange(1, 300).Draw(t, "chunks"), int64(0)
 	if rapid.Bool().Draw(t, "by length") {
 		// From lengths that make some 300 chunks to one longer than the data.
@@ -259,5 +259,32 @@ func TestPlansWith(t *testing.T) {
 		if p := PlansWith(c, 4, 100, OrderSpread); p != nil {
 			t.Errorf("%+v is taken for a chunk of %+v", c, p)
 		}
+	}
+}
+
+// The sample is a permutation that its seed alone decides, and each chunk is at
+// each place about as often as any other.
+func TestSampleIsRandomAndRepeatable(t *testing.T) {
+	const chunks, runs = 7, 7000
+	var at [chunks][chunks]int
+	for i := range runs {
+		p := Plan{Bars: 100, Chunks: chunks, Order: OrderSample, Seed: SampleSeed(ID(fmt.Sprintf("run_%d", i)))}
+		first, again := slices.Collect(p.Published()), slices.Collect(p.Published())
+		if !slices.Equal(first, again) {
+			t.Fatalf("%v, then %v", first, again)
+		}
+		for place, chunk := range first {
+			at[chunk][place]++
+		}
+	}
+	for chunk, places := range at {
+		for place, n := range places {
+			if n < runs/chunks-150 || n > runs/chunks+150 { // five standard deviations
+				t.Errorf("chunk %d was at place %d %d times (want about %d)", chunk, place, n, runs/chunks)
+			}
+		}
+	}
+	if p := (Plan{Bars: 100, Chunks: 9, Order: OrderSample, Seed: 1}); p.Validate() != nil || !slices.Equal(slices.Collect(p.Published()), []int{6, 1, 4, 2, 3, 7, 8, 0, 5}) {
+		t.Errorf("seed 1 gives %v: runs of earlier versions would go on in another order", slices.Collect(p.Published()))
 	}
 }

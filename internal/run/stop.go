@@ -1,6 +1,9 @@
 package run
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Source is what asked a run to stop.
 type Source string
@@ -39,20 +42,12 @@ func (s Stop) IsZero() bool { return s.Source == "" }
 
 // Known reports whether s is one of the sources of this version.
 func (s Source) Known() bool {
-	switch s {
-	case SourceSubject, SourceTimeout, SourceWeb:
-		return true
-	}
-	return s.Signal()
+	return slices.Contains([]Source{SourceSubject, SourceTimeout, SourceWeb}, s) || s.Signal()
 }
 
 // Signal reports whether s is a signal that a coordinator was sent.
 func (s Source) Signal() bool {
-	switch s {
-	case SourceSIGTERM, SourceSIGINT, SourceSIGHUP, SourceSIGQUIT:
-		return true
-	}
-	return false
+	return slices.Contains([]Source{SourceSIGTERM, SourceSIGINT, SourceSIGHUP, SourceSIGQUIT}, s)
 }
 
 // Own reports whether s is a coordinator's own: a signal that it was sent, or

@@ -19,23 +19,25 @@ type Dir struct {
 
 // OpenDir opens the directory at path. The last element of path must not be a
 // link; the ones before it are the caller's choice.
-func OpenDir(path string) (*Dir, error) {
-	was, err := os.Lstat(path)
+func OpenDir(path string) (*Dir, error) { return openDir(path, path, os.Lstat, os.OpenRoot) }
+
+// Dir opens a directory in d, which must not be a link.
+func (d *Dir) Dir(name string) (*Dir, error) {
+	return openDir(d.Path(name), name, d.root.Lstat, d.root.OpenRoot)
+}
+
+func openDir(path, name string, lstat func(string) (fs.FileInfo, error), open func(string) (*os.Root, error)) (*Dir, error) {
+	was, err := lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !was.IsDir() {
 		return nil, fmt.Errorf("%s is %s (want a directory)", path, Kind(was.Mode()))
 	}
-	root, err := os.OpenRoot(path)
+	root, err := open(name)
 	if err != nil {
 		return nil, err
 	}
-	return same(root, path, was)
-}
-
-// same passes root on if it is the directory was.
-func same(root *os.Root, path string, was fs.FileInfo) (*Dir, error) {
 	is, err := root.Stat(".")
 	if err == nil && !os.SameFile(was, is) {
 		err = fmt.Errorf("%s was exchanged while it was opened", path)
@@ -56,23 +58,6 @@ func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
 func (d *Dir) Name(path string) (string, bool) {
 	name, err := filepath.Rel(d.path, path)
 	return name, err == nil && filepath.IsLocal(name)
-}
-
-// Dir opens a directory in d, which must not be a link.
-func (d *Dir) Dir(name string) (*Dir, error) {
-	path := d.Path(name)
-	was, err := d.root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !was.IsDir() {
-		return nil, fmt.Errorf("%s is %s (want a directory)", path, Kind(was.Mode()))
-	}
-	root, err := d.root.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	return same(root, path, was)
 }
 
 // Open opens a plain file in d for reading, as Open does.

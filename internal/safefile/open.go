@@ -1,6 +1,7 @@
 package safefile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,9 +27,6 @@ const readHow = os.O_RDONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY
 // path is an ErrNotPlain, as is everything else that is no plain file.
 func Open(path string) (*os.File, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, readHow|syscall.O_NOFOLLOW, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, nil, notPlain(path, fs.ModeSymlink)
-	}
 	return plain(path, f, err)
 }
 
@@ -41,7 +39,12 @@ func OpenLinked(path string) (*os.File, fs.FileInfo, error) {
 
 // plain passes f on if it is a plain file, and closes it if not.
 func plain(path string, f *os.File, err error) (*os.File, fs.FileInfo, error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		return nil, nil, notPlain(path, fs.ModeSymlink)
+	case errors.Is(err, syscall.EISDIR):
+		return nil, nil, notPlain(path, fs.ModeDir)
+	case err != nil:
 		return nil, nil, err
 	}
 	info, err := f.Stat()
@@ -96,32 +99,13 @@ func ReadLinked(path string, most int64) ([]byte, error) {
 func readClose(path string, f *os.File, info fs.FileInfo, most int64) ([]byte, error) {
 	defer f.Close() // it was read only
 	most = max(most, 0)
-	b, err := readAll(f, min(info.Size(), most), most)
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(min(info.Size(), most)) + bytes.MinRead) // the file is read without a copy
+	if _, err := b.ReadFrom(io.LimitReader(f, most+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(b)) > most {
+	if int64(b.Len()) > most {
 		return nil, fmt.Errorf("%s has more than %d bytes", path, most)
 	}
-	return b, nil
-}
-
-// readAll reads r to its end, which is expected after size bytes, and at most
-// one byte more than most.
-func readAll(r io.Reader, size, most int64) ([]byte, error) {
-	r = io.LimitReader(r, most+1)
-	b := make([]byte, 0, size+1)
-	for {
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-	}
+	return b.Bytes(), nil
 }

@@ -76,12 +76,6 @@ func Replace(path string, sync bool, write func(io.Writer) error) error {
 // it. What is there and is no plain file is an ErrNotPlain.
 func Append(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, fileMode)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, notPlain(path, os.ModeSymlink)
-	}
-	if errors.Is(err, syscall.EISDIR) {
-		return nil, notPlain(path, os.ModeDir)
-	}
 	f, _, err = plain(path, f, err)
 	return f, err
 }

@@ -65,6 +65,7 @@ func (s *Selector) selectSignals(ctx context.Context, r perf.Report, chunks []pe
 		s.Logger.Error("writing the trades files failed", "error", err)
 	}
 	if p.kept != nil {
+		p.sel.Estimate = p.estimate(r.Plan, r.Wall)
 		p.trySignals(ctx, r)
 	}
 	if p.picks != nil {
@@ -189,7 +190,7 @@ func (p *pass) chunk(ctx context.Context, i int, signals []trade.Signal) error {
 	if p.picks != nil {
 		p.picks[i] = picks
 	}
-	if err := p.keep(ctx, signals, picks); err != nil {
+	if err := p.keep(ctx, i, signals, picks); err != nil {
 		return err
 	}
 	t := perf.ChunkTrades{Known: true, DropReasons: drops}

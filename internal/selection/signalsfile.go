@@ -31,13 +31,14 @@ type keptSignals struct {
 }
 
 type keptChunk struct {
+	idx      int
 	artifact footer.Artifact
 	parts    [][]byte
 	picks    trade.Picks
 }
 
 // add keeps the signals of a chunk.
-func (k *keptSignals) add(signals []trade.Signal, picks trade.Picks) {
+func (k *keptSignals) add(idx int, signals []trade.Signal, picks trade.Picks) {
 	if k.err != nil || len(signals) == 0 {
 		return
 	}
@@ -49,7 +50,7 @@ func (k *keptSignals) add(signals []trade.Signal, picks trade.Picks) {
 		*k = keptSignals{err: err}
 		return
 	}
-	k.chunks = append(k.chunks, keptChunk{a, parts, picks})
+	k.chunks = append(k.chunks, keptChunk{idx, a, parts, picks})
 	k.rows += int64(len(signals))
 	k.bytes += a.Bytes
 }
@@ -74,9 +75,22 @@ func (k *keptSignals) all() iter.Seq2[trade.KeptSignal, error] {
 	}
 }
 
+// byChunk are the signals by the index of their chunk.
+func (k *keptSignals) byChunk() (map[int][]trade.Signal, error) {
+	all := make(map[int][]trade.Signal, len(k.chunks))
+	for _, c := range k.chunks {
+		list, err := trade.DecodeSignals(c.artifact, c.parts)
+		if err != nil {
+			return nil, err
+		}
+		all[c.idx] = list
+	}
+	return all, nil
+}
+
 // keep keeps the signals of a chunk for their file, each followed to its end:
 // whoever compares runs needs the exits of signals that nobody took as well.
-func (p *pass) keep(ctx context.Context, signals []trade.Signal, picks trade.Picks) error {
+func (p *pass) keep(ctx context.Context, idx int, signals []trade.Signal, picks trade.Picks) error {
 	if p.kept == nil {
 		return nil
 	}
@@ -97,7 +111,7 @@ func (p *pass) keep(ctx context.Context, signals []trade.Signal, picks trade.Pic
 			break
 		}
 	}
-	p.kept.add(kept, picks)
+	p.kept.add(idx, kept, picks)
 	return nil
 }
 
@@ -127,6 +141,9 @@ func (p *pass) trySignals(ctx context.Context, r perf.Report) {
 			p.sel.Remarks = append(p.sel.Remarks, fmt.Sprintf("the signals are not kept: %v", err))
 		}
 		return
+	}
+	if p.sel.Estimate != nil && skipped.Bars() > 0 {
+		p.sel.Estimate.PregateSkips = skipped.Count(0, skipped.Bars())
 	}
 	name, sha := named(p.Files, p.Files.Signals(), sum)
 	p.sel.Signals = perf.SignalsFile{File: name, SHA256: sha, Rows: p.kept.rows}

@@ -102,7 +102,7 @@ func (w *traded) chunk(i int, r run.BarRange, replayed func(run.BarRange) int64)
 			}
 			return nil
 		}
-		res, err := replay.Run(w.t.Context(), job, export.MemoryBars(w.list), nil)
+		res, err := replay.Run(w.t.Context(), job, replay.InMemory(w.list), nil)
 		if err != nil && !errors.Is(err, stop) {
 			w.t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ type session struct {
 	name     string
 	cv       float64 // of a member's time
 	workCV   float64 // of the chunks' sizes
-	bursts   bool    // one member in twenty takes 1.3 times as long
+	bursts   bool    // one member in a hundred takes 1.8 times as long
 	load     load    // from member to member
 	trend    float64 // by how much the machine becomes slower during 200 pairs
 	order    float64 // by how much the first member is slower
@@ -50,8 +50,8 @@ func (s session) pairs(r *rand.Rand, n int) []judge.Pair {
 		}
 		member := func(k int) float64 {
 			t := w * l.next(r) * lognormal(r, s.cv) * (1 + s.trend*float64(2*i+k)/400)
-			if s.bursts && r.IntN(20) == 0 {
-				t *= 1.3
+			if s.bursts && r.IntN(100) == 0 {
+				t *= 1.8
 			}
 			if k == 0 {
 				t *= 1 + s.order

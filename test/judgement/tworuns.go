@@ -272,7 +272,7 @@ func repeats(c config) ([]*table, error) {
 			found = append(found, at(e))
 			names = append(names, fmt.Sprintf("%.2f", e))
 		}
-		t.atLeast(fmt.Sprintf("%d runs, s.d. %g, effect %s", s.k, s.sd, names[0]), found[0], 0.78)
+		t.atLeast(fmt.Sprintf("%d runs, s.d. %g, effect %s", s.k, s.sd, names[0]), found[0], 0.75)
 		t.add(fmt.Sprintf("%.0f %%", 100*s.sd), s.k, alarm, strings.Join(names, " / "), list(found))
 	}
 	return []*table{t}, nil

@@ -34,6 +34,8 @@ type SummaryState struct {
 	Trades, TradesOpen int64
 	PnlBps             float64
 	NetPnlBps          *float64 // after costs; nil: there are none, or it is not known
+	// Estimate is what the run would give at its end; empty: there is no estimate.
+	Estimate string
 	// Signals counts all; Expired of them had no next bar in time.
 	Signals, Expired int64
 	// WithoutRows are closed trades that the trades file lacks.
@@ -79,6 +81,7 @@ func Summary(w io.Writer, s SummaryState, color bool) error {
 	row("error", paint(printable.Line(s.LastError), red, color))
 	row("trades", s.trades())
 	row("expired", s.expired())
+	row("at end", s.Estimate)
 	row("covered", s.covered(color))
 	if s.ExportError != "" {
 		row("export", paint("failed: "+printable.Line(s.ExportError), red, color))

@@ -43,6 +43,7 @@ type Limits struct {
 	MinSkipPercent       float64 // of ON's bars
 	MaxFeatureTimeRatio  float64 // ON's feature time per bar over OFF's
 	MaxTradesDiffPercent float64 // of OFF's trades, either way
+	MaxTradesDiff        *int    // in trades, instead of per cent; on common bars only
 	MaxModelCallsRatio   float64 // ON's calls over OFF's
 }
 
@@ -216,7 +217,7 @@ func figures(off, on sample, l Limits) []figure {
 		v := value.number()
 		return figure{Figure{
 			Name: name, Unit: unit, Off: a.number(), On: b.number(), Value: v,
-			Bound: bound, Threshold: threshold, Verdict: judge(v, bound, threshold), label: label, sign: sign,
+			Bound: bound, Threshold: threshold, Verdict: hold(v, bound, threshold), label: label, sign: sign,
 		}, value}
 	}
 	return []figure{
@@ -233,7 +234,7 @@ func figures(off, on sample, l Limits) []figure {
 	}
 }
 
-func judge(v Number, bound Bound, threshold float64) Verdict {
+func hold(v Number, bound Bound, threshold float64) Verdict {
 	switch {
 	case !v.Known:
 		return NotJudged
