@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -240,15 +239,6 @@ func (c *checker) compare(whole left, parts []left) ([]Finding, error) {
 		return c.compareScores(whole, parts), nil
 	}
 	return c.compareTables(whole, parts)
-}
-
-// barAt is the bar that is under way at a time; ok is false before the first.
-func (c *checker) barAt(ns int64) (bar int64, ok bool) {
-	i, found := slices.BinarySearch(c.times, ns)
-	if !found {
-		i--
-	}
-	return int64(i), i >= 0
 }
 
 func (c *checker) report() Report {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"gx1replay/internal/execengine"
 	"gx1replay/internal/run"
 )
 
@@ -103,19 +104,21 @@ func (j *joined) place(rows []row) {
 	}
 }
 
+// bar is the bar that is under way at a row's time; -1: there is no such time, or
+// it is before the first bar.
 func (j *joined) bar(r row, column int) int64 {
 	if column < 0 {
 		return -1
 	}
-	ns, ok := parseCell(r.cells[column])
+	ns, ok := execengine.ParseTime(strings.TrimSpace(r.cells[column]))
 	if !ok {
 		return -1
 	}
-	bar, ok := j.c.barAt(ns)
-	if !ok {
-		return -1
+	i, found := slices.BinarySearch(j.c.times, ns)
+	if !found {
+		i--
 	}
-	return bar
+	return int64(i)
 }
 
 // pieceOf is the piece in which a bar is; the nearest if it is in none, -1 if

@@ -1,12 +1,12 @@
 package execcheck
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
-	"gx1replay/internal/execengine"
 	"gx1replay/internal/run"
 )
 
@@ -184,7 +184,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			continue
 		}
 		shown[f.Cause] = true
-		fmt.Fprintf(&b, "\nthe first (%s), bar %d, %s\n  whole: %s\n  cut:   %s\n", f.Cause, f.FirstBar, f.FirstTS, orNone(f.Whole), orNone(f.Cut))
+		fmt.Fprintf(&b, "\nthe first (%s), bar %d, %s\n  whole: %s\n  cut:   %s\n", f.Cause, f.FirstBar, f.FirstTS, cmp.Or(f.Whole, "(none)"), cmp.Or(f.Cut, "(none)"))
 		if f.Moved > 0 {
 			fmt.Fprintf(&b, "  the scores of this border move by %.3g at most\n", f.Moved)
 		}
@@ -227,13 +227,6 @@ func (f *Finding) again() string {
 	return fmt.Sprintf("after %d bars", f.BarsBehind)
 }
 
-func orNone(text string) string {
-	if text == "" {
-		return "(none)"
-	}
-	return text
-}
-
 // wrap breaks text into lines.
 func wrap(lead, text string) string {
 	var b strings.Builder
@@ -253,6 +246,3 @@ func wrap(lead, text string) string {
 	}
 	return b.String()
 }
-
-// parseCell reads a time of a cell.
-func parseCell(cell string) (ns int64, ok bool) { return execengine.ParseTime(strings.TrimSpace(cell)) }

@@ -314,7 +314,7 @@ func (a *attempt) poll(report func(footer.Footer)) {
 	}
 	// A footer that claims the whole chunk is its last word, weighed at the
 	// end; before that one is progress.
-	r, ok, err := readFooter(a.paths.footer, a.opens(a.paths.footer), false)
+	r, ok, err := readFooter(a.paths.footer, a.read, false)
 	if err != nil || !ok {
 		return
 	}
@@ -333,7 +333,7 @@ func (a *attempt) footer() (_ *Report, unread error) {
 	if a.e.Spec.NoFooter {
 		return final, nil
 	}
-	r, ok, err := readFooter(a.paths.footer, a.opens(a.paths.footer), true)
+	r, ok, err := readFooter(a.paths.footer, a.read, true)
 	r = r.redacted()
 	switch {
 	case err != nil && final == nil:
@@ -376,6 +376,14 @@ func (a *attempt) opens(path string) opener {
 		return func() (*os.File, fs.FileInfo, error) { return a.dir.Open(name) }
 	}
 	return opens(path)
+}
+
+// read reads such a file, of at most most bytes.
+func (a *attempt) read(path string, most int64) ([]byte, error) {
+	if name, ok := a.dir.Name(path); ok {
+		return a.dir.Read(name, most)
+	}
+	return safefile.Read(path, most)
 }
 
 // pause waits for d, or until over is closed.

@@ -103,8 +103,8 @@ func readAt(f io.ReaderAt, offset, size int64, most int) ([]byte, error) {
 // take reads the lines of b, and an unfinished one at the end if its object
 // is whole: who rewrites a file often writes no end of line.
 func (p *ProgressFile) take(b []byte) (list []Report, first error) {
-	for rest := b; len(rest) > 0; {
-		line, _, ended := bytes.Cut(rest, []byte("\n"))
+	for line := range bytes.Lines(b) {
+		ended := bytes.HasSuffix(line, []byte("\n"))
 		if !ended && len(line) >= pollBytes {
 			p.skip = true // it fills all that is read at once: nothing that we know is as long
 		}
@@ -130,14 +130,11 @@ func (p *ProgressFile) take(b []byte) (list []Report, first error) {
 		default:
 			list = append(list, r)
 		}
-		n := len(line)
 		if ended {
-			n++
 			p.line++
 			p.skip = false
 		}
-		rest = rest[n:]
-		p.offset += int64(n)
+		p.offset += int64(len(line))
 	}
 	return list, first
 }
@@ -147,8 +144,8 @@ func (p *ProgressFile) take(b []byte) (list []Report, first error) {
 // is one that is being written, and no error; once it has ended that is an
 // error. A file that is no plain file, or has more than 1 MiB, is an error at
 // any time.
-func readFooter(path string, open opener, final bool) (Report, bool, error) {
-	b, err := readReport(path, open)
+func readFooter(path string, read func(path string, most int64) ([]byte, error), final bool) (Report, bool, error) {
+	b, err := read(path, maxReportBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Report{}, false, nil
 	}
@@ -163,21 +160,4 @@ func readFooter(path string, open opener, final bool) (Report, bool, error) {
 		return Report{}, false, nil
 	}
 	return Report{}, false, fmt.Errorf("the command's footer %s: %w", path, err)
-}
-
-// readReport reads a file of the size that a report may have.
-func readReport(path string, open opener) ([]byte, error) {
-	f, _, err := open()
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // it was read only
-	b, err := io.ReadAll(io.LimitReader(f, maxReportBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > maxReportBytes {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxReportBytes)
-	}
-	return b, nil
 }

@@ -167,7 +167,7 @@ func TestReadFooter(t *testing.T) {
 	} {
 		rewrite(t, path, c.text, false)
 		for final, want := range map[bool]string{false: c.running, true: c.final} {
-			r, ok, err := readFooter(path, opens(path), final)
+			r, ok, err := readFooter(path, safefile.Read, final)
 			switch {
 			case ok != (want == "ok"), ok && r.Footer.BarsProcessed != 5,
 				(err != nil) != (want != "" && want != "ok"),
@@ -177,7 +177,7 @@ func TestReadFooter(t *testing.T) {
 		}
 	}
 	for _, final := range []bool{false, true} {
-		if _, ok, err := readFooter(path+".none", opens(path+".none"), final); ok || err != nil {
+		if _, ok, err := readFooter(path+".none", safefile.Read, final); ok || err != nil {
 			t.Errorf("no file, final %v: %v, %v", final, ok, err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestOpenPlain(t *testing.T) {
 	}
 	for _, path := range []string{dir, fifo, os.DevNull} {
 		for _, final := range []bool{false, true} {
-			if _, ok, err := readFooter(path, opens(path), final); ok || err == nil || !strings.Contains(err.Error(), path+" is no plain file") {
+			if _, ok, err := readFooter(path, safefile.Read, final); ok || err == nil || !strings.Contains(err.Error(), path+" is no plain file") {
 				t.Errorf("%s: %v, %v", path, ok, err)
 			}
 		}
@@ -205,7 +205,7 @@ func TestOpenPlain(t *testing.T) {
 	if err := os.Symlink("plain", link); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := readFooter(link, opens(link), true); ok || !errors.Is(err, safefile.ErrNotPlain) {
+	if _, ok, err := readFooter(link, safefile.Read, true); ok || !errors.Is(err, safefile.ErrNotPlain) {
 		t.Errorf("a link to a plain file: %v, %v (want it refused: it may lead anywhere)", ok, err)
 	}
 }

@@ -87,37 +87,31 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 		if text == "" || r.Given[g] {
 			continue // of alternatives that have the same group, the one that has a value
 		}
-		var ok bool
 		end := at[2*i+1]
 		if g == groupBars || g == groupPercent || g == groupTotal || g == "bars_processed" {
 			from, to, sure := wholeNumber(line, at[2*i], end)
 			if !sure {
-				r.Ignored = append(r.Ignored, g)
 				continue
 			}
 			text, end = strings.TrimSpace(string(line[from:to])), to
 		}
 		switch g {
 		case groupPercent:
-			percent, ok = text, true
+			percent = text
 		case groupTotal:
-			ok = r.totalDigits(text)
+			r.totalDigits(text)
 		case groupBars, "bars_processed":
-			if ok = r.digits("bars_processed", text); ok {
+			if r.digits("bars_processed", text) {
 				behind = line[end:]
 			}
 		case "phase":
-			ok = r.enter(text)
+			r.enter(text)
 		case "status":
-			r.Status, ok = cutText(validText(text), maxStatus), true
+			r.Status = cutText(validText(text), maxStatus)
 		case "error":
-			r.Footer.Error, ok = validText(text), true
-			r.Given[g] = true
+			r.Footer.Error, r.Given[g] = validText(text), true
 		default:
-			ok = r.digits(g, text)
-		}
-		if !ok {
-			r.Ignored = append(r.Ignored, g)
+			r.digits(g, text)
 		}
 	}
 	if m := behindBars.FindSubmatch(behind); m != nil && r.Total == 0 {
@@ -131,8 +125,6 @@ func (p *Pattern) Match(line []byte, planned int64) (Report, bool) {
 	if percent != "" && !r.Given["bars_processed"] {
 		if bars, ok := percentOf(percent, planned); ok {
 			r.Footer.BarsProcessed, r.Given["bars_processed"] = bars, true
-		} else {
-			r.Ignored = append(r.Ignored, groupPercent)
 		}
 	}
 	return r, len(r.Given) > 0 || r.Phase != "" || r.Status != ""
@@ -154,8 +146,8 @@ func (r *Report) totalDigits(text string) bool {
 	if !ok {
 		return false
 	}
-	n, err := parseCounter(plain)
-	if err != nil || n == 0 {
+	n, ok := parseCounter(plain)
+	if !ok || n == 0 {
 		return false
 	}
 	r.Total = n
@@ -186,7 +178,7 @@ func (r *Report) digits(name, text string) bool {
 		kind = numberCount
 	}
 	plain, ok := plainNumber(text, kind)
-	return ok && known && r.number(d, plain) == nil
+	return ok && known && r.number(d, plain)
 }
 
 // percentOf is how many of planned bars a percentage is, rounded down. It counts

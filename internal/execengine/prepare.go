@@ -79,7 +79,6 @@ func (e *Engine) prepare(ctx context.Context, job Job) (_ *attempt, err error) {
 	}
 	rows := min(chunkCheckpoints, runCheckpoints/job.Manifest.Plan.Chunks)
 	a.tally = newTally(job.Chunk.Bars.Len(), time.Now(), rows)
-	a.tally.times = a.own
 	a.tally.first = job.Chunk.Bars.First + beforePeriod(job.Manifest, job.Chunk.Bars)
 	a.tally.sliceRows, a.tally.sliceWarmup = a.task.Slice.Rows, a.task.WarmupBars
 	a.detect = newDetector(e.Spec.Detect, a.tally.planned, a.task.Slice)

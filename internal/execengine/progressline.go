@@ -26,8 +26,8 @@ const (
 // ParseReport reads one JSON object in the footer's names: a line of progress
 // or a footer file. It reads what Python's json writes: NaN, Infinity and
 // -Infinity (as C writes them, too), like null, mean that a number is not
-// reported. A field that cannot be what its name says is left out and named in
-// Ignored; one that we do not know is only in Raw. Of a name that comes twice
+// reported. A field that cannot be what its name says is left out; one that we do
+// not know is only in Raw. Of a name that comes twice
 // the last counts. The error is that data is no JSON object of at most 1 MiB
 // and 64 levels.
 func ParseReport(data []byte) (Report, error) {
@@ -46,10 +46,7 @@ func ParseReport(data []byte) (Report, error) {
 	}
 	if len(clean) <= maxRawBytes {
 		r.Raw = clean
-	} else {
-		r.Ignored = append(r.Ignored, "child")
 	}
-	slices.Sort(r.Ignored)
 	slices.Sort(r.Nonfinite)
 	return r, nil
 }
@@ -84,52 +81,48 @@ func (r *Report) read(object []byte, nonfinite []int) error {
 	return err
 }
 
-// field takes one field; bad says that a number in it was none.
+// field takes one field, if its value can be its; bad says that a number in it
+// was none.
 func (r *Report) field(name string, value json.RawMessage, bad bool) {
-	var err error
+	null := string(value) == "null"
 	switch name {
 	case "phase":
-		err = r.phase(value)
+		var s string
+		switch err := json.Unmarshal(value, &s); {
+		case err == nil && s == "":
+			r.Phase = ""
+		case err == nil:
+			r.enter(s)
+		}
 	case "status":
-		err = r.text(&r.Status, value, maxStatus)
+		takeText(&r.Status, value, maxStatus)
 	case "chunk_id":
-		err = r.chunkID(value)
+		// The original writes it as a number.
+		if n, ok := parseCounter(string(value)); ok {
+			r.ChunkID = strconv.FormatInt(n, 10)
+		} else {
+			takeText(&r.ChunkID, value, maxChunkID)
+		}
 	case "total":
-		r.Total = 0
-		if string(value) != "null" {
-			r.Total, err = parseCounter(string(value))
-		}
+		r.Total, _ = parseCounter(string(value))
 	case "final":
-		r.Final = false
-		if string(value) != "null" {
-			err = json.Unmarshal(value, &r.Final)
-		}
+		r.Final = string(value) == "true"
 	default:
 		d, known := fieldOf(name)
 		if !known {
 			return
 		}
 		r.forget(d)
-		switch {
-		case string(value) != "null":
-			err = r.take(d, value)
-		case bad:
+		taken := !null && r.take(d, value)
+		if _, counts := d.Of(&r.Footer).(*footer.Counts); bad && (null || counts && taken) {
 			r.Nonfinite = append(r.Nonfinite, name)
 		}
-		if _, counts := d.Of(&r.Footer).(*footer.Counts); counts && bad && err == nil && string(value) != "null" {
-			r.Nonfinite = append(r.Nonfinite, name)
-		}
-	}
-	if err != nil && !slices.Contains(r.Ignored, name) {
-		r.Ignored = append(r.Ignored, name)
 	}
 }
 
 // forget undoes an earlier report of the field.
 func (r *Report) forget(d footer.Field) {
-	same := func(n string) bool { return n == d.Name }
-	r.Nonfinite = slices.DeleteFunc(r.Nonfinite, same)
-	r.Ignored = slices.DeleteFunc(r.Ignored, same)
+	r.Nonfinite = slices.DeleteFunc(r.Nonfinite, func(n string) bool { return n == d.Name })
 	if r.Given[d.Name] {
 		delete(r.Given, d.Name)
 		d.Copy(&r.Footer, &footer.Footer{})
@@ -137,107 +130,95 @@ func (r *Report) forget(d footer.Field) {
 }
 
 // take reads a value that is not null into the field.
-func (r *Report) take(d footer.Field, value json.RawMessage) error {
-	var err error
+func (r *Report) take(d footer.Field, value json.RawMessage) (ok bool) {
 	switch p := d.Of(&r.Footer).(type) {
 	case *string:
-		err = json.Unmarshal(value, p)
+		ok = json.Unmarshal(value, p) == nil
 	case *footer.Counts:
-		*p, err = parseCounts(value)
+		*p, ok = parseCounts(value)
 	default:
 		return r.number(d, string(value))
 	}
-	if err == nil {
+	if ok {
 		r.Given[d.Name] = true
 	}
-	return err
+	return ok
 }
 
 // number takes the text of a number into the field.
-func (r *Report) number(d footer.Field, text string) error {
+func (r *Report) number(d footer.Field, text string) bool {
 	switch p := d.Of(&r.Footer).(type) {
 	case *int64:
-		n, err := parseCounter(text)
-		if err != nil {
-			return err
+		n, ok := parseCounter(text)
+		if !ok {
+			return false
 		}
 		*p = n
 	case *float64:
 		x, err := strconv.ParseFloat(text, 64)
 		if math.IsInf(x, 0) || math.IsNaN(x) {
 			r.Nonfinite = append(r.Nonfinite, d.Name) // 1e999 is as good as Infinity
-			return nil
+			return true
 		}
-		if err != nil {
-			return err
-		}
-		if x < 0 && !d.Signed || math.Abs(x) > maxCounter {
-			return fmt.Errorf("%v is out of bounds", x)
+		if err != nil || x < 0 && !d.Signed || math.Abs(x) > maxCounter {
+			return false
 		}
 		*p = x
 	default:
-		return fmt.Errorf("%s is no number", d.Name)
+		return false
 	}
 	r.Given[d.Name] = true
-	return nil
+	return true
 }
 
-// parseCounter reads a whole number from 0 to 2^53, which Python may write as 12.0.
-func parseCounter(text string) (int64, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return 0, err
+// parseCounter reads a whole number from 0 to 2^53, which Python may write as
+// 12.0; 0 if it is none.
+func parseCounter(text string) (n int64, ok bool) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if n < 0 || n > maxCounter {
+			return 0, false
 		}
-		// Bounds first: the conversion of a larger number says nothing.
-		if x != math.Trunc(x) || x < 0 || x > maxCounter {
-			return 0, fmt.Errorf("%v is no whole number from 0 to 2^53", x)
-		}
-		n = int64(x)
+		return n, true
 	}
-	if n < 0 || n > maxCounter {
-		return 0, fmt.Errorf("%d is no number from 0 to 2^53", n)
+	x, err := strconv.ParseFloat(text, 64)
+	// Bounds first: the conversion of a larger number says nothing.
+	if err != nil || x != math.Trunc(x) || x < 0 || x > maxCounter {
+		return 0, false
 	}
-	return n, nil
+	return int64(x), true
 }
 
 // parseCounts reads numbers by reason. A null is a reason that is not reported.
 // What breaks the footer's bounds is refused as a whole: a part of it would
 // add up to something else.
-func parseCounts(value json.RawMessage) (footer.Counts, error) {
+func parseCounts(value json.RawMessage) (footer.Counts, bool) {
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(value, &m); err != nil {
-		return nil, err
-	}
-	if len(m) > footer.MaxReasons {
-		return nil, fmt.Errorf("%d reasons (at most %d)", len(m), footer.MaxReasons)
+	if json.Unmarshal(value, &m) != nil || len(m) > footer.MaxReasons {
+		return nil, false
 	}
 	out := make(footer.Counts, len(m))
 	for reason, v := range m {
 		if len(reason) > footer.MaxReasonLen {
-			return nil, fmt.Errorf("a reason of %d bytes (at most %d)", len(reason), footer.MaxReasonLen)
+			return nil, false
 		}
 		if string(v) == "null" {
 			continue
 		}
-		n, err := parseCounter(string(v))
-		if err != nil {
-			return nil, err
+		n, ok := parseCounter(string(v))
+		if !ok {
+			return nil, false
 		}
 		out[reason] = n
 	}
-	return out, nil
+	return out, true
 }
 
-// text reads a text of at most most bytes; what is longer is cut.
-func (r *Report) text(to *string, value json.RawMessage, most int) error {
+// takeText reads a text of at most most bytes; what is longer is cut.
+func takeText(to *string, value json.RawMessage, most int) {
 	var s string
-	if err := json.Unmarshal(value, &s); err != nil {
-		return err
+	if json.Unmarshal(value, &s) == nil {
+		*to = cutText(s, most)
 	}
-	*to = cutText(s, most)
-	return nil
 }
 
 // cutText is the beginning of s, at most most bytes of whole characters.
@@ -246,26 +227,4 @@ func cutText(s string, most int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "")
-}
-
-func (r *Report) phase(value json.RawMessage) error {
-	var s string
-	if err := json.Unmarshal(value, &s); err != nil {
-		return err
-	}
-	if s == "" {
-		r.Phase = ""
-	} else if !r.enter(s) {
-		return fmt.Errorf("phase %.40q is unknown", s)
-	}
-	return nil
-}
-
-// chunkID reads a chunk_id, which the original writes as a number.
-func (r *Report) chunkID(value json.RawMessage) error {
-	if n, err := parseCounter(string(value)); err == nil {
-		r.ChunkID = strconv.FormatInt(n, 10)
-		return nil
-	}
-	return r.text(&r.ChunkID, value, maxChunkID)
 }

@@ -17,14 +17,10 @@ type Report struct {
 	Given map[string]bool
 	// Nonfinite are numbers that were given as NaN or infinite: not reported.
 	Nonfinite []string
-	// Ignored are fields whose values cannot be theirs: text for a number, a
-	// negative counter, an unknown phase. "child" is among them if the object
-	// is too large to be kept.
-	Ignored []string
-	Phase   footer.Phase // empty: not given
-	Status  string       // as the command says it, at most maxStatus bytes; empty: not given
-	ChunkID string
-	Final   bool
+	Phase     footer.Phase // empty: not given
+	Status    string       // as the command says it, at most maxStatus bytes; empty: not given
+	ChunkID   string
+	Final     bool
 	// Total is what the bars of a progress report count to, padding of the
 	// command's own included; 0: not given.
 	Total int64
@@ -57,7 +53,6 @@ func (r Report) redacted() Report {
 	}
 	if r.Raw = redact.JSON(r.Raw); len(r.Raw) > maxRawBytes {
 		r.Raw = nil
-		r.Ignored = append(slices.Clone(r.Ignored), "child")
 	}
 	return r
 }
@@ -75,7 +70,6 @@ func (r *Report) Merge(later Report) {
 		}
 	}
 	r.Nonfinite = mergeNames(r.Nonfinite, later.Nonfinite, later.Given)
-	r.Ignored = mergeNames(r.Ignored, later.Ignored, later.Given)
 	if later.Phase != "" {
 		r.Phase = later.Phase
 	}

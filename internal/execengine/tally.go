@@ -11,9 +11,7 @@ import (
 // one goroutine.
 type tally struct {
 	planned int64
-	times   []int64 // opening times of the chunk's own bars
 	began   time.Time
-	format  func(ns int64) string
 
 	// rows are those of the slice, and warmup how many of them are before the
 	// chunk's own.
@@ -187,12 +185,6 @@ func (t *tally) footer(bars int64, now time.Time, given ...string) footer.Footer
 	}
 	if !t.all.Given["bars_per_sec"] {
 		f.BarsPerSec = footer.Rate(bars, f.WallClockSec)
-	}
-	if len(t.times) > 0 && t.format != nil {
-		f.StartTS = t.format(t.times[0])
-		if n := min(bars, int64(len(t.times))); n > 0 {
-			f.EndTS = t.format(t.times[n-1])
-		}
 	}
 	f.Unreported = nil
 	for _, d := range reported {

@@ -20,28 +20,25 @@ const EngineExec = "exec"
 // and its counters agree with one another. The error names field, value and
 // what was expected.
 func (f Footer) Check(m run.Manifest) error {
-	if f.Schema != Schema {
+	switch {
+	case f.Schema != Schema:
 		return fmt.Errorf("footer: schema %d is unknown (want %d)", f.Schema, Schema)
-	}
-	if f.RunID != string(m.RunID) {
+	case f.RunID != string(m.RunID):
 		return fmt.Errorf("footer: run_id %.70q (want %s)", f.RunID, m.RunID)
-	}
-	if f.Incarnation != string(m.Incarnation) {
+	case f.Incarnation != string(m.Incarnation):
 		return fmt.Errorf("footer of chunk %d: %w (%.40q, want %q)", f.ChunkIdx, run.ErrOtherIncarnation, f.Incarnation, m.Incarnation)
-	}
-	if f.ChunkIdx < 0 || f.ChunkIdx >= int64(m.Plan.Chunks) {
+	case f.ChunkIdx < 0 || f.ChunkIdx >= int64(m.Plan.Chunks):
 		return fmt.Errorf("footer: chunk_idx %d (want 0 to %d)", f.ChunkIdx, m.Plan.Chunks-1)
 	}
 	if err := f.checkPlan(m.Plan.Chunk(int(f.ChunkIdx)).Bars); err != nil {
 		return fmt.Errorf("footer of chunk %d: %w", f.ChunkIdx, err)
 	}
-	if f.ChunksTotal != 0 && (f.ChunksTotal != int64(m.Plan.Chunks) || f.DataBars != m.Plan.Bars) {
+	switch {
+	case f.ChunksTotal != 0 && (f.ChunksTotal != int64(m.Plan.Chunks) || f.DataBars != m.Plan.Bars):
 		return fmt.Errorf("footer of chunk %d: of a plan of %d bars in %d chunks (want %d in %d)", f.ChunkIdx, f.DataBars, f.ChunksTotal, m.Plan.Bars, m.Plan.Chunks)
-	}
-	if f.Engine != m.Engine {
+	case f.Engine != m.Engine:
 		return fmt.Errorf("footer of chunk %d: engine %.40q (want %s)", f.ChunkIdx, f.Engine, m.Engine)
-	}
-	if !run.SameEngine(int(f.EngineVersion), m.EngineVersion) {
+	case !run.SameEngine(int(f.EngineVersion), m.EngineVersion):
 		return fmt.Errorf("footer of chunk %d: engine_version %d (want %d)", f.ChunkIdx, f.EngineVersion, run.EngineOf(m.EngineVersion))
 	}
 	if err := f.checkCounters(m.PregateEnabled); err != nil {
@@ -126,17 +123,15 @@ func (f Footer) checkBuiltin(gate bool) error {
 		return fmt.Errorf("bars_processed %d of an ok footer (want planned_bars, %d)", f.BarsProcessed, f.PlannedBars)
 	}
 	gated := f.PregateSkips + f.PregatePasses
-	if !gate && gated > 0 {
+	switch {
+	case !gate && gated > 0:
 		return fmt.Errorf("pregate_skips %d and pregate_passes %d with the pregate off", f.PregateSkips, f.PregatePasses)
-	}
-	if gate && gated+f.BarsSkippedWarmup != f.TotalBars {
+	case gate && gated+f.BarsSkippedWarmup != f.TotalBars:
 		return fmt.Errorf("bars_skipped_warmup %d + pregate_skips %d + pregate_passes %d do not make total_bars %d",
 			f.BarsSkippedWarmup, f.PregateSkips, f.PregatePasses, f.TotalBars)
-	}
-	if f.BarsSkippedWarmup > f.TotalBars {
+	case f.BarsSkippedWarmup > f.TotalBars:
 		return fmt.Errorf("bars_skipped_warmup %d (at most total_bars, %d)", f.BarsSkippedWarmup, f.TotalBars)
-	}
-	if f.PregateMissingInputs > f.PregatePasses {
+	case f.PregateMissingInputs > f.PregatePasses:
 		return fmt.Errorf("pregate_missing_inputs %d (at most pregate_passes, %d)", f.PregateMissingInputs, f.PregatePasses)
 	}
 	if most := f.TotalBars - f.BarsSkippedWarmup - f.PregateSkips; f.NModelCalls > most {

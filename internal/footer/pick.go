@@ -22,16 +22,14 @@ func Pick(a, b Footer) Footer {
 // Outranks reports whether Pick prefers a to b, whatever their order. Equal
 // footers do not outrank each other.
 func Outranks(a, b Footer) bool {
-	if a.IsOK() != b.IsOK() {
+	switch {
+	case a.IsOK() != b.IsOK():
 		return a.IsOK()
-	}
-	if a.BarsProcessed != b.BarsProcessed {
+	case a.BarsProcessed != b.BarsProcessed:
 		return a.BarsProcessed > b.BarsProcessed
-	}
-	if a.Attempt != b.Attempt {
+	case a.Attempt != b.Attempt:
 		return a.Attempt > b.Attempt
-	}
-	if a.Seq != b.Seq {
+	case a.Seq != b.Seq:
 		return a.Seq > b.Seq
 	}
 	da, db := a.digest(), b.digest()

@@ -16,26 +16,6 @@ import (
 // InMemory is a Source of bars that are there.
 type InMemory []bars.Bar
 
-// Bars yields the bars of r.
-func (m InMemory) Bars(ctx context.Context, r run.BarRange) iter.Seq2[bars.Bar, error] {
-	return func(yield func(bars.Bar, error) bool) {
-		if r.First < 0 || r.End > int64(len(m)) {
-			yield(bars.Bar{}, fmt.Errorf("bars [%d, %d) of %d", r.First, r.End, len(m)))
-			return
-		}
-		for i := r.First; i < r.End; i++ {
-			// A look at the context costs more than a bar.
-			if i&1023 == 0 && ctx.Err() != nil {
-				yield(bars.Bar{}, context.Cause(ctx))
-				return
-			}
-			if !yield(m[i], nil) {
-				return
-			}
-		}
-	}
-}
-
 // Blocks yields the bars of r in one piece.
 func (m InMemory) Blocks(ctx context.Context, r run.BarRange) iter.Seq2[[]bars.Bar, error] {
 	return func(yield func([]bars.Bar, error) bool) {

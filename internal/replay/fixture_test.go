@@ -56,6 +56,17 @@ func testBars(n int, seed uint64) []bars.Bar {
 	return out
 }
 
+// each yields bars without an error.
+func each(list []bars.Bar) iter.Seq2[bars.Bar, error] {
+	return func(yield func(bars.Bar, error) bool) {
+		for _, b := range list {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
 // memory is a source over bars in memory; it notes how far it was read.
 type memory struct {
 	bars  []bars.Bar

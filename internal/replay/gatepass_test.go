@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"gx1replay/internal/bars"
-	"gx1replay/internal/run"
 	"gx1replay/internal/trade"
 )
 
@@ -20,7 +19,7 @@ func TestSkippedBarsAreThoseOfAReplay(t *testing.T) {
 			job.Policy.WarmupBars = warmup
 			job.Decisions = true
 			want := mustRun(t, job, src)
-			got, err := SkippedBars(job.Policy, int64(n), src.Bars(t.Context(), run.BarRange{End: int64(n)}))
+			got, err := SkippedBars(job.Policy, int64(n), each(src))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +44,7 @@ func TestSkippedBarsAreThoseOfAReplay(t *testing.T) {
 func TestSkippedBarsRefusesOtherBars(t *testing.T) {
 	job := testJob(100)
 	src := InMemory(testBars(100, 1))
-	all := src.Bars(t.Context(), run.BarRange{End: 100})
+	all := each(src)
 	for name, n := range map[string]int64{"too few": 101, "too many": 99} {
 		if _, err := SkippedBars(job.Policy, n, all); !errors.Is(err, ErrSource) {
 			t.Errorf("%s: %v (want ErrSource)", name, err)

@@ -9,9 +9,6 @@ import (
 	"gx1replay/internal/trade"
 )
 
-// enter notes a phase for the next report.
-func (e *engine) enter(p footer.Phase) { e.phase = p }
-
 // reportIfDue reports if ReportEvery has passed since the last report. It is
 // called after bars, when all time up to now is charged.
 func (e *engine) reportIfDue() {

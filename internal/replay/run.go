@@ -256,7 +256,7 @@ func (e *engine) warmUp(buf []bars.Bar) error {
 	}
 	e.next += int64(len(buf))
 	e.clock.lap(phaseWarmup)
-	e.enter(footer.PhaseWarmup)
+	e.phase = footer.PhaseWarmup
 	e.reportIfDue()
 	return nil
 }
@@ -266,7 +266,7 @@ func (e *engine) warmUp(buf []bars.Bar) error {
 // buf, the model's scores for as many bars as take little time. The rest is
 // done bar by bar.
 func (e *engine) own(buf []bars.Bar) (err error) {
-	e.enter(footer.PhaseReplay)
+	e.phase = footer.PhaseReplay
 	if e.ctx.Err() != nil {
 		return context.Cause(e.ctx)
 	}

@@ -260,13 +260,12 @@ func (m Manifest) Validate() error {
 			return fmt.Errorf("extra columns: %w", err)
 		}
 	}
-	if m.LeaseDuration < 100*time.Millisecond || m.LeaseDuration > 24*time.Hour {
+	switch {
+	case m.LeaseDuration < 100*time.Millisecond || m.LeaseDuration > 24*time.Hour:
 		return fmt.Errorf("lease duration %v (want 100ms to 24h)", m.LeaseDuration)
-	}
-	if m.EngineVersion < 0 || m.EngineVersion > maxEngineVersion {
+	case m.EngineVersion < 0 || m.EngineVersion > maxEngineVersion:
 		return fmt.Errorf("engine_version %d (want 0 to %d)", m.EngineVersion, maxEngineVersion)
-	}
-	if m.MaxFailures < 1 {
+	case m.MaxFailures < 1:
 		return fmt.Errorf("max_failures %d (want 1 or more)", m.MaxFailures)
 	}
 	if err := m.Command.Validate(); err != nil {

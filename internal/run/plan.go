@@ -69,13 +69,12 @@ type Plan struct {
 // or, with chunkBars > 0, into chunks of that many bars (chunks is then
 // ignored). More chunks than bars are reduced to one bar a chunk.
 func NewPlan(bars int64, chunks int, chunkBars int64, order Order) (Plan, error) {
-	if bars < 1 {
+	switch {
+	case bars < 1:
 		return Plan{}, fmt.Errorf("a plan needs bars: got %d", bars)
-	}
-	if !slices.Contains(Orders(), order) {
+	case !slices.Contains(Orders(), order):
 		return Plan{}, fmt.Errorf("order %q is unknown (want %s, %s or %s)", order, OrderSpread, OrderTime, OrderSample)
-	}
-	if chunkBars < 0 {
+	case chunkBars < 0:
 		return Plan{}, fmt.Errorf("%d bars per chunk (want at least 1)", chunkBars)
 	}
 	if chunkBars > 0 {

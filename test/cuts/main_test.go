@@ -16,6 +16,7 @@ import (
 
 	"gx1replay/internal/bars"
 	"gx1replay/internal/dataset"
+	"gx1replay/internal/export"
 	"gx1replay/internal/feature"
 	"gx1replay/internal/footer"
 	"gx1replay/internal/model"
@@ -251,7 +252,7 @@ func (s *study) join(parts []part) (d done, err error) {
 // finish follows a signal on to its end, or the data's.
 func (s *study) finish(sig *trade.Signal) error {
 	rest := run.BarRange{First: sig.Next(), End: s.data.Bars}
-	return trade.Finish(&s.rules, sig, s.data.Bars, replay.InMemory(s.bars).Bars(context.Background(), rest))
+	return trade.Finish(&s.rules, sig, s.data.Bars, export.MemoryBars(s.bars).Bars(context.Background(), rest))
 }
 
 // write writes the run's files into d.
