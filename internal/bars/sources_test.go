@@ -164,6 +164,19 @@ func openText(t *testing.T, text string, form Form) (Set, error) {
 	return ReadFile(path, ReadOptions{Form: form})
 }
 
+// Every format has its place in the document about data.
+func TestFormatsAreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../../docs/data.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range formats() {
+		if !strings.Contains(string(b), f.name) {
+			t.Errorf("docs/data.md does not mention the format %s", f.name)
+		}
+	}
+}
+
 // Daily bars, and files without a volume.
 func TestSourcesOfDays(t *testing.T) {
 	first := at(t, "2024-01-02 00:00:00")

@@ -34,6 +34,13 @@ type column struct {
 	stride int
 }
 
+// take sets c to values that the state holds of each bar of the block.
+func (c column) take(values *[BlockBars]float64) {
+	for j, k := range c.at {
+		c.out[j*c.stride] = values[k]
+	}
+}
+
 type definition struct {
 	Info
 	use   func(*state) // reserves the history that value needs
@@ -83,11 +90,7 @@ func definitions() []definition {
 				Formula: "mean of the last 14 true ranges; TR = max(high, close[1]) - min(low, close[1])",
 				Warmup:  atrBars, Lookback: atrBars, Window: atrBars,
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.meanRange(int(k))
-				}
-			},
+			fill: (*state).atrs14,
 		},
 		{
 			Info: Info{
@@ -112,12 +115,8 @@ func definitions() []definition {
 				Formula: "0 if atr14 < q33, 2 if atr14 ≥ q67, else 1; q33 and q67 are the quantiles 0.33 and 0.67 of atr14 over the last 5760 bars, or over those that have one, 2880 at least",
 				Warmup:  atrBars + regimeMin - 1, Lookback: atrBars + regimeBars - 1, Window: atrBars + regimeBars - 1,
 			},
-			use: func(s *state) { s.atrs.use(regimeBars) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.regimes[k]
-				}
-			},
+			use:  func(s *state) { s.atrs.use(regimeBars) },
+			fill: func(s *state, c column) { c.take(&s.regimes) },
 		},
 		{
 			Info: Info{
@@ -143,12 +142,8 @@ func definitions() []definition {
 				Formula: "EMA100 - EMA100[1]",
 				Warmup:  forgetSpans * 100, Lookback: forgetSpans * 100, Recursive: true,
 			},
-			use: func(s *state) { s.ema100.use(100) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.ema100.slope(int(k))
-				}
-			},
+			use:  func(s *state) { s.ema100.use(100) },
+			fill: func(s *state, c column) { s.ema100.slopes(c) },
 		},
 		{
 			Info: Info{
@@ -156,12 +151,8 @@ func definitions() []definition {
 				Formula: "EMA20 - EMA20[1]",
 				Warmup:  forgetSpans * 20, Lookback: forgetSpans * 20, Recursive: true,
 			},
-			use: func(s *state) { s.ema20.use(20) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.ema20.slope(int(k))
-				}
-			},
+			use:  func(s *state) { s.ema20.use(20) },
+			fill: func(s *state, c column) { s.ema20.slopes(c) },
 		},
 		{
 			Info: Info{
@@ -169,12 +160,8 @@ func definitions() []definition {
 				Formula: "EMA12 - EMA26 of the closes of the H1 bars that are complete, 78 at least; an H1 bar holds the bars that open in an hour (UTC) and is complete from the first bar on that opens at or after the hour's end",
 				Warmup:  trendBars * m5PerH1, Lookback: forgetSpans * slowSpan * m5PerH1, Recursive: true,
 			},
-			use: func(s *state) { s.h1.use(h1) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.h1.trends[k]
-				}
-			},
+			use:   func(s *state) { s.h1.use(h1) },
+			fill:  func(s *state, c column) { c.take(&s.h1.trends) },
 			ready: func(s *state, k int) bool { return s.h1.done[k] >= trendBars },
 		},
 		{
@@ -183,12 +170,8 @@ func definitions() []definition {
 				Formula: "h1_trend with H4 bars (00-04, 04-08, … UTC)",
 				Warmup:  trendBars * m5PerH4, Lookback: forgetSpans * slowSpan * m5PerH4, Recursive: true,
 			},
-			use: func(s *state) { s.h4.use(h4) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.h4.trends[k]
-				}
-			},
+			use:   func(s *state) { s.h4.use(h4) },
+			fill:  func(s *state, c column) { c.take(&s.h4.trends) },
 			ready: func(s *state, k int) bool { return s.h4.done[k] >= trendBars },
 		},
 		{
@@ -197,12 +180,8 @@ func definitions() []definition {
 				Formula: "close / EMA200 - 1",
 				Warmup:  forgetSpans * 200, Lookback: forgetSpans * 200, Recursive: true,
 			},
-			use: func(s *state) { s.ema200.use(200) },
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.closeAt(int(k))/s.ema200.at(int(k)) - 1
-				}
-			},
+			use:  func(s *state) { s.ema200.use(200) },
+			fill: (*state).emaPositions,
 		},
 		{
 			Info: Info{
@@ -239,22 +218,14 @@ func definitions() []definition {
 				Name: "session_id", Unit: "id", Source: original,
 				Formula: "place of the bar's market session in order of start hour, from 0",
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = float64(s.session[k])
-				}
-			},
+			fill: (*state).sessionIDs,
 		},
 		{
 			Info: Info{
 				Name: "spread_bps", Unit: "bps", Source: "engine.md §2",
 				Formula: "(ask_close - bid_close) / bid_close · 10^4",
 			},
-			fill: func(s *state, c column) {
-				for j, k := range c.at {
-					c.out[j*c.stride] = s.spreadBps(int(k))
-				}
-			},
+			fill: (*state).spreadsBps,
 		},
 		{
 			Info: Info{

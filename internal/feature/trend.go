@@ -42,8 +42,12 @@ type emaColumn struct {
 // at is the mean at bar k of the block.
 func (m *emaColumn) at(k int) float64 { return m.ys[k+1] }
 
-// slope is how far the mean moved at bar k of the block.
-func (m *emaColumn) slope(k int) float64 { return m.ys[k+1] - m.ys[k] }
+// slopes are how far the mean moved at bars of the block.
+func (m *emaColumn) slopes(c column) {
+	for j, k := range c.at {
+		c.out[j*c.stride] = m.ys[k+1] - m.ys[k]
+	}
+}
 
 // pushMeans consumes a block's closes for the three means. A mean waits for
 // the bar before it, so they are made side by side, those that nobody uses

@@ -19,6 +19,13 @@ func bps(difference, price float64) float64 { return float64(difference / price 
 
 func (s *state) atrBps(k int) float64 { return bps(s.meanRange(k), s.closeAt(k)) }
 
+func (s *state) atrs14(c column) {
+	if !s.atrKnown {
+		s.meanRanges()
+	}
+	c.take(&s.atr)
+}
+
 // atrsBps are the ATRs in bps of the close.
 func (s *state) atrsBps(c column) {
 	closes := s.closes.since(len(s.block))
@@ -30,6 +37,26 @@ func (s *state) atrsBps(c column) {
 func (s *state) spreadBps(k int) float64 {
 	b := &s.block[k]
 	return bps(b.AskClose-b.BidClose, b.BidClose)
+}
+
+func (s *state) spreadsBps(c column) {
+	for j, k := range c.at {
+		c.out[j*c.stride] = s.spreadBps(int(k))
+	}
+}
+
+func (s *state) sessionIDs(c column) {
+	for j, k := range c.at {
+		c.out[j*c.stride] = float64(s.session[k])
+	}
+}
+
+// emaPositions are how far closes are from EMA200.
+func (s *state) emaPositions(c column) {
+	closes := s.closes.since(len(s.block))
+	for j, k := range c.at {
+		c.out[j*c.stride] = closes[k]/s.ema200.at(int(k)) - 1
+	}
 }
 
 // bodies are the bodies of bars as a part of their ranges, above 0 where the

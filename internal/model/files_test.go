@@ -295,7 +295,6 @@ func TestSet(t *testing.T) {
 		{policy.Model{Kind: policy.KindXGBoost, Path: "gone"}, "model.path: reading the model: no such file"},
 		{policy.Model{Kind: policy.KindXGBoost, Path: "lgb_nan.txt"}, "model.path: lgb_nan.txt: byte 3: "},
 		{policy.Model{Kind: policy.KindLightGBM, Paths: map[string]string{"EU": "xgb_named.json"}}, "model.paths.EU: xgb_named.json:1: "},
-		{policy.Model{Kind: policy.KindLightGBM, Paths: map[string]string{"MOON": "lgb_nan.txt"}}, "model.paths.MOON: is no market session"},
 		{policy.Model{Kind: "tree"}, `model.kind: "tree" is unknown`},
 	} {
 		s, err := NewSet(c.m, sessions, fixtureFeatures, read)

@@ -1,10 +1,7 @@
 package model
 
 import (
-	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"gx1replay/internal/policy"
 )
@@ -18,47 +15,14 @@ type Logistic struct {
 
 type sides struct{ long, short float64 }
 
-// NewLogistic makes the logistic model of m. A feature without a weight has
-// weight 0.
-func NewLogistic(m policy.Model, features []string) (*Logistic, error) {
-	long, err := weightsOf("model.long", m.Long, features)
-	if err != nil {
-		return nil, err
+// NewLogistic makes the logistic model of m, whose policy lists the features. A
+// feature without a weight has weight 0.
+func NewLogistic(m policy.Model, features []string) *Logistic {
+	l := &Logistic{bias: sides{m.Long.Bias, m.Short.Bias}}
+	for _, name := range features {
+		l.weights = append(l.weights, sides{m.Long.Weights[name], m.Short.Weights[name]})
 	}
-	short, err := weightsOf("model.short", m.Short, features)
-	if err != nil {
-		return nil, err
-	}
-	l := &Logistic{bias: sides{m.Long.Bias, m.Short.Bias}, weights: make([]sides, len(features))}
-	for i := range l.weights {
-		l.weights[i] = sides{long[i], short[i]}
-	}
-	return l, nil
-}
-
-// weightsOf is the weight of each feature on one side.
-func weightsOf(key string, l policy.Logistic, features []string) ([]float64, error) {
-	if !finite(l.Bias) {
-		return nil, fmt.Errorf("%s.bias: %v is not a number (want a finite one)", key, l.Bias)
-	}
-	weights := make([]float64, len(features))
-	names := make([]string, 0, len(l.Weights))
-	for name := range l.Weights {
-		names = append(names, name)
-	}
-	slices.Sort(names) // the first error is the same each time
-	for _, name := range names {
-		w := l.Weights[name]
-		i := slices.Index(features, name)
-		if i < 0 {
-			return nil, fmt.Errorf("%s.weights.%s: the feature is not in the policy's list (%s)", key, name, strings.Join(features, ", "))
-		}
-		if !finite(w) {
-			return nil, fmt.Errorf("%s.weights.%s: %v is not a number (want a finite one)", key, name, w)
-		}
-		weights[i] = w
-	}
-	return weights, nil
+	return l
 }
 
 // Score implements Scorer; x has one value a feature.

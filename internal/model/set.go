@@ -2,9 +2,7 @@ package model
 
 import (
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 
 	"gx1replay/internal/policy"
 )
@@ -24,21 +22,16 @@ type Set struct {
 // the field in it.
 func NewSet(m policy.Model, sessions []policy.MarketSession, features []string, read func(name string) ([]byte, error)) (*Set, error) {
 	s := &Set{bySession: make([]Scorer, len(sessions))}
-	parse := readers[m.Kind]
-	if parse == nil {
-		one, err := New(m, features)
-		if err != nil {
-			return nil, err
-		}
+	if m.Kind == policy.KindLogistic {
+		one := NewLogistic(m, features)
 		for i := range s.bySession {
 			s.bySession[i] = one
 		}
 		return s, nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.Paths)) { // the first error is the same each time
-		if !slices.ContainsFunc(sessions, func(v policy.MarketSession) bool { return v.Name == name }) {
-			return nil, fmt.Errorf("model.paths.%s: is no market session of the policy", name)
-		}
+	parse := readers[m.Kind]
+	if parse == nil {
+		return nil, fmt.Errorf("model.kind: %q is unknown (want %s)", m.Kind, policy.WantKinds())
 	}
 	loaded := map[string]Scorer{}
 	for i, session := range sessions {

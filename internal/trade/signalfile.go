@@ -42,7 +42,7 @@ type signalRow struct {
 	TimeNS      int64   `parquet:"time,timestamp(nanosecond)"`
 	Side        string  `parquet:"side,dict"`
 	Score       float64 `parquet:"score"`
-	State       string  `parquet:"state,dict"` // pending | expired | open | closed
+	StateName   string  `parquet:"state,dict"` // pending | expired | open | closed
 	Taken       bool    `parquet:"taken"`
 	Dropped     string  `parquet:"dropped,dict"`
 	EntryBar    int64   `parquet:"entry_bar,delta"`
@@ -60,15 +60,7 @@ type signalRow struct {
 	MarkBar     int64   `parquet:"mark_bar,delta"`
 	MarkPrice   float64 `parquet:"mark_price"`
 
-	// What it takes to follow a pending or open signal on.
-	ClosePrice float64 `parquet:"left_close_price"`
-	Stop       float64 `parquet:"left_stop"`
-	StopReason string  `parquet:"left_stop_reason,dict"`
-	Best       float64 `parquet:"left_best"`
-	TrailingOn bool    `parquet:"left_trailing_on"`
-	Exit       string  `parquet:"left_exit,dict"`
-	RuleAOn    bool    `parquet:"left_rule_a_on"`
-	RuleABest  float64 `parquet:"left_rule_a_best"`
+	State // zero of what is neither pending nor open
 }
 
 const (
@@ -81,7 +73,7 @@ const (
 func newSignalRow(k *KeptSignal) signalRow {
 	s := &k.Signal
 	r := signalRow{
-		Bar: s.Bar, TimeNS: s.TimeNS, Side: s.Side.String(), Score: s.Score, State: statePendingName,
+		Bar: s.Bar, TimeNS: s.TimeNS, Side: s.Side.String(), Score: s.Score, StateName: statePendingName,
 		Taken: k.Taken, Dropped: k.Dropped,
 		EntryBar: s.EntryBar, EntryTimeNS: s.EntryTimeNS, EntryPrice: s.EntryPrice,
 		ExitBar: s.ExitBar, ExitTimeNS: s.ExitTimeNS, ExitPrice: s.ExitPrice, ExitReason: s.ExitReason,
@@ -90,15 +82,14 @@ func newSignalRow(k *KeptSignal) signalRow {
 	}
 	switch {
 	case s.Expired:
-		r.State = stateExpiredName
+		r.StateName = stateExpiredName
 	case s.Open:
-		r.State = stateOpenName
+		r.StateName = stateOpenName
 	case s.Closed():
-		r.State = stateClosedName
+		r.StateName = stateClosedName
 	}
-	if l := s.Left; l != nil {
-		r.ClosePrice, r.Stop, r.StopReason, r.Best = l.ClosePrice, l.Stop, l.StopReason, l.Best
-		r.TrailingOn, r.Exit, r.RuleAOn, r.RuleABest = l.TrailingOn, l.Exit, l.RuleAOn, l.RuleABest
+	if s.Left != nil {
+		r.State = *s.Left
 	}
 	return r
 }
@@ -118,11 +109,8 @@ func (r *signalRow) signal() (KeptSignal, error) {
 	case Short.String():
 		k.Side = Short
 	}
-	left := State{
-		ClosePrice: r.ClosePrice, Stop: r.Stop, StopReason: r.StopReason, Best: r.Best,
-		TrailingOn: r.TrailingOn, Exit: r.Exit, RuleAOn: r.RuleAOn, RuleABest: r.RuleABest,
-	}
-	switch r.State {
+	left := r.State
+	switch r.StateName {
 	case statePendingName:
 		k.Left = &left
 	case stateExpiredName:
@@ -131,10 +119,10 @@ func (r *signalRow) signal() (KeptSignal, error) {
 		k.Open, k.Left = true, &left
 	case stateClosedName:
 	default:
-		return k, fmt.Errorf("state is %.20q (want pending, expired, open or closed)", r.State)
+		return k, fmt.Errorf("state is %.20q (want pending, expired, open or closed)", r.StateName)
 	}
 	if k.Left == nil && left != (State{}) {
-		return k, fmt.Errorf("state is %s, and left_… columns hold values", r.State)
+		return k, fmt.Errorf("state is %s, and left_… columns hold values", r.StateName)
 	}
 	if err := k.check(); err != nil {
 		return k, err

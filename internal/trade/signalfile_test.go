@@ -90,7 +90,7 @@ func TestSignalFileRefuses(t *testing.T) {
 			rows = append(rows, newSignalRow(&k))
 		}
 		for i := range rows {
-			if rows[i].State == stateClosedName {
+			if rows[i].StateName == stateClosedName {
 				f(&rows[i])
 				break
 			}
@@ -125,7 +125,7 @@ func TestSignalFileRefuses(t *testing.T) {
 		"trades":            {writeParquet(t, nil), fixtureBars, "its columns are"},
 		"other data":        {good, fixtureBars + 1, "gx1.pregate_skipped"},
 		"behind the data":   {writeSignals(t, BarSet{}, kept()), 3, "it is not in the chunk"},
-		"state":             {change(func(r *signalRow) { r.State = "gone" }), fixtureBars, `state is "gone"`},
+		"state":             {change(func(r *signalRow) { r.StateName = "gone" }), fixtureBars, `state is "gone"`},
 		"side":              {change(func(r *signalRow) { r.Side = "up" }), fixtureBars, "side is 0"},
 		"left where closed": {change(func(r *signalRow) { r.Stop = 1 }), fixtureBars, "left_"},
 		"price":             {change(func(r *signalRow) { r.ExitPrice = -1 }), fixtureBars, "exit_price is -1"},

@@ -6,14 +6,14 @@ import "fmt"
 // kept with a signal that was left pending or open, so that it can be
 // followed on elsewhere.
 type State struct {
-	ClosePrice float64 // of the signal bar, on the entering side
-	Stop       float64 // the tightest stop that acts from the next bar on
-	StopReason string  // which rule set it; empty: there is none
-	Best       float64 // best price seen on the leaving side
-	TrailingOn bool    // the trailing rule was activated
-	Exit       string  // judged at the last close: leaves at the next open
-	RuleAOn    bool    // RULE A's trailing is active
-	RuleABest  float64 // best pnl at a close since then, bps
+	ClosePrice float64 `parquet:"left_close_price"`      // of the signal bar, on the entering side
+	Stop       float64 `parquet:"left_stop"`             // the tightest stop that acts from the next bar on
+	StopReason string  `parquet:"left_stop_reason,dict"` // which rule set it; empty: there is none
+	Best       float64 `parquet:"left_best"`             // best price seen on the leaving side
+	TrailingOn bool    `parquet:"left_trailing_on"`      // the trailing rule was activated
+	Exit       string  `parquet:"left_exit,dict"`        // judged at the last close: leaves at the next open
+	RuleAOn    bool    `parquet:"left_rule_a_on"`        // RULE A's trailing is active
+	RuleABest  float64 `parquet:"left_rule_a_best"`      // best pnl at a close since then, bps
 }
 
 // fields are the fields of l in the order in which they are encoded: flags from

@@ -69,6 +69,28 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// TestVerbsAreDocumented: a document for users, not only the changelog, shows
+// each verb in use.
+func TestVerbsAreDocumented(t *testing.T) {
+	shown := map[string]bool{}
+	for _, d := range documents(t) {
+		if strings.Contains(d.name, "CHANGELOG") || strings.Contains(d.name, "decisions") {
+			continue
+		}
+		for _, s := range d.snippets() {
+			words := strings.Fields(strings.TrimPrefix(s, "go run ./cmd/"))
+			for n := 2; n <= min(3, len(words)); n++ {
+				shown[strings.Join(words[:n], " ")] = true
+			}
+		}
+	}
+	for _, v := range verbs {
+		if !shown["coordinator "+v] {
+			t.Errorf("no document shows `coordinator %s`", v)
+		}
+	}
+}
+
 var flag = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
 
 // TestFlagsAndVerbsExist: a command in a document has a verb that exists, and

@@ -68,10 +68,7 @@ func TestScoresAreTheEngines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scorer, err := model.New(*p.Model, p.Features)
-	if err != nil {
-		t.Fatal(err)
-	}
+	scorer := model.NewLogistic(*p.Model, p.Features)
 	if p.WarmupBars != set.Warmup() || p.WarmupBars < set.Lookback() || p.WarmupBars > warmupBars {
 		t.Errorf("warmup_bars is %d; the features need %d bars before the first value, and look back %d", p.WarmupBars, set.Warmup(), set.Lookback())
 	}
